@@ -1,0 +1,1 @@
+"""Pure functions over rows and columns: segments, intervals, verdicts, goodput, fairness."""

@@ -1,0 +1,54 @@
+"""What an engine file declares: data, and the few functions that really differ."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Endpoint = Literal["completions", "chat"]
+PromptForm = Literal["ids", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request as the load wants it; an engine turns it into a body."""
+
+    endpoint: Endpoint
+    model: str
+    prompt: str | list[int]
+    output_tokens: int
+    temperature: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Picks samples of one exposed metric: every label in `where` must have one of the values given.
+
+    `label` reads the value out of that label instead of the sample; `times` multiplies it by another label.
+    """
+
+    metric: str
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    label: str = ""
+    times: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One server kind."""
+
+    kind: str
+    title: str
+    owned_by: tuple[str, ...]  # in /v1/models
+    endpoint: Endpoint  # the one that measures it best
+    prompt_form: PromptForm
+    body: Callable[[Ask], dict[str, Any]]
+    metrics_path: str = ""  # empty: it has none
+    metrics_hint: str = ""  # how to turn them on
+    gauges: Mapping[str, tuple[Selector, ...]] = field(default_factory=dict)  # by `records.gauges` name, best first
+    mean_of: frozenset[str] = frozenset()  # gauges that are averaged over ranks; the others are summed
+    tokenize_path: str = ""
+    version_path: str = ""
+    cheap_health: str = ""  # an endpoint that costs no generation
+    keep_alive_s: float = 5.0
+    gpu_titles: tuple[str, ...] = ()  # process titles that hold GPU memory

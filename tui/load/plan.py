@@ -1,0 +1,44 @@
+"""What one lane's driver is told, once at its start and then at each turn of a dial."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from tui.records.dials import Dials
+from tui.records.rows import Lane
+
+
+class LanePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a driver needs. It travels down the pipe, never on a command line: it may hold a key."""
+
+    lane: Lane
+    url: str  # base URL without /v1
+    engine: str  # kind, a name in `engines.registry`
+    model: str
+    endpoint: Literal["completions", "chat"]
+    prompt_form: Literal["ids", "text"]
+    token_pool: list[int] = []  # ordinary token ids that this server knows, for prompts of ids
+    seed: int = 0
+    salt: str = ""  # new each session and the same in both lanes: no cache is warm by accident
+    output_jitter: float = 0.1
+    record_chunks: bool = True
+    connect_timeout_s: float = 5.0
+    read_timeout_s: float = 60.0
+    verify_tls: bool = True
+    headers: dict[str, str] = {}  # with the key, if there is one
+    extra_body: dict[str, Any] = {}
+
+
+class Setting(msgspec.Struct, frozen=True, array_like=True, tag="setting"):
+    """Dials from now on. `cancel`: streams above a lowered concurrency are cut off, not drained."""
+
+    segment: int
+    dials: Dials
+    cancel: bool = False
+
+
+class Stop(msgspec.Struct, frozen=True, array_like=True, tag="stop"):
+    """Cancel what runs, send the last frame and end."""
+
+
+Command = Setting | Stop

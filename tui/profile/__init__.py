@@ -1,0 +1,1 @@
+"""A TOML file becomes a checked `Profile`; an error names file, line, key and what was expected."""

@@ -1,0 +1,1 @@
+"""Crash-safe writing, reading, listing and export of sessions."""

@@ -1,0 +1,1 @@
+"""The typed rows that flow from socket to screen, with their names, units and schema version."""

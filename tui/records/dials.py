@@ -1,0 +1,91 @@
+"""The dials: what is asked of both servers, and how each dial turns. Declared once for screen, profile and help."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+Arrival = Literal["closed", "poisson", "constant", "burst", "stagger"]
+ARRIVALS: tuple[Arrival, ...] = ("closed", "poisson", "constant", "burst", "stagger")
+MAX_STREAMS = 4096
+
+
+class Dials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The load asked of one lane.
+
+    In a closed loop `concurrency` streams are kept busy. Under any other arrival, `request_rate` requests a
+    second come due whatever the server does, and `concurrency` is not used.
+    """
+
+    concurrency: int = 8
+    prompt_tokens: int = 512
+    output_tokens: int = 128
+    arrival: Arrival = "closed"
+    request_rate: float = 0.0
+    shared_prefix: float = 0.0
+    temperature: float = 0.0
+
+
+DialName = Literal[
+    "concurrency", "prompt_tokens", "output_tokens", "arrival", "request_rate", "shared_prefix", "temperature"
+]
+DialValue = int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class DialSpec:
+    """How one dial is named and turned: `notches` are the values of a single step, in order."""
+
+    name: DialName
+    label: str
+    unit: str
+    notches: tuple[DialValue, ...]
+    low: float = 0
+    high: float = 0
+    help: str = ""
+
+
+def _notches(low: int, high: int) -> tuple[int, ...]:
+    """1 2 3 4 6 8 12 16 24 32 …: every power of two and the value half-way to the next, within the limits."""
+    values = {low, high}
+    power = 1
+    while power <= high:
+        values.update(v for v in (power, power * 3 // 2) if low <= v <= high)
+        power *= 2
+    return tuple(sorted(values))
+
+
+DIALS: tuple[DialSpec, ...] = (
+    DialSpec("concurrency", "conc", "streams", (0, *_notches(1, MAX_STREAMS)), 0, MAX_STREAMS,
+             "streams kept busy in a closed loop; 0 stops the load"),
+    DialSpec("prompt_tokens", "prompt", "tok", _notches(16, 100_000), 16, 100_000, "tokens a prompt"),
+    DialSpec("output_tokens", "out", "tok", _notches(1, 32_768), 1, 32_768, "tokens asked of each answer, ±10 %"),
+    DialSpec("arrival", "arrival", "", ARRIVALS,
+             help="closed loop, or requests that come due at a rate whatever the server does"),
+    DialSpec("request_rate", "rate", "req/s", (0.0, 0.25, 0.5, *map(float, _notches(1, 1024))), 0, 10_000,
+             "requests a second when the arrival is not closed"),
+    DialSpec("shared_prefix", "shared", "%", (0.0, 0.1, 0.25, 0.5, 0.75, 0.9), 0, 0.95,
+             "share of each prompt that is one common prefix"),
+    DialSpec("temperature", "temp", "", (0.0, 0.01, 0.2, 0.5, 0.7, 1.0, 1.5, 2.0), 0, 2, "sampling temperature"),
+)  # fmt: skip
+DIAL: dict[str, DialSpec] = {spec.name: spec for spec in DIALS}
+
+
+def dial_text(spec: DialSpec, value: DialValue) -> str:
+    """A dial's value as the operator reads it: a share as percent, whole numbers without a point."""
+    if isinstance(value, str):
+        return value
+    if spec.unit == "%":
+        return f"{value * 100:.0f}"
+    return f"{value:g}"
+
+
+def check(dials: Dials) -> str:
+    """One sentence that says which dial is out of its limits, or an empty string."""
+    for spec in DIALS:
+        value = getattr(dials, spec.name)
+        if not isinstance(value, str) and not spec.low <= value <= spec.high:
+            return f"{spec.name} is {value:g}, but must lie between {spec.low:g} and {spec.high:g}"
+    if dials.arrival != "closed" and dials.request_rate <= 0:
+        return f"arrival is {dials.arrival}, which needs a request_rate above 0"
+    return ""

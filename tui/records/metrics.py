@@ -1,0 +1,64 @@
+"""Each figure once: its name, unit, which way is better, how it is written, and its formula.
+
+`t_send`, `t_first`, `t_last`, `k_first` and `n` are the columns of a request row.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tui.records.rows import RequestRow
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A figure that two lanes are compared by."""
+
+    name: str
+    label: str
+    unit: str
+    better: Literal["higher", "lower"]
+    formula: str
+
+
+OUTPUT_TPS = Metric("output_tps", "output", "tok/s", "higher", "output tokens that arrived in a window / the window")
+TOTAL_TPS = Metric("total_tps", "total", "tok/s", "higher", "output TPS + prompt tokens counted at t_first")
+REQUEST_RATE = Metric(
+    "request_rate", "requests", "req/s", "higher", "requests that finished well in a window / the window"
+)
+GOODPUT = Metric("goodput", "goodput", "req/s", "higher", "requests a second that met every limit of [slo]")
+TTFT = Metric("ttft", "TTFT", "ms", "lower", "t_first - t_send; under an arrival rate also t_first - t_sched")
+TPOT = Metric("tpot", "TPOT", "ms", "lower", "(t_last - t_first) / (n - k_first), one value a request")
+ITL = Metric("itl", "ITL", "ms", "lower", "gap between output chunks / tokens of the later one, weighted by them")
+E2E = Metric("e2e", "E2E", "ms", "lower", "t_last - t_send")
+
+LATENCIES: tuple[Metric, ...] = (TTFT, TPOT, ITL, E2E)
+METRICS: dict[str, Metric] = {m.name: m for m in (OUTPUT_TPS, TOTAL_TPS, REQUEST_RATE, GOODPUT, TTFT, TPOT, ITL, E2E)}
+
+# The smallest number of values for which a two-sided 95 % order-statistic bound of that percentile exists.
+SAMPLES_NEEDED: dict[str, int] = {"p50": 6, "p90": 36, "p95": 72, "p99": 368, "p999": 3688}
+
+
+def ttft_ms(row: RequestRow) -> float | None:
+    """Time to the first output chunk from the moment of sending."""
+    if row.t_first_ns is None or row.t_send_ns is None:
+        return None
+    return (row.t_first_ns - row.t_send_ns) / 1e6
+
+
+def ttft_sched_ms(row: RequestRow) -> float | None:
+    """Time to the first output chunk from the moment the request was due (Tene: coordinated omission)."""
+    return None if row.t_first_ns is None else (row.t_first_ns - row.t_sched_ns) / 1e6
+
+
+def tpot_ms(row: RequestRow) -> float | None:
+    """Mean time of each token after the first chunk."""
+    if row.t_first_ns is None or row.t_last_ns is None or row.output_tokens <= row.k_first:
+        return None
+    return (row.t_last_ns - row.t_first_ns) / 1e6 / (row.output_tokens - row.k_first)
+
+
+def e2e_ms(row: RequestRow) -> float | None:
+    """Time to the last output chunk from the moment of sending."""
+    if row.t_last_ns is None or row.t_send_ns is None:
+        return None
+    return (row.t_last_ns - row.t_send_ns) / 1e6

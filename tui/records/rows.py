@@ -1,0 +1,136 @@
+"""The rows: one request, one second, one gauge reading, one event.
+
+Every `*_ns` is an integer of the session's monotonic clock (`time.monotonic_ns`), every `*_ms` a float of
+milliseconds. Rows are `array_like`, so that a row on the pipe between processes is a plain list of values.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Lane = Literal["a", "b"]
+LANES: tuple[Lane, ...] = ("a", "b")
+
+Outcome = Literal["ok", "failed", "cancelled"]
+Stamp = Literal["kernel", "user"]
+TokensFrom = Literal["usage", "chunks"]
+
+Cause = Literal[
+    "",  # nothing went wrong
+    "dns",
+    "refused",
+    "unreachable",
+    "connect timeout",
+    "tls",
+    "reset",
+    "read timeout",
+    "http 4xx",
+    "http 429",
+    "http 5xx",
+    "error in stream",
+    "cut short",  # the stream ended before it was finished
+    "bad framing",  # broken chunked encoding, or an event line over the limit
+    "bad answer",  # not a stream, or not what the API promises
+    "no output",  # it ended well and carried no token
+    "cancelled",
+]
+
+
+class RequestRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One request in one lane, written when it ended, however it ended.
+
+    A stamp is None when that moment never came, so that no failed request becomes a latency by accident.
+    `prompt_tokens` and `output_tokens` are what the server counted when `tokens_from` is `usage`.
+    """
+
+    lane: Lane
+    request: int
+    segment: int
+    t_sched_ns: int
+    t_send_ns: int | None
+    t_first_ns: int | None
+    t_last_ns: int | None
+    t_end_ns: int
+    connect_ms: float | None
+    prompt_tokens_asked: int
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    output_tokens_asked: int
+    output_tokens: int
+    tokens_from: TokensFrom
+    chunks: int
+    k_first: int
+    finish_reason: str
+    outcome: Outcome
+    http_status: int | None
+    cause: Cause
+    detail: str  # the server's own words, cleaned and cut; empty when all went well
+    stamp: Stamp
+
+
+class SecondRow(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
+    """One second in one lane; `t_ns` is where it starts. Percentiles are of what ended in it."""
+
+    lane: Lane
+    t_ns: int
+    segment: int
+    concurrency: int  # streams asked for; 0 under an arrival rate
+    in_flight: int  # at the end of the second
+    started: int
+    finished: int
+    failed: int
+    output_tokens: int  # that arrived in this second
+    prompt_tokens: int  # of requests whose first token arrived in this second
+    ttft_p50_ms: float | None = None
+    ttft_p95_ms: float | None = None
+    ttft_p99_ms: float | None = None
+    tpot_p50_ms: float | None = None
+    tpot_p95_ms: float | None = None
+    tpot_p99_ms: float | None = None
+    itl_p50_ms: float | None = None
+    itl_p95_ms: float | None = None
+    itl_p99_ms: float | None = None
+    e2e_p50_ms: float | None = None
+    e2e_p95_ms: float | None = None
+    e2e_p99_ms: float | None = None
+    client_cpu_s: float = 0.0  # spent by the lane's driver in this second
+    loop_lag_ms: float = 0.0  # the worst in this second
+    merged_reads: int = 0  # reads that joined several segments, so only the last one's stamp is known
+    bound: bool = False  # the client was the limit: no verdict on this second
+    up: bool = True
+
+
+class GaugeRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One reading of a server (`source` is `server`) or a GPU (`gpu0`, `gpu1`, …). Names: `records.gauges`."""
+
+    lane: Lane
+    source: str
+    name: str
+    t_ns: int
+    value: float
+
+
+EventKind = Literal[
+    "start",  # text: what was found at the other end
+    "dial",  # name, old, new
+    "down",  # text: why
+    "up",
+    "bound",  # new: "on" or "off"; text: why
+    "fault",  # something beside the load failed: a scrape, a GPU reading, the recorder
+    "mark",  # text
+    "note",  # text
+    "plan",  # a plan step began, paused or ended
+    "end",  # text: how it ended
+]
+
+
+class EventRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Something happened. `lane` is empty when it concerns both."""
+
+    lane: Literal["a", "b", ""]
+    t_ns: int
+    kind: EventKind
+    name: str = ""
+    old: str = ""
+    new: str = ""
+    text: str = ""

@@ -1,0 +1,41 @@
+"""What is known of a session besides its rows: the content of `session.toml`."""
+
+from typing import Any
+
+import msgspec
+
+SCHEMA = 1
+
+
+class LaneInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The server at the end of one lane, as found. Every text in it is cleaned."""
+
+    url: str
+    engine: str  # kind: vllm, sglang, llamacpp, …
+    title: str  # as people write it: vLLM, SGLang, llama.cpp
+    version: str = ""
+    model: str = ""
+    max_model_len: int | None = None
+    simulated: bool = False
+    endpoint: str = "completions"
+    prompt_form: str = "ids"  # "ids" or "text"
+
+
+class SessionInfo(msgspec.Struct, kw_only=True):
+    """One head-to-head. `t0_ns` and `wall_ns` are the same moment on the monotonic and on the wall clock."""
+
+    schema: int = SCHEMA
+    name: str
+    profile: dict[str, Any]  # without secrets
+    lanes: dict[str, LaneInfo]
+    t0_ns: int
+    wall_ns: int
+    host: dict[str, str]
+    version: str
+    ended: str = ""  # empty while it runs and after a crash; else how it ended
+    duration_s: float = 0.0
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any number in this session comes from a simulated engine."""
+        return any(lane.simulated for lane in self.lanes.values())

@@ -1,0 +1,1 @@
+"""The screens. They hold no number that is not derived from the session."""

@@ -1,0 +1,106 @@
+"""What a screen shows at one moment: plain numbers, made once a tick, the same live and replayed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tui.records.dials import Dials
+from tui.records.rows import EventRow, Lane
+from tui.records.session import LaneInfo
+
+WINDOWS_S: tuple[int, ...] = (10, 30, 60, 300)
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Of one latency over the window, in ms. None: too few values (`records.metrics.SAMPLES_NEEDED`)."""
+
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    n: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GpuView:
+    """One GPU of a lane now, with its last minutes at one value a second (None: no reading)."""
+
+    index: int
+    memory_used_bytes: float | None
+    memory_total_bytes: float | None
+    memory_engine_bytes: float | None
+    utilization_pct: float | None
+    power_w: float | None
+    age_s: float
+    utilization_curve: Sequence[float | None] = ()
+    power_curve: Sequence[float | None] = ()
+    memory_curve: Sequence[float | None] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerView:
+    """What the server says of itself. None: it does not say, or not lately."""
+
+    running: float | None = None
+    waiting: float | None = None
+    kv_usage: float | None = None  # 0..1
+    prefix_hit_rate: float | None = None  # 0..1, over the window
+    preemptions: float | None = None
+    age_s: float | None = None  # of the newest reading
+    note: str = ""  # why there are no readings
+
+
+@dataclass(frozen=True, slots=True)
+class LaneView:
+    """One lane at one moment. Rates and percentiles are over `window_s`."""
+
+    lane: Lane
+    info: LaneInfo | None  # None: not reached yet
+    state: Literal["connecting", "up", "down", "stopped"]
+    state_text: str  # why, and since when
+    dials: Dials
+    output_tps: float | None
+    total_tps: float | None
+    request_rate: float | None
+    curve: Sequence[float | None]  # output tokens of each second, oldest first; None: no reading
+    latencies: Mapping[str, Percentiles]  # ttft tpot itl e2e, and ttft_sched under an arrival rate
+    in_flight: int
+    done: int
+    failed: int
+    causes: Mapping[str, int]  # failed by cause
+    last_error: str
+    tokens_from_chunks: bool  # the server gives no usage: tokens are counted as chunks
+    prompt_tokens_seen: float | None  # mean prompt length as the server counted it, over the window
+    output_tokens_seen: float | None
+    goodput: float | None  # requests a second within every limit of [slo]; None: no limits
+    server: ServerView
+    gpus: Sequence[GpuView]
+    gpu_note: str  # one line that says why there is no GPU
+    client_cpu: float  # share of a core
+    loop_lag_ms: float
+    bound: bool
+    stamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The whole screen's numbers at second `second` of the session."""
+
+    second: int
+    window_s: int
+    title: str
+    mode: str  # together or alternate
+    simulated: bool
+    lanes: Mapping[Lane, LaneView]
+    dial_marks: Sequence[tuple[int, str]]  # (second of the session, "conc 16→32"), for the charts
+    events: Sequence[EventRow]  # newest last
+    t0_ns: int
+    wall_ns: int
+    settling_s: float = 0.0  # above 0: the dials moved and streams of the old setting still run
+    segment_age_s: float = 0.0
+    segment_tps: Mapping[Lane, Sequence[float]] = field(default_factory=dict)  # settled whole seconds of this segment
+    segment_bound: bool = False
+    recording: str = ""  # empty: not recorded; else where
+    recording_note: str = ""  # why recording is paused
+    durable_age_s: float | None = None  # since the newest row that is safe on the disk
+    recorded_bytes: int = 0
