@@ -1,0 +1,146 @@
+"""Find a profile, read it, check it."""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tomli
+
+from tui.profile.lines import line_of
+from tui.profile.model import LaneProfile, Profile
+from tui.records.dials import DIAL, Dials, check
+from tui.records.errors import UserError
+
+_PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
+_MISSING = re.compile(r"missing required field `(?P<key>[^`]*)`")
+
+
+def shipped_profiles() -> Path:
+    """The folder of the profiles that come with dragstrip: in a checkout at its top, else inside the package."""
+    package = Path(__file__).parents[1]
+    checkout = package.parent / "profiles"
+    return checkout if (checkout / "demo.toml").exists() else package / "profiles"
+
+
+def profile_folders() -> list[Path]:
+    """Where a profile is looked for by name: here, among the user's own, among the shipped."""
+    from platformdirs import user_config_path
+
+    return [Path("profiles"), user_config_path("dragstrip") / "profiles", shipped_profiles()]
+
+
+def list_profiles() -> dict[str, Path]:
+    """Every profile that can be named, by name; the first folder that has a name wins."""
+    found: dict[str, Path] = {}
+    for folder in profile_folders():
+        for path in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
+            found.setdefault(path.stem, path)
+    return found
+
+
+def find_profile(name: str) -> Path:
+    """A path to a TOML file, or the name of a profile. UserError when there is none."""
+    path = Path(name)
+    if path.suffix == ".toml" or "/" in name:
+        if path.is_file():
+            return path
+        raise UserError(f"there is no profile file {name}; `dragstrip profiles` lists those with a name")
+    known = list_profiles()
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(sorted(known))}"
+    raise UserError(f"there is no profile `{name}`; {hint}")
+
+
+def read_profile(name: str) -> Profile:
+    """The profile of that name or path, checked. UserError with file, line, key and what was expected."""
+    path = find_profile(name)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    return parse_profile(text, path.name, default_name=path.stem)
+
+
+def parse_profile(text: str, where: str, default_name: str = "") -> Profile:
+    """A profile from TOML text; `where` names it in errors."""
+    try:
+        data = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        raise UserError(f"{where}:{error.lineno}: this is not TOML: {error.msg}") from error
+    data.setdefault("name", default_name)
+    try:
+        profile = msgspec.convert(data, Profile)
+    except msgspec.ValidationError as error:
+        raise UserError(_explain(str(error), text, where, data)) from error
+    for path, problem in _problems(profile):
+        raise UserError(f"{where}:{line_of(text, path)}: {'.'.join(path)}: {problem}")
+    return profile
+
+
+def _explain(message: str, text: str, where: str, data: dict[str, Any]) -> str:
+    """msgspec's message as one sentence with file, line and key."""
+    place = _PLACE.search(message)
+    keys = re.findall(r"[\w\-]+", place["path"].replace("[...]", "")) if place else []
+    sentence = _PLACE.sub("", message)
+    if unknown := _UNKNOWN.search(message):
+        keys.append(unknown["key"])
+        near = difflib.get_close_matches(unknown["key"], _known_keys(keys[:-1]), 1)
+        sentence = "there is no such key" + (f"; did you mean `{near[0]}`?" if near else "")
+    elif missing := _MISSING.search(message):
+        keys.append(missing["key"])
+        sentence = "is missing" + (", add a table [a] with the server's url" if missing["key"] == "a" else "")
+    else:
+        sentence = sentence[0].lower() + sentence[1:].replace("`", "")
+    return f"{where}:{line_of(text, tuple(keys))}: {'.'.join(keys)}: {sentence}"
+
+
+def _known_keys(path: list[str]) -> list[str]:
+    kind: Any = Profile
+    for key in path:
+        fields = {f.name: f.type for f in msgspec.structs.fields(kind)}
+        kind = LaneProfile if key in ("a", "b") else fields.get(key)
+        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+            return []
+    return list(kind.__struct_fields__)
+
+
+def _problems(profile: Profile) -> list[tuple[tuple[str, ...], str]]:
+    """What the types alone cannot say, as (key path, sentence)."""
+    found: list[tuple[tuple[str, ...], str]] = []
+    if problem := check(profile.load):
+        found.append((("load", problem.split()[0]), problem))
+    for name, lane in (("a", profile.a), ("b", profile.b)):
+        if lane is None:
+            continue
+        if bool(lane.url) == bool(lane.simulate):
+            found.append(((name, "url"), "give either url or simulate, not both and not neither"))
+        if lane.simulate not in ("", "vllm", "sglang"):
+            found.append(((name, "simulate"), f"expected vllm or sglang, got {lane.simulate}"))
+        found += [((name, "dials", key), problem) for key, problem in _dial_problems(lane.dials)]
+    for number, step in enumerate(profile.plan):
+        if (step.for_s is None) == (step.requests is None):
+            found.append((("plan",), f"step {number + 1} needs for_s or requests, and only one of them"))
+        found += [(("plan",), f"step {number + 1}: {problem}") for _, problem in _dial_problems(step.dials)]
+    return found
+
+
+def _dial_problems(dials: dict[str, int | float | str]) -> list[tuple[str, str]]:
+    unknown = [(key, f"there is no dial {key}; dials are {', '.join(DIAL)}") for key in dials if key not in DIAL]
+    if unknown:
+        return unknown
+    try:
+        turned = msgspec.convert(dials, Dials)
+    except msgspec.ValidationError as error:
+        return [(next(iter(dials)), str(error))]
+    return [(key, problem) for key in dials if (problem := check(turned)) and problem.startswith(key)]
+
+
+def lane_dials(profile: Profile, lane: LaneProfile) -> Dials:
+    """The dials a lane starts with: [load], and where the lane departs from it."""
+    shared = {name: getattr(profile.load, name) for name in Dials.__struct_fields__}
+    return msgspec.convert(shared | lane.dials, Dials)
