@@ -25,12 +25,15 @@ class Selector:
     """Picks samples of one exposed metric: every label in `where` must have one of the values given.
 
     `label` reads the value out of that label instead of the sample; `times` multiplies it by another label.
+    `scale` turns it into our unit. The samples of `plus`, another metric, are added when they are there.
     """
 
     metric: str
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     label: str = ""
     times: str = ""
+    scale: float = 1.0
+    plus: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Engine:
     metrics_hint: str = ""  # how to turn them on
     gauges: Mapping[str, tuple[Selector, ...]] = field(default_factory=dict)  # by `records.gauges` name, best first
     mean_of: frozenset[str] = frozenset()  # gauges that are averaged over ranks; the others are summed
+    rank_labels: tuple[str, ...] = ()  # of series that differ only in these, each tells the same: the lowest counts
     tokenize_path: str = ""
     version_path: str = ""
     cheap_health: str = ""  # an endpoint that costs no generation

@@ -1,0 +1,71 @@
+"""SGLang (read at 0.5.23; metric names from 0.4.6 on)."""
+
+from typing import Any
+
+from tui.engines.base import Ask, Engine, Selector
+from tui.engines.bodies import length_field, official
+from tui.records import gauges
+
+_HITS = ("device_hit", "host_hit", "storage_hit")
+_PREFILL = ("prefill_cache", "prefill_compute")
+_GB = float(1 << 30)
+
+
+def body(ask: Ask) -> dict[str, Any]:
+    """A request of exact length that reports usage with every chunk."""
+    return official(ask, length_field=length_field(ask)) | {
+        "top_k": -1,
+        "min_p": 0.0,
+        "repetition_penalty": 1.0,
+        "ignore_eos": True,
+        "stream_options": {"include_usage": True, "continuous_usage_stats": True},
+    }
+
+
+ENGINE = Engine(
+    kind="sglang",
+    title="SGLang",
+    owned_by=("sglang",),
+    endpoint="completions",
+    prompt_form="ids",
+    body=body,
+    metrics_path="/metrics",
+    metrics_hint="start it with --enable-metrics",
+    gauges={
+        gauges.RUNNING: (Selector("sglang:num_running_reqs"),),
+        gauges.WAITING: (Selector("sglang:num_queue_reqs"),),
+        # `token_usage` is rounded to two decimals.
+        gauges.KV_USAGE: (Selector("sglang:full_token_usage"), Selector("sglang:token_usage")),
+        gauges.KV_POOL_TOKENS: (Selector("sglang:max_total_num_tokens"),),
+        gauges.WEIGHTS_BYTES: (Selector("sglang:weight_memory_usage_gb", scale=_GB),),
+        gauges.KV_BYTES: (Selector("sglang:kv_cache_memory_usage_gb", scale=_GB),),
+        gauges.PREFIX_HITS: (
+            Selector("sglang:prefill_effective_tokens_total", {"mode": _HITS}),
+            Selector("sglang:realtime_tokens_total", {"mode": ("prefill_cache",)}),
+            Selector("sglang:cached_tokens_total"),
+        ),
+        gauges.PREFIX_QUERIES: (
+            Selector("sglang:prefill_effective_tokens_total"),
+            Selector("sglang:realtime_tokens_total", {"mode": _PREFILL}),
+            Selector("sglang:prompt_tokens_total"),
+        ),
+        # `generation_tokens_total` stands still until a request ends. The realtime counter rises every step but
+        # leaves out each request's first token, which comes from its prefill: the TTFT histogram counts those.
+        gauges.GENERATION_TOKENS: (
+            Selector(
+                "sglang:realtime_tokens_total", {"mode": ("decode",)}, plus="sglang:time_to_first_token_seconds_count"
+            ),
+        ),
+        gauges.GENERATION_TOKENS_FINISHED: (Selector("sglang:generation_tokens_total"),),
+        gauges.PROMPT_TOKENS: (
+            Selector("sglang:realtime_tokens_total", {"mode": _PREFILL}),
+            Selector("sglang:prompt_tokens_total"),
+        ),
+        gauges.PREEMPTIONS: (Selector("sglang:num_retracted_requests_total"),),
+    },
+    mean_of=frozenset({gauges.KV_USAGE}),
+    rank_labels=("tp_rank", "pp_rank", "moe_ep_rank"),
+    tokenize_path="/tokenize",
+    cheap_health="/ping",  # /health generates a token and takes a second
+    gpu_titles=("sglang::scheduler",),
+)
