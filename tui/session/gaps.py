@@ -1,0 +1,63 @@
+"""From output chunks to inter-token latencies, frame by frame, with each request's last arrival carried over."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui.records.frame import Chunks
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """The gaps that became known with one frame, all columns (n,) with one row for each chunk but a request's first.
+
+    `itl_ms` is the gap divided by the tokens that the later chunk brought, and counts `tokens` times.
+    """
+
+    request: Ints
+    t_ns: Ints  # arrival of the later chunk
+    second: Ints  # of the session, in which it arrived
+    gap_ms: NDArray[np.float64]
+    itl_ms: NDArray[np.float64]
+    tokens: Ints
+
+
+class ChunkGaps:
+    """Gaps between the output chunks of each request of one lane. `t0_ns`: where second 0 of the session starts."""
+
+    def __init__(self, t0_ns: int = 0) -> None:
+        self._t0_ns = t0_ns
+        self._request: Ints = np.empty(0, dtype=np.int64)  # ascending: requests that still stream
+        self._last_ns: Ints = np.empty(0, dtype=np.int64)  # when each one's last chunk came
+
+    def feed(self, chunks: Chunks) -> Gaps:
+        """The gaps that end in these chunks, grouped by request, in order of arrival within each."""
+        request = np.concatenate((self._request, np.frombuffer(chunks.request, dtype="<i8")))
+        t_ns = np.concatenate((self._last_ns, np.frombuffer(chunks.t_ns, dtype="<i8")))
+        # A chunk that carries output brings a token, even where the server's count rounds to none.
+        brought = np.maximum(np.frombuffer(chunks.tokens, dtype="<i4").astype(np.int64), 1)
+        tokens = np.concatenate((np.zeros_like(self._request), brought))
+        order = np.argsort(request, kind="stable")
+        request, t_ns, tokens = request[order], t_ns[order], tokens[order]
+        same = request[1:] == request[:-1]
+        ends = np.append(~same, np.ones(min(request.size, 1), dtype=bool))
+        self._request, self._last_ns = request[ends], t_ns[ends]
+        gap_ms = np.diff(t_ns)[same] / 1e6
+        later_ns, tokens = t_ns[1:][same], tokens[1:][same]
+        second = (later_ns - self._t0_ns) // 1_000_000_000
+        return Gaps(request[1:][same], later_ns, second, gap_ms, gap_ms / tokens, tokens)
+
+    def forget(self, requests: Collection[int]) -> None:
+        """These requests have ended and bring no more chunks. Call it after the frame that ended them was fed."""
+        if requests:
+            stays = ~np.isin(self._request, np.fromiter(requests, dtype=np.int64, count=len(requests)))
+            self._request, self._last_ns = self._request[stays], self._last_ns[stays]
+
+    @property
+    def open_requests(self) -> int:
+        """How many requests have had a chunk and are not forgotten."""
+        return int(self._request.size)
