@@ -48,6 +48,7 @@ class Engine:
     body: Callable[[Ask], dict[str, Any]]
     metrics_path: str = ""  # empty: it has none
     metrics_hint: str = ""  # how to turn them on
+    loads_path: str = ""  # JSON that stands in for metrics that are off
     gauges: Mapping[str, tuple[Selector, ...]] = field(default_factory=dict)  # by `records.gauges` name, best first
     mean_of: frozenset[str] = frozenset()  # gauges that are averaged over ranks; the others are summed
     rank_labels: tuple[str, ...] = ()  # of series that differ only in these, each tells the same: the lowest counts

@@ -31,6 +31,7 @@ ENGINE = Engine(
     body=body,
     metrics_path="/metrics",
     metrics_hint="start it with --enable-metrics",
+    loads_path="/v1/loads?include=core,memory",
     gauges={
         gauges.RUNNING: (Selector("sglang:num_running_reqs"),),
         gauges.WAITING: (Selector("sglang:num_queue_reqs"),),

@@ -1,0 +1,99 @@
+"""One HTTP answer, limited in time and in size whatever the server does."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tui.records.text import clean
+
+if TYPE_CHECKING:
+    import httpx
+
+BODY_LIMIT = 4 << 20
+
+
+class TooLargeError(Exception):
+    """The answer went over its size limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, whole."""
+
+    status: int
+    content_type: str
+    server: str  # the Server header
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON, or None when it is not."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+
+    def object(self) -> dict[str, Any]:
+        """The body as a JSON object, empty when it is none."""
+        decoded = self.json()
+        return decoded if isinstance(decoded, dict) else {}
+
+    def words(self, limit: int = 120) -> str:
+        """The server's own words, cleaned: the message of an error body, else the start of the text."""
+        found = self.object()
+        inner = found.get("error", found)
+        message = inner.get("message") or inner.get("detail") if isinstance(inner, dict) else inner
+        return clean(message or self.body[:2000].decode("utf-8", "replace"), limit)
+
+
+def client(headers: Mapping[str, str], *, verify: bool = True, transport: Any = None) -> "httpx.AsyncClient":
+    """A client as the probes and scrapes use it: straight to the server, as the load goes, past any proxy."""
+    import httpx
+
+    return httpx.AsyncClient(headers=dict(headers), verify=verify, trust_env=False, transport=transport)
+
+
+async def fetch(
+    http: "httpx.AsyncClient",
+    url: str,
+    *,
+    timeout_s: float,
+    limit: int = BODY_LIMIT,
+    payload: Any = None,
+) -> Answer:
+    """GET `url`, or POST `payload` to it as JSON.
+
+    Raises `httpx.HTTPError` or TimeoutError when nothing whole comes within `timeout_s`, TooLargeError above `limit`.
+    """
+    method = "GET" if payload is None else "POST"
+    async with asyncio.timeout(timeout_s), http.stream(method, url, json=payload, timeout=timeout_s) as response:
+        body = bytearray()
+        async for piece in response.aiter_bytes():
+            body += piece
+            if len(body) > limit:
+                raise TooLargeError(f"the answer is larger than {limit >> 20} MB")
+        head = response.headers
+        return Answer(response.status_code, head.get("content-type", ""), head.get("server", ""), bytes(body))
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A server whose optional endpoints are asked: one that is absent or broken answers with status 0."""
+
+    http: "httpx.AsyncClient"
+    base: str
+    timeout_s: float
+
+    async def ask(self, path: str, payload: Any = None) -> Answer:
+        """The answer to GET `path`, or to a POST of `payload`."""
+        import httpx
+
+        try:
+            return await fetch(self.http, self.base + path, timeout_s=self.timeout_s, payload=payload)
+        except (httpx.HTTPError, TimeoutError, TooLargeError):
+            return _NOTHING
+
+
+_NOTHING = Answer(0, "", "", b"")

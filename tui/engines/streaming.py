@@ -1,0 +1,124 @@
+"""One tiny request that proves that a server streams."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tui.engines.base import Ask, Endpoint
+from tui.engines.fetch import Answer, client
+from tui.engines.registry import engine
+from tui.records.errors import UserError
+from tui.records.session import LaneInfo
+from tui.records.text import clean
+
+if TYPE_CHECKING:
+    import httpx
+
+OUTPUT_TOKENS = 4
+_ANSWER_LIMIT = 1 << 20
+_PROMPT = "Count from one to ten."
+
+
+@dataclass(slots=True)
+class Streamed:
+    """What one streamed answer held. None: the server does not say."""
+
+    events: int = 0
+    text: str = ""
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    finish_reason: str = ""
+
+
+async def streams(  # noqa: PLR0913 - each keyword is a key of a profile's lane
+    url: str,
+    info: LaneInfo,
+    *,
+    headers: Mapping[str, str] = {},
+    token_pool: Sequence[int] = (),
+    prompt: str = _PROMPT,
+    verify: bool = True,
+    timeout_s: float = 30,
+    transport: Any = None,
+) -> Streamed:
+    """Ask for four tokens and read the stream to its end; UserError when it is not one.
+
+    `url` is the base URL; `headers` are those of every request (`recognise.Found.headers`). With a `token_pool`
+    the prompt is made of its ids, else it is `prompt`.
+    """
+    import httpx
+
+    ids = list(token_pool[:8]) if info.prompt_form == "ids" else []
+    endpoint: Endpoint = "chat" if info.endpoint == "chat" else "completions"
+    ask = Ask(endpoint, info.model, ids if ids and endpoint == "completions" else prompt, OUTPUT_TOKENS, 0.0, 0)
+    path = "/v1/chat/completions" if endpoint == "chat" else "/v1/completions"
+    body = engine(info.engine).body(ask)
+    try:
+        async with (
+            asyncio.timeout(timeout_s),
+            client(headers, verify=verify, transport=transport) as http,
+            http.stream("POST", url + path, json=body, timeout=timeout_s) as response,
+        ):
+            return await _read(response, url + path)
+    except (httpx.TimeoutException, TimeoutError) as error:
+        raise UserError(f"{url} gave no whole answer to a request of four tokens within {timeout_s:g} s") from error
+    except httpx.HTTPError as error:
+        raise UserError(f"{url} broke off while it answered: {clean(error, 100)}") from error
+
+
+async def _read(response: "httpx.Response", where: str) -> Streamed:
+    raw = bytearray()
+    async for piece in response.aiter_bytes():
+        raw += piece
+        if len(raw) > _ANSWER_LIMIT:
+            raise UserError(f"{where} does not keep to the four tokens asked for")
+    content_type = response.headers.get("content-type", "")
+    answer = Answer(response.status_code, content_type, "", bytes(raw))
+    if answer.status in (404, 405):
+        raise UserError(f"{where} answers HTTP {answer.status}: {answer.words()}")
+    if answer.status != 200:
+        raise UserError(f"{where} refuses a small streaming request (HTTP {answer.status}): {answer.words()}")
+    if not content_type.startswith("text/event-stream"):
+        came = clean(content_type.partition(";")[0], 40) or "an answer without a type"
+        raise UserError(f"{where} does not stream: asked for a stream, it sends {came}, and there is nothing to time")
+    streamed = parse_stream(answer.body)
+    if not streamed.events:
+        raise UserError(f"{where} does not stream: its stream carries no text")
+    return streamed
+
+
+def parse_stream(raw: bytes) -> Streamed:
+    """Read a whole SSE answer. UserError when an event carries an error."""
+    found = Streamed()
+    for line in raw.replace(b"\r\n", b"\n").split(b"\n"):
+        if not line.startswith(b"data:") or line[5:].strip() == b"[DONE]":
+            continue
+        try:
+            event = msgspec.json.decode(line[5:])
+        except msgspec.DecodeError:
+            continue
+        if not isinstance(event, dict):
+            continue
+        if event.get("error") or event.get("object") == "error":
+            raise UserError(
+                f"the server answers with an error in its stream: {Answer(200, '', '', line[5:]).words()}"
+            )
+        _take(found, event)
+    return found
+
+
+def _take(found: Streamed, event: dict[str, Any]) -> None:
+    usage = event.get("usage")
+    if isinstance(usage, dict):
+        found.prompt_tokens = usage.get("prompt_tokens", found.prompt_tokens)
+        found.output_tokens = usage.get("completion_tokens", found.output_tokens)
+    for choice in event.get("choices") or []:
+        delta = choice.get("delta") or {}
+        pieces = (choice.get("text"), delta.get("reasoning"), delta.get("reasoning_content"), delta.get("content"))
+        text = "".join(piece for piece in pieces if isinstance(piece, str))
+        found.text += text
+        found.events += bool(text or delta.get("tool_calls"))
+        found.finish_reason = choice.get("finish_reason") or found.finish_reason
