@@ -1,0 +1,174 @@
+"""The dials under the operator's hands: what is shown turns at once, what is in force follows when the hand rests."""
+
+import asyncio
+import bisect
+from collections.abc import Callable
+
+import msgspec
+
+from tui.records.dials import ARRIVALS, DIAL, DialName, Dials, DialValue, check
+from tui.records.rows import LANES, Lane
+from tui.session.source import Lanes
+
+REST_S = 0.3  # a held key is one change, not forty
+LONGEST_WAIT_S = 0.8  # and yet a turn is in force within a second
+STOPPED = {"concurrency": 0, "arrival": "closed", "request_rate": 0.0}
+
+Apply = Callable[[dict[Lane, Dials]], None]
+
+
+class DialBoard:
+    """Dials of both lanes, linked or apart. `apply` is told what is in force, once for each rest of the hand."""
+
+    read_only = False
+
+    def __init__(self, dials: dict[Lane, Dials], apply: Apply) -> None:
+        self._shown = dict(dials)
+        self._in_force = dict(dials)
+        self._apply = apply
+        self._undo: list[dict[Lane, Dials]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._first_turn_s: float | None = None
+        self.linked = len(set(dials.values())) == 1
+        self.load_on = True
+
+    def shown(self, lane: Lane) -> Dials:
+        """The dials as turned, in force or not yet."""
+        return self._shown.get(lane, self._shown["a"])
+
+    def in_force(self, lane: Lane) -> Dials:
+        """The dials that the drivers were last told, while the load is on."""
+        return self._in_force.get(lane, self._in_force["a"])
+
+    def asked(self, lane: Lane) -> Dials:
+        """What the lane's driver is asked for: the dials in force, or nothing while the load is stopped."""
+        dials = self.in_force(lane)
+        return dials if self.load_on else msgspec.structs.replace(dials, **STOPPED)
+
+    def step(self, name: DialName, notches: int, lanes: Lanes = "both") -> bool:
+        """Turn by notches; False when every lane was at the stop already."""
+        spec = DIAL[name]
+
+        def turned(value: DialValue) -> DialValue:
+            if isinstance(value, str):
+                place = (ARRIVALS.index(value) + notches) % len(ARRIVALS) if value in ARRIVALS else 0
+                return ARRIVALS[place]
+            scale = [v for v in spec.notches if not isinstance(v, str)]
+            if notches > 0:
+                place = bisect.bisect_right(scale, value) + notches - 1
+            else:
+                place = bisect.bisect_left(scale, value) + notches
+            return scale[min(max(place, 0), len(scale) - 1)]
+
+        return self._turn(name, turned, lanes)
+
+    def scale(self, name: DialName, factor: float, lanes: Lanes = "both") -> bool:
+        """Halve or double; False at the stop."""
+        spec = DIAL[name]
+
+        def turned(value: DialValue) -> DialValue:
+            if isinstance(value, str):
+                return value
+            wanted = min(max(value * factor, spec.low), spec.high)
+            return max(round(wanted), int(spec.low)) if isinstance(value, int) else wanted
+
+        return self._turn(name, turned, lanes)
+
+    def set(self, name: DialName, value: DialValue, lanes: Lanes = "both") -> str:
+        """Set a typed value; returns one sentence when it is refused, else an empty string."""
+        spec = DIAL[name]
+        if name == "arrival":
+            if value not in ARRIVALS:
+                return f"arrival is one of {', '.join(ARRIVALS)}"
+        elif isinstance(value, str):
+            return f"{spec.label} needs a number, not {value!r}"
+        elif not spec.low <= value <= spec.high:
+            return f"{spec.label} must lie between {spec.low:g} and {spec.high:g}"
+        elif isinstance(getattr(self._shown["a"], name), int):
+            value = int(value)
+        self._turn(name, lambda _: value, lanes)
+        return ""
+
+    def undo(self) -> bool:
+        """Take the last turn back, the moves of one held key as one."""
+        if self._timer is None and not self._undo:
+            return False
+        self._shown = self._in_force.copy() if self._timer is not None else self._undo.pop()
+        self._cancel_timer()
+        self._put_in_force(remember=False)
+        return True
+
+    def toggle_load(self) -> bool:
+        """Stop all load at once, or bring it back; returns whether load is on now."""
+        self.load_on = not self.load_on
+        self._apply({lane: self.asked(lane) for lane in self._in_force})
+        return self.load_on
+
+    def toggle_link(self) -> bool:
+        """Turn both lanes' dials together or apart; linking takes A's dials for both."""
+        self.linked = not self.linked
+        if self.linked and "b" in self._shown and self._shown["a"] != self._shown["b"]:
+            self._shown["b"] = self._shown["a"]
+            self._rest()
+        return self.linked
+
+    def jump(self, dials: dict[Lane, Dials]) -> None:
+        """Put whole settings in force at once: a plan's step."""
+        self._shown = dict(dials)
+        self._cancel_timer()
+        self._put_in_force(remember=True)
+
+    def _turn(self, name: DialName, turned: Callable[[DialValue], DialValue], lanes: Lanes) -> bool:
+        moved = False
+        for lane in LANES:
+            if lane not in self._shown or (not self.linked and lanes not in ("both", lane)):
+                continue
+            old: DialValue = getattr(self._shown[lane], name)
+            new = turned(old)
+            if new != old:
+                self._shown[lane] = _with(self._shown[lane], name, new)
+                moved = True
+        if moved:
+            self._rest()
+        return moved
+
+    def _rest(self) -> None:
+        """Wait until the hand rests, but never so long that a turn takes a second to be in force."""
+        loop = asyncio.get_running_loop()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._first_turn_s is None:
+            self._first_turn_s = loop.time()
+        wait_s = min(REST_S, max(0.0, self._first_turn_s + LONGEST_WAIT_S - loop.time()))
+        self._timer = loop.call_later(wait_s, self._hand_rests)
+
+    def _hand_rests(self) -> None:
+        self._cancel_timer()
+        self._put_in_force(remember=True)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        self._first_turn_s = None
+
+    def _put_in_force(self, *, remember: bool) -> None:
+        if self._shown == self._in_force:
+            return
+        if remember:
+            self._undo.append(self._in_force)
+        self._in_force = self._shown.copy()
+        self._apply({lane: self.asked(lane) for lane in self._in_force})
+
+
+def _with(dials: Dials, name: DialName, value: DialValue) -> Dials:
+    """The dials with one turned, and those that depend on it: a rate needs an arrival, an arrival a rate."""
+    turned = msgspec.structs.replace(dials, **{name: value})
+    if check(turned):  # an arrival without a rate, or a rate turned down to nothing
+        if name == "arrival":
+            turned = msgspec.structs.replace(turned, request_rate=1.0)
+        elif name == "request_rate":
+            turned = msgspec.structs.replace(turned, arrival="closed")
+    elif name == "request_rate" and turned.arrival == "closed" and turned.request_rate > 0:
+        turned = msgspec.structs.replace(turned, arrival="poisson")
+    return turned

@@ -1,0 +1,176 @@
+"""From what is known to what is shown: one lane's view and its curves."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Literal, TypeVar
+
+import numpy as np
+
+from tui.profile.model import Slo
+from tui.records import gauges as g
+from tui.records.dials import Dials
+from tui.records.metrics import SAMPLES_NEEDED
+from tui.records.rows import Lane, SecondRow
+from tui.records.session import LaneInfo
+from tui.session.beside import Beside
+from tui.session.columns import Floats
+from tui.session.histogram import LatencyHistogram
+from tui.session.state import LaneState, SecondDetail
+from tui.session.view import GpuView, LaneView, Percentiles, ServerView
+
+FRESH_S = 90.0  # a reading older than this is not shown as now; a DCGM exporter reads every 30 s by default
+GPU_CURVE_S = 120
+NS = 1_000_000_000
+LaneStatus = Literal["connecting", "up", "down", "stopped"]
+Row = TypeVar("Row", SecondRow, SecondDetail)
+SHOWN_PERCENTS = (("p50", 50), ("p95", 95), ("p99", 99))
+
+
+def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_s: int) -> LaneView:
+    """One lane as shown at `now_ns`, over the last `window_s` seconds."""
+    info, dials = beside.infos.get(lane), beside.dials[lane]
+    rows = _since(state.seconds, now_ns - window_s * NS)
+    details = _since(state.details, now_ns - window_s * NS)
+    live = [r for r in rows if r.up]
+    last = state.seconds[-1] if state.seconds else None
+    return LaneView(
+        lane=lane,
+        info=info,
+        state=_state(state, info, dials, last),
+        state_text=state.down.text if state.down else "",
+        dials=dials,
+        output_tps=_rate(live, lambda r: r.output_tokens),
+        total_tps=_rate(live, lambda r: r.output_tokens + r.prompt_tokens),
+        request_rate=_rate(live, lambda r: r.finished),
+        curve=[r.output_tokens if r.up else None for r in state.seconds],
+        latencies=_latencies(details, open_loop=dials.arrival != "closed"),
+        in_flight=last.in_flight if last else 0,
+        done=state.done,
+        failed=state.failed,
+        causes=dict(state.causes),
+        last_error=state.last_error,
+        tokens_from_chunks=state.tokens_from_chunks,
+        prompt_tokens_seen=_mean([d.prompt_tokens for d in details]),
+        output_tokens_seen=_mean([d.output_tokens for d in details]),
+        goodput=_goodput(details, beside.profile.slo, len(live)),
+        server=_server(state, now_ns, window_s),
+        gpus=_gpus(state, now_ns),
+        gpu_note=state.fault.get("gpu", ""),
+        client_cpu=float(np.mean([r.client_cpu_s for r in rows])) if rows else 0.0,
+        loop_lag_ms=max((r.loop_lag_ms for r in rows), default=0.0),
+        bound=any(r.bound for r in rows[-3:]),
+        stamp=state.stamp,
+    )
+
+
+def _state(state: LaneState, info: LaneInfo | None, dials: Dials, last: SecondRow | None) -> LaneStatus:
+    if state.down:
+        return "down"
+    if info is None or last is None:
+        return "connecting"
+    stopped = dials.concurrency == 0 and dials.arrival == "closed" and last.in_flight == 0
+    return "stopped" if stopped else "up"
+
+
+def _since(rows: Iterable[Row], t_ns: int) -> list[Row]:
+    return [r for r in rows if r.t_ns >= t_ns]
+
+
+def _rate(rows: list[SecondRow], count: Callable[[SecondRow], int]) -> float | None:
+    return sum(map(count, rows)) / len(rows) if rows else None
+
+
+def _mean(arrays: list[Floats]) -> float | None:
+    joined = np.concatenate(arrays) if arrays else np.empty(0)
+    return float(joined.mean()) if len(joined) else None
+
+
+def _latencies(details: list[SecondDetail], *, open_loop: bool) -> dict[str, Percentiles]:
+    names = ["ttft", "tpot", "e2e"] + (["ttft_sched"] if open_loop else [])
+    found = {
+        name: _of_values(np.concatenate([d.latencies[name] for d in details] or [np.empty(0)])) for name in names
+    }
+    itl = LatencyHistogram()
+    for detail in details:
+        itl.merge(detail.itl)
+    return found | {"itl": _shown(itl.n, lambda percent: itl.percentile(percent / 100))}
+
+
+def _of_values(values: Floats) -> Percentiles:
+    return _shown(len(values), lambda percent: float(np.percentile(values, percent)))
+
+
+def _shown(n: int, percentile: Callable[[float], float | None]) -> Percentiles:
+    """The percentiles that `n` values carry; a median of few values is shown, a tail of few is not."""
+    values = {name: percentile(p) for name, p in SHOWN_PERCENTS if n and (p == 50 or n >= SAMPLES_NEEDED[name])}
+    return Percentiles(**values, n=n)
+
+
+def _goodput(details: list[SecondDetail], slo: Slo, seconds: int) -> float | None:
+    limits = {"ttft": slo.ttft_ms, "tpot": slo.tpot_ms, "e2e": slo.e2e_ms}
+    if not seconds or all(limit is None for limit in limits.values()):
+        return None
+    met = sum(
+        int(np.all([d.latencies[name] <= limit for name, limit in limits.items() if limit is not None], axis=0).sum())
+        for d in details
+    )
+    return met / seconds
+
+
+def _server(state: LaneState, now_ns: int, window_s: int) -> ServerView:
+    def now(name: str) -> float | None:
+        readings = state.gauges.get((g.SERVER, name))
+        return readings[-1][1] if readings and now_ns - readings[-1][0] < FRESH_S * NS else None
+
+    newest = max((r[-1][0] for (source, _), r in state.gauges.items() if source == g.SERVER and r), default=None)
+    return ServerView(
+        running=now(g.RUNNING),
+        waiting=now(g.WAITING),
+        kv_usage=now(g.KV_USAGE),
+        prefix_hit_rate=_hit_rate(state, now_ns - window_s * NS),
+        preemptions=now(g.PREEMPTIONS),
+        age_s=None if newest is None else max((now_ns - newest) / NS, 0.0),
+        note=state.fault.get(g.SERVER, ""),
+    )
+
+
+def _hit_rate(state: LaneState, since_ns: int) -> float | None:
+    """Prefix tokens that hit the cache over those looked up, between the first and last reading of the window."""
+    hits, queries = (_risen(state.gauges.get((g.SERVER, n)), since_ns) for n in (g.PREFIX_HITS, g.PREFIX_QUERIES))
+    return hits / queries if hits is not None and queries else None
+
+
+def _risen(readings: deque[tuple[int, float]] | None, since_ns: int) -> float | None:
+    """How far a counter rose since; None when it was not read twice, or fell, because the server restarted."""
+    window = [value for t_ns, value in readings or () if t_ns >= since_ns]
+    return window[-1] - window[0] if len(window) > 1 and window[-1] >= window[0] else None
+
+
+def _gpus(state: LaneState, now_ns: int) -> list[GpuView]:
+    sources = sorted({source for source, _ in state.gauges if source.startswith("gpu")}, key=lambda s: int(s[3:]))
+    return [_gpu(state, source, now_ns) for source in sources]
+
+
+def _gpu(state: LaneState, source: str, now_ns: int) -> GpuView:
+    def now(name: str) -> float | None:
+        readings = state.gauges.get((source, name))
+        return readings[-1][1] if readings and now_ns - readings[-1][0] < FRESH_S * NS else None
+
+    def curve(name: str) -> list[float | None]:
+        by_second = {int(t_ns // NS): value for t_ns, value in state.gauges.get((source, name), ())}
+        last = int(now_ns // NS)
+        return [by_second.get(second) for second in range(last - GPU_CURVE_S, last)]
+
+    newest = max((r[-1][0] for (s, _), r in state.gauges.items() if s == source and r), default=now_ns)
+    return GpuView(
+        index=int(source[3:]),
+        memory_used_bytes=now(g.GPU_MEMORY_USED),
+        memory_total_bytes=now(g.GPU_MEMORY_TOTAL),
+        memory_engine_bytes=now(g.GPU_MEMORY_ENGINE),
+        utilization_pct=now(g.GPU_UTILIZATION),
+        power_w=now(g.GPU_POWER),
+        age_s=max((now_ns - newest) / NS, 0.0),
+        utilization_curve=curve(g.GPU_UTILIZATION),
+        power_curve=curve(g.GPU_POWER),
+        memory_curve=curve(g.GPU_MEMORY_USED),
+    )

@@ -1,0 +1,167 @@
+"""The life of one lane: find the server, start its driver and its gauges, and begin again when something dies."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tui.engines.recognise import Found, recognise
+from tui.load.driver import Driver
+from tui.load.plan import LanePlan, Setting
+from tui.profile.model import LaneProfile, Profile
+from tui.records.dials import Dials
+from tui.records.errors import UserError
+from tui.records.frame import Frame
+from tui.records.rows import EventKind, EventRow, GaugeRow, Lane
+from tui.records.session import LaneInfo
+from tui.telemetry.gpu import gpu_reader
+from tui.telemetry.server import ServerScraper
+
+RETRY_S = 2.0
+STOPPED = Setting(0, Dials(concurrency=0))
+
+
+class Inbox(Protocol):
+    """Where a lane puts what it hears."""
+
+    def frame(self, lane: Lane, frame: Frame) -> None:
+        """A driver's frame."""
+        ...
+
+    def gauges(self, rows: list[GaugeRow]) -> None:
+        """Readings of the server or of GPUs."""
+        ...
+
+    def event(self, row: EventRow) -> None:
+        """Something happened."""
+        ...
+
+    def driver_gone(self, lane: Lane) -> None:
+        """The driver ended, and its streams with it."""
+        ...
+
+
+@dataclass(slots=True)
+class LaneRun:
+    """One lane from the first try to reach its server until the session ends."""
+
+    lane: Lane
+    profile: Profile
+    server: LaneProfile
+    salt: str
+    inbox: Inbox
+    asked: Callable[[], Setting]
+    go: asyncio.Event
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    info: LaneInfo | None = None
+    driver: Driver | None = None
+    _down: str = ""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            found = await self._find()
+            self.info = found.info
+            async with asyncio.TaskGroup() as tasks:
+                watchers = [tasks.create_task(watch) for watch in self._watchers(found)]
+                await self._drive(found)
+                for watcher in watchers:
+                    watcher.cancel()
+            await asyncio.sleep(RETRY_S)
+
+    async def first_look(self) -> LaneInfo:
+        """Find the server once. UserError when it cannot be measured."""
+        self.info = (await self._recognise()).info
+        return self.info
+
+    def apply(self, setting: Setting) -> None:
+        """Turn the driver's dials."""
+        if self.driver is not None and self.go.is_set():
+            self.driver.set(setting)
+
+    def event(self, kind: EventKind, name: str = "", text: str = "") -> None:
+        """Say that something happened in this lane, now."""
+        self.inbox.event(EventRow(self.lane, time.monotonic_ns(), kind, name=name, text=text))
+
+    async def _find(self) -> Found:
+        while True:
+            try:
+                found = await self._recognise()
+            except UserError as error:
+                self._set_down(str(error))
+                await asyncio.sleep(RETRY_S)
+            else:
+                self._set_down("")
+                info = found.info
+                self.event("start", text=f"{info.title} {info.version}, {info.model}, at {info.url}")
+                return found
+
+    async def _recognise(self) -> Found:
+        return await recognise(
+            self.server.url,
+            key=self._key(),
+            key_env=self.server.api_key_env,
+            kind=self.server.engine,
+            model=self.server.model,
+            headers=self.server.headers,
+            verify=self.server.verify_tls,
+            timeout_s=self.profile.load.connect_timeout_s,
+        )
+
+    def _key(self) -> str:
+        """The key from the environment variable that the profile names; it goes nowhere but into a header."""
+        return os.environ.get(self.server.api_key_env, "") if self.server.api_key_env else ""
+
+    def _plan(self, found: Found) -> LanePlan:
+        load = self.profile.load
+        return LanePlan(
+            lane=self.lane,
+            url=found.info.url,
+            engine=found.info.engine,
+            model=found.info.model,
+            endpoint="chat" if (self.server.endpoint or found.info.endpoint) == "chat" else "completions",
+            prompt_form="ids" if found.info.prompt_form == "ids" and self.server.endpoint != "chat" else "text",
+            token_pool=found.token_pool,
+            seed=load.seed,
+            salt=self.salt,
+            output_jitter=load.output_jitter,
+            record_chunks=self.profile.record.chunks,
+            connect_timeout_s=load.connect_timeout_s,
+            read_timeout_s=load.read_timeout_s,
+            verify_tls=self.server.verify_tls,
+            headers=dict(found.headers),
+            extra_body=dict(self.server.extra_body),
+        )
+
+    async def _drive(self, found: Found) -> None:
+        """Run one driver until it ends by itself, which it should not."""
+        driver = self.driver = await Driver.start(self._plan(found), STOPPED)
+        self.ready.set()
+        try:
+            await self.go.wait()
+            driver.set(self.asked())
+            async for frame in driver.frames():
+                self._set_down(frame.down)
+                self.inbox.frame(self.lane, frame)
+        finally:
+            self.driver = None
+            await driver.stop()
+            self.inbox.driver_gone(self.lane)
+        self._set_down(f"the load driver ended: {driver.reason}; it is started again")
+
+    def _set_down(self, why: str) -> None:
+        if why and why != self._down:
+            self.event("down", text=why)
+        elif self._down and not why:
+            self.event("up")
+        self._down = why
+
+    def _watchers(self, found: Found) -> list[Coroutine[None, None, None]]:
+        scraper = ServerScraper(self.lane, found, verify=self.server.verify_tls)
+        reader = gpu_reader(self.lane, url=found.info.url, dcgm_url=self.server.dcgm, gpus=self.server.gpus)
+        return [
+            scraper.run(self.inbox.gauges, lambda text: self.event("fault", "server", text)),
+            reader.run(self.inbox.gauges, lambda text: self.event("fault", "gpu", text)),
+        ]

@@ -1,0 +1,286 @@
+"""A live head-to-head: two lanes, one clock; every second what happened is cut off and handed on.
+
+Whatever needs numpy or httpx is imported once the session runs, because the screen paints before that.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from tui import __version__
+from tui.load.plan import Setting
+from tui.profile.model import LaneProfile, Profile
+from tui.profile.reading import lane_dials
+from tui.records.dials import Dials
+from tui.records.frame import Batch, Frame
+from tui.records.rows import EventRow, GaugeRow, Lane
+from tui.records.session import LaneInfo, SessionInfo
+from tui.session.beside import Beside, LaneNow
+from tui.session.blank import blank_view
+from tui.session.board import DialBoard
+from tui.session.host import host_facts
+from tui.session.moves import dial_events
+from tui.session.view import View
+
+if TYPE_CHECKING:
+    from tui.session.lane import LaneRun
+    from tui.session.rollup import Rollup
+
+NS = 1_000_000_000
+FIRST_LANE_WAITS_S = 5.0  # for the other one, so that both start together
+FRAME_GRACE_S = 0.4  # a frame is at most 0.1 s behind; a driver that is later is not waited for
+
+
+class Recording(Protocol):
+    """Something that keeps every batch."""
+
+    durable_t_ns: int | None
+    written_bytes: int
+    note: str
+
+    def __call__(self, batch: Batch) -> None:
+        """Take a batch; must not block."""
+        ...
+
+    def close(self, ended: str, duration_s: float) -> None:
+        """Everything is on the disk when this returns; it may block."""
+        ...
+
+
+Prepare = Callable[[Profile], Awaitable[Profile]]
+Record = Callable[[SessionInfo], Recording]
+
+
+class LiveSession:
+    """Implements `Source` and each lane's `Inbox`.
+
+    `prepare` starts what the profile needs first (simulated engines) and gives the profile with its URLs.
+    `record` makes the recorder once the servers are known; it may take a while and runs in a thread.
+    """
+
+    replay = False
+
+    def __init__(self, profile: Profile, *, prepare: Prepare | None = None, record: Record | None = None) -> None:
+        self.profile = profile
+        self.info: SessionInfo | None = None
+        self.recording: Recording | None = None
+        dials = {lane: lane_dials(profile, server) for lane, server in servers(profile).items()}
+        self.board = DialBoard(dials, self._apply)
+        self._asked = {lane: self.board.asked(lane) for lane in dials}
+        self._segment = 0
+        self._prepare, self._record = prepare, record
+        self._listeners: list[Callable[[Batch], None]] = []
+        self._lanes: dict[Lane, LaneRun] = {}
+        self._rollup: Rollup | None = None
+        self._wall_ns = 0
+        self._go = asyncio.Event()
+        self._heard = asyncio.Event()
+        self._on_second: Callable[[], None] = lambda: None
+        self._task: asyncio.Task[None] | None = None
+
+    def listen(self, listener: Callable[[Batch], None]) -> None:
+        """Hand every batch of rows to `listener` as it becomes known, several times a second."""
+        self._listeners.append(listener)
+
+    async def start(self, on_second: Callable[[], None]) -> None:
+        """Begin. `on_second` is called when a second is complete, and at each event before the load starts."""
+        self._on_second = on_second
+        self._task = asyncio.create_task(self._run())
+
+    async def reach(self) -> dict[Lane, LaneInfo]:
+        """Look at every server before anything starts. UserError when one cannot be measured."""
+        await self._prepare_lanes()
+        found = await asyncio.gather(*(run.first_look() for run in self._lanes.values()))
+        return dict(zip(self._lanes, found, strict=True))
+
+    async def started(self) -> None:
+        """Wait until the load runs."""
+        await self._go.wait()
+
+    async def ended(self) -> None:
+        """Wait until the session ends, which it does by itself only in error: then that error is raised."""
+        if self._task is not None:
+            await self._task
+
+    def view(self, window_s: int) -> View:
+        """The numbers of the last whole second."""
+        asked = {lane: self.board.asked(lane) for lane in self._asked}
+        if self._rollup is None:
+            return blank_view(self.profile, asked, window_s)
+        view = self._rollup.view(Beside(self.profile, self._lane_infos(), asked, self._wall_ns), window_s)
+        if self.recording is None:
+            return view
+        durable_ns = self.recording.durable_t_ns
+        return replace(
+            view,
+            recording=self.info.name if self.info else "",
+            recording_note=self.recording.note,
+            durable_age_s=None if durable_ns is None else max(0.0, (time.monotonic_ns() - durable_ns) / NS),
+            recorded_bytes=self.recording.written_bytes,
+        )
+
+    def mark(self, text: str) -> None:
+        """Put a mark at this moment."""
+        self.event(EventRow("", time.monotonic_ns(), "mark", text=text))
+
+    async def stop(self, why: str) -> None:
+        """End the load and everything started; what was recorded is complete when this returns."""
+        await asyncio.gather(*(run.driver.stop() for run in self._lanes.values() if run.driver is not None))
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        self.event(EventRow("", time.monotonic_ns(), "end", text=why))
+        if self.recording is not None and self.info is not None:
+            self.info.lanes = {str(lane): info for lane, info in self._lane_infos().items()}
+            duration_s = (time.monotonic_ns() - self.info.t0_ns) / NS
+            await asyncio.to_thread(self.recording.close, why, duration_s)
+
+    # Each lane's inbox.
+
+    def frame(self, lane: Lane, frame: Frame) -> None:
+        """A driver's frame: kept for its second, and handed on at once."""
+        if self._rollup is not None:
+            self._rollup.add_frame(lane, frame)
+        self._heard.set()
+        self._hand_on(Batch(frame.t_ns, requests=frame.requests, chunks=[(lane, frame.chunks)]))
+
+    def gauges(self, rows: list[GaugeRow]) -> None:
+        """Readings of a server or of GPUs."""
+        if self._rollup is not None:
+            self._rollup.add_gauges(rows)
+        self._hand_on(Batch(time.monotonic_ns(), gauges=rows))
+
+    def event(self, row: EventRow) -> None:
+        """Something happened. Before the load runs there is no second to wait for: it is shown at once."""
+        self._hand_on(Batch(row.t_ns, events=[row]))
+        if self._rollup is not None:
+            self._rollup.add_event(row, at_once=not self._go.is_set())
+        if not self._go.is_set():
+            self._on_second()
+
+    def driver_gone(self, lane: Lane) -> None:
+        """The driver ended, and its streams with it."""
+        if self._rollup is not None:
+            self._rollup.driver_gone(lane)
+
+    # The run.
+
+    async def _prepare_lanes(self) -> None:
+        if self._lanes:
+            return
+        if self._prepare is not None:
+            self.profile = await self._prepare(self.profile)
+        run_of, self._rollup = await asyncio.to_thread(_heavy_parts, list(self._asked))
+        salt = secrets.token_hex(8)
+        for lane, server in servers(self.profile).items():
+            self._lanes[lane] = run_of(lane, self.profile, server, salt, self, partial(self._setting, lane), self._go)
+
+    async def _run(self) -> None:
+        await self._prepare_lanes()
+        async with asyncio.TaskGroup() as tasks:
+            for run in self._lanes.values():
+                tasks.create_task(run.run())
+            await self._all_ready()
+            await self._begin()
+            await self._seconds()
+
+    async def _all_ready(self) -> None:
+        """Until every lane has its driver, or one has and the other keeps it waiting too long."""
+        waiting = {asyncio.create_task(run.ready.wait()) for run in self._lanes.values()}
+        try:
+            _, late = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if late:
+                await asyncio.wait(late, timeout=FIRST_LANE_WAITS_S)
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    async def _begin(self) -> None:
+        """Make the recorder, start the clock, let the load go, in this order."""
+        wall = datetime.now(UTC)
+        info = SessionInfo(
+            name=f"{wall:%Y-%m-%d_%H%M%S}_{self.profile.name}",
+            profile=msgspec.to_builtins(self.profile),
+            lanes={str(lane): info for lane, info in self._lane_infos().items()},
+            t0_ns=time.monotonic_ns(),
+            wall_ns=time.time_ns(),
+            host=host_facts(),
+            version=__version__,
+        )
+        if self._record is not None:
+            self.recording = await asyncio.to_thread(self._record, info)
+        assert self._rollup is not None
+        self.info, self._wall_ns = info, info.wall_ns
+        self._rollup.begin(info.t0_ns)
+        if self.recording is not None:
+            self.recording(Batch(info.t0_ns, events=list(self._rollup.state.events)))
+            self._listeners.append(self.recording)
+        self._go.set()
+
+    async def _seconds(self) -> None:
+        assert self._rollup is not None
+        end_ns = self._rollup.state.t0_ns
+        while True:
+            start_ns, end_ns = end_ns, end_ns + NS
+            await asyncio.sleep(max(0.0, (end_ns - time.monotonic_ns()) / NS))
+            await self._frames_until(end_ns)
+            lanes = {
+                lane: LaneNow(self._asked[lane].concurrency, up=run.driver is not None)
+                for lane, run in self._lanes.items()
+            }
+            batch = self._rollup.cut(start_ns, end_ns, self._segment, lanes)
+            self._hand_on(Batch(end_ns, seconds=batch.seconds))
+            if end_ns + NS > time.monotonic_ns():  # else more seconds are overdue: show only the last
+                self._on_second()
+
+    async def _frames_until(self, t_ns: int) -> None:
+        """Wait for the frames that complete the second, but not for a driver that is late."""
+        assert self._rollup is not None
+        give_up_ns = t_ns + int(FRAME_GRACE_S * NS)
+        while any(run.driver and not self._rollup.complete(lane, t_ns) for lane, run in self._lanes.items()):
+            left_s = (give_up_ns - time.monotonic_ns()) / NS
+            if left_s <= 0:
+                return
+            self._heard.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._heard.wait(), left_s)
+
+    def _lane_infos(self) -> dict[Lane, LaneInfo]:
+        return {lane: run.info for lane, run in self._lanes.items() if run.info}
+
+    def _hand_on(self, batch: Batch) -> None:
+        for listener in self._listeners:
+            listener(batch)
+
+    def _setting(self, lane: Lane) -> Setting:
+        return Setting(self._segment, self._asked[lane])
+
+    def _apply(self, asked: dict[Lane, Dials]) -> None:
+        """The board put dials in force."""
+        self._segment += 1
+        for event in dial_events(self._asked, asked, time.monotonic_ns()):
+            self.event(event)
+        self._asked = dict(asked)
+        for lane, run in self._lanes.items():
+            run.apply(self._setting(lane))
+
+
+def servers(profile: Profile) -> dict[Lane, LaneProfile]:
+    """The profile's lanes; the second may be missing."""
+    return {"a": profile.a} if profile.b is None else {"a": profile.a, "b": profile.b}
+
+
+def _heavy_parts(lanes: list[Lane]) -> "tuple[type[LaneRun], Rollup]":
+    """Import what needs numpy and httpx: a few tenths of a second, spent in a thread."""
+    from tui.session.lane import LaneRun
+    from tui.session.rollup import Rollup
+
+    return LaneRun, Rollup.of(lanes, time.monotonic_ns())

@@ -1,0 +1,140 @@
+"""What is known of each lane, folded from batches. Live and replay feed it alike, a second at a time."""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tui.records.frame import Batch, Chunks
+from tui.records.metrics import e2e_ms, tpot_ms, ttft_ms, ttft_sched_ms
+from tui.records.rows import LANES, EventRow, GaugeRow, Lane, RequestRow, SecondRow
+from tui.session.columns import ChunkArrays, Floats
+from tui.session.gaps import ChunkGaps
+from tui.session.histogram import Bucketed, bucketed
+
+HISTORY_S = 600  # of curves and gauge readings
+LONGEST_WINDOW_S = 300
+EVENTS_KEPT = 500
+
+OF_REQUESTS = {"ttft": ttft_ms, "ttft_sched": ttft_sched_ms, "tpot": tpot_ms, "e2e": e2e_ms}
+
+
+@dataclass(slots=True)
+class SecondDetail:
+    """The values behind one second's row: of requests that ended well in it, and of chunks that arrived in it."""
+
+    t_ns: int
+    latencies: dict[str, Floats]
+    itl: Bucketed
+    prompt_tokens: Floats  # one value a request, as the server counted
+    output_tokens: Floats
+
+
+@dataclass(slots=True)
+class LaneState:
+    """One lane so far."""
+
+    seconds: deque[SecondRow] = field(default_factory=lambda: deque(maxlen=HISTORY_S))
+    details: deque[SecondDetail] = field(default_factory=lambda: deque(maxlen=LONGEST_WINDOW_S))
+    gauges: dict[tuple[str, str], deque[tuple[int, float]]] = field(
+        default_factory=lambda: defaultdict(lambda: deque(maxlen=HISTORY_S))
+    )
+    done: int = 0
+    failed: int = 0
+    causes: Counter[str] = field(default_factory=Counter)
+    last_error: str = ""
+    tokens_from_chunks: bool = False
+    stamp: str = ""
+    down: EventRow | None = None  # the event that took the lane down, while it is down
+    fault: dict[str, str] = field(default_factory=dict)  # by source: what is wrong beside the load
+    _gaps: ChunkGaps = field(default_factory=ChunkGaps)
+
+    def take_second(self, row: SecondRow, requests: list[RequestRow], chunks: list[Chunks]) -> None:
+        """Fold one second in."""
+        self.seconds.append(row)
+        good = [r for r in requests if r.outcome == "ok"]
+        gaps = self._gaps.feed(_joined(chunks))
+        self._gaps.forget([r.request for r in requests])
+        self.details.append(
+            SecondDetail(
+                t_ns=row.t_ns,
+                latencies={name: _values(good, of) for name, of in OF_REQUESTS.items()},
+                itl=bucketed(gaps.itl_ms, gaps.tokens),
+                prompt_tokens=np.array([r.prompt_tokens for r in good if r.prompt_tokens is not None], dtype=float),
+                output_tokens=np.array([r.output_tokens for r in good], dtype=float),
+            )
+        )
+        self._count(requests)
+
+    def _count(self, requests: list[RequestRow]) -> None:
+        for r in requests:
+            self.stamp = r.stamp
+            if r.outcome == "ok":
+                self.done += 1
+                self.tokens_from_chunks = r.tokens_from == "chunks"
+            elif r.outcome == "failed":
+                self.failed += 1
+                self.causes[r.cause] += 1
+                self.last_error = f"{r.cause}: {r.detail}" if r.detail else r.cause
+
+    def take_gauge(self, row: GaugeRow) -> None:
+        """Keep a reading; a source that reads again has no fault any more."""
+        self.gauges[row.source, row.name].append((row.t_ns, row.value))
+        self.fault.pop("gpu" if row.source.startswith("gpu") else row.source, None)
+
+    def take_event(self, row: EventRow) -> None:
+        """Follow the lane down and up, and faults beside the load."""
+        if row.kind == "down":
+            self.down = row
+        elif row.kind == "up":
+            self.down = None
+        elif row.kind == "fault":
+            self.fault[row.name] = row.text  # empty: it is over
+
+
+@dataclass(slots=True)
+class SessionState:
+    """Both lanes so far, and what happened."""
+
+    t0_ns: int
+    lanes: dict[Lane, LaneState] = field(default_factory=lambda: {lane: LaneState() for lane in LANES})
+    events: deque[EventRow] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
+    dial_events: list[EventRow] = field(default_factory=list)
+    segment: int = 0
+    segment_ns: int = 0  # when the dials last moved
+    t_ns: int = 0
+
+    def apply(self, batch: Batch) -> None:
+        """Fold in a batch that holds whole seconds."""
+        self.t_ns = max(self.t_ns, batch.t_ns)
+        for event in batch.events:
+            self.take_event(event)
+        for gauge in batch.gauges:
+            self.lanes[gauge.lane].take_gauge(gauge)
+        requests: dict[Lane, list[RequestRow]] = {lane: [] for lane in LANES}
+        for request in batch.requests:
+            requests[request.lane].append(request)
+        for row in batch.seconds:
+            self.lanes[row.lane].take_second(
+                row, requests[row.lane], [chunks for lane, chunks in batch.chunks if lane == row.lane]
+            )
+
+    def take_event(self, event: EventRow) -> None:
+        """Fold one event in."""
+        self.events.append(event)
+        if event.kind == "dial":
+            self.dial_events.append(event)
+            self.segment_ns = event.t_ns
+            self.segment += 1
+        for lane in LANES:
+            if event.lane in ("", lane):
+                self.lanes[lane].take_event(event)
+
+
+def _joined(chunks: list[Chunks]) -> Chunks:
+    return chunks[0] if len(chunks) == 1 else ChunkArrays.of(chunks).pack()
+
+
+def _values(requests: list[RequestRow], of: Callable[[RequestRow], float | None]) -> Floats:
+    return np.array([v for r in requests if (v := of(r)) is not None], dtype=float)
