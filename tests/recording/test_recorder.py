@@ -1,0 +1,166 @@
+"""What the recorder is given is on the disk, and nothing else."""
+
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.recording import synthetic
+from tui.recording.reader import open_session
+from tui.recording.recorder import Recorder
+from tui.recording.schema import schema
+from tui.records.errors import UserError
+from tui.records.frame import Batch
+from tui.records.tables import TABLES, TableName, columns
+
+FAST_S = 0.01
+
+
+def record(directory: Path, batches: Iterable[Batch], **options: object) -> Recorder:
+    """Record batches one after the other, each on the disk before the next is given."""
+    recorder = Recorder(directory, synthetic.info(), flush_every_s=FAST_S, **options)  # type: ignore[arg-type]
+    for batch in batches:
+        recorder(batch)
+        wait_for(lambda at=batch.t_ns: recorder.durable_t_ns == at)  # type: ignore[misc]
+    return recorder
+
+
+def wait_for(done: Callable[[], bool]) -> None:
+    """Until another thread has made it so."""
+    tick = threading.Event()
+    for _ in range(2_000):
+        if done():
+            return
+        tick.wait(0.005)
+    raise AssertionError("it never came")
+
+
+def rows(directory: Path, table: TableName) -> pl.DataFrame:
+    """A table as anybody reads it, with Polars alone."""
+    return pl.scan_parquet(f"{directory}/{table}/*.parquet").collect()
+
+
+def test_parts_are_readable_while_recording(tmp_path: Path) -> None:
+    recorder = record(tmp_path / "s", synthetic.batches(3))
+    assert rows(tmp_path / "s", "requests").height == 3 * 2 * 10
+    assert rows(tmp_path / "s", "chunks").height == 3 * 2 * 200
+    assert recorder.written_bytes == sum(f.stat().st_size for f in (tmp_path / "s").rglob("*.parquet"))
+    recorder.close("stopped", 3.0)
+
+
+def test_closing_leaves_one_file_a_table_with_the_same_rows(tmp_path: Path) -> None:
+    directory = tmp_path / "s"
+    recorder = record(directory, synthetic.batches(4))
+    before = {name: rows(directory, name) for name in TABLES}
+    recorder.close("stopped", 4.0)
+    for name in TABLES:
+        assert [path.name for path in (directory / name).iterdir()] == [f"{name}.parquet"]
+        assert rows(directory, name).equals(before[name])
+    assert sorted(path.name for path in directory.iterdir()) == sorted([*TABLES, "session.toml"])
+    assert recorder.written_bytes == sum(f.stat().st_size for f in directory.rglob("*.parquet"))
+
+
+def test_a_full_part_is_followed_by_another(tmp_path: Path) -> None:
+    directory = tmp_path / "s"
+    recorder = record(directory, synthetic.batches(3, synthetic.Load(requests_per_s=5_000, tokens=1)))
+    assert len(list((directory / "requests").glob("*.parquet"))) == 3
+    assert rows(directory, "requests").height == 30_000
+    recorder.close("stopped", 3.0)
+    assert rows(directory, "requests").height == 30_000
+
+
+def test_the_session_says_how_it_ended(tmp_path: Path) -> None:
+    recorder = record(tmp_path / "s", synthetic.batches(1))
+    running = open_session(tmp_path / "s")
+    assert (running.info.ended, running.live) == ("", True)
+    recorder.close("stopped by the operator", 1.5)
+    closed = open_session(tmp_path / "s")
+    assert (closed.info.ended, closed.info.duration_s, closed.live) == ("stopped by the operator", 1.5, False)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_columns_are_those_of_the_rows(tmp_path: Path, table: TableName) -> None:
+    record(tmp_path / "s", synthetic.batches(8)).close("stopped", 8.0)
+    frame = rows(tmp_path / "s", table)
+    assert tuple(frame.columns) == columns(table)
+    assert frame.schema == schema(table)
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match=r"cannot record into .*file/s \(Not a directory\): name another folder"):
+        Recorder(tmp_path / "file" / "s", synthetic.info())
+
+
+def test_a_session_is_never_recorded_over(tmp_path: Path) -> None:
+    record(tmp_path / "s", synthetic.batches(1)).close("stopped", 1.0)
+    with pytest.raises(UserError, match="holds a session already"):
+        Recorder(tmp_path / "s", synthetic.info())
+
+
+class Disk:
+    """Stands before os.write and refuses while it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.error: int | None = None
+        self._write = os.write
+        monkeypatch.setattr(os, "write", self)
+
+    def __call__(self, file: int, data: memoryview) -> int:
+        if self.error is not None and threading.current_thread().name == "recorder":
+            raise OSError(self.error, os.strerror(self.error))
+        return self._write(file, data)
+
+
+@pytest.mark.parametrize(
+    ("error", "says"), [(errno.ENOSPC, "disk full: "), (errno.EROFS, "Read-only"), (errno.EIO, "Input/output")]
+)
+def test_a_disk_that_refuses_pauses_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int, says: str
+) -> None:
+    directory, disk = tmp_path / "s", Disk(monkeypatch)
+    recorder = record(directory, synthetic.batches(2))
+    disk.error = error
+    for batch in synthetic.batches(2, first=2):
+        recorder(batch)
+    wait_for(lambda: says in recorder.note)
+    assert str(directory) in recorder.note
+    assert recorder.durable_t_ns == synthetic.T0_NS + 2 * synthetic.SECOND_NS
+    assert rows(directory, "requests").height == 40
+    disk.error = None
+    wait_for(lambda: recorder.durable_t_ns == synthetic.T0_NS + 4 * synthetic.SECOND_NS)
+    assert recorder.note == ""
+    recorder.close("stopped", 4.0)
+    record(tmp_path / "calm", synthetic.batches(4)).close("stopped", 4.0)
+    for name in TABLES:
+        assert rows(directory, name).sort(pl.all()).equals(rows(tmp_path / "calm", name).sort(pl.all()))
+
+
+def test_a_full_backlog_drops_chunks_first_and_counts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory, disk = tmp_path / "s", Disk(monkeypatch)
+    recorder = record(directory, synthetic.batches(1), backlog_bytes=60_000)
+    disk.error = errno.ENOSPC
+    for batch in synthetic.batches(4, first=1):
+        recorder(batch)
+    wait_for(lambda: recorder.note != "" and not recorder._inbox)
+    disk.error = None
+    recorder.close("stopped", 5.0)
+    assert rows(directory, "requests").height == 5 * 20
+    kept = rows(directory, "chunks").height
+    assert 400 <= kept < 5 * 400
+    (fault,) = rows(directory, "events").filter(pl.col("kind") == "fault").iter_rows(named=True)
+    assert (fault["name"], int(fault["new"])) == ("recorder", 5 * 400 - kept)
+
+
+def test_a_folder_that_goes_in_mid_run_is_made_again(tmp_path: Path) -> None:
+    directory = tmp_path / "s"
+    recorder = record(directory, synthetic.batches(1))
+    (directory / "gauges").rename(tmp_path / "away")
+    recorder(next(synthetic.batches(1, first=1)))
+    wait_for(lambda: recorder.durable_t_ns == synthetic.T0_NS + 2 * synthetic.SECOND_NS)
+    assert rows(directory, "gauges").height == 4
+    recorder.close("stopped", 2.0)

@@ -1,0 +1,99 @@
+"""Opens a session, whatever state its recorder left it in."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from tui.recording.files import Files, LocalFiles, RemoteFiles
+from tui.recording.frames import rows_of_frame
+from tui.recording.info import FILE
+from tui.recording.metadata import info_from
+from tui.recording.schema import TIME_COLUMN, schema
+from tui.recording.sessions import list_sessions, resolve, sessions_root
+from tui.records.errors import UserError
+from tui.records.rows import SecondRow
+from tui.records.session import SessionInfo
+from tui.records.tables import TABLES, TableName
+
+__all__ = ["Recorded", "list_sessions", "open_session", "resolve", "sessions_root"]
+
+
+@dataclass(slots=True)
+class Recorded:
+    """A session on the disk or behind a URL."""
+
+    files: Files
+    info: SessionInfo
+    missing: list[str] = field(default_factory=list)  # what cannot be read, each in one sentence
+
+    @property
+    def name(self) -> str:
+        """As its folder is called."""
+        return self.files.name
+
+    @property
+    def live(self) -> bool:
+        """Whether it is still being recorded."""
+        return self.files.live()
+
+    def scan(self, table: TableName) -> pl.LazyFrame:
+        """A table with the columns of this version: one that an older version did not write is null."""
+        sources = self.files.whole(table, self.missing)
+        return scan_sources(sources, table)
+
+    def between(self, table: TableName, t0_ns: int, t1_ns: int) -> pl.LazyFrame:
+        """The rows of a table that became known from `t0_ns` until before `t1_ns`."""
+        t_ns = pl.col(TIME_COLUMN[table])
+        return self.scan(table).filter((t_ns >= t0_ns) & (t_ns < t1_ns))
+
+    def seconds_between(self, t0_ns: int, t1_ns: int) -> list[SecondRow]:
+        """The seconds that started from `t0_ns` until before `t1_ns`, in order of time."""
+        return rows_of_frame("seconds", self.between("seconds", t0_ns, t1_ns).sort("t_ns", "lane").collect())
+
+
+def scan_sources(sources: list[str], table: TableName) -> pl.LazyFrame:
+    """Files of one table, of this or an older schema, as one frame with this schema."""
+    types = schema(table)
+    if not sources:
+        return pl.LazyFrame(schema=types)
+    return pl.scan_parquet(
+        sources,
+        schema=types,
+        missing_columns="insert",
+        extra_columns="ignore",
+        cast_options=pl.ScanCastOptions(integer_cast="upcast", float_cast="upcast"),
+        glob=False,
+    )
+
+
+def open_session(path: str | Path) -> Recorded:
+    """Open a folder or a URL.
+
+    A folder whose recorder was killed is put right first. Raises UserError when there is no session, or one that a
+    newer dragstrip wrote.
+    """
+    files: Files = RemoteFiles(str(path)) if "://" in str(path) else LocalFiles(Path(path))
+    missing = files.heal()
+    try:
+        info = files.info()
+    except FileNotFoundError:
+        info = None
+        missing.append(f"{FILE} is not there")
+    except (OSError, ValueError):
+        info = None
+        missing.append(f"{FILE} is torn")
+    recorded = Recorded(files, info or _info_from_tables(files, missing), missing)
+    for table in TABLES:
+        files.whole(table, missing)
+    return recorded
+
+
+def _info_from_tables(files: Files, missing: list[str]) -> SessionInfo:
+    """What the tables' own files say of the session, when its `session.toml` cannot be read."""
+    for table in ("events", *TABLES):
+        for source in reversed(files.whole(table, missing)):
+            found = info_from(pl.read_parquet_metadata(source), source)
+            if found is not None:
+                return found
+    raise UserError(f"{files.where} is no session: it has no readable {FILE} and no table that tells of one")

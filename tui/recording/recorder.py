@@ -1,0 +1,162 @@
+"""Writes a session as it happens, from a thread of its own: whatever kills the program, the files can be read."""
+
+import errno
+import logging
+import shutil
+import threading
+from collections import Counter, deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tui.recording.backlog import Backlog
+from tui.recording.info import FILE, without_secrets_in, write_info
+from tui.recording.lock import Lock
+from tui.recording.redact import secrets_of
+from tui.records.errors import UserError
+from tui.records.frame import Batch
+from tui.records.rows import EventRow
+from tui.records.session import SessionInfo
+from tui.records.tables import TABLES, TableName
+
+if TYPE_CHECKING:  # polars takes 0.7 s to import: the thread does it
+    from tui.recording.growing import GrowingTable
+
+FLUSH_EVERY_S = 0.4  # leaves 0.6 s for gathering and writing until a second is full
+BACKLOG_BYTES = 256 << 20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """One session's folder, being written. Call it with each batch; it takes the rows and returns at once."""
+
+    def __init__(
+        self,
+        directory: Path,
+        info: SessionInfo,
+        *,
+        flush_every_s: float = FLUSH_EVERY_S,
+        backlog_bytes: int = BACKLOG_BYTES,
+    ) -> None:
+        """Make the folder and begin. Raises UserError when it cannot be written or holds a session already."""
+        self.durable_t_ns: int | None = None  # everything up to here is safe on the disk
+        self.written_bytes = 0
+        self.note = ""  # empty, or why recording is paused
+        self._directory = directory
+        self._secrets = secrets_of(info.profile)
+        self._info = without_secrets_in(info)
+        self._flush_every_s = flush_every_s
+        self._backlog_bytes = backlog_bytes
+        self._inbox: deque[Batch] = deque()
+        self._backlog = Backlog()
+        self._lost: Counter[TableName] = Counter()
+        self._tables: dict[TableName, GrowingTable] = {}
+        self._closing = threading.Event()
+        self._lock = self._occupy()
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def __call__(self, batch: Batch) -> None:
+        """Take a batch. Never blocks."""
+        self._inbox.append(batch)
+
+    def close(self, ended: str, duration_s: float) -> None:
+        """Write what is left, bring each table into one file, say how the session ended. Blocks: not for a loop."""
+        self._closing.set()
+        self._thread.join()
+        self._info = msgspec.structs.replace(self._info, ended=ended, duration_s=duration_s)
+        try:
+            write_info(self._directory, self._info)
+            self._compact()
+        except OSError as error:
+            self._pause(error)
+        self._lock.release()
+
+    def _occupy(self) -> Lock:
+        try:
+            if (self._directory / FILE).exists():
+                raise UserError(f"{self._directory} holds a session already: record into another folder")
+            self._directory.mkdir(parents=True, exist_ok=True)
+            lock = Lock(self._directory)
+            write_info(self._directory, self._info)
+        except OSError as error:
+            why = error.strerror or error
+            raise UserError(
+                f"cannot record into {self._directory} ({why}): "
+                "name another folder, or turn recording off with --no-record"
+            ) from error
+        return lock
+
+    def _run(self) -> None:
+        from tui.recording.growing import GrowingTable
+        from tui.recording.metadata import metadata_of
+
+        metadata = metadata_of(self._info)
+        self._tables = {name: GrowingTable(self._directory / name, name, metadata, self._secrets) for name in TABLES}
+        last = False
+        try:
+            while not last:
+                last = self._closing.wait(self._flush_every_s)
+                self._flush()
+        finally:
+            if not last:
+                self.note = "recording stopped by an error of its own: see the log"
+
+    def _flush(self) -> None:
+        """Bring everything known onto the disk, or keep it for the next time and say why."""
+        while self._inbox:
+            self._backlog.add(self._inbox.popleft())
+        try:
+            for name, table in self._tables.items():
+                self._write(name, table)
+        except OSError as error:
+            self._pause(error)
+            self._lost += self._backlog.shed(self._backlog_bytes)
+        else:
+            self.note = ""
+            self.durable_t_ns = self._backlog.t_ns
+        self.written_bytes = sum(table.written_bytes for table in self._tables.values())
+
+    def _write(self, name: TableName, table: "GrowingTable") -> None:
+        rows = self._backlog.waiting(name)
+        if name == "events":
+            rows += self._losses()
+        if rows:
+            table.append(rows)
+            self._backlog.written(name)
+        if name == "events":
+            self._lost.clear()
+
+    def _losses(self) -> list[EventRow]:
+        """What had to be dropped while the disk took nothing, as rows of its own."""
+        return [
+            EventRow(
+                "", self._backlog.t_ns or 0, "fault", "recorder", new=str(count), text=f"{count} {name} not recorded"
+            )
+            for name, count in self._lost.items()
+        ]
+
+    def _pause(self, error: OSError) -> None:
+        if error.errno in _FULL:
+            free = f"{_free_mb(self._directory)} MB free on {self._directory}"
+            self.note = f"disk full: {free}; recording goes on when there is room"
+        else:
+            self.note = (
+                f"cannot write to {self._directory} ({error.strerror or error}); recording goes on when it can"
+            )
+        log.warning(self.note)
+
+    def _compact(self) -> None:
+        from tui.recording.compact import compact
+
+        self.written_bytes = sum(compact(self._directory / name, name, self._info) for name in TABLES)
+
+
+def _free_mb(directory: Path) -> int:
+    try:
+        return shutil.disk_usage(directory).free >> 20
+    except OSError:
+        return 0

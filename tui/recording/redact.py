@@ -1,0 +1,64 @@
+"""What never reaches a file: keys, header values, and the tokens that hide in URLs."""
+
+import os
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+HIDDEN = "(not recorded)"
+_SECRET_NAME = re.compile(r"authorization|api[-_]?key|token$|secret|password|passwd|credential|cookie", re.IGNORECASE)
+_KEY_ENV = "api_key_env"
+_SHORTEST_SECRET = 4  # shorter ones would blot out ordinary words
+
+
+def without_secrets(profile: dict[str, Any]) -> dict[str, Any]:
+    """A profile that may be written down: the same keys, with every secret value hidden and every URL cleaned.
+
+    Hidden are the values of headers, of anything that is named like a secret, and the key of an `api_key_env`
+    wherever its text turns up.
+    """
+    secrets = secrets_of(profile)
+    return {name: _cleaned(name, value, secrets) for name, value in profile.items()}
+
+
+def secrets_of(profile: dict[str, Any]) -> tuple[str, ...]:
+    """The secret texts that a profile holds or names: header values and the variables that hold API keys."""
+    found: set[str] = set()
+    for name, value in profile.items():
+        if isinstance(value, dict):
+            found.update(str(v) for v in value.values()) if name == "headers" else found.update(secrets_of(value))
+        elif name == _KEY_ENV and isinstance(value, str):
+            found.add(os.environ.get(value, ""))
+    found.update(text.removeprefix("Bearer ") for text in tuple(found))
+    return tuple(sorted((s for s in found - {HIDDEN} if len(s) >= _SHORTEST_SECRET), key=len, reverse=True))
+
+
+def clean_url(url: str) -> str:
+    """A URL without user, password, query and fragment; what is no URL comes back as it is."""
+    if "://" not in url:
+        return url
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return HIDDEN
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def scrub(text: str, secrets: Iterable[str]) -> str:
+    """The text with every secret in it hidden."""
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _cleaned(name: str, value: Any, secrets: tuple[str, ...]) -> Any:
+    if name == "headers" and isinstance(value, dict):
+        return dict.fromkeys(value, HIDDEN)
+    if isinstance(value, dict):
+        return {key: _cleaned(key, inner, secrets) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(name, inner, secrets) for inner in value]
+    if not isinstance(value, str) or name == _KEY_ENV:
+        return value
+    return HIDDEN if value and _SECRET_NAME.search(name) else scrub(clean_url(value), secrets)

@@ -1,0 +1,94 @@
+"""Which sessions there are, and which one is meant. Light: it reads no table."""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import platformdirs
+
+from tui.recording.info import FILE, read_info
+from tui.recording.lock import is_held
+from tui.records.errors import UserError
+from tui.records.session import SessionInfo
+from tui.records.tables import TABLES
+
+HOME_ENV = "DRAGSTRIP_HOME"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEntry:
+    """One session as `dragstrip sessions` lists it."""
+
+    name: str
+    path: Path
+    started: datetime  # UTC
+    lanes: dict[str, str]  # "a": "vLLM 0.33.0 · model"
+    length_s: float  # of one that was cut off: until its last file was written
+    size_bytes: int
+    simulated: bool
+    state: str  # how it ended, or "recording", or "cut off"
+
+
+def sessions_root() -> Path:
+    """The folder of all sessions: under $DRAGSTRIP_HOME if that is set, else in the user's data folder."""
+    home = os.environ.get(HOME_ENV)
+    return (Path(home) if home else platformdirs.user_data_path("dragstrip", appauthor=False)) / "sessions"
+
+
+def resolve(name: str, root: Path | None = None) -> Path | str:
+    """The session that a path, a name or the unique beginning of a name means; a URL means itself.
+
+    Raises UserError when there is none, or more than one.
+    """
+    if "://" in name:
+        return name
+    if is_session(Path(name)):
+        return Path(name)
+    root = root or sessions_root()
+    if name and is_session(root / name):
+        return root / name
+    found = sorted(path.name for path in root.glob("*/") if path.name.startswith(name) and is_session(path))
+    if len(found) == 1:
+        return root / found[0]
+    if found:
+        few = ", ".join(found[:4]) + (", …" if len(found) > 4 else "")
+        raise UserError(f"{name!r} is the beginning of {len(found)} sessions ({few}): write more of the name")
+    raise UserError(
+        f"there is no session {name!r}, as a folder or in {root}: `dragstrip sessions` lists what there is"
+    )
+
+
+def is_session(path: Path) -> bool:
+    """Whether this is a session's folder, even one whose `session.toml` was lost."""
+    return (path / FILE).is_file() or any((path / table).is_dir() for table in TABLES)
+
+
+def list_sessions(root: Path | None = None) -> list[SessionEntry]:
+    """Every session in a folder, newest first; folders that cannot be read as one are left out."""
+    root = root or sessions_root()
+    entries = [entry for path in root.glob("*/") if (entry := _entry(path)) is not None]
+    return sorted(entries, key=lambda entry: entry.started, reverse=True)
+
+
+def _entry(path: Path) -> SessionEntry | None:
+    try:
+        info = read_info(path)
+        files = [found.stat() for found in path.rglob("*") if found.is_file()]
+    except (OSError, ValueError, UserError):
+        return None
+    started_s = info.wall_ns / 1e9
+    return SessionEntry(
+        name=path.name,
+        path=path,
+        started=datetime.fromtimestamp(started_s, UTC),
+        lanes={lane: " ".join(filter(None, (of.title, of.version, of.model))) for lane, of in info.lanes.items()},
+        length_s=info.duration_s if info.ended else max(0.0, max(file.st_mtime for file in files) - started_s),
+        size_bytes=sum(file.st_size for file in files),
+        simulated=info.simulated,
+        state=_state(path, info),
+    )
+
+
+def _state(path: Path, info: SessionInfo) -> str:
+    return info.ended or ("recording" if is_held(path) else "cut off")
