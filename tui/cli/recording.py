@@ -1,0 +1,43 @@
+"""Where a session is recorded, found out before anything starts."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.profile.model import Profile
+from tui.records.errors import UserError
+from tui.records.session import SessionInfo
+
+if TYPE_CHECKING:
+    from tui.session.live import Record, Recording
+
+
+def recorder_for(args: argparse.Namespace, profile: Profile) -> "Record | None":
+    """What makes the recorder, or None with --no-record. UserError when the place cannot be written."""
+    if args.no_record:
+        return None
+    from tui.recording.sessions import sessions_root
+
+    root = Path(args.out or profile.record.directory or sessions_root()).expanduser()
+    _check_writable(root)
+
+    def record(info: SessionInfo) -> "Recording":
+        from tui.recording.recorder import Recorder
+
+        return Recorder(root / info.name, info)
+
+    return record
+
+
+def _check_writable(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(root, error.strerror or str(error)) from error
+    if not os.access(root, os.W_OK | os.X_OK):
+        raise _cannot_write(root, "permission denied")
+
+
+def _cannot_write(root: Path, why: str) -> UserError:
+    return UserError(f"{root} cannot be written ({why}); name another directory with --out, or use --no-record")

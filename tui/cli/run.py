@@ -1,0 +1,106 @@
+"""`dragstrip run`: the head-to-head without a terminal, for scripts and CI."""
+
+import argparse
+import asyncio
+import json
+import re
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from tui.cli import target
+from tui.cli.output import complain, say
+from tui.profile.model import Profile
+from tui.records.errors import UserError
+
+if TYPE_CHECKING:
+    from tui.cli.collecting import Collected
+    from tui.session.live import LiveSession
+
+NAME = "run"
+HELP = "the same head-to-head without a terminal; --json prints one object"
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
+_SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Targets, dials, how long, in which form."""
+    target.arguments(parser)
+    parser.add_argument("--for", dest="duration", default="60s", metavar="TIME", help="how long: 30s, 10m, 1h (60s)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def call(args: argparse.Namespace) -> int:
+    """Run, record, print the summary."""
+    profile = target.profile_of(args)
+    return asyncio.run(_run(args, profile, seconds(args.duration)))
+
+
+def seconds(text: str) -> float:
+    """A duration as seconds. UserError when it is none."""
+    if not (match := _DURATION.fullmatch(text.strip())) or float(match[1]) <= 0:
+        raise UserError(f"{text} is no length of time: write it like 30s, 10m or 1h")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+async def _run(args: argparse.Namespace, profile: Profile, for_s: float) -> int:
+    from tui.cli.collecting import Collected
+    from tui.cli.recording import recorder_for
+    from tui.cli.simulated import SimulatedLanes
+    from tui.session.live import LiveSession
+
+    record = recorder_for(args, profile)
+    simulated = SimulatedLanes()
+    session = LiveSession(profile, prepare=simulated.prepare, record=record, release=simulated.stop)
+    collected = Collected()
+    session.listen(collected)
+    stop = asyncio.Event()
+    caught: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, lambda n=number: (caught.append(n), stop.set()))
+    try:
+        await session.reach()
+        await session.start(lambda: None)
+        await _until(session, for_s, stop, collected, quiet=args.json)
+    finally:
+        await session.stop(f"signal {caught[0]}" if caught else "done")
+    if caught:
+        complain("dragstrip: interrupted; what was measured is recorded" if session.recording else "dragstrip: interrupted")
+        return 128 + caught[0]
+    return _tell(args, session, collected)
+
+
+async def _until(session: "LiveSession", for_s: float, stop: asyncio.Event, collected: "Collected", *, quiet: bool) -> None:
+    """Until the time is up, the operator interrupts, or the session ends in an error, which is raised."""
+    ended = asyncio.create_task(session.ended())
+    interrupted = asyncio.create_task(stop.wait())
+    started = asyncio.create_task(session.started())
+    try:
+        await asyncio.wait({ended, interrupted, started}, return_when=asyncio.FIRST_COMPLETED)
+        if started.done():
+            if not quiet:
+                collected.on_second = lambda line: complain(line)
+            await asyncio.wait({ended, interrupted}, timeout=for_s, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            ended.result()
+    finally:
+        for task in (ended, interrupted, started):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+
+
+def _tell(args: argparse.Namespace, session: "LiveSession", collected: "Collected") -> int:
+    assert session.info is not None
+    found = collected.summary(session.info)
+    if args.json:
+        say(json.dumps(found, allow_nan=False))
+    else:
+        for line in collected.lines(found):
+            say(line)
+        if session.recording is not None:
+            say(f"recorded as {session.info.name}")
+    failed = [lane for lane, figures in found["lanes"].items() if not figures["requests"]]
+    for lane in failed:
+        complain(f"dragstrip: lane {lane.upper()} finished no request")
+    return 1 if failed else 0

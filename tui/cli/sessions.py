@@ -1,0 +1,30 @@
+"""`dragstrip sessions`: what was recorded."""
+
+import argparse
+from pathlib import Path
+
+from tui.cli.output import complain, say
+
+NAME = "sessions"
+HELP = "list the recorded sessions"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Where to look."""
+    parser.add_argument("--in", dest="root", metavar="DIR", help="instead of the user's data directory")
+
+
+def call(args: argparse.Namespace) -> int:
+    """A line each, newest first: name, length, size, servers, how it ended."""
+    from tui.recording.sessions import list_sessions, sessions_root
+
+    root = Path(args.root) if args.root else sessions_root()
+    entries = list_sessions(root)
+    if not entries:
+        complain(f"dragstrip: no session in {root} yet; `dragstrip demo` records one")
+    for entry in entries:
+        lanes = " against ".join(entry.lanes.values())
+        simulated = " SIMULATED" if entry.simulated else ""
+        size = f"{entry.size_bytes / 1e6:.1f} MB"
+        say(f"{entry.name}  {entry.length_s:6.0f} s  {size:>9}  {lanes}{simulated}  ({entry.state})")
+    return 0

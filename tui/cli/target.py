@@ -1,0 +1,88 @@
+"""Which servers and which load: a profile, or URLs, and the flags that turn a dial. Spelled as the field spells them."""
+
+import argparse
+
+import msgspec
+
+from tui.profile.model import LaneProfile, LoadProfile, Profile, Slo
+from tui.profile.reading import read_profile
+from tui.records.dials import ARRIVALS, Dials, check
+from tui.records.errors import UserError
+
+# flag → (the dial, its type, help)
+DIAL_FLAGS = {
+    "--max-concurrency": ("concurrency", int, "streams kept busy in a closed loop"),
+    "--request-rate": ("request_rate", float, "requests a second, whatever the servers do"),
+    "--random-input-len": ("prompt_tokens", int, "tokens a prompt"),
+    "--random-output-len": ("output_tokens", int, "tokens asked of each answer"),
+    "--shared-prefix": ("shared_prefix", float, "share of each prompt that is one common prefix, 0 to 0.95"),
+    "--temperature": ("temperature", float, "sampling temperature"),
+}
+SLO_KEYS = {"ttft": "ttft_ms", "tpot": "tpot_ms", "e2el": "e2e_ms", "e2e": "e2e_ms"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of every command that drives load."""
+    parser.add_argument("profile", nargs="?", help="a profile's name or TOML file; `dragstrip profiles` lists them")
+    parser.add_argument("--a", metavar="URL", help="lane A's server, instead of a profile")
+    parser.add_argument("--b", metavar="URL", help="lane B's server; without it there is one lane")
+    parser.add_argument("--model", help="the model to ask both servers for")
+    parser.add_argument("--api-key-env", metavar="VARIABLE", help="the environment variable that holds the API key")
+    for flag, (_, kind, text) in DIAL_FLAGS.items():
+        parser.add_argument(flag, type=kind, metavar="N", help=text)
+    parser.add_argument("--arrival", choices=ARRIVALS, help="how requests come due under a rate (poisson)")
+    parser.add_argument("--seed", type=int, metavar="N", help="the seed of the request list")
+    parser.add_argument("--goodput", nargs="+", metavar="LIMIT", help="limits in ms: ttft:500 tpot:30 e2el:5000")
+    parser.add_argument("--no-record", action="store_true", help="write nothing to disk")
+    parser.add_argument("--out", metavar="DIR", help="where to record, instead of the user's data directory")
+
+
+def profile_of(args: argparse.Namespace) -> Profile:
+    """The profile that the flags describe. UserError when they contradict each other."""
+    if args.profile and args.a:
+        raise UserError("give a profile or --a URL, not both")
+    if args.b and not args.a:
+        raise UserError("--b needs --a: lane A comes first")
+    if args.profile:
+        profile = read_profile(args.profile)
+    elif args.a:
+        profile = Profile(name="urls", a=LaneProfile(url=args.a), b=LaneProfile(url=args.b) if args.b else None)
+    else:
+        raise UserError("name a profile or give --a URL --b URL; `dragstrip profiles` lists the profiles")
+    turned = msgspec.structs.replace(profile, load=_load(args, profile.load), slo=_slo(args, profile.slo))
+    changes = {key: value for key, value in (("model", args.model), ("api_key_env", args.api_key_env)) if value}
+    lanes = {
+        name: msgspec.structs.replace(lane, **changes)
+        for name, lane in (("a", turned.a), ("b", turned.b))
+        if lane is not None
+    }
+    return msgspec.structs.replace(turned, **lanes)
+
+
+def _load(args: argparse.Namespace, load: LoadProfile) -> LoadProfile:
+    turned = {
+        dial: value
+        for flag, (dial, _, _) in DIAL_FLAGS.items()
+        if (value := getattr(args, flag[2:].replace("-", "_"))) is not None
+    }
+    if args.arrival:
+        turned["arrival"] = args.arrival
+    elif turned.get("request_rate") and load.arrival == "closed":
+        turned["arrival"] = "poisson"
+    if args.seed is not None:
+        turned["seed"] = args.seed
+    changed = msgspec.structs.replace(load, **turned)
+    if problem := check(msgspec.convert({n: getattr(changed, n) for n in Dials.__struct_fields__}, Dials)):
+        raise UserError(problem)
+    return changed
+
+
+def _slo(args: argparse.Namespace, slo: Slo) -> Slo:
+    limits: dict[str, float] = {}
+    for pair in args.goodput or []:
+        name, _, value = pair.partition(":")
+        try:
+            limits[SLO_KEYS[name]] = float(value)
+        except (KeyError, ValueError):
+            raise UserError(f"--goodput {pair}: expected one of {', '.join(SLO_KEYS)}, a colon and ms") from None
+    return msgspec.structs.replace(slo, **limits)
