@@ -1,0 +1,90 @@
+"""A lane's GPUs, from wherever they can be read: NVML on this host, a DCGM exporter elsewhere."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from tui.engines.address import base_url
+from tui.records.rows import GaugeRow, Lane
+from tui.records.text import clean
+from tui.telemetry.aside import aside
+from tui.telemetry.beat import Emit, Fault, ReadingError, beat
+from tui.telemetry.dcgm import DcgmGpus
+from tui.telemetry.local_gpu import LocalGpus
+from tui.telemetry.page import Page
+from tui.telemetry.processes import is_this_host
+
+PERIOD_S = 1.0
+_NVML_TIMEOUT_S = 5.0  # the first opening wakes every GPU of the host when persistence mode is off
+
+
+class GpuReader:
+    """Reads one lane's GPUs each second until cancelled."""
+
+    async def run(self, emit: Emit, fault: Fault) -> None:
+        """Emit readings. `fault` is told each new trouble once, and an empty string when it is over."""
+        raise NotImplementedError
+
+
+class NvmlReader(GpuReader):
+    """GPUs of this host. NVML blocks, so it is called in a thread; the server must run here too."""
+
+    def __init__(self, lane: Lane, url: str, gpus: Sequence[int]) -> None:
+        parts = urlsplit(base_url(url))
+        self._host = parts.hostname or ""
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._gpus = LocalGpus(lane, port, gpus)
+        self._busy = threading.Lock()
+
+    async def run(self, emit: Emit, fault: Fault) -> None:
+        """As `GpuReader.run`. Returns at once, with the reason told, when the server runs on another host."""
+        try:
+            here = await aside(lambda: is_this_host(self._host), _NVML_TIMEOUT_S)
+        except TimeoutError:
+            here = False
+        if not here:
+            host = clean(self._host, 60)
+            fault(f"the server runs on {host}, not here: give the URL of a DCGM exporter there as dcgm")
+            return
+        try:
+            await beat(self._read, emit, fault, PERIOD_S)
+        finally:
+            if self._busy.acquire(blocking=False):
+                self._gpus.close()
+
+    async def _read(self) -> list[GaugeRow]:
+        if self._busy.locked():
+            raise ReadingError("the NVIDIA driver does not answer")
+        try:
+            return await aside(self._read_blocking, _NVML_TIMEOUT_S)
+        except TimeoutError as error:
+            raise ReadingError("the NVIDIA driver does not answer") from error
+
+    def _read_blocking(self) -> list[GaugeRow]:
+        with self._busy:
+            return self._gpus.read()
+
+
+class DcgmReader(GpuReader):
+    """GPUs of any host through its DCGM exporter."""
+
+    def __init__(self, lane: Lane, dcgm_url: str, gpus: Sequence[int], transport: Any = None) -> None:
+        url = dcgm_url if "://" in dcgm_url else f"http://{dcgm_url}"
+        self._url = url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/metrics"
+        self._gpus = DcgmGpus(lane, gpus)
+        self._transport = transport
+
+    async def run(self, emit: Emit, fault: Fault) -> None:
+        """As `GpuReader.run`."""
+        async with Page(self._url, {}, transport=self._transport) as page:
+            await beat(lambda: self._gpus.read(page), emit, fault, PERIOD_S)
+
+
+def gpu_reader(lane: Lane, *, url: str, dcgm_url: str = "", gpus: Sequence[int] = ()) -> GpuReader:
+    """The reader for the server at `url`: its DCGM exporter when one is named, else NVML here.
+
+    `gpus` are indices as NVML or the exporter counts; empty: those that the server's own processes use, and all
+    that the exporter knows.
+    """
+    return DcgmReader(lane, dcgm_url, gpus) if dcgm_url else NvmlReader(lane, url, gpus)

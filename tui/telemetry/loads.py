@@ -1,0 +1,41 @@
+"""SGLang's /v1/loads, which answers when /metrics is off: gauges only, published about every 15 decode steps."""
+
+import math
+from typing import Any
+
+import msgspec
+
+from tui.records import gauges
+
+_GB = float(1 << 30)
+_FIELDS: dict[str, tuple[str, str, float]] = {
+    gauges.RUNNING: ("", "num_running_reqs", 1),
+    gauges.WAITING: ("", "num_waiting_reqs", 1),
+    gauges.KV_USAGE: ("", "token_usage", 1),
+    gauges.KV_POOL_TOKENS: ("", "max_total_num_tokens", 1),
+    gauges.WEIGHTS_BYTES: ("memory", "weight_gb", _GB),
+    gauges.KV_BYTES: ("memory", "kv_cache_gb", _GB),
+}
+
+
+def read_loads(page: bytes) -> dict[str, float]:
+    """Gauges summed over the data-parallel ranks, KV use averaged. ValueError when it is not that JSON."""
+    try:
+        decoded = msgspec.json.decode(page)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"broken JSON: {error}") from error
+    rows = decoded.get("loads") if isinstance(decoded, dict) else None
+    if not rows or not isinstance(rows, list):
+        raise ValueError("JSON without a list of loads")
+    found: dict[str, float] = {}
+    for name, (table, key, scale) in _FIELDS.items():
+        values = [value * scale for row in rows if (value := _number(row, table, key)) is not None]
+        if values:
+            found[name] = sum(values) / (len(values) if name == gauges.KV_USAGE else 1)
+    return found
+
+
+def _number(row: Any, table: str, key: str) -> float | None:
+    inner = row.get(table) if table and isinstance(row, dict) else row
+    value = inner.get(key) if isinstance(inner, dict) else None
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -1,0 +1,159 @@
+"""The GPUs of this host through NVML. Every call blocks: use it in a thread."""
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from tui.records import gauges
+from tui.telemetry.beat import NothingToReadError, ReadingError
+
+# Reasons that lower the clocks against the load: power cap, hardware slowdown, thermal (software, hardware), power
+# brake. Idle clocks and clocks that somebody set are none.
+THROTTLE_REASONS = 0x04 | 0x08 | 0x20 | 0x40 | 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class GpuState:
+    """One GPU at one moment, `values` by `records.gauges` name."""
+
+    index: int
+    t_ns: int
+    values: dict[str, float]
+    mig: bool
+
+
+class Nvml:
+    """An open NVML. Raises ReadingError with one line when there is none to open."""
+
+    def __init__(self) -> None:
+        import pynvml
+
+        lib: Any = pynvml
+        self._lib = lib
+        self._gone: type[Exception] = lib.NVMLError
+        try:
+            lib.nvmlInit()
+            self.count: int = lib.nvmlDeviceGetCount()
+        except self._gone as error:
+            absent = _code(error) == lib.NVML_ERROR_LIBRARY_NOT_FOUND
+            raise (NothingToReadError if absent else ReadingError)(_line(lib, error)) from error
+        if not self.count:
+            raise NothingToReadError("no NVIDIA GPU on this host")
+
+    def close(self) -> None:
+        """Let go of the library."""
+        self._try(self._lib.nvmlShutdown)
+
+    def processes(self, index: int) -> dict[int, int | None]:
+        """Bytes that each compute process holds on a GPU; None where NVML does not tell."""
+        held: dict[int, int | None] = {}
+        for part in self._parts(self._handle(index)):
+            for process in self._try(self._lib.nvmlDeviceGetComputeRunningProcesses, part) or []:
+                held[process.pid] = _added(held.get(process.pid, 0), process.usedGpuMemory)
+        return held
+
+    def read(self, index: int, pids: Collection[int] = ()) -> GpuState:
+        """One GPU now, with the memory that `pids` hold. A figure that the GPU does not give is left out.
+
+        A GPU split by MIG gives the memory of those instances that run `pids`, of all when none does; power,
+        temperature and clock stay those of the whole GPU, and NVML gives no utilisation.
+        """
+        handle = self._handle(index)
+        t_ns = time.monotonic_ns()
+        parts = self._parts(handle)
+        values = self._memory(parts, pids) | self._board(handle)
+        return GpuState(index, t_ns, values, mig=parts != [handle])
+
+    def _handle(self, index: int) -> Any:
+        try:
+            return self._lib.nvmlDeviceGetHandleByIndex(index)
+        except self._gone as error:
+            raise ReadingError(f"GPU {index}: {_line(self._lib, error)}") from error
+
+    def _parts(self, handle: Any) -> list[Any]:
+        """The MIG instances of a GPU, or the GPU itself."""
+        lib = self._lib
+        mode = self._try(lib.nvmlDeviceGetMigMode, handle)
+        if not mode or mode[0] != lib.NVML_DEVICE_MIG_ENABLE:
+            return [handle]
+        most = self._try(lib.nvmlDeviceGetMaxMigDeviceCount, handle) or 0
+        parts = [self._try(lib.nvmlDeviceGetMigDeviceHandleByIndex, handle, i) for i in range(most)]
+        return [part for part in parts if part is not None] or [handle]
+
+    def _memory(self, parts: list[Any], pids: Collection[int]) -> dict[str, float]:
+        used = total = 0.0
+        engine: float | None = None
+        rows = [(part, self._try(self._lib.nvmlDeviceGetComputeRunningProcesses, part) or []) for part in parts]
+        ours = [(part, [p for p in running if p.pid in pids]) for part, running in rows]
+        for part, own in [row for row in ours if row[1]] or ours:
+            memory = self._memory_info(part)
+            if memory is None:
+                continue
+            used += memory.used
+            total += memory.total
+            for process in own:
+                if process.usedGpuMemory is not None:
+                    engine = (engine or 0.0) + process.usedGpuMemory
+        found = {gauges.GPU_MEMORY_USED: used, gauges.GPU_MEMORY_TOTAL: total} if total else {}
+        return found if engine is None else found | {gauges.GPU_MEMORY_ENGINE: engine}
+
+    def _memory_info(self, part: Any) -> Any:
+        """Version 2 keeps what the driver reserves out of `used`; drivers before 510 know only version 1."""
+        lib = self._lib
+        second = self._try(lambda: lib.nvmlDeviceGetMemoryInfo(part, version=lib.nvmlMemory_v2))
+        return second if second is not None else self._try(lib.nvmlDeviceGetMemoryInfo, part)
+
+    def _board(self, handle: Any) -> dict[str, float]:
+        lib = self._lib
+        readings = {
+            gauges.GPU_UTILIZATION: self._try(lambda: lib.nvmlDeviceGetUtilizationRates(handle).gpu),
+            gauges.GPU_POWER: self._try(lambda: lib.nvmlDeviceGetPowerUsage(handle) / 1e3),
+            gauges.GPU_ENERGY: self._try(lambda: lib.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3),
+            gauges.GPU_TEMPERATURE: self._temperature(handle),
+            gauges.GPU_SM_CLOCK: self._try(lib.nvmlDeviceGetClockInfo, handle, lib.NVML_CLOCK_SM),
+            gauges.GPU_THROTTLED: self._throttled(handle),
+        }
+        return {name: float(value) for name, value in readings.items() if value is not None}
+
+    def _temperature(self, handle: Any) -> Any:
+        lib = self._lib
+        newer = self._try(lambda: lib.nvmlDeviceGetTemperatureV(handle, lib.NVML_TEMPERATURE_GPU))
+        return (
+            newer if newer is not None else self._try(lib.nvmlDeviceGetTemperature, handle, lib.NVML_TEMPERATURE_GPU)
+        )
+
+    def _throttled(self, handle: Any) -> float | None:
+        reasons = self._try(self._lib.nvmlDeviceGetCurrentClocksEventReasons, handle)
+        return None if reasons is None else float(bool(reasons & THROTTLE_REASONS))
+
+    def _try(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """What the call gives, or None where this GPU, driver or user cannot have it. A lost GPU is an error."""
+        lib = self._lib
+        try:
+            return call(*arguments)
+        except self._gone as error:
+            if _code(error) in (lib.NVML_ERROR_GPU_IS_LOST, lib.NVML_ERROR_UNINITIALIZED):
+                raise ReadingError(_line(lib, error)) from error
+            return None
+
+
+def _added(before: int | None, more: int | None) -> int | None:
+    return None if before is None or more is None else before + more
+
+
+def _code(error: Exception) -> int:
+    return int(getattr(error, "value", -1))
+
+
+def _line(lib: Any, error: Exception) -> str:
+    """An NVML error as one honest line."""
+    lines = {
+        lib.NVML_ERROR_LIBRARY_NOT_FOUND: "no NVIDIA driver on this host",
+        lib.NVML_ERROR_DRIVER_NOT_LOADED: "the NVIDIA driver is not loaded on this host",
+        lib.NVML_ERROR_NO_PERMISSION: "no permission to read this host's GPUs",
+        lib.NVML_ERROR_LIB_RM_VERSION_MISMATCH: "NVIDIA's driver and library differ in version: reload the driver",
+        lib.NVML_ERROR_GPU_IS_LOST: "the GPU has fallen off the bus or is lost",
+        lib.NVML_ERROR_INVALID_ARGUMENT: "there is no such GPU on this host",
+    }
+    return lines.get(_code(error), f"NVML says: {error}")

@@ -1,0 +1,64 @@
+"""Prometheus text, read only as far as the wanted metrics.
+
+A page of vLLM or SGLang holds 54 to 89 kB, of which a dozen lines matter. Looking for their names with `bytes.find`
+reads such a page about thirty times faster than a parser of every line (`tests/bench/prometheus_parse.py` prints
+the ratio; the tests hold both to the same result).
+"""
+
+import re
+from collections.abc import Iterable
+
+Sample = tuple[dict[str, str], float]  # labels, value
+
+_LABEL = re.compile(rb'[ \t,]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\\n]|\\.)*)"')
+_CLOSE = re.compile(rb"[ \t,]*\}")
+_VALUE = re.compile(rb"[ \t]*([^ \t\r\n]+)")
+_ESCAPE = re.compile(r"\\(.)")
+_UNESCAPED = {"n": "\n", "\\": "\\", '"': '"'}
+
+
+def parse(page: bytes, wanted: Iterable[str]) -> dict[str, list[Sample]]:
+    """The samples of each wanted metric, by its name as exposed (`…_total`, `…_count`), in the order of the page.
+
+    A metric that is not on the page is left out. Timestamps and exemplars are skipped; NaN and infinities are
+    returned as they are. Raises ValueError when a wanted line is not Prometheus text.
+    """
+    found: dict[str, list[Sample]] = {}
+    for name in wanted:
+        samples = [_sample(page, end) for end in _ends(page, name.encode())]
+        if samples:
+            found[name] = samples
+    return found
+
+
+def _ends(page: bytes, name: bytes) -> Iterable[int]:
+    """Where the name ends on each line that it begins, comments and longer names left out."""
+    at = page.find(name)
+    while at >= 0:
+        end = at + len(name)
+        if page[end : end + 1] in (b"{", b" ", b"\t") and not page[page.rfind(b"\n", 0, at) + 1 : at].strip(b" \t"):
+            yield end
+        at = page.find(name, end)
+
+
+def _sample(page: bytes, at: int) -> Sample:
+    labels: dict[str, str] = {}
+    while page[at : at + 1] in (b" ", b"\t"):
+        at += 1
+    if page[at : at + 1] == b"{":
+        at += 1
+        while label := _LABEL.match(page, at):
+            labels[label[1].decode()] = _unescape(label[2].decode("utf-8", "replace"))
+            at = label.end()
+        close = _CLOSE.match(page, at)
+        if close is None:
+            raise ValueError("a metric's labels do not end")
+        at = close.end()
+    value = _VALUE.match(page, at)
+    if value is None:
+        raise ValueError("a metric has no value")
+    return labels, float(value[1])
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPE.sub(lambda match: _UNESCAPED.get(match[1], match[0]), text) if "\\" in text else text
