@@ -1,0 +1,146 @@
+"""The words, their reasons, the seconds still needed, and the calm with which the word changes."""
+
+import math
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from tests.analysis.simulated import seconds_of
+from tui.analysis.batches import correlation_time
+from tui.analysis.verdict import Calm, Verdict, Word, throughput_verdict, word_of
+
+
+def lanes(lead: float, seconds: int, noise_seed: int = 1) -> tuple[list[float], list[float]]:
+    rng = np.random.default_rng(noise_seed)
+    a = seconds_of(rng, 1, seconds, 0.3, 1000 * (1 + lead))[0].tolist()
+    return a, seconds_of(rng, 1, seconds, 0.3)[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [
+        (0.001, 0.2, "A ahead"),
+        (-0.2, -0.001, "B ahead"),
+        (-0.02, 0.02, "level"),
+        (0.01, 0.025, "level"),
+        (-0.01, 0.05, "undecided"),
+        (float("nan"), float("nan"), "undecided"),
+    ],
+)
+def test_the_word_of_an_interval(low: float, high: float, word: Word) -> None:
+    assert word_of(low, high, 0.03) == word
+
+
+def test_where_lower_is_better_the_lower_lane_is_ahead() -> None:
+    assert word_of(0.1, 0.2, 0.03, "lower") == "B ahead"
+    assert word_of(-0.2, -0.1, 0.03, "lower") == "A ahead"
+
+
+def test_the_ratio_is_a_over_b_and_swapping_the_lanes_mirrors_everything() -> None:
+    a, b = lanes(0.2, 200)
+    one, other = throughput_verdict(a, b), throughput_verdict(b, a)
+    assert (one.word, other.word) == ("A ahead", "B ahead")
+    assert one.ratio is not None
+    assert one.low is not None
+    assert other.ratio is not None
+    assert other.high is not None
+    assert one.ratio == pytest.approx(1.2, rel=0.05)
+    assert one.ratio * other.ratio == pytest.approx(1)
+    assert one.low * other.high == pytest.approx(1)
+
+
+def test_too_few_seconds_say_how_many_more() -> None:
+    a, b = lanes(0.5, 50)
+    verdict = throughput_verdict(a, b)
+    assert verdict.word == "undecided"
+    assert verdict.ratio is None
+    assert verdict.need_s == 30
+
+
+def test_the_frozen_interval_is_narrower() -> None:
+    a, b = lanes(0.05, 300)
+    watched, frozen = throughput_verdict(a, b), throughput_verdict(a, b, frozen=True)
+    assert watched.low is not None
+    assert watched.high is not None
+    assert frozen.low is not None
+    assert frozen.high is not None
+    assert watched.low < frozen.low < frozen.high < watched.high
+
+
+@pytest.mark.parametrize("lead", [0.0, 0.015, 0.04])
+def test_the_seconds_needed_are_about_right(lead: float) -> None:
+    """Half of the runs decide within twice what the first undecided look foretells."""
+    in_time = []
+    for seed in range(40):
+        a, b = lanes(lead, 3000, seed)
+        first = throughput_verdict(a[:100], b[:100])
+        if first.need_s is not None:
+            look = min(100 + int(2 * first.need_s), 3000)
+            in_time.append(any(throughput_verdict(a[:t], b[:t]).need_s is None for t in range(120, look + 1, 20)))
+    assert len(in_time) >= 10
+    assert np.mean(in_time) >= 0.5
+
+
+def test_a_lane_that_puts_out_nothing_is_not_comparable() -> None:
+    a, b = lanes(0.0, 200)
+    b[60:100] = [0.0] * 40
+    assert throughput_verdict(a, b).word == "not comparable"
+
+
+def test_lanes_without_noise_are_level_or_ahead_at_once() -> None:
+    assert throughput_verdict([100.0] * 80, [100.0] * 80).word == "level"
+    assert throughput_verdict([110.0] * 80, [100.0] * 80).word == "A ahead"
+
+
+def test_settings_that_mean_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="delta"):
+        throughput_verdict([1.0], [1.0], delta=0)
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.5, 0.8])
+def test_the_correlation_time_of_an_autoregression(phi: float) -> None:
+    series = seconds_of(np.random.default_rng(5), 50, 4000, phi)
+    assert correlation_time(series).mean() == pytest.approx((1 + phi) / (1 - phi), rel=0.1)
+
+
+def verdict(word: Word, low: float = 1.0, high: float = 1.2) -> Verdict:
+    return Verdict("output_tps", word, 1.1, low, high, 5)
+
+
+def shown(calm: Calm, *verdicts: Verdict) -> list[Word]:
+    words = []
+    for one in verdicts:
+        calm = calm.look(one)
+        words.append(calm.shown)
+    return words
+
+
+def test_another_word_is_shown_once_it_has_held_for_three_looks() -> None:
+    ahead: Verdict = verdict("A ahead", 1.05, 1.2)
+    assert shown(Calm(), ahead, ahead, ahead) == ["undecided", "undecided", "A ahead"]
+    wide = verdict("undecided", 0.9, 1.3)
+    assert shown(Calm(), ahead, ahead, wide, ahead, ahead) == ["undecided"] * 5
+
+
+def test_a_border_that_is_just_passed_does_not_change_the_word() -> None:
+    ahead = Calm("A ahead", "A ahead")
+    grazing, clear = verdict("undecided", 0.995, 1.2), verdict("undecided", 0.95, 1.2)
+    assert shown(ahead, *[grazing] * 10)[-1] == "A ahead"
+    assert shown(ahead, *[clear] * 3) == ["A ahead", "A ahead", "undecided"]
+
+
+def test_a_word_flickering_at_the_border_is_steady_on_the_screen() -> None:
+    rng = np.random.default_rng(4)
+    calm, changes = Calm(), 0
+    for _ in range(300):
+        low = math.exp(rng.normal(0, 0.004))
+        after = calm.look(verdict("A ahead" if low > 1 else "undecided", low, 1.15))
+        changes += after.shown != calm.shown
+        calm = after
+    assert changes <= 1
+
+
+@pytest.mark.parametrize("word", ["A ahead", "level", "undecided"])
+def test_not_comparable_is_shown_at_once(word: Literal["A ahead", "level", "undecided"]) -> None:
+    assert shown(Calm(word, word), Verdict("output_tps", "not comparable"))[0] == "not comparable"

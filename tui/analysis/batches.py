@@ -1,0 +1,131 @@
+"""The ratio of two lanes' throughput from paired batches of seconds, and how far it can be off.
+
+Batches, because seconds are correlated: a t-test on seconds at lag-1 correlation 0.8 calls two equal lanes different
+in half of all runs. A confidence sequence, because an operator watches and stops when he likes what he sees.
+
+Everything here takes many runs at once (runs, seconds), so that tests can simulate what it promises.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui.analysis.student import normal_quantile, t_quantile
+
+Floats = NDArray[np.float64]
+
+BATCH_S: Final = 20
+MIN_BATCHES: Final = 4
+# Where the sequence is tightest: 0.9 makes it so at about 6 batches, two minutes, when an operator wants an answer.
+_RHO: Final = 0.9
+# Batches hold at least 1.25 correlation times; what still correlates is mended by `_bias`. Five correlation times
+# and no mending keeps the same promise (94 % at correlation 0.8) but finds a 10 % lead within five minutes in 81 %
+# of runs, this one in 96 %.
+_TIMES: Final = 1.25
+# Overlapping batches tell the variance as well as 1.5 times as many apart ones (Meketon & Schmeiser 1984); the
+# correlation within them takes part of it back. By simulation 1.25 keeps four batches at 95 %.
+_DOF: Final = 1.25
+
+
+@dataclass(frozen=True, slots=True)
+class LogRatio:
+    """The natural logarithm of A's throughput over B's, one value a run; nan where there is too little to tell."""
+
+    mean: Floats
+    sd: Floats  # of one batch, mended for correlation
+    half_width: Floats
+    batches: NDArray[np.int64]
+    batch_s: NDArray[np.int64]
+
+
+def half_width(sd: Floats | float, batches: int, alpha: float, frozen: bool) -> Floats | float:
+    """Half of the interval for the mean of `batches` batches at level 1 - alpha.
+
+    `frozen`: Student's t, right for one look. Else the asymptotic confidence sequence of Waudby-Smith, Arbour,
+    Sinha, Kennedy and Ramdas (2024, equation 12), right for every look there will ever be, stretched by t / z
+    because its variance is estimated from few batches.
+    """
+    t = t_quantile(1 - alpha / 2, _DOF * (batches - 1))
+    if frozen:
+        return sd * t / float(np.sqrt(batches))
+    spread = batches * _RHO**2 + 1
+    width = np.sqrt(2 * spread / (batches**2 * _RHO**2) * np.log(np.sqrt(spread) / alpha))
+    return sd * float(width) * t / normal_quantile(1 - alpha / 2)
+
+
+def correlation_time(series: Floats) -> Floats:
+    """Integrated autocorrelation time of each row of (runs, n), in samples, at least 1.
+
+    1 + 2 Σ ρ(lag) up to the first lag that is five times the sum so far (Sokal 1997, section 3).
+    """
+    n = series.shape[1]
+    centred = series - series.mean(axis=1, keepdims=True)
+    spectrum = np.fft.rfft(centred, 2 * n, axis=1)
+    covariance = np.fft.irfft(spectrum * spectrum.conj(), 2 * n, axis=1)[:, : max(min(n // 2, 3 * BATCH_S), 1)]
+    variance = covariance[:, :1]
+    rho = np.divide(covariance, variance, out=np.zeros_like(covariance), where=variance > 0)
+    so_far = 2 * np.cumsum(rho, axis=1) - 1
+    far_enough = np.arange(so_far.shape[1]) >= 5 * so_far
+    far_enough[:, -1] = True
+    chosen: Floats = so_far[np.arange(len(so_far)), far_enough.argmax(axis=1)]
+    return np.maximum(chosen, 1.0)
+
+
+def log_ratio(a: Floats, b: Floats, alpha: float = 0.05, *, frozen: bool = False) -> LogRatio:
+    """ln(A/B) from the tokens of each second (runs, seconds), paired in time.
+
+    Only whole batches of 20 s are looked at, so that looking every second is looking every 20 s.
+    """
+    runs = a.shape[0]
+    units = a.shape[1] // BATCH_S
+    mean, sd, width = (np.full(runs, np.nan) for _ in range(3))
+    joined = np.ones(runs, dtype=np.int64)
+    if units >= MIN_BATCHES:
+        a, b = a[:, : units * BATCH_S], b[:, : units * BATCH_S]
+        times = correlation_time(_relative(a) - _relative(b))
+        wanted = np.ceil(_TIMES * times / BATCH_S).astype(np.int64)
+        joined = np.minimum(wanted, units // MIN_BATCHES)
+        for size in np.unique(joined):
+            runs_of = joined == size
+            mean[runs_of], sd[runs_of] = _batched(a[runs_of], b[runs_of], int(size) * BATCH_S, times[runs_of], frozen)
+            width[runs_of] = half_width(sd[runs_of], int(units // size), alpha, frozen)
+    return LogRatio(mean, sd, width, units // joined, joined * BATCH_S)
+
+
+def _relative(tokens: Floats) -> Floats:
+    mean = tokens.mean(axis=1, keepdims=True)
+    relative: Floats = np.divide(tokens, mean, out=np.zeros_like(tokens), where=mean > 0)
+    return relative
+
+
+def _batched(a: Floats, b: Floats, batch_s: int, times: Floats, frozen: bool) -> tuple[Floats, Floats]:
+    """Mean of the log ratios of batches side by side; their deviation from those of all overlapping batches."""
+    count = a.shape[1] // batch_s
+    seconds = count * batch_s
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.log(_sums(a[:, :seconds], batch_s)) - np.log(_sums(b[:, :seconds], batch_s))
+        mean = ratios[:, ::batch_s].mean(axis=1)
+        squares = ((ratios - mean[:, None]) ** 2).sum(axis=1)
+        variance = squares * count / ((count - 1) * (seconds - batch_s + 1))
+        # Mended in full, the sequence keeps 93.5 % at correlation 0.8 but finds a 10 % lead within five minutes in
+        # only 95.0 % of runs; the square root gives 93 and 96.5 %. One look, the t interval, needs all of it.
+        mended = variance * _bias(times, batch_s) ** (1.0 if frozen else 0.5)
+        return mean, np.sqrt(mended)
+
+
+def _sums(tokens: Floats, batch_s: int) -> Floats:
+    """The sum of every `batch_s` seconds on end."""
+    total = np.concatenate((np.zeros((tokens.shape[0], 1)), np.cumsum(tokens, axis=1)), axis=1)
+    sums: Floats = total[:, batch_s:] - total[:, :-batch_s]
+    return sums
+
+
+def _bias(times: Floats, batch_s: int) -> Floats:
+    """How much the variance of batch means understates that of the mean, for AR(1) seconds of that correlation time.
+
+    Var(batch mean) = σ²/n (τ - 2φ(1 - φⁿ) / (n (1 - φ)²)) with φ = (τ - 1) / (τ + 1), against σ²τ/n.
+    """
+    phi = (times - 1) / (times + 1)
+    return times / (times - 2 * phi * (1 - phi**batch_s) / (batch_s * (1 - phi) ** 2))

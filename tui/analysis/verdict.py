@@ -1,0 +1,151 @@
+"""Who is ahead, by how much, how sure. Four words, and `not comparable` where no word may be said."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Word = Literal["A ahead", "B ahead", "level", "undecided", "not comparable"]
+
+DELTA: Final = 0.03
+ALPHA: Final = 0.05
+HOLD_LOOKS: Final = 3
+_LONGEST_BATCHES: Final = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One figure compared. `ratio` is A over B with its interval; None where there is too little to tell.
+
+    `need_s` is about how many settled seconds more would bring a decision, None when it is made or cannot be told.
+    """
+
+    metric: str
+    word: Word
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n_batches: int = 0
+    need_s: float | None = None
+    reason: str = ""
+
+
+def word_of(low: float, high: float, delta: float, better: Literal["higher", "lower"] = "higher") -> Word:
+    """The word that an interval of log ratios allows. Level goes before ahead: 1 % ahead within ±3 % is level."""
+    border = math.log1p(delta)
+    if -border < low and high < border:
+        return "level"
+    if low > 0:
+        return "A ahead" if better == "higher" else "B ahead"
+    if high < 0:
+        return "B ahead" if better == "higher" else "A ahead"
+    return "undecided"
+
+
+def not_comparable(metric: str, reason: str) -> Verdict:
+    """No verdict on this figure, and why."""
+    return Verdict(metric, "not comparable", reason=reason)
+
+
+def throughput_verdict(
+    a: Sequence[float],
+    b: Sequence[float],
+    *,
+    delta: float = DELTA,
+    alpha: float = ALPHA,
+    frozen: bool = False,
+) -> Verdict:
+    """Compare the tokens of each settled second of one segment, paired in time; the longer lane is cut at its end.
+
+    `frozen`: this is the only look, so the narrower t interval holds. Else the interval holds at every look.
+    Raises ValueError unless delta > 0 and 0 < alpha < 1.
+    """
+    if delta <= 0 or not 0 < alpha < 1:
+        raise ValueError(f"delta must be above 0 and alpha between 0 and 1, not {delta:g} and {alpha:g}")
+    metric = "output_tps"
+    import numpy as np
+
+    from tui.analysis.batches import BATCH_S, MIN_BATCHES, log_ratio
+
+    seconds = min(len(a), len(b))
+    if seconds < BATCH_S * MIN_BATCHES:
+        need_s = float(BATCH_S * MIN_BATCHES - seconds)
+        reason = f"needs {BATCH_S * MIN_BATCHES} settled seconds, has {seconds}"
+        return Verdict(metric, "undecided", n_batches=seconds // BATCH_S, need_s=need_s, reason=reason)
+    lanes = [np.asarray(lane[:seconds], dtype=np.float64)[None] for lane in (a, b)]
+    found = log_ratio(lanes[0], lanes[1], alpha, frozen=frozen)
+    mean, width, batches = float(found.mean[0]), float(found.half_width[0]), int(found.batches[0])
+    batch_s = int(found.batch_s[0])
+    if not math.isfinite(width):
+        return not_comparable(metric, f"a lane put out nothing for {batch_s} s")
+    word = word_of(mean - width, mean + width, delta)
+    need = (
+        _batches_needed(mean, float(found.sd[0]), batches, _Rule(delta, alpha, frozen))
+        if word == "undecided"
+        else None
+    )
+    need_s = None if need is None else float(need * batch_s)
+    ratio, low, high = math.exp(mean), math.exp(mean - width), math.exp(mean + width)
+    return Verdict(metric, word, ratio, low, high, batches, need_s, f"{batches} batches of {batch_s} s")
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """How a word is found."""
+
+    delta: float
+    alpha: float
+    frozen: bool
+
+
+def _batches_needed(mean: float, sd: float, batches: int, rule: _Rule) -> int | None:
+    """Batches until a word is said if mean and deviation stay as they are; None: not within a day."""
+    from tui.analysis.batches import half_width
+
+    def decided(count: int) -> bool:
+        width = float(half_width(sd, count, rule.alpha, rule.frozen))
+        return word_of(mean - width, mean + width, rule.delta) != "undecided"
+
+    few, many = batches, batches + 1
+    while not decided(many):
+        few, many = many, many * 2
+        if many > _LONGEST_BATCHES:
+            return None
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (few, middle) if decided(middle) else (middle, many)
+    return many - batches
+
+
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """The word on the screen, which follows the verdict without flicker. Start a new one with each segment.
+
+    Another word is shown once it has held for three looks, and a word that was shown gives way to `undecided` only
+    when the interval is a tenth of its width beyond the border. `not comparable` is shown at once.
+    """
+
+    shown: Word = "undecided"
+    candidate: Word = "undecided"
+    held: int = 0
+
+    def look(self, verdict: Verdict, delta: float = DELTA) -> "Calm":
+        """The state after one more look, once a second."""
+        word = verdict.word
+        if word in {"not comparable", self.shown} or self._holds(verdict, delta):
+            kept = word if word == "not comparable" else self.shown
+            return Calm(kept, kept, 0)
+        held = self.held + 1 if word == self.candidate else 1
+        return Calm(word, word, 0) if held >= HOLD_LOOKS else Calm(self.shown, word, held)
+
+    def _holds(self, verdict: Verdict, delta: float) -> bool:
+        """Whether the shown word would still be said of a slightly narrower interval."""
+        if verdict.word != "undecided" or verdict.low is None or verdict.high is None:
+            return False
+        low, high = math.log(verdict.low), math.log(verdict.high)
+        slack = 0.1 * (high - low)
+        better: Literal["higher", "lower"] = "lower" if verdict.metric in LOWER_IS_BETTER else "higher"
+        return word_of(low + slack, high - slack, delta, better) == self.shown != "undecided"
+
+
+LOWER_IS_BETTER: Final = frozenset({"ttft", "ttft_sched", "tpot", "itl", "e2e"})
