@@ -1,4 +1,4 @@
-"""What the verdict promises under repeated looking, by 1,000 simulated runs of ten minutes, looked at every second."""
+"""What the verdict promises under repeated looking, by 1,000 simulated runs of ten minutes each, look by look."""
 
 from dataclasses import dataclass
 from functools import cache

@@ -69,9 +69,9 @@ def throughput_verdict(
 
     seconds = min(len(a), len(b))
     if seconds < BATCH_S * MIN_BATCHES:
-        need_s = float(BATCH_S * MIN_BATCHES - seconds)
         reason = f"needs {BATCH_S * MIN_BATCHES} settled seconds, has {seconds}"
-        return Verdict(metric, "undecided", n_batches=seconds // BATCH_S, need_s=need_s, reason=reason)
+        missing_s = float(BATCH_S * MIN_BATCHES - seconds)
+        return Verdict(metric, "undecided", n_batches=seconds // BATCH_S, need_s=missing_s, reason=reason)
     lanes = [np.asarray(lane[:seconds], dtype=np.float64)[None] for lane in (a, b)]
     found = log_ratio(lanes[0], lanes[1], alpha, frozen=frozen)
     mean, width, batches = float(found.mean[0]), float(found.half_width[0]), int(found.batches[0])
