@@ -6,9 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import msgspec
+
+from tui.records.session import SessionInfo
+
 HIDDEN = "(not recorded)"
 _SECRET_NAME = re.compile(r"authorization|api[-_]?key|token$|secret|password|passwd|credential|cookie", re.IGNORECASE)
 _KEY_ENV = "api_key_env"
+_HOST_NAME = "name"
 _SHORTEST_SECRET = 4  # shorter ones would blot out ordinary words
 
 
@@ -62,3 +67,53 @@ def _cleaned(name: str, value: Any, secrets: tuple[str, ...]) -> Any:
     if not isinstance(value, str) or name == _KEY_ENV:
         return value
     return HIDDEN if value and _SECRET_NAME.search(name) else scrub(clean_url(value), secrets)
+
+
+def without_places(info: SessionInfo) -> SessionInfo:
+    """A session fit to be shown to strangers: no host, no URL, and of a model's path only the last part."""
+    private = private_texts(info)
+    lanes = {
+        lane: msgspec.structs.replace(of, url=HIDDEN, model=_last_part(of.model)) for lane, of in info.lanes.items()
+    }
+    return msgspec.structs.replace(
+        info,
+        profile=_without_private("", info.profile, private),
+        lanes=lanes,
+        host={key: value for key, value in info.host.items() if key != _HOST_NAME},
+    )
+
+
+def private_texts(info: SessionInfo) -> tuple[str, ...]:
+    """The texts of a session that name a place: hosts, URLs, paths of models. Longest first."""
+    found = {info.host.get(_HOST_NAME, "")}
+    for url in (*(of.url for of in info.lanes.values()), *_urls(info.profile)):
+        found.update({url, urlsplit(url).netloc, urlsplit(url).hostname or ""})
+    found.update(of.model for of in info.lanes.values() if _is_path(of.model))
+    return tuple(sorted((text for text in found if len(text) >= _SHORTEST_SECRET), key=len, reverse=True))
+
+
+def _urls(value: Any) -> Iterable[str]:
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _urls(inner)
+    elif isinstance(value, str) and "://" in value:
+        yield value
+
+
+def _is_path(model: str) -> bool:
+    """A place on a disk, and not a name of the form `owner/model`."""
+    return model.startswith(("/", "~", ".")) or model.count("/") > 1
+
+
+def _last_part(model: str) -> str:
+    return model.rstrip("/").rpartition("/")[2] if _is_path(model) else model
+
+
+def _without_private(name: str, value: Any, private: tuple[str, ...]) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_private(key, inner, private) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_private(name, inner, private) for inner in value]
+    if not isinstance(value, str):
+        return value
+    return _last_part(value) if name == "model" else scrub(value, private)

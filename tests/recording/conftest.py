@@ -1,0 +1,28 @@
+"""Recorded sessions to read, export and replay."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.recording import synthetic
+from tui.recording.reader import Recorded, open_session
+from tui.recording.recorder import Recorder
+
+Make = Callable[..., Recorded]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Records a made-up session and opens it."""
+
+    def record(
+        name: str = "made-up", seconds: int = 20, load: synthetic.Load | None = None, **about: object
+    ) -> Recorded:
+        recorder = Recorder(tmp_path / "sessions" / name, synthetic.info(name, **about))
+        for batch in synthetic.batches(seconds, load):
+            recorder(batch)
+        recorder.close("done", float(seconds))
+        return open_session(tmp_path / "sessions" / name)
+
+    return record

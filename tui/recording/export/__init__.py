@@ -1,0 +1,1 @@
+"""A session's data for others: our tables, and the result files of the field's own tools."""

@@ -1,0 +1,90 @@
+"""What an export is asked to do, and what it did."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from tui.recording.export.selection import Selection, select
+from tui.recording.reader import Recorded
+from tui.recording.redact import scrub
+from tui.records.errors import UserError
+from tui.records.session import SessionInfo
+from tui.records.tables import TableName
+
+Progress = Callable[[str, int, int], None]
+"""Called with a table's name, the rows done and the rows there are; from any thread, one call at a time."""
+
+SIMULATED = "SIMULATED"
+_TEXTS = ("detail", "text", "old", "new")  # the columns in which a server's own words may stand
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """One file that was written."""
+
+    path: Path
+    what: str  # a table, or a lane
+    rows: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One export."""
+
+    recorded: Recorded
+    selection: Selection
+    target: Path
+    info: SessionInfo  # redacted, when that was asked
+    private: tuple[str, ...] = ()  # texts that must not appear
+    progress: Progress | None = None
+
+    def rows(self, table: TableName) -> pl.LazyFrame:
+        """The chosen rows of a table, without private texts, counted as they pass."""
+        rows = select(self.recorded, table, self.selection)
+        names = [name for name in _TEXTS if name in rows.collect_schema()]
+        if self.private and names:
+            rows = rows.with_columns(
+                pl.col(name).map_elements(lambda text: scrub(text, self.private), pl.String) for name in names
+            )
+        return rows if self.progress is None else _counted(rows, table, self.progress)
+
+    def path(self, name: str, suffix: str, alone: bool) -> Path:
+        """Where a file goes: the target itself when it is the only one and has a suffix, else in the target folder.
+
+        The name of a simulated session's file says so.
+        """
+        path = self.target if alone and self.target.suffix else self.target / f"{name}{suffix}"
+        if self.info.simulated and f".{SIMULATED}." not in path.name:
+            path = path.with_name(f"{path.stem}.{SIMULATED}{path.suffix}")
+        self._allow(path)
+        return path
+
+    def _allow(self, path: Path) -> None:
+        session = Path(self.recorded.files.where).resolve()
+        if session in path.resolve().parents and "://" not in self.recorded.files.where:
+            raise UserError(f"{path} lies in the session that is exported: name a place outside it")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot write {path} ({error.strerror}): name another place") from error
+
+
+def exported(path: Path, what: str, rows: int) -> Exported:
+    """The account of a file that is complete."""
+    return Exported(path, what, rows, path.stat().st_size)
+
+
+def _counted(rows: pl.LazyFrame, table: TableName, progress: Progress) -> pl.LazyFrame:
+    total = rows.select(pl.len()).collect().item()
+    done = 0
+
+    def count(part: pl.DataFrame) -> pl.DataFrame:
+        nonlocal done
+        done += part.height
+        progress(table, done, total)
+        return part
+
+    return rows.map_batches(count, streamable=True)

@@ -1,0 +1,56 @@
+"""Every export format by its name, and the one way in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from tui.recording.export import tables
+from tui.recording.export.job import Exported, Job, Progress
+from tui.recording.export.selection import Selection
+from tui.recording.reader import Recorded
+from tui.recording.redact import private_texts, without_places
+from tui.records.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One kind of file that a session can become."""
+
+    name: str
+    sentence: str
+    write: Callable[[Job], list[Exported]]
+
+
+_ALL = (
+    Format("csv", "our tables, a CSV file each", tables.write_csv),
+    Format("parquet", "our tables, a Parquet file each", tables.write_parquet),
+    Format("json", "our tables in one JSON object", tables.write_json),
+    Format("ndjson", "our tables, a file of JSON lines each", tables.write_ndjson),
+)
+FORMATS: dict[str, Format] = {of.name: of for of in _ALL}
+
+
+def export(
+    recorded: Recorded,
+    name: str,
+    target: Path,
+    selection: Selection | None = None,
+    progress: Progress | None = None,
+) -> list[Exported]:
+    """Write a session, or a part of it, in the format of that name.
+
+    `target` is a folder, or a file's name where the format writes one file. Returns what was written. Raises
+    UserError for an unknown format or a place that cannot be written.
+    """
+    if name not in FORMATS:
+        raise UserError(f"there is no export format {name!r}: choose one of {', '.join(FORMATS)}")
+    selection = selection or Selection()
+    info = without_places(recorded.info) if selection.redact else recorded.info
+    private = private_texts(recorded.info) if selection.redact else ()
+    job = Job(recorded, selection, target, info, private, progress)
+    try:
+        return FORMATS[name].write(job)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise UserError(f"cannot export to {target} ({error}): name another place, or make room") from error
