@@ -1,0 +1,106 @@
+"""The object for scripts, against numbers worked out by hand."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.analysis.made import MS, T0, failed, request, requests_frame, second, seconds_frame, session
+from tests.analysis.simulated import seconds_of
+from tui.analysis.summary import summary
+from tui.records.rows import Lane
+from tui.session.histogram import LatencyHistogram
+
+PERCENTILES = {"p50", "p95", "p99", "n"}
+LANE_KEYS = {
+    "engine", "model", "simulated", "requests", "failed", "cancelled", "errors", "output_tokens", "output_tps",
+    "total_tps", "ttft_ms", "tpot_ms", "itl_ms", "e2e_ms", "client",
+}  # fmt: skip
+
+
+def small(lanes: str = "ab") -> dict[str, Any]:
+    rows = [request("a", i, ttft_ms=10.0 * (i + 1), e2e_ms=10.0 * (i + 1) + 200) for i in range(10)]
+    rows += [failed("a", 10), failed("a", 11, "reset"), failed("a", 12, "reset")]
+    rows += [request("a", 13, outcome="cancelled", cause="cancelled"), request("b", 0, stamp="user")]
+    ticks = [second("a", i, 100, prompt_tokens=50, client_cpu_s=0.25, loop_lag_ms=float(i), bound=i == 3)
+             for i in range(10)]  # fmt: skip
+    ticks += [second("b", i, 50) for i in range(10)]
+    itl: dict[Lane, LatencyHistogram] = {"a": LatencyHistogram(), "b": LatencyHistogram()}
+    itl["a"].add([20.0, 40.0], [3, 1])
+    return summary(session(10.0, lanes=lanes), requests_frame(rows), seconds_frame(ticks), itl)
+
+
+def test_the_object_has_the_keys_of_the_contract() -> None:
+    found = small()
+    assert set(found) == {"schema", "session", "duration_s", "lanes", "verdict"}
+    lanes = found["lanes"]
+    for lane in ("a", "b"):
+        assert set(lanes[lane]) == LANE_KEYS
+        assert all(set(lanes[lane][name]) == PERCENTILES for name in ("ttft_ms", "tpot_ms", "itl_ms", "e2e_ms"))
+        assert set(lanes[lane]["client"]) == {"cpu_s", "loop_lag_ms_p99", "bound_s", "stamp"}
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_the_figures_of_a_lane() -> None:
+    lanes = small()["lanes"]
+    a = lanes["a"]
+    assert (a["requests"], a["failed"], a["cancelled"]) == (13, 3, 1)
+    assert a["errors"] == {"reset": 2, "http 5xx": 1}
+    assert (a["output_tokens"], a["output_tps"], a["total_tps"]) == (1000, 100.0, 150.0)
+    assert a["ttft_ms"] == {"p50": 50.0, "p95": 100.0, "p99": 100.0, "n": 10}
+    assert a["tpot_ms"]["p50"] == pytest.approx(20.0)
+    assert a["e2e_ms"]["p50"] == 250.0
+    assert a["itl_ms"]["p50"] == pytest.approx(20, rel=0.005)
+    assert a["itl_ms"]["n"] == 4
+    assert a["client"] == {"cpu_s": 2.5, "loop_lag_ms_p99": 9.0, "bound_s": 1, "stamp": "kernel"}
+    assert lanes["b"]["client"]["stamp"] == "user"
+    assert lanes["b"]["itl_ms"] == {"p50": None, "p95": None, "p99": None, "n": 0}
+
+
+def test_one_lane_alone_has_no_verdict() -> None:
+    found = small("a")
+    assert list(found["lanes"]) == ["a"]
+    assert found["verdict"] == {}
+
+
+def test_failures_in_one_lane_make_it_not_comparable() -> None:
+    verdict = small()["verdict"]
+    assert verdict["word"] == "not comparable"
+    assert "3 of 13" in verdict["reason"]
+
+
+def test_the_verdict_is_of_the_settled_seconds() -> None:
+    rng = np.random.default_rng(2)
+    a, b = seconds_of(rng, 1, 300, 0.3, 1200)[0], seconds_of(rng, 1, 300, 0.3)[0]
+    ticks = [second("a", i, int(a[i])) for i in range(300)] + [second("b", i, int(b[i])) for i in range(300)]
+    rows = [request(lane, i, at_s=i) for i in range(290) for lane in ("a", "b")]
+    verdict = summary(session(300), requests_frame(rows), seconds_frame(ticks), {})["verdict"]
+    assert verdict["word"] == "A ahead"
+    assert verdict["low"] < 1.2 < verdict["high"]
+    assert verdict["n_batches"] == 14  # the first 5 s are settling
+    assert math.log(verdict["high"] / verdict["low"]) < 0.1
+
+
+def test_under_an_arrival_rate_the_wait_before_sending_is_told() -> None:
+    rows = [request("a", i, t_sched_ns=T0 - 500 * MS) for i in range(5)]
+    ticks = [second("a", i, 10, concurrency=0) for i in range(5)]
+    a = summary(session(5, lanes="a"), requests_frame(rows), seconds_frame(ticks), {})["lanes"]["a"]
+    assert a["ttft_ms"]["p50"] == pytest.approx(100)
+    assert a["ttft_sched_ms"]["p50"] == pytest.approx(600)
+
+
+def test_a_session_that_was_cut_short_is_as_long_as_its_seconds() -> None:
+    info = session(0.0, lanes="a")
+    ticks = [second("a", i, 100) for i in range(4)]
+    found = summary(info, requests_frame([]), seconds_frame(ticks), {})
+    assert found["duration_s"] == 4.0
+    assert found["lanes"]["a"]["output_tps"] == 100.0
+
+
+def test_nothing_at_all_is_told_as_nothing() -> None:
+    found = summary(session(0.0), requests_frame([]), seconds_frame([]), {})
+    assert found["lanes"]["a"]["output_tps"] == 0.0
+    assert found["lanes"]["a"]["ttft_ms"] == {"p50": None, "p95": None, "p99": None, "n": 0}
+    assert found["verdict"]["word"] == "not comparable"

@@ -1,0 +1,156 @@
+"""Segments: spans with every dial fixed in both lanes, with what mixes two settings cut off their start.
+
+A second counts when it is settled, both lanes are up, and the client was not the limit in either.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tui.records.rows import LANES, Lane
+
+NS: Final = 1_000_000_000
+LEAST_SETTLING_S: Final = 5.0
+MOST_SETTLING_S: Final = 60.0
+AGREE_WINDOW_S: Final = 5
+AGREE_WINDOWS: Final = 3
+AGREE_WITHIN: Final = 0.10
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One span of fixed dials. `tps` holds the output tokens of each second that counts, paired between the lanes."""
+
+    number: int
+    start_ns: int
+    settled_ns: int
+    end_ns: int
+    tps: Mapping[Lane, Sequence[float]]
+    bound_s: int  # settled seconds left out because the client was the limit
+    down_s: int  # settled seconds left out because a lane was down
+
+    @property
+    def settled_s(self) -> int:
+        """How many seconds count."""
+        return min((len(values) for values in self.tps.values()), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """The seconds that every lane has, in order of time."""
+
+    t_ns: Ints
+    segment: Ints
+    tokens: Mapping[Lane, Ints]
+    bound: Bools
+    up: Bools
+
+
+def segments(seconds: pl.DataFrame, requests: pl.DataFrame) -> list[Segment]:
+    """All segments of the tables `seconds` and `requests`, in order of time; those of one lane where there is one."""
+    grid = _grid(seconds)
+    if grid is None:
+        return []
+    borders = np.flatnonzero(np.diff(grid.segment)) + 1
+    starts = np.concatenate(([0], borders))
+    ends = np.concatenate((borders, [len(grid.t_ns)]))
+    drained_ns, slow_ms = _drained_ns(requests), _slow_e2e_ms(requests)
+    found = []
+    for first, past in zip(starts.tolist(), ends.tolist(), strict=True):
+        number = int(grid.segment[first])
+        earlier = [t_ns for older, t_ns in drained_ns.items() if older < number]
+        lanes = [tokens[first:past].astype(np.float64) for tokens in grid.tokens.values()]
+        settled_s = max(settling_s(slow_ms.get(number)), agreed_s(lanes))
+        start_ns = int(grid.t_ns[first])
+        settled_ns = max(start_ns + int(settled_s * NS), *earlier, start_ns)
+        found.append(_segment(grid, slice(first, past), number, settled_ns))
+    return found
+
+
+def settling_s(slow_e2e_ms: float | None) -> float:
+    """The least time that is cut off: twice the p95 of E2E, from 5 to 60 s."""
+    wanted = 0.0 if slow_e2e_ms is None else 2 * slow_e2e_ms / 1000
+    return min(max(wanted, LEAST_SETTLING_S), MOST_SETTLING_S)
+
+
+def agreed_s(lanes: Sequence[NDArray[np.float64]]) -> float:
+    """When three windows of 5 s on end first lie within ±10 % of their mean in every lane (seconds,).
+
+    0 when they never do within the first minute: that is noise, and waiting longer would not settle it.
+    """
+    whole = min((len(lane) for lane in lanes), default=0) // AGREE_WINDOW_S
+    windows = [lane[: whole * AGREE_WINDOW_S].reshape(whole, AGREE_WINDOW_S).sum(axis=1) for lane in lanes]
+    for first in range(min(whole - AGREE_WINDOWS + 1, int(MOST_SETTLING_S) // AGREE_WINDOW_S)):
+        if all(_agree(lane[first : first + AGREE_WINDOWS]) for lane in windows):
+            return float(first * AGREE_WINDOW_S)
+    return 0.0
+
+
+def _agree(windows: NDArray[np.float64]) -> bool:
+    mean = windows.mean()
+    return bool(np.all(np.abs(windows - mean) <= AGREE_WITHIN * mean))
+
+
+def _grid(seconds: pl.DataFrame) -> _Grid | None:
+    lanes: dict[Lane, pl.DataFrame] = {}
+    for lane in LANES:
+        rows = seconds.filter(pl.col("lane") == lane).unique("t_ns", keep="last").sort("t_ns")
+        if rows.height:
+            lanes[lane] = rows
+    if not lanes:
+        return None
+    times = [rows["t_ns"].to_numpy() for rows in lanes.values()]
+    t_ns = times[0] if len(times) == 1 else np.intersect1d(times[0], times[1], assume_unique=True)
+    if not t_ns.size:
+        return None
+    common = {lane: rows.filter(pl.col("t_ns").is_in(pl.Series(t_ns).implode())) for lane, rows in lanes.items()}
+    rows_of = list(common.values())
+    return _Grid(
+        t_ns.astype(np.int64),
+        rows_of[0]["segment"].to_numpy().astype(np.int64),
+        {lane: rows["output_tokens"].to_numpy().astype(np.int64) for lane, rows in common.items()},
+        np.any([rows["bound"].to_numpy() for rows in rows_of], axis=0),
+        np.all([rows["up"].to_numpy() for rows in rows_of], axis=0),
+    )
+
+
+def _segment(grid: _Grid, span: slice, number: int, settled_ns: int) -> Segment:
+    t_ns, bound, up = grid.t_ns[span], grid.bound[span], grid.up[span]
+    settled = t_ns >= settled_ns
+    counts = settled & up & ~bound
+    return Segment(
+        number=number,
+        start_ns=int(t_ns[0]),
+        settled_ns=settled_ns,
+        end_ns=int(t_ns[-1]) + NS,
+        tps={lane: tokens[span][counts].astype(float).tolist() for lane, tokens in grid.tokens.items()},
+        bound_s=int(np.sum(settled & bound)),
+        down_s=int(np.sum(settled & ~up)),
+    )
+
+
+def _drained_ns(requests: pl.DataFrame) -> dict[int, int]:
+    """When the last request started under each segment's dials ended."""
+    ends = requests.group_by("segment").agg(pl.col("t_end_ns").max())
+    return dict(zip(ends["segment"].to_list(), ends["t_end_ns"].to_list(), strict=True))
+
+
+def _slow_e2e_ms(requests: pl.DataFrame) -> dict[int, float]:
+    """The p95 of E2E of each segment's requests that ended well, in the slower lane."""
+    e2e_ms = (pl.col("t_last_ns") - pl.col("t_send_ns")) / 1e6
+    slow = (
+        requests.filter(pl.col("outcome") == "ok")
+        .group_by("segment", "lane")
+        .agg(e2e_ms.quantile(0.95, interpolation="higher").alias("p95"))
+        .group_by("segment")
+        .agg(pl.col("p95").max())
+        .drop_nulls()
+    )
+    return dict(zip(slow["segment"].to_list(), slow["p95"].to_list(), strict=True))

@@ -1,0 +1,133 @@
+"""One object that tells a session: what `dragstrip run --json` prints, and the same of a recording."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Final, Protocol
+
+import polars as pl
+
+from tui.analysis.quantiles import SHARES, SUMMARY_SHARES, summary_percentiles
+from tui.analysis.segments import NS, segments
+from tui.analysis.verdict import Verdict, not_comparable, throughput_verdict
+from tui.records.rows import LANES, Lane
+from tui.records.session import LaneInfo, SessionInfo
+
+SUMMARY_SCHEMA: Final = 1
+MOST_FAILED: Final = 0.01
+
+_LATENCIES: Final = {
+    "ttft_ms": (pl.col("t_first_ns") - pl.col("t_send_ns")) / 1e6,
+    "tpot_ms": pl.when(pl.col("output_tokens") > pl.col("k_first")).then(
+        (pl.col("t_last_ns") - pl.col("t_first_ns")) / 1e6 / (pl.col("output_tokens") - pl.col("k_first"))
+    ),
+    "e2e_ms": (pl.col("t_last_ns") - pl.col("t_send_ns")) / 1e6,
+}
+_TTFT_SCHED: Final = (pl.col("t_first_ns") - pl.col("t_sched_ns")) / 1e6
+
+
+class Distribution(Protocol):
+    """Inter-token latencies, however they were kept: a histogram of a live session or the gaps of a recording."""
+
+    @property
+    def n(self) -> int:
+        """How many values, or the sum of their weights."""
+        ...
+
+    def percentile(self, share: float) -> float | None:
+        """The percentile in ms at `share` (0 to 1)."""
+        ...
+
+
+def summary(
+    session: SessionInfo, requests: pl.DataFrame, seconds: pl.DataFrame, itl: Mapping[Lane, Distribution]
+) -> dict[str, Any]:
+    """The object of `run --json`, from the tables `requests` and `seconds` of one session.
+
+    Rates are over the whole session; output tokens are those that arrived, of whatever request. `requests` counts
+    those that ended well or failed, not those cut off by the session's end (`cancelled`). Latencies are of requests
+    that ended well; a percentile is given of however few values there are, with their number as `n`, and a script
+    decides (the screen shows none under `records.metrics.SAMPLES_NEEDED`). `ttft_sched_ms`, from the moment when a
+    request was due, is there when requests came at a rate. The verdict is of the longest segment, at one look.
+    """
+    duration_s = session.duration_s or seconds["t_ns"].n_unique() * 1.0
+    lanes: dict[Lane, dict[str, Any]] = {}
+    for lane in LANES:
+        if lane in session.lanes:
+            own_requests = requests.filter(pl.col("lane") == lane)
+            own_seconds = seconds.filter(pl.col("lane") == lane)
+            lanes[lane] = _lane(session.lanes[lane], own_requests, own_seconds, duration_s)
+            lanes[lane]["itl_ms"] = _itl(itl.get(lane))
+    return {
+        "schema": SUMMARY_SCHEMA,
+        "session": session.name,
+        "duration_s": round(duration_s, 3),
+        "lanes": lanes,
+        "verdict": asdict(_verdict(requests, seconds)) if len(lanes) == 2 else {},
+    }
+
+
+def _lane(info: LaneInfo, requests: pl.DataFrame, seconds: pl.DataFrame, duration_s: float) -> dict[str, Any]:
+    outcome = requests["outcome"]
+    failed = requests.filter(pl.col("outcome") == "failed")
+    causes = failed.group_by("cause").len().sort("len", "cause", descending=[True, False])
+    output, prompt = int(seconds["output_tokens"].sum()), int(seconds["prompt_tokens"].sum())
+    return {
+        "engine": info.engine,
+        "model": info.model,
+        "simulated": info.simulated,
+        "requests": int((outcome != "cancelled").sum()),
+        "failed": failed.height,
+        "cancelled": int((outcome == "cancelled").sum()),
+        "errors": dict(zip(causes["cause"].to_list(), causes["len"].to_list(), strict=True)),
+        "output_tokens": output,
+        "output_tps": output / duration_s if duration_s > 0 else 0.0,
+        "total_tps": (output + prompt) / duration_s if duration_s > 0 else 0.0,
+        **_latencies(requests, seconds),
+        "client": _client(requests, seconds),
+    }
+
+
+def _latencies(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
+    good = requests.filter(pl.col("outcome") == "ok")
+    wanted = dict(_LATENCIES)
+    if seconds.filter((pl.col("concurrency") == 0) & (pl.col("started") > 0)).height:
+        wanted["ttft_sched_ms"] = _TTFT_SCHED
+    values = good.select(**wanted)
+    return {name: summary_percentiles(values[name].drop_nulls().to_numpy()) for name in wanted}
+
+
+def _itl(distribution: Distribution | None) -> dict[str, float | int | None]:
+    if distribution is None:
+        return summary_percentiles([])
+    return {**{name: distribution.percentile(SHARES[name]) for name in SUMMARY_SHARES}, "n": distribution.n}
+
+
+def _client(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
+    """What the instrument says of itself. `stamp` is `user` as soon as one request had no kernel stamp."""
+    stamps = set(requests["stamp"].to_list())
+    lag_ms = summary_percentiles(seconds["loop_lag_ms"].to_numpy())["p99"]
+    return {
+        "cpu_s": float(seconds["client_cpu_s"].sum()),
+        "loop_lag_ms_p99": lag_ms,
+        "bound_s": int(seconds["bound"].sum()),
+        "stamp": "user" if "user" in stamps else "kernel" if stamps else "",
+    }
+
+
+def _verdict(requests: pl.DataFrame, seconds: pl.DataFrame) -> Verdict:
+    """Output TPS over the settled seconds of the longest segment. The run is over, so this is the one look."""
+    found = segments(seconds, requests)
+    if not found:
+        return not_comparable("output_tps", "the lanes have no second in common")
+    longest = max(found, key=lambda segment: segment.settled_s)
+    for lane in LANES:
+        own = requests.filter((pl.col("lane") == lane) & (pl.col("outcome") != "cancelled"))
+        failed = own.filter(pl.col("outcome") == "failed").height
+        if failed > MOST_FAILED * own.height:
+            return not_comparable("output_tps", f"{failed} of {own.height} requests failed in lane {lane.upper()}")
+    length_s = (longest.end_ns - longest.settled_ns) / NS
+    if longest.bound_s > length_s / 2:
+        return not_comparable("output_tps", "the client was the limit in most seconds")
+    if longest.down_s > length_s / 2:
+        return not_comparable("output_tps", "a lane was down in most seconds")
+    return throughput_verdict(longest.tps["a"], longest.tps["b"], frozen=True)
