@@ -1,0 +1,176 @@
+"""Continuous batching in simulated time: waiting and running streams, a token budget a step, preemption when memory ends.
+
+Nothing here sleeps or reads a clock: `step` says how long the step takes and what it brought.
+"""
+
+import random
+from collections import deque
+from dataclasses import dataclass, field
+
+from tui.simulator.kv import KvPool, page_keys
+from tui.simulator.presets import Preset
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """One request inside the engine."""
+
+    prompt: list[int]
+    output_tokens: int  # it ends after so many
+    finish_reason: str = "length"
+    generated: int = 0
+    computed: int = 0  # tokens of prompt and output whose KV is there
+    cached: int = 0  # prompt tokens that the prefix cache had, at the first admission
+    admitted: bool = False
+    private_pages: int = 0
+    held_keys: list[int] = field(default_factory=list)
+
+    @property
+    def to_compute(self) -> int:
+        """Tokens that must be computed before the next output token: after preemption the output again as well."""
+        return len(self.prompt) + self.generated
+
+    @property
+    def prefilling(self) -> bool:
+        """Whether there is more to compute than the last token."""
+        return self.computed < self.to_compute - (1 if self.generated else 0)
+
+
+@dataclass(slots=True)
+class Step:
+    """What one step did. `emitted` streams have one more token; `finished` ones among them are done."""
+
+    duration_ms: float
+    emitted: list[Stream]
+    finished: list[Stream]
+    prefill_tokens: int
+    cached_tokens: int
+    preempted: int
+
+
+class Scheduler:
+    """The engine's core loop."""
+
+    def __init__(self, preset: Preset, seed: int = 0) -> None:
+        self.preset = preset
+        self.pool = KvPool(preset.kv_tokens // preset.page_tokens)
+        self.waiting: deque[Stream] = deque()
+        self.running: list[Stream] = []
+        self._random = random.Random(seed)
+
+    def add(self, stream: Stream) -> None:
+        """Queue a stream."""
+        self.waiting.append(stream)
+
+    def abort(self, stream: Stream) -> None:
+        """Drop a stream wherever it is; nothing when it has ended."""
+        if stream in self.waiting:
+            self.waiting.remove(stream)
+        elif stream in self.running:
+            self.running.remove(stream)
+            self._release(stream)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step would do anything."""
+        return bool(self.running or self.waiting)
+
+    def step(self) -> Step:
+        """One step of the whole batch."""
+        preempted = self._make_room()
+        cached = self._admit()
+        prefills = self._plan_prefills()
+        decoding = [] if self.preset.prefill_first and prefills else [s for s in self.running if not s.prefilling]
+        duration_ms = self._duration_ms(len(decoding), sum(prefills.values()))
+        emitted = list(decoding)
+        for stream, tokens in prefills.items():
+            stream.computed += tokens
+            if not stream.prefilling:
+                self._share_prompt(stream)
+                emitted.append(stream)
+        for stream in emitted:
+            stream.generated += 1
+            stream.computed = stream.to_compute - 1
+        finished = [stream for stream in emitted if stream.generated >= stream.output_tokens]
+        for stream in finished:
+            self.running.remove(stream)
+            self._release(stream)
+        return Step(duration_ms, emitted, finished, sum(prefills.values()), cached, preempted)
+
+    def _duration_ms(self, batch: int, prefill_tokens: int) -> float:
+        p = self.preset
+        context = sum(stream.computed for stream in self.running)
+        decode_ms = p.batch_ms * batch / (batch + p.batch_half) if batch else 0.0
+        mean_ms = p.step_ms + decode_ms + p.context_ms_per_token * context + p.prefill_ms_per_token * prefill_tokens
+        return mean_ms * max(0.2, self._random.gauss(1.0, p.jitter))
+
+    def _admit(self) -> int:
+        """Let waiting streams in while the batch and the pool have room; returns tokens found in the prefix cache."""
+        cached, budget = 0, self.preset.token_budget - len(self.running)
+        while self.waiting and len(self.running) < self.preset.max_running and budget > 0:
+            stream = self.waiting[0]
+            keys = page_keys(stream.prompt, self.preset.page_tokens)
+            # The last token is always computed, for its logits.
+            most = (stream.to_compute - 1) // self.preset.page_tokens
+            matched = keys[: min(self.pool.match(keys), most)]
+            found = len(matched) * self.preset.page_tokens
+            pages = -(-(stream.to_compute - found) // self.preset.page_tokens)
+            self.pool.hold(matched)
+            if not self.pool.take(pages):
+                self.pool.release(matched)
+                break
+            self.waiting.popleft()
+            stream.held_keys, stream.private_pages, stream.computed = list(matched), pages, found
+            if not stream.admitted:
+                stream.admitted, stream.cached = True, found
+                cached += found
+            budget -= stream.to_compute - found
+            self.running.append(stream)
+        return cached
+
+    def _plan_prefills(self) -> dict[Stream, int]:
+        """Who computes how much of its prompt in this step: decoding streams take one token of the budget each."""
+        prefilling = [stream for stream in self.running if stream.prefilling]
+        budget = self.preset.token_budget - (0 if self.preset.prefill_first else len(self.running) - len(prefilling))
+        plan: dict[Stream, int] = {}
+        for stream in prefilling:
+            if budget <= 0:
+                break
+            plan[stream] = min(budget, stream.to_compute - stream.computed)
+            budget -= plan[stream]
+        return plan
+
+    def _make_room(self) -> int:
+        """A page for every stream whose next token needs one; the newest streams give theirs up when there is none."""
+        preempted = 0
+        for stream in list(self.running):
+            if stream not in self.running or stream.prefilling:
+                continue
+            have = (len(stream.held_keys) + stream.private_pages) * self.preset.page_tokens
+            while stream.to_compute + 1 > have and not self.pool.take(1):
+                self._preempt(self.running[-1])
+                preempted += 1
+                if stream not in self.running:
+                    break
+            else:
+                if stream.to_compute + 1 > have:
+                    stream.private_pages += 1
+        return preempted
+
+    def _preempt(self, stream: Stream) -> None:
+        """Give a stream's memory up; it waits in front and computes everything again (both engines' way)."""
+        self.running.remove(stream)
+        self._release(stream)
+        stream.computed = 0
+        self.waiting.appendleft(stream)
+
+    def _share_prompt(self, stream: Stream) -> None:
+        """The prompt's whole pages are computed: other streams may use them."""
+        fresh = self.pool.share(page_keys(stream.prompt, self.preset.page_tokens)[len(stream.held_keys) :])
+        stream.private_pages -= len(fresh)
+        stream.held_keys += fresh
+
+    def _release(self, stream: Stream) -> None:
+        self.pool.free(stream.private_pages)
+        self.pool.release(stream.held_keys)
+        stream.private_pages, stream.held_keys = 0, []
