@@ -46,7 +46,7 @@ def test_the_object_has_the_keys_of_the_contract() -> None:
 def test_the_figures_of_a_lane() -> None:
     lanes = small()["lanes"]
     a = lanes["a"]
-    assert (a["requests"], a["failed"], a["cancelled"]) == (13, 3, 1)
+    assert (a["requests"], a["failed"], a["cancelled"]) == (10, 3, 1)
     assert a["errors"] == {"reset": 2, "http 5xx": 1}
     assert (a["output_tokens"], a["output_tps"], a["total_tps"]) == (1000, 100.0, 150.0)
     assert a["ttft_ms"] == {"p50": 50.0, "p95": 100.0, "p99": 100.0, "n": 10}

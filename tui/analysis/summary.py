@@ -1,5 +1,6 @@
 """One object that tells a session: what `dragstrip run --json` prints, and the same of a recording."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final, Protocol
@@ -44,8 +45,8 @@ def summary(
     """The object of `run --json`, from the tables `requests` and `seconds` of one session.
 
     Rates are over the whole session; output tokens are those that arrived, of whatever request. `requests` counts
-    those that ended well or failed, not those cut off by the session's end (`cancelled`). Latencies are of requests
-    that ended well; a percentile is given of however few values there are, with their number as `n`, and a script
+    those that ended well, beside `failed` and those cut off by the operator or the end (`cancelled`). Latencies are of
+    requests that ended well; a percentile is given of however few values there are, with their number as `n`, and a script
     decides (the screen shows none under `records.metrics.SAMPLES_NEEDED`). `ttft_sched_ms`, from the moment when a
     request was due, is there when requests came at a rate. The verdict is of the longest segment, at one look.
     """
@@ -75,7 +76,7 @@ def _lane(info: LaneInfo, requests: pl.DataFrame, seconds: pl.DataFrame, duratio
         "engine": info.engine,
         "model": info.model,
         "simulated": info.simulated,
-        "requests": int((outcome != "cancelled").sum()),
+        "requests": int((outcome == "ok").sum()),
         "failed": failed.height,
         "cancelled": int((outcome == "cancelled").sum()),
         "errors": dict(zip(causes["cause"].to_list(), causes["len"].to_list(), strict=True)),
@@ -99,7 +100,12 @@ def _latencies(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
 def _itl(distribution: Distribution | None) -> dict[str, float | int | None]:
     if distribution is None:
         return summary_percentiles([])
-    return {**{name: distribution.percentile(SHARES[name]) for name in SUMMARY_SHARES}, "n": distribution.n}
+    found = {name: distribution.percentile(SHARES[name]) for name in SUMMARY_SHARES}
+    # A histogram tells a gap of over 1,000 s as infinity, which JSON has no word for.
+    return {
+        **{name: v if v is not None and math.isfinite(v) else None for name, v in found.items()},
+        "n": distribution.n,
+    }
 
 
 def _client(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
