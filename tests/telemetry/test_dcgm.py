@@ -1,0 +1,118 @@
+"""GPUs from a DCGM exporter's page."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from tui.records import gauges
+from tui.records.rows import GaugeRow
+from tui.telemetry import gpu
+from tui.telemetry.dcgm import read_page
+from tui.telemetry.gpu import DcgmReader
+
+MIB = 1 << 20
+
+
+def exporter_page(energy_mj: int = 5_000_000, gpus: int = 2) -> str:
+    """What an exporter shows for an H100 host."""
+    lines = []
+    for i in range(gpus):
+        labels = (
+            f'gpu="{i}",UUID="GPU-{i}",pci_bus_id="00000000:0{i}:00.0",device="nvidia{i}",'
+            'modelName="NVIDIA H100 80GB HBM3",Hostname="gpu-host",DCGM_FI_DRIVER_VERSION="570.1"'
+        )
+        lines += [
+            f"DCGM_FI_DEV_SM_CLOCK{{{labels}}} 1755",
+            f"DCGM_FI_DEV_GPU_TEMP{{{labels}}} {60 + i}",
+            f"DCGM_FI_DEV_POWER_USAGE{{{labels}}} 312.5",
+            f"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{{{labels}}} {energy_mj}",
+            f"DCGM_FI_DEV_GPU_UTIL{{{labels}}} 87",
+            f"DCGM_FI_DEV_FB_FREE{{{labels}}} 10000",
+            f"DCGM_FI_DEV_FB_USED{{{labels}}} 70000",
+            f"DCGM_FI_DEV_FB_RESERVED{{{labels}}} 559",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def test_units_are_ours_and_reserved_memory_counts_in_the_total() -> None:
+    assert read_page(exporter_page().encode())[1] == {
+        gauges.GPU_MEMORY_USED: 70_000 * MIB,
+        gauges.GPU_MEMORY_TOTAL: 80_559 * MIB,
+        gauges.GPU_UTILIZATION: 87,
+        gauges.GPU_POWER: 312.5,
+        gauges.GPU_ENERGY: 5000,
+        gauges.GPU_TEMPERATURE: 61,
+        gauges.GPU_SM_CLOCK: 1755,
+    }
+
+
+def test_mig_instances_share_their_gpus_power_and_add_their_memory() -> None:
+    page = b"".join(
+        b'DCGM_FI_DEV_POWER_USAGE{gpu="0",GPU_I_ID="%d"} 300\n'
+        b'DCGM_FI_DEV_FB_USED{gpu="0",GPU_I_ID="%d"} 100\nDCGM_FI_DEV_FB_FREE{gpu="0",GPU_I_ID="%d"} 900\n'
+        % (i, i, i)
+        for i in (1, 2)
+    )
+    assert read_page(page)[0] == {
+        gauges.GPU_MEMORY_USED: 200 * MIB,
+        gauges.GPU_MEMORY_TOTAL: 2000 * MIB,
+        gauges.GPU_POWER: 300,
+    }
+
+
+def test_throttling_by_power_cap_and_no_throttling_when_idle() -> None:
+    page = b'DCGM_FI_DEV_CLOCKS_EVENT_REASONS{gpu="0"} 4\nDCGM_FI_DEV_CLOCKS_EVENT_REASONS{gpu="1"} 1\n'
+    assert {i: values[gauges.GPU_THROTTLED] for i, values in read_page(page).items()} == {0: 1, 1: 0}
+
+
+async def told(pages: list[str], tellings: int, gpus: tuple[int, ...] = ()) -> list[list[GaugeRow] | str]:
+    """What a reader tells while the exporter answers `pages` one after another, the last one for ever."""
+    log: list[list[GaugeRow] | str] = []
+    enough = asyncio.Event()
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(200, text=pages[min(len(asked), len(pages)) - 1])
+
+    def tell(item: list[GaugeRow] | str) -> None:
+        log.append(item)
+        if len(log) >= tellings:
+            enough.set()
+
+    reader = DcgmReader("a", "exporter.test:9400", gpus, transport=httpx.MockTransport(handler))
+    task = asyncio.create_task(reader.run(tell, tell))
+    async with asyncio.timeout(10):
+        await enough.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert set(asked) == {"http://exporter.test:9400/metrics"}
+    return log
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "PERIOD_S", 0.01)
+
+
+async def test_only_the_lanes_gpus_are_read() -> None:
+    (rows,) = await told([exporter_page()], 1, gpus=(1,))
+    assert not isinstance(rows, str)
+    assert {(row.lane, row.source) for row in rows} == {("a", "gpu1")}
+
+
+async def test_a_page_that_the_exporter_did_not_renew_is_no_new_reading() -> None:
+    old, new = exporter_page(1000), exporter_page(2000)
+    first, second = await told([old, old, old, new], 2)
+    assert isinstance(first, list)
+    assert isinstance(second, list)
+    energy = [row.value for row in (*first, *second) if row.name == gauges.GPU_ENERGY and row.source == "gpu0"]
+    assert energy == [1, 2]
+
+
+async def test_gpus_that_the_exporter_does_not_know_and_pages_of_something_else() -> None:
+    (line,) = await told([exporter_page()], 1, gpus=(5,))
+    assert line == "http://exporter.test:9400/metrics knows GPUs 0, 1, none of those named in gpus"
+    (line,) = await told(["up 1\n"], 1)
+    assert line == "http://exporter.test:9400/metrics is not a DCGM exporter: it shows no DCGM_FI_DEV metric"

@@ -1,0 +1,64 @@
+"""Which GPU reader a lane gets, and that a driver that hangs stalls nothing."""
+
+import asyncio
+import threading
+
+import pytest
+
+from tui.records.rows import GaugeRow
+from tui.telemetry import gpu
+from tui.telemetry.beat import NothingToReadError
+from tui.telemetry.gpu import DcgmReader, NvmlReader, gpu_reader
+
+
+def test_an_exporter_goes_before_this_hosts_own_gpus() -> None:
+    assert isinstance(gpu_reader("a", url="http://127.0.0.1:1", dcgm_url="http://h:9400"), DcgmReader)
+    assert isinstance(gpu_reader("a", url="http://127.0.0.1:1"), NvmlReader)
+
+
+async def test_a_server_elsewhere_is_one_line_and_the_end() -> None:
+    told: list[str] = []
+    await gpu_reader("a", url="http://203.0.113.7:8000").run(lambda _: None, told.append)
+    assert told == ["the server runs on 203.0.113.7, not here: give the URL of a DCGM exporter there as dcgm"]
+
+
+async def test_no_driver_is_one_line_and_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(_: object) -> list[GaugeRow]:
+        raise NothingToReadError("no NVIDIA driver on this host")
+
+    monkeypatch.setattr("tui.telemetry.local_gpu.LocalGpus.read", read)
+    told: list[str] = []
+    await gpu_reader("a", url="http://127.0.0.1:8000").run(lambda _: None, told.append)
+    assert told == ["no NVIDIA driver on this host"]
+
+
+async def test_a_driver_that_hangs_is_one_line_and_asked_again_only_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    back = threading.Event()
+    calls: list[int] = []
+
+    def read(_: object) -> list[GaugeRow]:
+        calls.append(len(calls))
+        back.wait()
+        return [GaugeRow("a", "gpu0", "power_w", 1, 2.0)]
+
+    monkeypatch.setattr("tui.telemetry.local_gpu.LocalGpus.read", read)
+    monkeypatch.setattr(gpu, "PERIOD_S", 0.01)
+    monkeypatch.setattr(gpu, "_NVML_TIMEOUT_S", 0.5)
+    told: list[str] = []
+    hung, works = asyncio.Event(), asyncio.Event()
+
+    def fault(line: str) -> None:
+        told.append(line)
+        (hung if line else works).set()
+
+    task = asyncio.create_task(gpu_reader("a", url="http://127.0.0.1:8000").run(lambda _: None, fault))
+    async with asyncio.timeout(10):
+        await hung.wait()
+        assert calls == [0]
+        back.set()
+        await works.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert told == ["the NVIDIA driver does not answer", ""]
