@@ -83,7 +83,8 @@ async def _reach(site: Site, *, key_env: str) -> Answer:
     try:
         answer = await fetch(site.http, f"{base}/v1/models", timeout_s=site.timeout_s)
     except (httpx.TimeoutException, TimeoutError) as error:
-        raise UserError(f"{base} does not answer within {site.timeout_s:g} s; is the server up?") from error
+        other = ", and does it speak TLS" if base.startswith("https://") else ""
+        raise UserError(f"{base} does not answer within {site.timeout_s:g} s; is the server up{other}?") from error
     except httpx.ConnectError as error:
         raise UserError(_refused(base, error)) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -1,0 +1,88 @@
+"""What each engine is sent: nothing that it refuses, and no sampling left to its own defaults."""
+
+from typing import Any
+
+import pytest
+
+from tui.engines.base import Ask
+from tui.engines.registry import ENGINES, engine
+from tui.records import gauges
+from tui.records.errors import UserError
+
+OFFICIAL = {"model", "prompt", "messages", "max_tokens", "temperature", "top_p", "presence_penalty",
+            "frequency_penalty", "seed", "stream", "stream_options"}  # fmt: skip
+# Fields of TensorRT-LLM's request classes; it answers 400 to any other.
+TRTLLM = OFFICIAL | {"max_completion_tokens", "top_k", "min_p", "repetition_penalty", "ignore_eos"}
+KINDS = sorted(ENGINES)
+
+
+def body(kind: str, endpoint: str = "", temperature: float = 0.7) -> dict[str, Any]:
+    own = engine(kind)
+    chosen = endpoint or own.endpoint
+    prompt: str | list[int] = [5, 6, 7] if own.prompt_form == "ids" and chosen == "completions" else "one two"
+    return own.body(Ask("chat" if chosen == "chat" else "completions", "m", prompt, 32, temperature, 17))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_body_streams_with_usage_and_says_how_to_sample(kind: str) -> None:
+    sent = body(kind)
+    assert sent["stream"] is True
+    assert sent["stream_options"]["include_usage"] is True
+    assert (sent["model"], sent["temperature"], sent["seed"]) == ("m", 0.7, 17)
+    assert 32 in (sent.get("max_tokens"), sent.get("max_completion_tokens"))
+
+
+@pytest.mark.parametrize("kind", ["vllm", "sglang", "trtllm", "lmdeploy", "llamacpp"])
+def test_engines_that_can_are_told_to_ignore_the_end_token_and_given_neutral_sampling(kind: str) -> None:
+    sent = body(kind)
+    assert sent["ignore_eos"] is True
+    assert sent["top_p"] == 1.0
+    assert sent["min_p"] == 0.0
+    assert sent["top_k"] in (0, -1)
+    assert sent.get("repetition_penalty", sent.get("repeat_penalty")) == 1.0
+
+
+@pytest.mark.parametrize("kind", ["openai", "ollama", "tgi"])
+def test_others_are_sent_official_fields_only(kind: str) -> None:
+    assert body(kind).keys() <= OFFICIAL
+    assert body(kind)["stream_options"] == {"include_usage": True}
+
+
+def test_trtllm_is_sent_only_what_it_knows() -> None:
+    assert body("trtllm").keys() <= TRTLLM
+    assert body("trtllm", "chat").keys() <= TRTLLM
+
+
+def test_tgi_is_not_sent_what_it_refuses_or_misreads() -> None:
+    assert not {"top_p", "presence_penalty"} & body("tgi").keys()
+
+
+@pytest.mark.parametrize("kind", ["vllm", "sglang", "trtllm"])
+def test_usage_comes_with_every_chunk_where_that_is_honoured(kind: str) -> None:
+    assert body(kind)["stream_options"] == {"include_usage": True, "continuous_usage_stats": True}
+
+
+def test_vllm_and_sglang_are_asked_for_exactly_the_same() -> None:
+    for endpoint in ("completions", "chat"):
+        assert body("vllm", endpoint) == body("sglang", endpoint)
+
+
+def test_ids_go_to_completions_and_text_to_a_chat() -> None:
+    assert body("vllm")["prompt"] == [5, 6, 7]
+    assert body("vllm", "chat")["messages"] == [{"role": "user", "content": "one two"}]
+    with pytest.raises(ValueError, match="not as token ids"):
+        engine("vllm").body(Ask("chat", "m", [5], 1, 0.0, 0))
+
+
+def test_every_engine_is_declared_consistently() -> None:
+    assert list(ENGINES) == ["vllm", "sglang", "trtllm", "lmdeploy", "llamacpp", "ollama", "tgi", "openai"]
+    for kind, own in ENGINES.items():
+        assert own.kind == kind
+        assert set(own.gauges) <= set(gauges.SERVER_NAMES)
+        assert bool(own.gauges) == bool(own.metrics_path)
+        assert own.endpoint == "completions" or own.prompt_form == "text"
+
+
+def test_an_unknown_kind_is_named_with_those_there_are() -> None:
+    with pytest.raises(UserError, match="there is no engine kind vlm; there are: vllm, sglang"):
+        engine("vlm")

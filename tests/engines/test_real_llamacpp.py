@@ -1,0 +1,42 @@
+"""A real llama.cpp server, when DRAGSTRIP_LLAMACPP_URL names one."""
+
+import asyncio
+import os
+
+import pytest
+
+from tui.engines.recognise import recognise, streams
+from tui.records import gauges
+from tui.records.rows import GaugeRow
+from tui.telemetry.server import ServerScraper
+
+URL = os.environ.get("DRAGSTRIP_LLAMACPP_URL", "")
+pytestmark = pytest.mark.skipif(not URL, reason="DRAGSTRIP_LLAMACPP_URL names no llama.cpp server")
+
+
+async def test_it_is_recognised_streams_and_counts_what_it_sent() -> None:
+    found = await recognise(URL)
+    assert found.info.engine == "llamacpp"
+    assert found.info.prompt_form == "ids"
+    assert len(found.token_pool) > 100
+
+    async def gauge_now() -> dict[str, float]:
+        rows: list[GaugeRow] = []
+        seen = asyncio.Event()
+
+        def emit(more: list[GaugeRow]) -> None:
+            rows.extend(more)
+            seen.set()
+
+        task = asyncio.create_task(ServerScraper("a", found).run(emit, lambda line: None))
+        async with asyncio.timeout(10):
+            await seen.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return {row.name: row.value for row in rows}
+
+    before = await gauge_now()
+    streamed = await streams(found.info.url, found.info, token_pool=found.token_pool)
+    assert streamed.output_tokens == 4
+    after = await gauge_now()
+    assert after[gauges.GENERATION_TOKENS_FINISHED] - before[gauges.GENERATION_TOKENS_FINISHED] == 4

@@ -1,0 +1,31 @@
+"""Real vLLM and SGLang servers, named by DRAGSTRIP_VLLM_URL and DRAGSTRIP_SGLANG_URL."""
+
+import asyncio
+import os
+
+import pytest
+
+from tui.engines.recognise import recognise, streams
+from tui.engines.registry import engine
+from tui.records import gauges
+from tui.telemetry.gauging import read_page
+from tui.telemetry.page import Page
+
+pytestmark = pytest.mark.engines
+
+
+@pytest.mark.parametrize("kind", ["vllm", "sglang"])
+async def test_the_live_counter_ends_where_the_exact_one_does(kind: str) -> None:
+    found = await recognise(os.environ[f"DRAGSTRIP_{kind.upper()}_URL"])
+    assert found.info.engine == kind
+    assert found.info.version
+    assert found.info.max_model_len
+    assert len(found.token_pool) > 100
+    assert (await streams(found.info.url, found.info, token_pool=found.token_pool)).prompt_tokens == 8
+    async with Page(found.metrics_url, found.headers) as page:
+        for _ in range(20):  # the counters of a request that has just ended arrive a moment after it
+            counted = read_page(engine(kind), await page.get())
+            if counted[gauges.GENERATION_TOKENS] == counted[gauges.GENERATION_TOKENS_FINISHED] > 0:
+                return
+            await asyncio.sleep(0.25)
+    pytest.fail(f"live {counted[gauges.GENERATION_TOKENS]}, exact {counted[gauges.GENERATION_TOKENS_FINISHED]}")

@@ -1,0 +1,239 @@
+"""Recognition from answers that real servers gave, and a sentence for everything that is none."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.engines.sites import LLAMACPP, METRICS, SGLANG, VLLM, Answers, Site, captured, listing
+from tui.engines.recognise import Found, recognise
+from tui.records.errors import UserError
+
+URL = "http://engine.test:8000"
+
+
+async def at(answers: Answers, server: str = "uvicorn", **how: Any) -> Found:
+    return await recognise(URL, transport=Site(answers, server), **how)
+
+
+async def refusal(transport: httpx.AsyncBaseTransport, **how: Any) -> str:
+    with pytest.raises(UserError) as caught:
+        await recognise(URL, transport=transport, **how)
+    return str(caught.value)
+
+
+async def test_vllm() -> None:
+    found = await at(VLLM)
+    info = found.info
+    assert (info.engine, info.title, info.version, info.model) == ("vllm", "vLLM", "0.32.0", "tiny-llama")
+    assert info.max_model_len == 16_384
+    assert (info.endpoint, info.prompt_form, info.simulated) == ("completions", "ids", False)
+    assert found.token_pool == [10, 20, 30]  # neither the first nor the last token, which may be special
+    assert (found.metrics_url, found.metrics_note) == (f"{URL}/metrics", "")
+
+
+async def test_sglang_is_never_asked_for_its_health_which_costs_a_generation() -> None:
+    site = Site(SGLANG)
+    found = await recognise(URL, transport=site)
+    assert (found.info.engine, found.info.version, found.info.max_model_len) == ("sglang", "0.5.23", 16_384)
+    assert not [path for path in site.paths if "health" in path]
+
+
+async def test_old_sglang_tells_its_version_elsewhere() -> None:
+    old = {name: answer for name, answer in SGLANG.items() if "server_info" not in name}
+    assert (await at({**old, "GET /get_server_info": {"version": "0.4.6"}})).info.version == "0.4.6"
+
+
+async def test_llamacpp_is_known_by_its_props() -> None:
+    info = (await at(LLAMACPP)).info
+    assert (info.engine, info.version, info.max_model_len) == ("llamacpp", "b0-unknown", 8192)
+
+
+async def test_llamacpp_by_its_server_header_when_the_owner_says_nothing() -> None:
+    found = await at({**LLAMACPP, "GET /v1/models": listing("x")}, server="llama.cpp")
+    assert found.info.engine == "llamacpp"
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind", "version", "context"),
+    [
+        ({"GET /v1/models": listing("m", owner="tensorrt_llm"), "GET /version": {"version": "1.2.1"}},
+         "trtllm", "1.2.1", None),
+        ({"GET /v1/models": listing("m", owner="lmdeploy")}, "lmdeploy", "", None),
+        ({"GET /v1/models": listing("m", owner="library"), "GET /api/version": {"version": "0.33.0"},
+          "GET /api/ps": {"models": [{"name": "other", "context_length": 1}, {"name": "m", "context_length": 4096}]}},
+         "ollama", "0.33.0", 4096),
+        ({"GET /v1/models": listing("m", owner="me"), "GET /": b"Ollama is running"}, "ollama", "", None),
+        ({"GET /v1/models": listing("m", owner="m"),
+          "GET /info": {"model_id": "m", "version": "3.3.7", "max_total_tokens": 4096}}, "tgi", "3.3.7", 4096),
+        ({"GET /v1/models": listing("m", max_model_len=2048)}, "openai", "", 2048),
+        ({"GET /v1/models": listing("m", owner="proxy"), "GET /metrics": METRICS}, "vllm", "", None),
+    ],
+)  # fmt: skip
+async def test_the_others(answers: Answers, kind: str, version: str, context: int | None) -> None:
+    info = (await at(answers)).info
+    assert (info.engine, info.version, info.max_model_len) == (kind, version, context)
+
+
+async def test_without_a_tokenizer_prompts_are_text() -> None:
+    found = await at({name: answer for name, answer in VLLM.items() if "tokenize" not in name})
+    assert (found.token_pool, found.info.prompt_form) == ([], "text")
+
+
+async def test_the_simulator_says_that_it_is_one() -> None:
+    assert (await at(VLLM, server="dragstrip-simulator/0.1")).info.simulated
+    assert (await at({**VLLM, "GET /v1/models": listing("m", owner="vllm", simulated=True)})).info.simulated
+
+
+async def test_metrics_that_are_off_say_how_to_turn_them_on() -> None:
+    off = {name: answer for name, answer in SGLANG.items() if "metrics" not in name}
+    found = await at(off)
+    assert found.metrics_url == ""
+    assert found.metrics_note == "SGLang shows no metrics at /metrics (HTTP 404): start it with --enable-metrics"
+    found = await at({**off, "GET /v1/loads": {"loads": [{}]}})
+    assert found.metrics_url == f"{URL}/v1/loads?include=core,memory"
+    assert found.metrics_note.endswith("--enable-metrics; until then /v1/loads gives its gauges, without counters")
+
+
+async def test_trtllm_json_is_not_taken_for_its_metrics_nor_drained() -> None:
+    site = Site({"GET /v1/models": listing("m", owner="tensorrt_llm"), "GET /metrics": b"[]"})
+    found = await recognise(URL, transport=site)
+    assert found.metrics_url == ""
+    assert "/metrics" not in site.paths
+
+
+async def test_the_key_goes_along_and_is_never_shown() -> None:
+    site = Site(VLLM)
+    found = await recognise("http://user:hidden@engine.test", key="sesame", headers={"X-Team": "a"}, transport=site)
+    assert {request.headers["authorization"] for request in site.asked} == {"Bearer sesame"}
+    assert {request.headers["x-team"] for request in site.asked} == {"a"}
+    assert "sesame" not in repr(found)
+    assert "hidden" not in repr(found)
+
+
+async def test_a_key_that_is_wanted_or_wrong_names_the_variable() -> None:
+    for status in (401, 403):
+        closed = {"GET /v1/models": httpx.Response(status, json={"error": "Unauthorized"})}
+        assert f"wants an API key ({status})" in await refusal(Site(closed))
+        assert "api_key_env" in await refusal(Site(closed))
+        told = await refusal(Site(closed), key="sesame", key_env="VLLM_KEY")
+        assert "refuses the key in $VLLM_KEY" in told
+        assert "sesame" not in told
+
+
+async def test_the_model_asked_for_must_be_served() -> None:
+    several = {"GET /v1/models": listing("one", "two\x1b[31m\n", owner="vllm")}
+    assert (await at(several, model="one")).info.model == "one"
+    assert await refusal(Site(several), model="nope") == f"{URL} does not serve nope; it serves one, two"
+    assert await refusal(Site(several)) == f"{URL} serves several models, name one as model: one, two"
+    assert (await at(LLAMACPP, model="tiny-llama")).info.model == "tiny-llama"
+
+
+async def test_a_long_list_of_models_is_cut() -> None:
+    many = {"GET /v1/models": listing(*(f"m{i}" for i in range(100)))}
+    assert (await refusal(Site(many))).endswith("m0, m1, m2, m3, m4, m5, m6, m7 and 92 more")
+
+
+async def test_adapters_are_not_the_model_but_can_be_named() -> None:
+    both = listing("base", owner="vllm")
+    both["data"] += [{"id": "adapter", "owned_by": "vllm", "parent": "base"}]
+    assert (await at({"GET /v1/models": both})).info.model == "base"
+    assert (await at({"GET /v1/models": both}, model="adapter")).info.model == "adapter"
+
+
+async def test_an_empty_list_needs_a_model() -> None:
+    empty = {"GET /v1/models": captured("transformers-models.json")}
+    assert await refusal(Site(empty)) == f"{URL} lists no model; name the one to ask for as model"
+    found = await at(empty, model="./tiny-llama")
+    assert (found.info.engine, found.info.model) == ("openai", "./tiny-llama")
+
+
+async def test_a_server_without_a_list_needs_engine_and_model() -> None:
+    assert "is not an OpenAI-compatible server" in await refusal(Site({}), model="m")
+    assert (await at({}, model="m", kind="openai")).info.model == "m"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (httpx.Response(200, html="<h1>It works!</h1>"),
+         "/v1/models answered HTTP 200, text/html: <h1>It works!</h1>"),
+        (httpx.Response(200, json={"data": [{"name": "x"}]}), "answered HTTP 200, application/json"),
+        (httpx.Response(200, json=[1]), "answered HTTP 200, application/json"),
+        (httpx.Response(404, text="\x1b[2Jgone"), "answered HTTP 404, text/plain: gone"),
+        (httpx.Response(503, json={"error": {"message": "Loading model"}}), "is not ready (HTTP 503): Loading model"),
+        (httpx.Response(400, text="The plain HTTP request was sent to HTTPS port"), "give its URL with https://"),
+    ],
+)  # fmt: skip
+async def test_what_is_no_engine_is_told_with_what_came(answer: httpx.Response, words: str) -> None:
+    told = await refusal(Site({"GET /v1/models": answer}))
+    assert words in told
+    assert "\x1b" not in told
+
+
+async def test_an_unknown_engine_kind_is_refused() -> None:
+    assert "there is no engine kind vlm" in await refusal(Site(VLLM), kind="vlm")
+
+
+@pytest.fixture
+async def deaf_port() -> AsyncIterator[int]:
+    """A port whose server takes connections, reads and never answers."""
+    held: list[asyncio.StreamWriter] = []
+
+    async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+
+    server = await asyncio.start_server(hold, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+    for writer in held:
+        writer.close()
+
+
+async def told(url: str, timeout_s: float = 5) -> str:
+    with pytest.raises(UserError) as caught:
+        await recognise(url, timeout_s=timeout_s)
+    return str(caught.value)
+
+
+async def test_nobody_there_a_deaf_server_and_an_unknown_name(deaf_port: int) -> None:
+    free = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
+    port = free.sockets[0].getsockname()[1]
+    free.close()
+    await free.wait_closed()
+    assert await told(f"http://127.0.0.1:{port}") == (
+        f"nobody answers at http://127.0.0.1:{port}; is the server up, and is this its port?"
+    )
+    assert "does not answer within 0.2 s" in await told(f"http://127.0.0.1:{deaf_port}", 0.2)
+    assert "the name in http://no-such-host.invalid is not known" in await told("http://no-such-host.invalid")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "reply", "words"),
+    [
+        ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak TLS; give its URL with http://"),
+        ("http", b"\x15\x03\x01\x00\x02\x02\x0a", "broke the connection off (does it want https://?)"),
+        ("http", b"", "broke the connection off"),
+    ],
+)
+async def test_the_wrong_scheme(scheme: str, reply: bytes, words: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(reply)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        assert words in await told(f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+
+
+def test_importing_it_costs_no_http_library() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, tui.engines.recognise, tui.telemetry.server, tui.telemetry.gpu; print('httpx' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

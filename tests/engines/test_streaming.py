@@ -1,0 +1,96 @@
+"""The tiny request that proves that a server streams."""
+
+import httpx
+import msgspec
+import pytest
+
+from tests.engines.sites import Site, captured
+from tui.engines.recognise import streams
+from tui.engines.streaming import parse_stream
+from tui.records.errors import UserError
+from tui.records.session import LaneInfo
+
+URL = "http://engine.test:8000"
+SSE = {"content-type": "text/event-stream; charset=utf-8"}
+
+
+def lane(kind: str = "vllm", endpoint: str = "completions", form: str = "ids") -> LaneInfo:
+    return LaneInfo(url=URL, engine=kind, title=kind, model="m", endpoint=endpoint, prompt_form=form)
+
+
+@pytest.mark.parametrize(
+    ("name", "events", "prompt_tokens", "output_tokens"),
+    [
+        ("vllm-0.32.0-completions.sse", 4, 70, 4),
+        ("sglang-0.5.23-completions.sse", 3, 70, 4),
+        ("llamacpp-completions.sse", 4, 70, 4),
+        ("transformers-chat.sse", 8, 77, 8),
+    ],
+)
+def test_captured_streams(name: str, events: int, prompt_tokens: int, output_tokens: int) -> None:
+    found = parse_stream(captured(name))
+    assert (found.events, found.prompt_tokens, found.output_tokens) == (events, prompt_tokens, output_tokens)
+    assert found.finish_reason == "length"
+
+
+async def test_ids_or_text_go_to_the_lanes_endpoint() -> None:
+    answers = {
+        f"POST /v1/{path}": httpx.Response(200, headers=SSE, content=captured("vllm-0.32.0-completions.sse"))
+        for path in ("completions", "chat/completions")
+    }
+    site = Site(answers)
+    await streams(URL, lane(), token_pool=list(range(100, 120)), transport=site)
+    await streams(URL, lane(form="text"), prompt="hello", transport=site)
+    await streams(URL, lane("openai", "chat", "text"), prompt="hello", headers={"Authorization": "x"}, transport=site)
+    sent = [msgspec.json.decode(request.content) for request in site.asked]
+    assert site.paths == ["/v1/completions", "/v1/completions", "/v1/chat/completions"]
+    assert sent[0]["prompt"] == list(range(100, 108))
+    assert (sent[0]["max_tokens"], sent[1]["prompt"]) == (4, "hello")
+    assert sent[2]["messages"][0]["content"] == "hello"
+    assert site.asked[2].headers["authorization"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (httpx.Response(200, json={"choices": [{"text": "whole"}]}), "does not stream: asked for a stream, it sends"),
+        (httpx.Response(200, headers=SSE, content=b"data: [DONE]\n\n"), "its stream carries no text"),
+        (httpx.Response(200, headers=SSE, content=b": keep-alive\n\ndata: {broken\n\n"), "carries no text"),
+        (
+            httpx.Response(400, json={"object": "error", "message": "no \x1b[1msuch field"}),
+            "(HTTP 400): no such field",
+        ),
+        (httpx.Response(404, json={"detail": "Not Found"}), "/v1/completions answers HTTP 404: Not Found"),
+        (httpx.Response(200, headers=SSE, content=b'data: {"error": {"message": "queue full"}}\n\n'), "queue full"),
+        (httpx.Response(200, headers=SSE, content=b'data: {"error": "no memory"}\n\n'), "no memory"),
+    ],
+)
+async def test_what_does_not_stream_is_told(answer: httpx.Response, words: str) -> None:
+    with pytest.raises(UserError, match=r"http://engine\.test|error in its stream") as caught:
+        await streams(URL, lane(), transport=Site({"POST /v1/completions": answer}))
+    assert words in str(caught.value)
+
+
+async def test_an_answer_that_never_ends_is_cut() -> None:
+    endless = httpx.Response(200, headers=SSE, content=b'data: {"choices":[{"text":"x"}]}\n\n' * 50_000)
+    with pytest.raises(UserError, match="does not keep to the four tokens"):
+        await streams(URL, lane(), transport=Site({"POST /v1/completions": endless}))
+
+
+async def test_a_server_that_breaks_off_is_told() -> None:
+    def broken(_: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("peer closed")
+
+    with pytest.raises(UserError, match="broke off while it answered: peer closed"):
+        await streams(URL, lane(), transport=httpx.MockTransport(broken))
+
+
+def test_reasoning_and_tool_calls_are_output() -> None:
+    raw = (
+        b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\r\n\r\n'
+        b'data: {"choices":[{"delta":{"reasoning":"hm"}}]}\r\n\r\n'
+        b'data: {"choices":[{"delta":{"reasoning_content":"m","content":null}}]}\r\n\r\n'
+        b'data: {"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}\r\n\r\n'
+    )
+    found = parse_stream(raw)
+    assert (found.events, found.text) == (3, "hmm")
