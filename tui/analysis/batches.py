@@ -6,6 +6,7 @@ in half of all runs. A confidence sequence, because an operator watches and stop
 Everything here takes many runs at once (runs, seconds), so that tests can simulate what it promises.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,19 +41,24 @@ class LogRatio:
     batch_s: NDArray[np.int64]
 
 
-def half_width(sd: Floats | float, batches: int, alpha: float, frozen: bool) -> Floats | float:
-    """Half of the interval for the mean of `batches` batches at level 1 - alpha.
+def stretch(batches: int, dof: float, alpha: float, frozen: bool) -> float:
+    """How many standard errors the interval at level 1 - alpha reaches to each side after `batches` batches of 20 s.
 
     `frozen`: Student's t, right for one look. Else the asymptotic confidence sequence of Waudby-Smith, Arbour,
-    Sinha, Kennedy and Ramdas (2024, equation 12), right for every look there will ever be, stretched by t / z
-    because its variance is estimated from few batches.
+    Sinha, Kennedy and Ramdas (2024, equation 12), right for every look there will ever be, times t / z because the
+    standard error is estimated with `dof` degrees of freedom.
     """
-    t = t_quantile(1 - alpha / 2, _DOF * (batches - 1))
+    t = t_quantile(1 - alpha / 2, dof)
     if frozen:
-        return sd * t / float(np.sqrt(batches))
-    spread = batches * _RHO**2 + 1
-    width = np.sqrt(2 * spread / (batches**2 * _RHO**2) * np.log(np.sqrt(spread) / alpha))
-    return sd * float(width) * t / normal_quantile(1 - alpha / 2)
+        return t
+    spread = batches * _RHO**2
+    sequence = math.sqrt(2 * (spread + 1) / spread * math.log(math.sqrt(spread + 1) / alpha))
+    return sequence * t / normal_quantile(1 - alpha / 2)
+
+
+def half_width(sd: Floats | float, batches: int, alpha: float, frozen: bool) -> Floats | float:
+    """Half of the interval for the mean of `batches` batches that deviate by `sd`; see `stretch`."""
+    return sd / math.sqrt(batches) * stretch(batches, _DOF * (batches - 1), alpha, frozen)
 
 
 def correlation_time(series: Floats) -> Floats:

@@ -45,10 +45,10 @@ def summary(
     """The object of `run --json`, from the tables `requests` and `seconds` of one session.
 
     Rates are over the whole session; output tokens are those that arrived, of whatever request. `requests` counts
-    those that ended well, beside `failed` and those cut off by the operator or the end (`cancelled`). Latencies are of
-    requests that ended well; a percentile is given of however few values there are, with their number as `n`, and a script
-    decides (the screen shows none under `records.metrics.SAMPLES_NEEDED`). `ttft_sched_ms`, from the moment when a
-    request was due, is there when requests came at a rate. The verdict is of the longest segment, at one look.
+    those that ended well, beside `failed` and those cut off by the operator or the end (`cancelled`). Latencies are
+    of requests that ended well; a percentile is given of however few values there are, with their number as `n`, and
+    a script decides (the screen shows none under `records.metrics.SAMPLES_NEEDED`). `ttft_sched_ms`, from the moment
+    when a request was due, is there when requests came at a rate. The verdict is of the longest segment, at one look.
     """
     duration_s = session.duration_s or seconds["t_ns"].n_unique() * 1.0
     lanes: dict[Lane, dict[str, Any]] = {}

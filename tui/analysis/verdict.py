@@ -1,9 +1,11 @@
 """Who is ahead, by how much, how sure. Four words, and `not comparable` where no word may be said."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
+
+from tui.records.metrics import METRICS
 
 Word = Literal["A ahead", "B ahead", "level", "undecided", "not comparable"]
 
@@ -42,6 +44,12 @@ def word_of(low: float, high: float, delta: float, better: Literal["higher", "lo
     return "undecided"
 
 
+def better_of(metric: str) -> Literal["higher", "lower"]:
+    """Which way is better for the figure a verdict is about: `output_tps`, `ttft_p95`, …"""
+    found = METRICS.get(metric) or METRICS.get(metric.split("_", maxsplit=1)[0])
+    return found.better if found is not None else "higher"
+
+
 def not_comparable(metric: str, reason: str) -> Verdict:
     """No verdict on this figure, and why."""
     return Verdict(metric, "not comparable", reason=reason)
@@ -65,7 +73,7 @@ def throughput_verdict(
     metric = "output_tps"
     import numpy as np
 
-    from tui.analysis.batches import BATCH_S, MIN_BATCHES, log_ratio
+    from tui.analysis.batches import BATCH_S, MIN_BATCHES, half_width, log_ratio
 
     seconds = min(len(a), len(b))
     if seconds < BATCH_S * MIN_BATCHES:
@@ -79,33 +87,24 @@ def throughput_verdict(
     if not math.isfinite(width):
         return not_comparable(metric, f"a lane put out nothing for {batch_s} s")
     word = word_of(mean - width, mean + width, delta)
-    need = (
-        _batches_needed(mean, float(found.sd[0]), batches, _Rule(delta, alpha, frozen))
-        if word == "undecided"
-        else None
-    )
+    sd = float(found.sd[0])
+    need = batches_needed(mean, lambda count: float(half_width(sd, count, alpha, frozen)), batches, delta)
     need_s = None if need is None else float(need * batch_s)
     ratio, low, high = math.exp(mean), math.exp(mean - width), math.exp(mean + width)
     return Verdict(metric, word, ratio, low, high, batches, need_s, f"{batches} batches of {batch_s} s")
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """How a word is found."""
+def batches_needed(mean: float, width_at: Callable[[int], float], batches: int, delta: float) -> int | None:
+    """How many batches more until a word is said of a log ratio that stays as it is, `width_at` so many batches.
 
-    delta: float
-    alpha: float
-    frozen: bool
-
-
-def _batches_needed(mean: float, sd: float, batches: int, rule: _Rule) -> int | None:
-    """Batches until a word is said if mean and deviation stay as they are; None: not within a day."""
-    from tui.analysis.batches import half_width
+    None: a word is said already, or none would be within a day.
+    """
 
     def decided(count: int) -> bool:
-        width = float(half_width(sd, count, rule.alpha, rule.frozen))
-        return word_of(mean - width, mean + width, rule.delta) != "undecided"
+        return word_of(mean - width_at(count), mean + width_at(count), delta) != "undecided"
 
+    if decided(batches):
+        return None
     few, many = batches, batches + 1
     while not decided(many):
         few, many = many, many * 2
@@ -144,8 +143,4 @@ class Calm:
             return False
         low, high = math.log(verdict.low), math.log(verdict.high)
         slack = 0.1 * (high - low)
-        better: Literal["higher", "lower"] = "lower" if verdict.metric in LOWER_IS_BETTER else "higher"
-        return word_of(low + slack, high - slack, delta, better) == self.shown != "undecided"
-
-
-LOWER_IS_BETTER: Final = frozenset({"ttft", "ttft_sched", "tpot", "itl", "e2e"})
+        return word_of(low + slack, high - slack, delta, better_of(verdict.metric)) == self.shown != "undecided"

@@ -1,0 +1,65 @@
+"""Requests within every limit, and the ways to write limits."""
+
+import pytest
+
+from tests.analysis.made import MS, T0, failed, request, requests_frame
+from tui.analysis.goodput import PRESETS, Limits, goodput, parse_limits
+from tui.records.errors import UserError
+
+
+def test_a_request_must_meet_every_limit() -> None:
+    rows = [
+        request("a", 0, ttft_ms=100, e2e_ms=1100),  # TPOT 100
+        request("a", 1, ttft_ms=600, e2e_ms=1600),  # too late
+        request("a", 2, ttft_ms=100, e2e_ms=3100),  # TPOT 300: too slow
+        request("a", 3, ttft_ms=500, e2e_ms=500 + 10 * 150),  # on every limit
+        failed("a", 4),
+        request("a", 5, outcome="cancelled", cause="cancelled"),
+    ]
+    found = goodput(requests_frame(rows), Limits(ttft_ms=500, tpot_ms=150), 4.0)
+    assert (found.good, found.total, found.per_s, found.share) == (2, 5, 0.5, 0.4)
+    assert found.low < 0.4 < found.high
+    assert found.met == "not met"
+
+
+def test_each_limit_alone() -> None:
+    rows = requests_frame([request("a", 0, ttft_ms=100, e2e_ms=1100)])
+    assert goodput(rows, Limits(ttft_ms=99), 1).good == 0
+    assert goodput(rows, Limits(tpot_ms=99), 1).good == 0
+    assert goodput(rows, Limits(e2e_ms=1099), 1).good == 0
+    assert goodput(rows, Limits(100, 100, 1100), 1).good == 1
+
+
+def test_a_request_of_one_chunk_has_no_tpot_to_miss() -> None:
+    rows = requests_frame([request("a", 0, output_tokens=1, t_last_ns=T0 + 100 * MS)])
+    assert goodput(rows, Limits(tpot_ms=1), 1).good == 1
+
+
+def test_from_when_it_was_due_a_stalled_server_cannot_hide() -> None:
+    rows = requests_frame([request("a", 0, ttft_ms=100, t_sched_ns=T0 - 900 * MS)])
+    assert goodput(rows, Limits(ttft_ms=500), 1).good == 1
+    assert goodput(rows, Limits(ttft_ms=500), 1, from_due=True).good == 0
+
+
+def test_enough_good_requests_meet_the_limit() -> None:
+    rows = requests_frame([request("a", i) for i in range(459)])
+    assert goodput(rows, Limits(ttft_ms=500), 60).met == "met"
+    assert goodput(rows.head(458), Limits(ttft_ms=500), 60).met == "undecided"
+
+
+def test_no_request_has_no_share() -> None:
+    found = goodput(requests_frame([]), Limits(ttft_ms=1), 10)
+    assert (found.good, found.total, found.share, found.met) == (0, 0, None, "undecided")
+
+
+def test_limits_in_the_fields_spelling() -> None:
+    assert parse_limits("ttft:500 tpot:30") == Limits(500, 30)
+    assert parse_limits("e2el:2000,ttft:1.5") == Limits(1.5, None, 2000)
+    assert parse_limits(" llama2-70b ") == PRESETS["llama2-70b"] == Limits(2000, 200)
+    assert PRESETS["llama3.1-8b-interactive"] == Limits(500, 30)
+
+
+@pytest.mark.parametrize("text", ["", "ttft", "ttft:", "ttft:fast", "ttft:-1", "ttft:inf", "itl:5", "llama9"])
+def test_limits_that_cannot_be_read_are_named(text: str) -> None:
+    with pytest.raises(UserError, match="limit"):
+        parse_limits(text)

@@ -1,0 +1,100 @@
+"""Percentiles with intervals by sectioning, and their verdict under repeated looking."""
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+
+from tui.analysis.latency import Latencies, latency_figure, latency_verdict
+from tui.analysis.quantiles import SHARES
+
+STATE_SD, OWN_SD = 0.2, 0.3
+
+
+def lane(rng: np.random.Generator, seconds: int, phi: float, median_ms: float = 100.0) -> Latencies:
+    """Ten requests a second whose latencies share a server state with lag-1 correlation `phi` a second."""
+    t_s = np.sort(rng.uniform(0, seconds, rng.poisson(10 * seconds)))
+    state = np.empty(seconds)
+    state[0] = rng.normal()
+    for second in range(1, seconds):
+        state[second] = phi * state[second - 1] + math.sqrt(1 - phi**2) * rng.normal()
+    noise = STATE_SD * state[t_s.astype(int)] + OWN_SD * rng.normal(size=t_s.size)
+    return Latencies(t_s, median_ms * np.exp(noise))
+
+
+def until(latencies: Latencies, t_s: float) -> Latencies:
+    n = int(np.searchsorted(latencies.t_s, t_s))
+    return Latencies(latencies.t_s[:n], latencies.ms[:n])
+
+
+@pytest.mark.parametrize("name", ["p50", "p95", "p99"])
+def test_the_interval_of_one_lane_covers(name: str) -> None:
+    rng = np.random.default_rng(1)
+    true_ms = 100 * math.exp(math.hypot(STATE_SD, OWN_SD) * NormalDist().inv_cdf(SHARES[name]))
+    figures = [latency_figure(lane(rng, 200, 0.5), name) for _ in range(300)]
+    assert np.mean([f.low <= true_ms <= f.high for f in figures if f.low is not None and f.high is not None]) >= 0.9
+
+
+def test_equal_lanes_watched_seldom_have_a_winner() -> None:
+    rng = np.random.default_rng(2)
+    named = []
+    for _ in range(150):
+        a, b = lane(rng, 300, 0.5), lane(rng, 300, 0.5)
+        words = {latency_verdict("ttft_p95", until(a, t), until(b, t)).word for t in range(80, 301, 20)}
+        named.append("A ahead" in words or "B ahead" in words)
+    assert np.mean(named) <= 0.07
+
+
+def test_the_lower_lane_is_ahead_and_the_ratio_is_a_over_b() -> None:
+    rng = np.random.default_rng(3)
+    verdict = latency_verdict("ttft_p95", lane(rng, 300, 0.5, 80), lane(rng, 300, 0.5, 100))
+    assert verdict.word == "A ahead"
+    assert verdict.ratio == pytest.approx(0.8, rel=0.08)
+    assert verdict.metric == "ttft_p95"
+
+
+def test_one_look_has_a_narrower_interval_that_covers() -> None:
+    rng = np.random.default_rng(4)
+    covered = []
+    for _ in range(200):
+        a, b = lane(rng, 200, 0.5, 120), lane(rng, 200, 0.5)
+        once, watched = (latency_verdict("e2e_p50", a, b, frozen=frozen) for frozen in (True, False))
+        assert once.low is not None
+        assert once.high is not None
+        assert watched.low is not None
+        assert watched.low < once.low
+        covered.append(once.low <= 1.2 <= once.high)
+    assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_a_p99_of_few_values_is_not_told_but_how_many_are_missing() -> None:
+    values = Latencies(np.arange(300.0), np.full(300, 5.0), failed=0)
+    figure = latency_figure(values, "p99")
+    assert (figure.value, figure.low, figure.missing, figure.n) == (None, None, 68, 300)
+    assert latency_figure(values, "p95").value == 5.0
+    verdict = latency_verdict("ttft_p99", values, values)
+    assert verdict.word == "undecided"
+    assert "68 more" in verdict.reason
+
+
+def test_failures_are_infinitely_late() -> None:
+    figure = latency_figure(Latencies(np.arange(400.0), np.full(400, 5.0), failed=10), "p99")
+    assert figure.value == 5.0
+    assert figure.with_fail == math.inf
+    assert latency_figure(Latencies(np.arange(400.0), np.full(400, 5.0), failed=2), "p99").with_fail == 5.0
+
+
+def test_too_short_a_span_says_how_many_seconds_more() -> None:
+    rng = np.random.default_rng(5)
+    a = lane(rng, 60, 0.0)
+    verdict = latency_verdict("ttft_p50", a, a)
+    assert verdict.word == "undecided"
+    assert verdict.need_s == pytest.approx(20, abs=1)
+
+
+def test_a_lane_that_paused_for_long_is_undecided() -> None:
+    rng = np.random.default_rng(6)
+    a, b = lane(rng, 200, 0.0), lane(rng, 200, 0.0)
+    gap = (b.t_s < 60) | (b.t_s > 130)
+    assert latency_verdict("ttft_p50", a, Latencies(b.t_s[gap], b.ms[gap])).word == "undecided"

@@ -1,0 +1,127 @@
+"""Percentiles of latencies with intervals, and the verdict on them.
+
+By sectioning: requests of one moment share the server's state, so the rank of a value says too little. With a shared
+state (lag-1 correlation 0.8 a second) order statistics cover a p95 in 53 % of runs at nominal 95 %, ten sections in
+92 %.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui.analysis.batches import BATCH_S, MIN_BATCHES, stretch
+from tui.analysis.quantiles import SHARES, percentile, with_failures
+from tui.analysis.student import t_quantile
+from tui.analysis.verdict import ALPHA, DELTA, Verdict, batches_needed, word_of
+from tui.records.metrics import SAMPLES_NEEDED
+
+SECTIONS: Final = 10
+_SMALLEST_MS: Final = 1e-6  # the logarithm of a latency that a coarse clock called 0
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """One lane's values of one latency: when each request was sent, in seconds, rising, and the value in ms (n,)."""
+
+    t_s: Floats
+    ms: Floats
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyFigure:
+    """One percentile of one lane. `value` is None while `missing` more values are needed; then so are the others."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    with_fail: float | None  # each failed request counts as infinitely late
+    n: int
+    failed: int
+    missing: int
+
+
+def latency_figure(latencies: Latencies, name: str, alpha: float = ALPHA) -> LatencyFigure:
+    """The percentile `name` (p50, p95, p99, …) in ms with its interval at level 1 - alpha."""
+    n, share = latencies.ms.size, SHARES[name]
+    missing = max(SAMPLES_NEEDED[name] - n, 0)
+    late = (
+        with_failures(latencies.ms, share, latencies.failed) if n + latencies.failed >= SAMPLES_NEEDED[name] else None
+    )
+    value = percentile(latencies.ms, share)
+    if missing or value is None:
+        return LatencyFigure(None, None, None, late, n, latencies.failed, missing)
+    sections = np.array([_log_percentile(part, share) for part in np.array_split(latencies.ms, SECTIONS)])
+    width = t_quantile(1 - alpha / 2, SECTIONS - 1) * _standard_error(sections, _log(value))
+    low, high = value * math.exp(-width), value * math.exp(width)
+    return LatencyFigure(value, low, high, late, n, latencies.failed, 0)
+
+
+def latency_verdict(
+    figure: str, a: Latencies, b: Latencies, *, delta: float = DELTA, frozen: bool = False
+) -> Verdict:
+    """Compare a percentile (`ttft_p95`, `e2e_p50`, …) of the same span of both lanes; the lower lane is ahead.
+
+    Both lanes are cut into the same ten spans of time, and the log ratios of the spans are paired. Unless `frozen`,
+    the 95 % interval is stretched to hold at every look, as that of the throughput is.
+    """
+    name = figure.rsplit("_", maxsplit=1)[-1]
+    short = max(SAMPLES_NEEDED[name] - min(a.ms.size, b.ms.size), 0)
+    if short:
+        return Verdict(figure, "undecided", reason=f"{name} needs {short} more requests")
+    start_s, end_s = max(a.t_s[0], b.t_s[0]), min(a.t_s[-1], b.t_s[-1])
+    span_s = float(end_s - start_s)
+    batches = int(span_s // BATCH_S)
+    if batches < MIN_BATCHES:
+        missing_s = max(BATCH_S * MIN_BATCHES - span_s, 1.0)
+        return Verdict(figure, "undecided", need_s=missing_s, reason=f"needs {BATCH_S * MIN_BATCHES} settled seconds")
+    share = SHARES[name]
+    borders = np.linspace(start_s, end_s, SECTIONS + 1)
+    ratios = _section_logs(a, borders, share) - _section_logs(b, borders, share)
+    if not np.all(np.isfinite(ratios)):
+        return Verdict(figure, "undecided", need_s=span_s, reason="a tenth of the time has no request")
+    mean = _log_percentile(a.ms, share) - _log_percentile(b.ms, share)
+    error = _standard_error(ratios, mean)
+
+    def width_at(count: int) -> float:
+        return error * math.sqrt(batches / count) * stretch(count, SECTIONS - 1, ALPHA, frozen)
+
+    width = width_at(batches)
+    need = batches_needed(mean, width_at, batches, delta)
+    return Verdict(
+        figure,
+        word_of(mean - width, mean + width, delta, "lower"),
+        math.exp(mean),
+        math.exp(mean - width),
+        math.exp(mean + width),
+        SECTIONS,
+        None if need is None else float(need * BATCH_S),
+        f"{a.ms.size} and {b.ms.size} requests in {SECTIONS} spans",
+    )
+
+
+def _section_logs(latencies: Latencies, borders: Floats, share: float) -> Floats:
+    places = np.searchsorted(latencies.t_s, borders)
+    places[-1] = np.searchsorted(latencies.t_s, borders[-1], side="right")
+    parts = [latencies.ms[first:past] for first, past in pairwise(places.tolist())]
+    return np.array([_log_percentile(part, share) for part in parts])
+
+
+def _log_percentile(ms: Floats, share: float) -> float:
+    value = percentile(ms, share)
+    return math.nan if value is None else _log(value)
+
+
+def _log(ms: float) -> float:
+    return math.log(max(ms, _SMALLEST_MS))
+
+
+def _standard_error(sections: Floats, centre: float) -> float:
+    """Of the whole's percentile, from the sections' deviation from it (Nakayama 2014: sectioning, not batching)."""
+    return float(np.sqrt(np.sum((sections - centre) ** 2) / (SECTIONS - 1) / SECTIONS))
