@@ -1,4 +1,4 @@
-"""Continuous batching in simulated time: waiting and running streams, a token budget a step, preemption when memory ends.
+"""Continuous batching in simulated time: a token budget a step, and preemption when memory ends.
 
 Nothing here sleeps or reads a clock: `step` says how long the step takes and what it brought.
 """
@@ -141,7 +141,7 @@ class Scheduler:
         return plan
 
     def _make_room(self) -> int:
-        """A page for every stream whose next token needs one; the newest streams give theirs up when there is none."""
+        """A page for every stream whose next token needs one; if none is free, the newest stream gives its own up."""
         preempted = 0
         for stream in list(self.running):
             if stream not in self.running or stream.prefilling:
