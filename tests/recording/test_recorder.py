@@ -11,18 +11,21 @@ import pytest
 
 from tests.recording import synthetic
 from tui.recording.reader import open_session
-from tui.recording.recorder import Recorder
+from tui.recording.recorder import BACKLOG_BYTES, Recorder
 from tui.recording.schema import schema
 from tui.records.errors import UserError
 from tui.records.frame import Batch
+from tui.records.session import SessionInfo
 from tui.records.tables import TABLES, TableName, columns
 
 FAST_S = 0.01
 
 
-def record(directory: Path, batches: Iterable[Batch], **options: object) -> Recorder:
+def record(
+    directory: Path, batches: Iterable[Batch], *, about: SessionInfo | None = None, backlog_bytes: int = BACKLOG_BYTES
+) -> Recorder:
     """Record batches one after the other, each on the disk before the next is given."""
-    recorder = Recorder(directory, synthetic.info(), flush_every_s=FAST_S, **options)  # type: ignore[arg-type]
+    recorder = Recorder(directory, about or synthetic.info(), flush_every_s=FAST_S, backlog_bytes=backlog_bytes)
     for batch in batches:
         recorder(batch)
         wait_for(lambda at=batch.t_ns: recorder.durable_t_ns == at)  # type: ignore[misc]

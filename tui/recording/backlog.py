@@ -21,9 +21,13 @@ class Backlog:
         self.chunks: deque[tuple[Lane, Chunks]] = deque()
         self._bytes = 0
 
+    def __len__(self) -> int:
+        """How many rows wait."""
+        return sum(map(len, self.rows.values())) + sum(len(packed.t_ns) // 8 for _, packed in self.chunks)
+
     def add(self, batch: Batch) -> None:
         """Take in what became known together."""
-        self.t_ns = batch.t_ns
+        self.t_ns = batch.t_ns if self.t_ns is None else max(self.t_ns, batch.t_ns)  # lanes come in turn
         for name, waiting in self.rows.items():
             rows = getattr(batch, name)
             waiting.extend(rows)

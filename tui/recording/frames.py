@@ -30,7 +30,9 @@ def frame_of_rows(table: TableName, rows: Sequence[msgspec.Struct]) -> pl.DataFr
 def rows_of_frame(table: TableName, frame: pl.DataFrame) -> list[Any]:
     """The rows of one table, as the types of `records.rows`."""
     row = ROW_OF[table]
-    return [row(*values) for values in frame.iter_rows()]
+    if table == "seconds":  # its fields have names only
+        return [row(**values) for values in frame.iter_rows(named=True)]
+    return list(map(row, *(column.to_list() for column in frame.get_columns())))
 
 
 def frame_of_chunks(packed: Iterable[tuple[Lane, Chunks]]) -> pl.DataFrame:
@@ -51,21 +53,3 @@ def _lane_frame(lane: Lane, packed: list[Chunks]) -> pl.DataFrame:
         },
         schema=schema("chunks"),
     )
-
-
-def chunks_of_frame(frame: pl.DataFrame) -> list[tuple[Lane, Chunks]]:
-    """A frame of chunks packed again, one entry for each lane that has any."""
-    packed: list[tuple[Lane, Chunks]] = []
-    for lane in LANES:
-        mine = frame.filter(pl.col("lane") == lane)
-        if mine.height:
-            request, t_ns, tokens = (mine[name].to_numpy() for name in ("request", "t_ns", "tokens"))
-            packed.append(
-                (
-                    lane,
-                    Chunks(
-                        request.astype("<i8").tobytes(), t_ns.astype("<i8").tobytes(), tokens.astype("<i4").tobytes()
-                    ),
-                )
-            )
-    return packed

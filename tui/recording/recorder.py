@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # polars takes 0.7 s to import: the thread does it
 
 FLUSH_EVERY_S = 0.4  # leaves 0.6 s for gathering and writing until a second is full
 BACKLOG_BYTES = 256 << 20
+# A second's row comes after everything that happened in it: who follows and sees the row has the rest too.
+WRITE_ORDER: tuple[TableName, ...] = ("requests", "chunks", "gauges", "events", "seconds")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 log = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ class Recorder:
         self.note = ""  # empty, or why recording is paused
         self._directory = directory
         self._secrets = secrets_of(info.profile)
+        self._given = info
         self._info = without_secrets_in(info)
         self._flush_every_s = flush_every_s
         self._backlog_bytes = backlog_bytes
@@ -67,12 +70,14 @@ class Recorder:
         """Write what is left, bring each table into one file, say how the session ended. Blocks: not for a loop."""
         self._closing.set()
         self._thread.join()
-        self._info = msgspec.structs.replace(self._info, ended=ended, duration_s=duration_s)
+        self._info = msgspec.structs.replace(without_secrets_in(self._given), ended=ended, duration_s=duration_s)
         try:
             write_info(self._directory, self._info)
             self._compact()
         except OSError as error:
             self._pause(error)
+        if left := len(self._backlog):
+            self.note = f"{left} rows of the end could not be written: {self.note}"
         self._lock.release()
 
     def _occupy(self) -> Lock:
@@ -95,21 +100,24 @@ class Recorder:
         from tui.recording.metadata import metadata_of
 
         metadata = metadata_of(self._info)
-        self._tables = {name: GrowingTable(self._directory / name, name, metadata, self._secrets) for name in TABLES}
+        self._tables = {
+            name: GrowingTable(self._directory / name, name, metadata, self._secrets) for name in WRITE_ORDER
+        }
         last = False
         try:
             while not last:
                 last = self._closing.wait(self._flush_every_s)
                 self._flush()
-        finally:
-            if not last:
-                self.note = "recording stopped by an error of its own: see the log"
+        except BaseException:
+            self.note = "recording stopped by an error of its own: see the log"
+            raise
 
     def _flush(self) -> None:
         """Bring everything known onto the disk, or keep it for the next time and say why."""
         while self._inbox:
             self._backlog.add(self._inbox.popleft())
         try:
+            self._keep_info()
             for name, table in self._tables.items():
                 self._write(name, table)
         except OSError as error:
@@ -119,6 +127,13 @@ class Recorder:
             self.note = ""
             self.durable_t_ns = self._backlog.t_ns
         self.written_bytes = sum(table.written_bytes for table in self._tables.values())
+
+    def _keep_info(self) -> None:
+        """A lane that is reached late is known late."""
+        info = without_secrets_in(self._given)
+        if info.lanes != self._info.lanes:
+            write_info(self._directory, info)
+            self._info = info
 
     def _write(self, name: TableName, table: "GrowingTable") -> None:
         rows = self._backlog.waiting(name)

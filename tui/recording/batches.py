@@ -1,0 +1,110 @@
+"""A recording as the batches that live sends: replay feeds the same session state with them."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import polars as pl
+
+from tui.recording.frames import rows_of_frame
+from tui.recording.reader import Recorded
+from tui.recording.schema import TIME_COLUMN
+from tui.recording.spans import LaneChunks, Range, SpanReader
+from tui.records.frame import Batch, Chunks
+from tui.records.rows import EventRow, Lane
+from tui.records.tables import TABLES, TableName
+
+SECOND_NS = 1_000_000_000
+AHEAD_NS = 30 * SECOND_NS  # read at once, so that playing on reads the disk every half a minute only
+_NEVER: Range = (0, 0)
+
+
+class Tape:
+    """A session's rows by time. In memory is only the span that was asked for last, as columns."""
+
+    def __init__(self, recorded: Recorded) -> None:
+        self.recorded = recorded
+        self.t0_ns = recorded.info.t0_ns
+        self.t_end_ns = self.t0_ns  # the end of the last whole second
+        self.events: list[EventRow] = []  # all of them, in order of time
+        self._reader = SpanReader(recorded)
+        self._rows: dict[TableName, tuple[Range, pl.DataFrame]] = {}
+        self._chunks: tuple[Range, Mapping[Lane, LaneChunks]] = (_NEVER, {})
+        self.refresh()
+
+    def refresh(self) -> bool:
+        """Look what has been recorded since; returns whether there is a new second."""
+        before = self.t_end_ns
+        self._rows.clear()
+        self._chunks = (_NEVER, {})
+        self._reader.look_again()
+        self.t_end_ns = self._end()  # first: what a second's row stands for is on the disk before it
+        self.events = rows_of_frame("events", self._reader.rows("events", (0, 2**63 - 1)))
+        return self.t_end_ns > before
+
+    def between(self, t0_ns: int, t1_ns: int) -> Batch:
+        """All that became known from `t0_ns` until before `t1_ns`, as one batch."""
+        return Batch(
+            t_ns=t1_ns,
+            requests=rows_of_frame("requests", self.frame("requests", t0_ns, t1_ns)),
+            chunks=self.chunks(t0_ns, t1_ns),
+            seconds=rows_of_frame("seconds", self.frame("seconds", t0_ns, t1_ns)),
+            gauges=rows_of_frame("gauges", self.frame("gauges", t0_ns, t1_ns)),
+            events=rows_of_frame("events", self.frame("events", t0_ns, t1_ns)),
+        )
+
+    def seconds(self, t0_ns: int | None = None, t1_ns: int | None = None) -> Iterator[Batch]:
+        """One batch for each second of the session's grid, in order, from the one in which `t0_ns` lies.
+
+        From the beginning, the first batch holds what was known before the load started.
+        """
+        end_ns = self.t_end_ns if t1_ns is None else min(t1_ns, self.t_end_ns)
+        if t0_ns is None or t0_ns < self.t0_ns:
+            yield self.between(0, self.t0_ns)
+        first = max(0, (t0_ns or 0) - self.t0_ns) // SECOND_NS
+        for start_ns in range(self.t0_ns + first * SECOND_NS, end_ns, SECOND_NS):
+            yield self.between(start_ns, start_ns + SECOND_NS)
+
+    def frame(self, table: TableName, t0_ns: int, t1_ns: int) -> pl.DataFrame:
+        """The rows of one table as columns, in order of time."""
+        span, frame = self._rows.get(table, (_NEVER, None))
+        if frame is None or not _covers(span, t0_ns, t1_ns):
+            span = _ahead(t0_ns, t1_ns)
+            frame = self._reader.rows(table, span)
+            self._rows[table] = (span, frame)
+        first, last = np.searchsorted(frame[TIME_COLUMN[table]].to_numpy(), (t0_ns, t1_ns))
+        return frame.slice(int(first), int(last - first))
+
+    def chunks(self, t0_ns: int, t1_ns: int) -> list[tuple[Lane, Chunks]]:
+        """The chunks of each lane that has any, in order of time."""
+        span, lanes = self._chunks
+        if not _covers(span, t0_ns, t1_ns):
+            span = _ahead(t0_ns, t1_ns)
+            lanes = self._reader.chunks(span)
+            self._chunks = (span, lanes)
+        found = ((lane, of.between(t0_ns, t1_ns)) for lane, of in lanes.items())
+        return [(lane, of.packed()) for lane, of in found if of.t_ns.size]
+
+    def outcomes(self, before_ns: int) -> pl.DataFrame:
+        """How many requests ended before a moment: columns `lane`, `outcome`, `cause`, `n`."""
+        return self._reader.outcomes(before_ns)
+
+    def _end(self) -> int:
+        """A second is whole once its row is there; a session cut off before its first one ends with its last row."""
+        last = self._reader.latest("seconds")
+        if last is not None:
+            return last + SECOND_NS
+        known = (self._reader.latest(table) for table in TABLES)
+        return max([self.t0_ns, *(edge + 1 for edge in known if edge is not None)])
+
+
+def batches(recorded: Recorded, start_ns: int | None = None) -> Iterator[Batch]:
+    """One batch for each recorded second, in order; from the second at `start_ns` on, if that is given."""
+    return Tape(recorded).seconds(start_ns)
+
+
+def _covers(span: Range, t0_ns: int, t1_ns: int) -> bool:
+    return span[0] <= t0_ns and t1_ns <= span[1]
+
+
+def _ahead(t0_ns: int, t1_ns: int) -> Range:
+    return t0_ns, max(t1_ns, t0_ns + AHEAD_NS)
