@@ -71,3 +71,13 @@ def test_cutting_into_frames_does_not_change_the_gaps(frame_rows: int) -> None:
         gaps = stream.feed(packed(rows[start : start + frame_rows]))
         seen += list(zip(gaps.request.tolist(), gaps.t_ns.tolist(), gaps.itl_ms.tolist(), strict=True))
     assert sorted(seen) == sorted(expected)
+
+
+def test_request_numbers_that_lie_far_apart_give_the_same_gaps() -> None:
+    rng = np.random.default_rng(12)
+    request, t_ns = rng.integers(0, 50, 2000), np.cumsum(rng.integers(0, 10**6, 2000))
+    tokens = np.ones(2000, dtype=np.int32)
+    near = ChunkGaps().feed_columns(request, t_ns, tokens)
+    far = ChunkGaps().feed_columns(request * 10**9, t_ns, tokens)
+    assert near.gap_ms.tolist() == far.gap_ms.tolist()
+    assert (near.request * 10**9).tolist() == far.request.tolist()

@@ -11,9 +11,11 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from tui.analysis.batches import BATCH_S, MIN_BATCHES, stretch
+from tui.analysis.expressions import LATENCY
 from tui.analysis.quantiles import SHARES, percentile, with_failures
 from tui.analysis.student import t_quantile
 from tui.analysis.verdict import ALPHA, DELTA, Verdict, batches_needed, word_of
@@ -32,6 +34,18 @@ class Latencies:
     t_s: Floats
     ms: Floats
     failed: int = 0
+
+
+def latencies_of(requests: pl.DataFrame, metric: str) -> Latencies:
+    """The values of `ttft`, `ttft_sched`, `tpot` or `e2e` in one lane's rows of `requests`, those that ended well."""
+    failed = int((requests["outcome"] == "failed").sum())
+    values = (
+        requests.filter(pl.col("outcome") == "ok")
+        .select(t_s=pl.col("t_send_ns") / 1e9, ms=LATENCY[metric])
+        .drop_nulls()
+        .sort("t_s")
+    )
+    return Latencies(values["t_s"].to_numpy(), values["ms"].to_numpy(), failed)
 
 
 @dataclass(frozen=True, slots=True)

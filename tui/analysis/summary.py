@@ -7,23 +7,15 @@ from typing import Any, Final, Protocol
 
 import polars as pl
 
+from tui.analysis.expressions import LATENCY, lane_of
+from tui.analysis.ledger import ledger
 from tui.analysis.quantiles import SHARES, SUMMARY_SHARES, summary_percentiles
-from tui.analysis.segments import NS, segments
-from tui.analysis.verdict import Verdict, not_comparable, throughput_verdict
+from tui.analysis.tables import Tables
+from tui.analysis.verdict import Verdict, not_comparable
 from tui.records.rows import LANES, Lane
 from tui.records.session import LaneInfo, SessionInfo
 
 SUMMARY_SCHEMA: Final = 1
-MOST_FAILED: Final = 0.01
-
-_LATENCIES: Final = {
-    "ttft_ms": (pl.col("t_first_ns") - pl.col("t_send_ns")) / 1e6,
-    "tpot_ms": pl.when(pl.col("output_tokens") > pl.col("k_first")).then(
-        (pl.col("t_last_ns") - pl.col("t_first_ns")) / 1e6 / (pl.col("output_tokens") - pl.col("k_first"))
-    ),
-    "e2e_ms": (pl.col("t_last_ns") - pl.col("t_send_ns")) / 1e6,
-}
-_TTFT_SCHED: Final = (pl.col("t_first_ns") - pl.col("t_sched_ns")) / 1e6
 
 
 class Distribution(Protocol):
@@ -54,16 +46,15 @@ def summary(
     lanes: dict[Lane, dict[str, Any]] = {}
     for lane in LANES:
         if lane in session.lanes:
-            own_requests = requests.filter(pl.col("lane") == lane)
-            own_seconds = seconds.filter(pl.col("lane") == lane)
-            lanes[lane] = _lane(session.lanes[lane], own_requests, own_seconds, duration_s)
+            info = session.lanes[lane]
+            lanes[lane] = _lane(info, lane_of(requests, lane), lane_of(seconds, lane), duration_s)
             lanes[lane]["itl_ms"] = _itl(itl.get(lane))
     return {
         "schema": SUMMARY_SCHEMA,
         "session": session.name,
         "duration_s": round(duration_s, 3),
         "lanes": lanes,
-        "verdict": asdict(_verdict(requests, seconds)) if len(lanes) == 2 else {},
+        "verdict": asdict(_verdict(session, requests, seconds)) if len(lanes) == 2 else {},
     }
 
 
@@ -90,11 +81,10 @@ def _lane(info: LaneInfo, requests: pl.DataFrame, seconds: pl.DataFrame, duratio
 
 def _latencies(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
     good = requests.filter(pl.col("outcome") == "ok")
-    wanted = dict(_LATENCIES)
-    if seconds.filter((pl.col("concurrency") == 0) & (pl.col("started") > 0)).height:
-        wanted["ttft_sched_ms"] = _TTFT_SCHED
-    values = good.select(**wanted)
-    return {name: summary_percentiles(values[name].drop_nulls().to_numpy()) for name in wanted}
+    at_a_rate = seconds.filter((pl.col("concurrency") == 0) & (pl.col("started") > 0)).height > 0
+    wanted = [name for name in LATENCY if name != "ttft_sched" or at_a_rate]
+    values = good.select(**{name: LATENCY[name] for name in wanted})
+    return {f"{name}_ms": summary_percentiles(values[name].drop_nulls().to_numpy()) for name in wanted}
 
 
 def _itl(distribution: Distribution | None) -> dict[str, float | int | None]:
@@ -120,20 +110,9 @@ def _client(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def _verdict(requests: pl.DataFrame, seconds: pl.DataFrame) -> Verdict:
-    """Output TPS over the settled seconds of the longest segment. The run is over, so this is the one look."""
-    found = segments(seconds, requests)
-    if not found:
+def _verdict(session: SessionInfo, requests: pl.DataFrame, seconds: pl.DataFrame) -> Verdict:
+    """Output TPS at the setting that was longest in force. The run is over, so this is the one look."""
+    rows = ledger(Tables(session, requests, seconds))
+    if not rows:
         return not_comparable("output_tps", "the lanes have no second in common")
-    longest = max(found, key=lambda segment: segment.settled_s)
-    for lane in LANES:
-        own = requests.filter((pl.col("lane") == lane) & (pl.col("outcome") != "cancelled"))
-        failed = own.filter(pl.col("outcome") == "failed").height
-        if failed > MOST_FAILED * own.height:
-            return not_comparable("output_tps", f"{failed} of {own.height} requests failed in lane {lane.upper()}")
-    length_s = (longest.end_ns - longest.settled_ns) / NS
-    if longest.bound_s > length_s / 2:
-        return not_comparable("output_tps", "the client was the limit in most seconds")
-    if longest.down_s > length_s / 2:
-        return not_comparable("output_tps", "a lane was down in most seconds")
-    return throughput_verdict(longest.tps["a"], longest.tps["b"], frozen=True)
+    return max(rows, key=lambda row: row.settled_s).verdict

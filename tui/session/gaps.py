@@ -36,20 +36,27 @@ class ChunkGaps:
 
     def feed(self, chunks: Chunks) -> Gaps:
         """The gaps that end in these chunks, grouped by request, in order of arrival within each."""
-        request = np.concatenate((self._request, np.frombuffer(chunks.request, dtype="<i8")))
-        t_ns = np.concatenate((self._last_ns, np.frombuffer(chunks.t_ns, dtype="<i8")))
+        return self.feed_columns(
+            np.frombuffer(chunks.request, dtype="<i8"),
+            np.frombuffer(chunks.t_ns, dtype="<i8"),
+            np.frombuffer(chunks.tokens, dtype="<i4"),
+        )
+
+    def feed_columns(self, request: Ints, t_ns: Ints, tokens: NDArray[np.int32]) -> Gaps:
+        """The same from whole columns (n,) of a recording, in order of arrival."""
+        request = np.concatenate((self._request, request))
+        t_ns = np.concatenate((self._last_ns, t_ns))
         # A chunk that carries output brings a token, even where the server's count rounds to none.
-        brought = np.maximum(np.frombuffer(chunks.tokens, dtype="<i4").astype(np.int64), 1)
-        tokens = np.concatenate((np.zeros_like(self._request), brought))
-        order = np.argsort(request, kind="stable")
-        request, t_ns, tokens = request[order], t_ns[order], tokens[order]
+        brought = np.concatenate((np.zeros_like(self._request), np.maximum(tokens.astype(np.int64), 1)))
+        order = _by_request(request)
+        request, t_ns, brought = request[order], t_ns[order], brought[order]
         same = request[1:] == request[:-1]
         ends = np.append(~same, np.ones(min(request.size, 1), dtype=bool))
         self._request, self._last_ns = request[ends], t_ns[ends]
         gap_ms = np.diff(t_ns)[same] / 1e6
-        later_ns, tokens = t_ns[1:][same], tokens[1:][same]
+        later_ns, brought = t_ns[1:][same], brought[1:][same]
         second = (later_ns - self._t0_ns) // 1_000_000_000
-        return Gaps(request[1:][same], later_ns, second, gap_ms, gap_ms / tokens, tokens)
+        return Gaps(request[1:][same], later_ns, second, gap_ms, gap_ms / brought, brought)
 
     def forget(self, requests: Collection[int]) -> None:
         """These requests have ended and bring no more chunks. Call it after the frame that ended them was fed."""
@@ -61,3 +68,10 @@ class ChunkGaps:
     def open_requests(self) -> int:
         """How many requests have had a chunk and are not forgotten."""
         return int(self._request.size)
+
+
+def _by_request(request: Ints) -> Ints:
+    """The stable order by request. Numbers that lie close are sorted in 16 bits, by radix and ten times as fast."""
+    if request.size and int(request.max()) - int(request.min()) <= np.iinfo(np.uint16).max:
+        return np.argsort((request - request.min()).astype(np.uint16), kind="stable")
+    return np.argsort(request, kind="stable")

@@ -1,0 +1,119 @@
+"""What makes two servers incomparable: their settings side by side, and the flags that would make them alike."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from tui.records.errors import UserError
+from tui.records.terms import TERM, TERMS, Severity, Term, Value
+
+KV_BLOCK = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One setting in which the lanes differ, and what to do about it in either."""
+
+    key: str
+    label: str
+    a: object
+    b: object
+    effect: str  # on the result
+    severity: Severity
+    flag_a: str  # makes lane A like lane B; empty: that engine has no flag for it
+    flag_b: str  # makes lane B like lane A
+    waived: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """`KV tokens differ (1,048,576 against 65,536)`."""
+        return f"{self.label} differ{'' if self.label.endswith('s') else 's'} ({written(self.a)} against {written(self.b)})"
+
+
+def differences(
+    a: Mapping[str, object],
+    b: Mapping[str, object],
+    *,
+    streams: int | None = None,
+    waived: Collection[str] = (),
+) -> list[Difference]:
+    """The settings in which `a` and `b` differ, the gravest first. Keys are those of `records.terms`.
+
+    A key that is missing on one side makes no difference: it is not known to be one. With the load's number of
+    `streams`, a limit that neither reaches is a note. UserError when `waived` holds a key that does not exist.
+    """
+    if unknown := sorted(set(waived) - TERM.keys()):
+        raise UserError(f"nothing is called {unknown[0]} to waive; there are: {', '.join(TERM)}")
+    found = [
+        Difference(
+            term.key,
+            term.label,
+            a[term.key],
+            b[term.key],
+            term.effect,
+            _severity(term, a[term.key], b[term.key], streams),
+            flag_for(term, a, b[term.key]),
+            flag_for(term, b, a[term.key]),
+            term.key in waived,
+        )
+        for term in TERMS
+        if term.key in a and term.key in b and not alike(term, a, b)
+    ]
+    return sorted(found, key=lambda difference: difference.severity)
+
+
+def standing(found: Iterable[Difference]) -> list[Difference]:
+    """Those that make the lanes incomparable and are not waived."""
+    return [difference for difference in found if difference.severity == "incomparable" and not difference.waived]
+
+
+def reason(found: Iterable[Difference]) -> str:
+    """`not comparable because …`, or an empty string."""
+    grave = [difference.sentence for difference in standing(found)]
+    return f"not comparable because {' and '.join(grave)}" if grave else ""
+
+
+def alike(term: Term, a: Mapping[str, object], b: Mapping[str, object]) -> bool:
+    """Whether a setting that both know is the same in both, or close enough."""
+    left, right = a[term.key], b[term.key]
+    if left == right:
+        return True
+    if term.key == "model":
+        return a.get("weights") is not None and a.get("weights") == b.get("weights")
+    if isinstance(left, int | float) and isinstance(right, int | float):
+        return abs(left - right) <= term.tolerance * max(abs(left), abs(right))
+    return False
+
+
+def flag_for(term: Term, settings: Mapping[str, object], value: object) -> str:
+    """The flag that gives the server with these `settings` the other `value`, as that engine and version spells it."""
+    flag = term.flags.get(str(settings.get("engine", "")))
+    if flag is None or not isinstance(value, str | int | float):
+        return ""
+    block = settings.get("kv_block")
+    mine: Value = value
+    if term.key == "sampling_defaults":
+        mine = _SAMPLING.get((str(settings.get("engine")), str(value)), "")
+        if not mine:
+            return ""
+    return flag.of(str(settings.get("version", ""))).text(mine, block if isinstance(block, int) else KV_BLOCK)
+
+
+def written(value: object) -> str:
+    """A setting as people read it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+_SAMPLING = {
+    ("vllm", "model"): "auto",
+    ("vllm", "neutral"): "vllm",
+    ("sglang", "model"): "model",
+    ("sglang", "neutral"): "openai",
+}
+
+
+def _severity(term: Term, left: object, right: object, streams: int | None) -> Severity:
+    if term.per_stream and streams is not None and isinstance(left, int) and isinstance(right, int):
+        return "note" if streams <= min(left, right) else term.severity
+    return term.severity

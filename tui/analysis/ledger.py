@@ -1,0 +1,116 @@
+"""The ledger: each dial setting visited is a row, with both lanes and the verdict."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from tui.analysis.batches import BATCH_S
+from tui.analysis.segments import NS, Segment, segments
+from tui.analysis.settings import Setting, settings_at
+from tui.analysis.tables import Tables
+from tui.analysis.verdict import DELTA, Verdict, not_comparable, throughput_verdict
+from tui.records.rows import Lane
+
+MOST_FAILED: Final = 0.01  # above this share a server that answers errors quickly could be ahead
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """One setting, all visits to it pooled."""
+
+    dials: Mapping[Lane, Setting]
+    visits: int
+    settled_s: int
+    tps: Mapping[Lane, float]  # mean output tokens a second over the settled seconds
+    requests: Mapping[Lane, int]  # that ended well
+    failed: Mapping[Lane, int]
+    bound: bool  # the client was the limit in most settled seconds
+    verdict: Verdict
+
+    @property
+    def linked(self) -> bool:
+        """Whether both lanes were asked for the same."""
+        return len({tuple(setting.items()) for setting in self.dials.values()}) == 1
+
+
+def ledger(tables: Tables, *, delta: float = DELTA, frozen: bool = True) -> list[LedgerRow]:
+    """A row for each setting of one session in order of its first visit."""
+    session, requests = tables.session, tables.requests
+    found = segments(tables.seconds, requests)
+    # A turn is in force for the whole of the second in which it was made (`Segment` counts whole seconds).
+    moments = [segment.start_ns + NS - 1 for segment in found]
+    in_force = settings_at(session.profile, session.lanes, tables.events, moments)
+    visits: dict[str, list[tuple[Segment, Mapping[Lane, Setting]]]] = {}
+    for segment, setting in zip(found, in_force, strict=True):
+        visits.setdefault(repr(setting), []).append((segment, setting))
+    counts = _counts(requests)
+    rows = []
+    for visited in visits.values():
+        pooled = [segment for segment, _ in visited]
+        dials = visited[0][1]
+        own = {lane: _total(counts, lane, pooled) for lane in dials}
+        verdict = _verdict(pooled, dials, own, delta=delta, frozen=frozen)
+        rows.append(_row(pooled, dials, own, verdict))
+    return rows
+
+
+def _row(
+    pooled: Sequence[Segment], dials: Mapping[Lane, Setting], own: Mapping[Lane, tuple[int, int]], verdict: Verdict
+) -> LedgerRow:
+    settled_s = sum(segment.settled_s for segment in pooled)
+    tps = {lane: sum(sum(s.tps.get(lane, ())) for s in pooled) / settled_s if settled_s else 0.0 for lane in dials}
+    return LedgerRow(
+        dials=dials,
+        visits=len(pooled),
+        settled_s=settled_s,
+        tps=tps,
+        requests={lane: ok for lane, (ok, _) in own.items()},
+        failed={lane: failed for lane, (_, failed) in own.items()},
+        bound=sum(segment.bound_s for segment in pooled) > settled_s,
+        verdict=verdict,
+    )
+
+
+def _verdict(
+    pooled: Sequence[Segment],
+    dials: Mapping[Lane, Setting],
+    own: Mapping[Lane, tuple[int, int]],
+    *,
+    delta: float,
+    frozen: bool,
+) -> Verdict:
+    """Output TPS of the pooled visits, or why no verdict may be given."""
+    settled_s = sum(segment.settled_s for segment in pooled)
+    if len(dials) < 2:
+        return not_comparable("output_tps", "there is one lane")
+    if dials["a"] != dials["b"]:
+        return not_comparable("output_tps", "the lanes were asked for different loads")
+    if sum(segment.bound_s for segment in pooled) > settled_s:
+        return not_comparable("output_tps", "the client was the limit in most seconds")
+    if sum(segment.down_s for segment in pooled) > settled_s:
+        return not_comparable("output_tps", "a lane was down in most seconds")
+    for lane, (ok, failed) in own.items():
+        if failed > MOST_FAILED * (ok + failed):
+            return not_comparable("output_tps", f"{failed} of {ok + failed} requests failed in lane {lane.upper()}")
+    a, b = (_whole_batches(pooled, lane) for lane in ("a", "b"))
+    return throughput_verdict(a, b, delta=delta, frozen=frozen)
+
+
+def _whole_batches(pooled: Sequence[Segment], lane: Lane) -> list[float]:
+    """The settled seconds of every visit; of several, each is cut so that no batch holds two."""
+    if len(pooled) == 1:
+        return list(pooled[0].tps[lane])
+    return [value for s in pooled for value in s.tps[lane][: s.settled_s // BATCH_S * BATCH_S]]
+
+
+def _counts(requests: pl.DataFrame) -> dict[tuple[str, int, str], int]:
+    grouped = requests.group_by("lane", "segment", "outcome").len()
+    return {(lane, segment, outcome): count for lane, segment, outcome, count in grouped.iter_rows()}
+
+
+def _total(counts: Mapping[tuple[str, int, str], int], lane: Lane, pooled: Sequence[Segment]) -> tuple[int, int]:
+    """Requests of these segments that ended well, and that failed."""
+    ok, failed = (sum(counts.get((lane, s.number, outcome), 0) for s in pooled) for outcome in ("ok", "failed"))
+    return ok, failed

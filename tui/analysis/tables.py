@@ -1,0 +1,20 @@
+"""The tables of one session, as everything that judges it takes them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from tui.records.rows import EventRow
+from tui.records.session import SessionInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """One session with its tables `requests`, `seconds`, `events` and `gauges` (`records.tables`)."""
+
+    session: SessionInfo
+    requests: pl.DataFrame
+    seconds: pl.DataFrame
+    events: Sequence[EventRow] = ()
+    gauges: pl.DataFrame = field(default_factory=pl.DataFrame)
