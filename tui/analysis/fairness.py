@@ -26,7 +26,8 @@ class Difference:
     @property
     def sentence(self) -> str:
         """`KV tokens differ (1,048,576 against 65,536)`."""
-        return f"{self.label} differ{'' if self.label.endswith('s') else 's'} ({written(self.a)} against {written(self.b)})"
+        verb = "differ" if self.label.endswith("s") else "differs"
+        return f"{self.label} {verb} ({written(self.a)} against {written(self.b)})"
 
 
 def differences(
@@ -85,7 +86,7 @@ def alike(term: Term, a: Mapping[str, object], b: Mapping[str, object]) -> bool:
 
 
 def flag_for(term: Term, settings: Mapping[str, object], value: object) -> str:
-    """The flag that gives the server with these `settings` the other `value`, as that engine and version spells it."""
+    """The flag that gives the server with these `settings` another `value`, as its engine and version spells it."""
     flag = term.flags.get(str(settings.get("engine", "")))
     if flag is None or not isinstance(value, str | int | float):
         return ""

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from tui.records.dials import Dials
+from tui.records.launch import Launch
 
 Mode = Literal["together", "alternate"]
 
@@ -24,6 +25,7 @@ class LaneProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     extra_body: dict[str, str | int | float | bool] = {}
     verify_tls: bool = True
     dials: dict[str, int | float | str] = {}  # where this lane departs from [load]
+    launch: Launch | None = None  # how `dragstrip launch` starts it at `url`
 
 
 class LoadProfile(Dials, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,3 +72,4 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     slo: Slo = Slo()
     record: RecordProfile = RecordProfile()
     plan: list[Step] = []
+    waive: list[str] = []  # keys of `records.terms` whose difference is known and accepted
