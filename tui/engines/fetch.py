@@ -40,6 +40,10 @@ class Answer:
         decoded = self.json()
         return decoded if isinstance(decoded, dict) else {}
 
+    def told(self) -> dict[str, Any]:
+        """The JSON object of a good answer, empty for any other: an error's body is an object too."""
+        return self.object() if self.status == 200 else {}
+
     def words(self, limit: int = 120) -> str:
         """The server's own words, cleaned: the message of an error body, else the start of the text."""
         found = self.object()

@@ -120,7 +120,7 @@ def _refused(base: str, error: Exception) -> str:
 
 def _models(answer: Answer, base: str, *, lenient: bool) -> list[dict[str, Any]]:
     """The entries of /v1/models. `lenient`: engine and model were both named, so it may have no list."""
-    listed = answer.object().get("data") if answer.status == 200 else None
+    listed = answer.told().get("data")
     if isinstance(listed, list) and all(isinstance(e, dict) and isinstance(e.get("id"), str) for e in listed):
         return listed
     if lenient and answer.status == 404:
@@ -173,7 +173,7 @@ async def _kind(site: Site, models: Answer, entry: dict[str, Any]) -> Engine:
         return ENGINES["llamacpp"]
     if b"Ollama is running" in (await site.ask("/")).body[:100]:
         return ENGINES["ollama"]
-    if "max_total_tokens" in (await site.ask("/info")).object():
+    if "max_total_tokens" in (await site.ask("/info")).told():
         return ENGINES["tgi"]
     exposed = (await site.ask("/metrics")).body
     for known in ENGINES.values():
@@ -193,7 +193,7 @@ async def _metrics(site: Site, found: Engine) -> tuple[str, str]:
     why = f"HTTP {answer.status}" if answer.status else "no answer"
     note = f"{found.title} shows no metrics at {found.metrics_path} ({why})"
     note += f": {found.metrics_hint}" if found.metrics_hint else ""
-    if found.loads_path and "loads" in (await site.ask(found.loads_path)).object():
+    if found.loads_path and "loads" in (await site.ask(found.loads_path)).told():
         endpoint = found.loads_path.partition("?")[0]
         return site.base + found.loads_path, f"{note}; until then {endpoint} gives its gauges, without counters"
     return "", note

@@ -64,7 +64,7 @@ async def read_settings(
 async def _vllm(site: Site, info: LaneInfo) -> dict[str, Any]:
     told = _vllm_cache((await site.ask("/metrics")).body)
     told["weights"] = _last(await _root(site, info.model))
-    config = (await site.ask("/server_info?config_format=json")).object().get("vllm_config")
+    config = (await site.ask("/server_info?config_format=json")).told().get("vllm_config")
     if not isinstance(config, dict):
         return told | {"note": "vLLM tells the rest only when started with VLLM_SERVER_DEV_MODE=1 in its environment"}
     return told | _vllm_config(config)
@@ -120,7 +120,7 @@ def _vllm_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _sglang(site: Site, info: LaneInfo) -> dict[str, Any]:
-    state = (await site.ask("/server_info")).object() or (await site.ask("/get_server_info")).object()
+    state = (await site.ask("/server_info")).told() or (await site.ask("/get_server_info")).told()
     if not state:
         return {"note": "SGLang's /server_info does not answer"}
     inner = [row for row in state.get("internal_states") or [] if isinstance(row, dict)]
@@ -155,7 +155,7 @@ async def _sglang(site: Site, info: LaneInfo) -> dict[str, Any]:
 
 
 async def _llamacpp(site: Site, info: LaneInfo) -> dict[str, Any]:
-    props = (await site.ask("/props")).object()
+    props = (await site.ask("/props")).told()
     slots = _int(props.get("total_slots"))
     kind = clean(props.get("model_ftype", ""), 40)  # "all F32", "BF16", "Q4_K - Medium"
     whole = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}.get(kind.removeprefix("all "))
@@ -170,7 +170,7 @@ async def _llamacpp(site: Site, info: LaneInfo) -> dict[str, Any]:
 
 
 async def _tgi(site: Site, info: LaneInfo) -> dict[str, Any]:
-    told = (await site.ask("/info")).object()
+    told = (await site.ask("/info")).told()
     return {
         "weights": _last(told.get("model_id")),
         "dtype": _text(str(told.get("model_dtype") or "").removeprefix("torch.")),
@@ -189,7 +189,7 @@ _READERS: dict[str, Callable[[Site, LaneInfo], Awaitable[dict[str, Any]]]] = {
 
 async def _root(site: Site, model: str) -> object:
     """The path of the weights behind a served name, from /v1/models."""
-    entries = (await site.ask("/v1/models")).object().get("data")
+    entries = (await site.ask("/v1/models")).told().get("data")
     rows = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
     return next((entry.get("root") for entry in rows if entry.get("id") == model), None)
 

@@ -1,0 +1,102 @@
+"""Settings side by side: what counts as a difference, what it does, and what removes it."""
+
+import pytest
+
+from tui.analysis.fairness import differences, reason, standing
+from tui.records.errors import UserError
+from tui.records.terms import TERM, TERMS, Flag, version_numbers
+
+VLLM: dict[str, object] = {
+    "engine": "vllm", "version": "0.33.0", "model": "m", "weights": "Llama-3", "max_model_len": 8192,
+    "kv_tokens": 1_048_576, "prefix_cache": True, "kv_block": 128, "max_running": 256, "cuda_graphs": True,
+    "sampling_defaults": "neutral",
+}  # fmt: skip
+SGLANG = VLLM | {"engine": "sglang", "version": "0.5.23"}
+
+
+def test_alike_settings_make_no_difference() -> None:
+    assert differences(VLLM, SGLANG) == []
+    assert reason([]) == ""
+
+
+def test_a_difference_names_both_values_its_effect_and_each_engines_flag() -> None:
+    (found,) = differences(VLLM, SGLANG | {"kv_tokens": 65_536})
+    assert found.sentence == "KV tokens differ (1,048,576 against 65,536)"
+    assert found.effect == "the smaller pool queues and preempts first"
+    assert found.flag_a == "--num-gpu-blocks-override 512"  # of 128 tokens each
+    assert found.flag_b == "--max-total-tokens 1048576"
+    assert reason([found]) == "not comparable because KV tokens differ (1,048,576 against 65,536)"
+
+
+def test_switches_name_the_flag_that_turns_them_and_none_for_a_default() -> None:
+    (found,) = differences(VLLM, SGLANG | {"prefix_cache": False})
+    assert found.sentence == "prefix cache differs (on against off)"
+    assert (found.flag_a, found.flag_b) == ("--no-enable-prefix-caching", "")
+    (found,) = differences(VLLM | {"cuda_graphs": False}, SGLANG | {"version": "0.5.10"})
+    assert found.flag_b == "--disable-cuda-graph"
+
+
+def test_what_one_does_not_tell_is_no_difference() -> None:
+    assert differences(VLLM, {"engine": "lmdeploy", "model": "m"}) == []
+
+
+def test_a_pool_rounded_to_blocks_is_the_same_pool() -> None:
+    assert differences(VLLM, SGLANG | {"kv_tokens": 1_048_576 - 20_000}) == []
+    assert differences(VLLM, SGLANG | {"kv_tokens": 1_048_576 - 22_000})
+
+
+def test_the_same_weights_under_two_names_are_one_model() -> None:
+    assert differences(VLLM, SGLANG | {"model": "other"}) == []
+    (found,) = differences(VLLM, SGLANG | {"model": "other", "weights": "Llama-4"})
+    assert found.key == "model"
+
+
+def test_a_batch_limit_that_the_load_does_not_reach_is_a_note() -> None:
+    other = SGLANG | {"max_running": 128}
+    assert [d.severity for d in differences(VLLM, other)] == ["incomparable"]
+    assert [d.severity for d in differences(VLLM, other, streams=128)] == ["note"]
+    assert [d.severity for d in differences(VLLM, other, streams=129)] == ["incomparable"]
+
+
+def test_the_gravest_come_first_and_notes_do_not_stand_in_the_way() -> None:
+    found = differences(VLLM | {"kv_block": 16}, SGLANG | {"kv_block": 1, "max_model_len": 4096})
+    assert [d.key for d in found] == ["max_model_len", "kv_block"]
+    assert [d.key for d in standing(found)] == ["max_model_len"]
+
+
+def test_a_difference_can_be_waived_by_its_key() -> None:
+    other = SGLANG | {"kv_tokens": 1, "prefix_cache": False}
+    assert reason(differences(VLLM, other, waived=["kv_tokens"])) == (
+        "not comparable because prefix cache differs (on against off)"
+    )
+    assert reason(differences(VLLM, other, waived=["kv_tokens", "prefix_cache"])) == ""
+    with pytest.raises(UserError, match="nothing is called kv to waive; there are: model, quantisation"):
+        differences(VLLM, other, waived=["kv"])
+
+
+def test_sampling_defaults_are_named_as_each_engine_names_them() -> None:
+    (found,) = differences(VLLM, SGLANG | {"sampling_defaults": "model"})
+    assert (found.flag_a, found.flag_b) == ("--generation-config auto", "--sampling-defaults openai")
+    assert found.severity == "note"
+
+
+def test_terms_are_declared_once_with_words_for_everything() -> None:
+    assert len(TERM) == len(TERMS)
+    assert all(term.label and term.effect for term in TERMS)
+    assert {kind for term in TERMS for kind in term.flags} <= {
+        "vllm", "sglang", "trtllm", "lmdeploy", "llamacpp", "ollama", "tgi",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("version", "numbers"), [("0.5.20.post1", (0, 5, 20)), ("v1.2", (1, 2)), ("b0-unknown", ()), ("", ())]
+)
+def test_version_numbers(version: str, numbers: tuple[int, ...]) -> None:
+    assert version_numbers(version) == numbers
+
+
+def test_an_unknown_version_is_taken_as_new() -> None:
+    flag = Flag("--new {}", since=(2, 0), before=Flag("--old {}"))
+    assert [flag.of(version).text(3) for version in ("", "dev", "2.0", "1.9.9")] == [
+        "--new 3", "--new 3", "--new 3", "--old 3",
+    ]  # fmt: skip

@@ -1,0 +1,34 @@
+"""Lines of real logs as stages of a start."""
+
+import pytest
+
+from tui.engines.progress import stage
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "text"),
+    [
+        ("vllm", "Loading safetensors checkpoint shards: 100% Completed | 1/1 [00:00<00:00, 104.49it/s]",
+         "loading weights 100 %"),
+        ("vllm", "(Worker pid=1) INFO 11-23 07:27:29 [default_loader.py:501] Loading weights took 0.01 seconds",
+         "weights are loaded"),
+        ("vllm", "(EngineCore pid=1) INFO 11-23 07:28:00 [kv_cache_utils.py:2327] CPU KV cache size: 1,048,576 tokens",
+         "KV pool of 1,048,576 tokens"),
+        ("vllm", "Capturing CUDA graphs (mixed prefill-decode, PIECEWISE):  51%|█████ | 34/67 [00:01<00:01]",
+         "capturing CUDA graphs 51 %"),
+        ("vllm", "(APIServer pid=1) INFO 11-23 07:28:03 [entry.py:140] Starting vLLM server on http://127.0.0.1:8001",
+         "serving"),
+        ("vllm", "(APIServer pid=1) INFO 11-23 07:28:03 [launcher.py:195] Route: /docs, Methods: HEAD, GET", ""),
+        ("sglang", "[2026-11-23 07:28:52] Load weight begin. avail mem=18.87 GB", "loading weights"),
+        ("sglang", "Multi-thread loading shards: 100% Completed | 1/1 [00:00<00:00, 303.78it/s]",
+         "loading weights 100 %"),
+        ("sglang", "[2026-11-23 07:28:53] KV Cache is allocated. dtype: torch.bfloat16, #tokens: 65536",
+         "KV pool of 65536 tokens"),
+        ("sglang", "[2026-11-23 07:28:53] INFO:     Uvicorn running on http://127.0.0.1:8002 (Press CTRL+C to quit)",
+         "warming up"),
+        ("llamacpp", "main: server is listening on http://127.0.0.1:8080 - starting the main loop", "serving"),
+        ("trtllm", "anything", ""),
+    ],
+)  # fmt: skip
+def test_a_line_tells_its_stage(kind: str, line: str, text: str) -> None:
+    assert stage(kind, line) == text
