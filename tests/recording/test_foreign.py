@@ -1,0 +1,118 @@
+"""Exports in other tools' schemas hold those tools' figures, computed here once more, request by request."""
+
+import json
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.recording import coherent
+from tests.recording.conftest import Make
+from tui.recording.export.registry import export
+from tui.recording.export.selection import Selection
+from tui.recording.reader import Recorded
+from tui.records.session import LaneInfo
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """A session that the tests of this file share."""
+    slo = {"ttft_ms": 300.0, "tpot_ms": 33.0, "e2e_ms": None}
+    profile = {"name": "coherent", "load": {"arrival": "closed", "concurrency": 8}, "slo": slo}
+    return coherent.record(tmp_path_factory.mktemp("coherent") / "s", profile=profile)
+
+
+def rows(recorded: Recorded, lane: str = "a") -> list[dict[str, Any]]:
+    """The requests of a lane that were not cancelled, each with its chunk times."""
+    chunks: dict[int, list[int]] = {}
+    for of, request, t_ns, _ in recorded.scan("chunks").collect().iter_rows():
+        if of == lane:
+            chunks.setdefault(request, []).append(t_ns)
+    requests = recorded.scan("requests").collect().sort("t_sched_ns").to_dicts()
+    return [
+        row | {"times": sorted(chunks.get(row["request"], []))}
+        for row in requests
+        if row["lane"] == lane and row["outcome"] != "cancelled"
+    ]
+
+
+def exported(recorded: Recorded, name: str, folder: Path) -> list[dict[str, Any]]:
+    """The files of an export, read as JSON."""
+    return [json.loads(file.path.read_text()) for file in export(recorded, name, folder)]
+
+
+def test_vllm(recorded: Recorded, tmp_path: Path) -> None:
+    a, b = exported(recorded, "vllm", tmp_path)
+    mine = rows(recorded)
+    ok = [row for row in mine if row["outcome"] == "ok"]
+    duration = (max(row["t_end_ns"] for row in mine) - min(row["t_sched_ns"] for row in mine)) / 1e9
+    ttfts = [(row["t_first_ns"] - row["t_send_ns"]) / 1e9 for row in ok]
+    e2els = [(row["t_last_ns"] - row["t_send_ns"]) / 1e9 for row in ok]
+    tpots = [
+        (e - t) / (row["output_tokens"] - 1) if row["output_tokens"] > 1 else 0.0
+        for e, t, row in zip(e2els, ttfts, ok, strict=True)
+    ]
+    itls = [gap for row in ok for gap in np.diff(row["times"]) / 1e9]
+    assert (a["completed"], a["failed"], a["num_prompts"]) == (len(ok), len(mine) - len(ok), len(mine))
+    assert a["duration"] == pytest.approx(duration)
+    assert a["output_throughput"] == pytest.approx(sum(row["output_tokens"] for row in ok) / duration)
+    assert a["total_input_tokens"] == 101 * len(ok)
+    for name, values in (("ttft", ttfts), ("e2el", e2els), ("itl", itls), ("tpot", [t for t in tpots if t])):
+        assert a[f"mean_{name}_ms"] == pytest.approx(fmean(values) * 1000)
+        assert a[f"p99_{name}_ms"] == pytest.approx(np.percentile(values, 99) * 1000)
+    met = sum(ttft <= 0.3 and tpot <= 0.033 for ttft, tpot in zip(ttfts, tpots, strict=True))
+    assert 0 < met < len(ok)
+    assert a["request_goodput"] == pytest.approx(met / duration)
+    assert [len(gaps) for gaps in a["itls"]] == [
+        len(row["times"]) - 1 if row["outcome"] == "ok" else 0 for row in mine
+    ]
+    assert a["errors"] == ["http 5xx: no capacity" if row["outcome"] == "failed" else "" for row in mine]
+    assert a["dragstrip"]["cancelled"] == 4
+    assert (a["request_rate"], a["max_concurrency"]) == ("inf", 12)
+    assert (a["dragstrip"]["engine"], b["dragstrip"]["engine"]) == ("vllm", "sglang")
+    starts = [row["t_send_ns"] for row in ok]
+    touched = [
+        sum(
+            (s - min(starts)) // 10**9 <= second <= (row["t_last_ns"] - min(starts)) // 10**9
+            for s, row in zip(starts, ok, strict=True)
+        )
+        for second in range(12)
+    ]
+    assert a["max_concurrent_requests"] == max(touched)
+
+
+def test_sglang(recorded: Recorded, tmp_path: Path) -> None:
+    a, _ = exported(recorded, "sglang", tmp_path)
+    ok = [row for row in rows(recorded) if row["outcome"] == "ok"]
+    connect = [(row["connect_ms"] or 0.0) / 1000 for row in ok]
+    e2es = [(row["t_end_ns"] - row["t_send_ns"]) / 1e9 + c for row, c in zip(ok, connect, strict=True)]
+    ttfts = [(row["t_first_ns"] - row["t_send_ns"]) / 1e9 + c for row, c in zip(ok, connect, strict=True)]
+    assert a["completed"] == len(ok)
+    assert "failed" not in a
+    assert a["mean_e2e_latency_ms"] == pytest.approx(fmean(e2es) * 1000)
+    assert a["median_ttft_ms"] == pytest.approx(float(np.median(ttfts)) * 1000)
+    assert a["concurrency"] == pytest.approx(sum(e2es) / a["duration"])
+    assert a["total_throughput"] == pytest.approx(a["input_throughput"] + a["output_throughput"])
+    assert len(a["itls"]) == len(a["input_lens"]) == len(rows(recorded))
+
+
+@pytest.mark.parametrize("name", ["vllm", "sglang"])
+def test_a_session_without_chunks_has_no_itl_instead_of_zeros(make: Make, tmp_path: Path, name: str) -> None:
+    recorded = make(seconds=3)
+    (recorded.files.directory / "chunks" / "chunks.parquet").unlink()  # type: ignore[attr-defined]
+    for found in exported(recorded, name, tmp_path / "out"):
+        assert not [key for key in found if "itl_ms" in key]
+        assert any("chunks were not recorded" in note for note in found["dragstrip"]["notes"])
+
+
+@pytest.mark.parametrize("name", ["vllm", "sglang"])
+def test_foreign_files_say_simulated_and_keep_to_the_selection(make: Make, tmp_path: Path, name: str) -> None:
+    lanes = {lane: LaneInfo(url="http://h", engine="vllm", title="vLLM", simulated=True) for lane in "ab"}
+    recorded = make(seconds=8, lanes=lanes)
+    (file,) = export(recorded, name, tmp_path, Selection(lane="b", segment=1))
+    found = json.loads(file.path.read_text())
+    assert found["simulated"] is True
+    assert ".SIMULATED." in file.path.name
+    assert len(found["input_lens"]) == file.rows == 10
