@@ -65,12 +65,16 @@ async def _run(args: argparse.Namespace, profile: Profile, for_s: float) -> int:
     finally:
         await session.stop(f"signal {caught[0]}" if caught else "done")
     if caught:
-        complain("dragstrip: interrupted; what was measured is recorded" if session.recording else "dragstrip: interrupted")
+        complain(
+            "dragstrip: interrupted; what was measured is recorded" if session.recording else "dragstrip: interrupted"
+        )
         return 128 + caught[0]
     return _tell(args, session, collected)
 
 
-async def _until(session: "LiveSession", for_s: float, stop: asyncio.Event, collected: "Collected", *, quiet: bool) -> None:
+async def _until(
+    session: "LiveSession", for_s: float, stop: asyncio.Event, collected: "Collected", *, quiet: bool
+) -> None:
     """Until the time is up, the operator interrupts, or the session ends in an error, which is raised."""
     ended = asyncio.create_task(session.ended())
     interrupted = asyncio.create_task(stop.wait())
@@ -79,7 +83,7 @@ async def _until(session: "LiveSession", for_s: float, stop: asyncio.Event, coll
         await asyncio.wait({ended, interrupted, started}, return_when=asyncio.FIRST_COMPLETED)
         if started.done():
             if not quiet:
-                collected.on_second = lambda line: complain(line)
+                collected.on_second = complain
             await asyncio.wait({ended, interrupted}, timeout=for_s, return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
             ended.result()
@@ -91,12 +95,14 @@ async def _until(session: "LiveSession", for_s: float, stop: asyncio.Event, coll
 
 
 def _tell(args: argparse.Namespace, session: "LiveSession", collected: "Collected") -> int:
+    from tui.cli.collecting import lines
+
     assert session.info is not None
     found = collected.summary(session.info)
     if args.json:
         say(json.dumps(found, allow_nan=False))
     else:
-        for line in collected.lines(found):
+        for line in lines(found):
             say(line)
         if session.recording is not None:
             say(f"recorded as {session.info.name}")

@@ -1,4 +1,4 @@
-"""Which servers and which load: a profile, or URLs, and the flags that turn a dial. Spelled as the field spells them."""
+"""Which servers and which load: a profile or URLs, and flags that turn a dial, spelled as the field does."""
 
 import argparse
 

@@ -57,6 +57,7 @@ class Recording(Protocol):
 
 Prepare = Callable[[Profile], Awaitable[Profile]]
 Record = Callable[[SessionInfo], Recording]
+Release = Callable[[], Awaitable[None]]
 
 
 class LiveSession:
@@ -64,11 +65,19 @@ class LiveSession:
 
     `prepare` starts what the profile needs first (simulated engines) and gives the profile with its URLs.
     `record` makes the recorder once the servers are known; it may take a while and runs in a thread.
+    `release` ends what `prepare` started.
     """
 
     replay = False
 
-    def __init__(self, profile: Profile, *, prepare: Prepare | None = None, record: Record | None = None) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        *,
+        prepare: Prepare | None = None,
+        record: Record | None = None,
+        release: Release | None = None,
+    ) -> None:
         self.profile = profile
         self.info: SessionInfo | None = None
         self.recording: Recording | None = None
@@ -76,7 +85,7 @@ class LiveSession:
         self.board = DialBoard(dials, self._apply)
         self._asked = {lane: self.board.asked(lane) for lane in dials}
         self._segment = 0
-        self._prepare, self._record = prepare, record
+        self._prepare, self._record, self._release = prepare, record, release
         self._listeners: list[Callable[[Batch], None]] = []
         self._lanes: dict[Lane, LaneRun] = {}
         self._rollup: Rollup | None = None
@@ -142,6 +151,8 @@ class LiveSession:
             self.info.lanes = {str(lane): info for lane, info in self._lane_infos().items()}
             duration_s = (time.monotonic_ns() - self.info.t0_ns) / NS
             await asyncio.to_thread(self.recording.close, why, duration_s)
+        if self._release is not None:
+            await self._release()
 
     # Each lane's inbox.
 

@@ -1,0 +1,73 @@
+"""A profile is read and checked; what is wrong with one is said by file, line and key."""
+
+from pathlib import Path
+
+import pytest
+
+from tui.profile.reading import find_profile, lane_dials, list_profiles, parse_profile, read_profile
+from tui.records.errors import UserError
+
+GOOD = """
+[a]
+url = "http://127.0.0.1:8000"
+
+[b]
+url = "http://127.0.0.1:30000"
+dials = { concurrency = 4 }
+
+[load]
+concurrency = 32
+prompt_tokens = 512
+"""
+
+
+def test_every_shipped_profile_is_valid_and_says_what_it_is_for() -> None:
+    names = list_profiles()
+    assert {"demo", "vllm-vs-sglang", "sequential", "concurrent"} <= set(names)
+    for name in names:
+        profile = read_profile(name)
+        assert profile.name == name
+        assert profile.sentence
+
+
+def test_a_lane_may_depart_from_the_common_dials() -> None:
+    profile = parse_profile(GOOD, "x.toml")
+    assert profile.b is not None
+    assert lane_dials(profile, profile.a).concurrency == 32
+    assert lane_dials(profile, profile.b).concurrency == 4
+    assert lane_dials(profile, profile.b).prompt_tokens == 512
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("concurrency = 32", "concurency = 32"), "x.toml:10: load.concurency: there is no such key; did you mean"),
+        (("concurrency = 32", 'concurrency = "many"'), "x.toml:10: load.concurrency: expected int, got str"),
+        (("concurrency = 32", "concurrency = -1"), "x.toml:10: load.concurrency: concurrency is -1, but must lie"),
+        (("[load]", "[laod]"), "x.toml:9: laod: there is no such key; did you mean `load`?"),
+        (("prompt_tokens = 512", "prompt_tokens = "), "x.toml:11: this is not TOML"),
+        (('url = "http://127.0.0.1:8000"', ""), "x.toml:2: a.url: give either url or simulate"),
+        (("{ concurrency = 4 }", "{ speed = 4 }"), "x.toml:7: b.dials.speed: there is no dial speed"),
+        (("concurrency = 32", 'arrival = "poisson"'), "x.toml:10: load.arrival: arrival is poisson, which needs"),
+        (('[a]\nurl = "http://127.0.0.1:8000"', ""), "a: is missing, add a table [a]"),
+    ],
+)
+def test_an_error_names_file_line_and_key(change: tuple[str, str], said: str) -> None:
+    with pytest.raises(UserError) as error:
+        parse_profile(GOOD.replace(*change), "x.toml")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_name_that_is_not_there_is_told_with_a_near_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="did you mean `demo`"):
+        find_profile("demmo")
+    with pytest.raises(UserError, match="there is no profile file"):
+        find_profile(str(tmp_path / "none.toml"))
+
+
+def test_a_profile_beside_the_user_wins_over_a_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "demo.toml").write_text('sentence = "mine"\n' + GOOD)
+    monkeypatch.chdir(tmp_path)
+    assert read_profile("demo").sentence == "mine"

@@ -1,0 +1,66 @@
+"""Keep the rows of a run that has no screen, for its summary; what is recorded is not read back."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tui.records.frame import Batch
+from tui.records.rows import LANES, Lane, RequestRow, SecondRow
+from tui.records.session import SessionInfo
+from tui.session.gaps import ChunkGaps
+from tui.session.histogram import LatencyHistogram
+
+
+class Collected:
+    """A listener of a session. `on_second` is given a line of text for each complete second."""
+
+    def __init__(self) -> None:
+        self.on_second: Callable[[str], None] | None = None
+        self._requests: list[RequestRow] = []
+        self._seconds: list[SecondRow] = []
+        self._gaps: dict[Lane, ChunkGaps] = {lane: ChunkGaps() for lane in LANES}
+        self._itl: dict[Lane, LatencyHistogram] = {lane: LatencyHistogram() for lane in LANES}
+
+    def __call__(self, batch: Batch) -> None:
+        """Take a batch in."""
+        self._requests += batch.requests
+        for lane, chunks in batch.chunks:
+            gaps = self._gaps[lane].feed(chunks)
+            self._itl[lane].add(gaps.itl_ms, gaps.tokens)
+        for lane in LANES:
+            self._gaps[lane].forget([r.request for r in batch.requests if r.lane == lane])
+        self._seconds += batch.seconds
+        if batch.seconds and self.on_second is not None:
+            self.on_second("   ".join(map(_second, batch.seconds)))
+
+    def summary(self, info: SessionInfo) -> dict[str, Any]:
+        """The object of `run --json`."""
+        from tui.analysis.summary import summary
+        from tui.recording.frames import frame_of_rows
+
+        return summary(
+            info, frame_of_rows("requests", self._requests), frame_of_rows("seconds", self._seconds), self._itl
+        )
+
+
+def _second(row: SecondRow) -> str:
+    failed = f" {row.failed} failed" if row.failed else ""
+    state = "" if row.up else " down"
+    return f"{row.lane.upper()} {row.output_tokens:6d} tok/s {row.in_flight:4d} in flight{failed}{state}"
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """The summary for people, one line a lane and one for the verdict."""
+    told = []
+    for lane, figures in found["lanes"].items():
+        simulated = " SIMULATED" if figures["simulated"] else ""
+        ttft, tpot = figures["ttft_ms"]["p50"], figures["tpot_ms"]["p50"]
+        told.append(
+            f"{lane.upper()} {figures['engine']} {figures['model']}{simulated}: {figures['output_tps']:.0f} tok/s out, "
+            f"{figures['requests']} requests, {figures['failed']} failed, "
+            f"TTFT p50 {_ms(ttft)}, TPOT p50 {_ms(tpot)}"
+        )
+    return told
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f} ms"

@@ -1,0 +1,68 @@
+"""`dragstrip export`: a recorded session as files for others."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from tui.cli.output import say
+from tui.records.tables import TABLES
+
+NAME = "export"
+HELP = "write a recorded session as CSV, Parquet, JSON and other formats"
+PROGRESS_AFTER_S = 1.0
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Which session, what of it, in which form, where to."""
+    parser.add_argument("session", help="a folder, a name that `dragstrip sessions` lists, or the beginning of one")
+    parser.add_argument("--format", default="csv", metavar="FORMAT", help="csv, parquet, json, ndjson, …")
+    parser.add_argument("--to", metavar="PATH", help="folder or file to write (./NAME-FORMAT)")
+    parser.add_argument("--table", choices=TABLES, action="append", help="only this table; may be given again")
+    parser.add_argument("--from", dest="from_s", type=float, metavar="S", help="from this second of the session")
+    parser.add_argument("--until", dest="to_s", type=float, metavar="S", help="to this second")
+    parser.add_argument("--lane", choices=("a", "b"), help="only this lane")
+    parser.add_argument("--segment", type=int, metavar="N", help="only this segment")
+    parser.add_argument("--redact", action="store_true", help="leave out hosts and the paths of models")
+
+
+def call(args: argparse.Namespace) -> int:
+    """Write the files and name each of them."""
+    from tui.recording.export.registry import export
+    from tui.recording.export.selection import Selection, window
+    from tui.recording.reader import open_session
+    from tui.recording.sessions import resolve
+
+    recorded = open_session(resolve(args.session))
+    t0_ns, t1_ns = window(recorded.info, args.from_s, args.to_s)
+    selection = Selection(tuple(args.table or TABLES), t0_ns, t1_ns, args.lane, args.segment, args.redact)
+    target = Path(args.to or f"{recorded.info.name}-{args.format}")
+    bar = _Bar()
+    for written in export(recorded, args.format, target, selection, bar.show):
+        bar.clear()
+        say(f"{written.path}  {written.what}, {written.rows:,} rows, {written.size_bytes / 1e6:.2f} MB")
+    for missing in recorded.missing:
+        say(f"missing: {missing}")
+    return 0
+
+
+class _Bar:
+    """Progress on stderr, once the work has taken a second."""
+
+    def __init__(self) -> None:
+        self._begun_s = time.monotonic()
+        self._shown = False
+
+    def show(self, table: str, done: int, of: int) -> None:
+        """`done` rows of `of`."""
+        if sys.stderr.isatty() and time.monotonic() - self._begun_s > PROGRESS_AFTER_S:
+            share = done / max(of, 1)
+            sys.stderr.write(f"\r{table:<9} {'█' * round(30 * share):<30} {share:4.0%}")
+            sys.stderr.flush()
+            self._shown = True
+
+    def clear(self) -> None:
+        """Give the line back."""
+        if self._shown:
+            sys.stderr.write("\r" + " " * 50 + "\r")
+            self._shown = False

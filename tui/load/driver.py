@@ -1,0 +1,94 @@
+"""The parent's side of one lane's driver process."""
+
+import asyncio
+import contextlib
+import sys
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Self
+
+import msgspec
+
+from tui.load.framing import HEADER_BYTES, length, packed
+from tui.load.plan import LanePlan, Setting, Stop
+from tui.records.frame import Frame
+from tui.records.text import clean
+
+STOP_WITHIN_S = 3.0
+WORDS_KEPT = 20  # lines of the driver's stderr
+_decode = msgspec.msgpack.Decoder(Frame).decode
+
+
+class Driver:
+    """A running driver. It ends by itself when this process does, because its stdin ends then."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.reason = ""  # why it ended
+        self._process = process
+        self._words: deque[str] = deque(maxlen=WORDS_KEPT)
+        self._stopping = False
+        self._listening = asyncio.create_task(self._listen())
+
+    @classmethod
+    async def start(cls, plan: LanePlan, setting: Setting) -> Self:
+        """Spawn the process and tell it what to do, over the pipe: the plan may hold a key."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tui.load.worker"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=1 << 24,
+            start_new_session=True,
+        )
+        driver = cls(process)
+        driver._write(packed(plan) + packed(setting))
+        return driver
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    def set(self, setting: Setting) -> None:
+        """Turn the dials."""
+        self._write(packed(setting))
+
+    async def frames(self) -> AsyncIterator[Frame]:
+        """Frames as they come, until the driver ends; `reason` then says why, if nobody asked it to."""
+        assert self._process.stdout is not None
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                header = await self._process.stdout.readexactly(HEADER_BYTES)
+                yield _decode(await self._process.stdout.readexactly(length(header)))
+        code = await self._process.wait()
+        if not self._stopping:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._listening), 1)
+            last = self._words[-1] if self._words else f"exit code {code}"
+            self.reason = last
+
+    async def stop(self) -> None:
+        """Ask it to end; its last frame still comes. Kill it when it does not."""
+        if self._stopping:
+            await self._process.wait()
+            return
+        self._stopping = True
+        self._write(packed(Stop()))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), STOP_WITHIN_S)
+        if self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+        self._listening.cancel()
+
+    def _write(self, data: bytes) -> None:
+        stdin = self._process.stdin
+        if stdin is not None and not stdin.is_closing():
+            stdin.write(data)
+
+    async def _listen(self) -> None:
+        """Keep the last words, for the event that says why it ended."""
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            if words := clean(line.decode("utf-8", "replace")):
+                self._words.append(words)

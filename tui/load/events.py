@@ -1,0 +1,185 @@
+"""Server-sent events out of body bytes: how many tokens they brought, and what the few that matter say.
+
+A block of whole events goes the fast way when counting bytes proves that each of them carries output; every other
+block is looked at event by event. Inside a JSON string a quote is always escaped, so a key's bytes, quotes
+included, occur only as that key.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from tui.records.text import clean
+
+MAX_LINE_BYTES = 8 << 20
+OUTPUT_KEYS = ("content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal")
+_DATA = b"data: {"
+_FINISH = b'"finish_reason":"'
+_COMPLETION_TOKENS = b'"completion_tokens":'
+_BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\n\r\n")
+_decode = msgspec.json.Decoder().decode
+
+
+class BadEventsError(ValueError):
+    """The body is no event stream: a line without end, or an event that is not JSON."""
+
+
+@dataclass(slots=True)
+class EventReader:
+    """Reads one response's events. After each `feed`, `tokens` says how many output tokens that block brought."""
+
+    chat: bool
+    tokens: int = 0  # of the last block
+    chunks: int = 0  # events with output, in all
+    k_first: int = 0  # tokens in the first of them
+    completion_tokens: int = 0  # as the server's usage says, so far
+    has_usage: bool = False
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    finish_reason: str = ""
+    done: bool = False  # the end mark came
+    error: str = ""  # the server's words, cleaned
+    error_code: int | None = None
+    text: list[str] | None = None  # collects the output when it is a list
+    _rest: bytes = b""
+    _key: bytes = field(init=False)
+    _empty: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._key = b'"content":"' if self.chat else b'"text":"'
+        self._empty = self._key + b'"'
+
+    def feed(self, data: bytes) -> None:
+        """Take body bytes. Raises BadEventsError."""
+        self.tokens = 0
+        if self._rest:
+            data = self._rest + data
+        end = _end_of_events(data)
+        if end != len(data):
+            self._rest = data[end:]
+            if len(self._rest) > MAX_LINE_BYTES:
+                raise BadEventsError(f"an event of more than {MAX_LINE_BYTES >> 20} MB")
+            if not end:
+                return
+            data = data[:end]
+        else:
+            self._rest = b""
+        if not self._fast(data):
+            for event in data.replace(b"\r\n", b"\n").split(b"\n\n"):
+                if event:
+                    self._event(event)
+
+    def _fast(self, block: bytes) -> bool:
+        """Count a block in which every event is an ordinary one with output; False when that is not certain."""
+        if self.text is not None or not self.chunks or b"\r" in block:
+            return False
+        events = block.count(_DATA)
+        if block.count(b"\n\n") != events or block.count(self._key) != events or not events:
+            return False
+        if self._empty in block or _FINISH in block:
+            return False
+        if self.has_usage:
+            if block.count(_COMPLETION_TOKENS) != events:
+                return False
+            start = block.rfind(_COMPLETION_TOKENS) + len(_COMPLETION_TOKENS)
+            told = _number(block, start)
+            self.tokens = max(told - self.completion_tokens, 0)
+            self.completion_tokens = max(told, self.completion_tokens)
+        else:
+            if _COMPLETION_TOKENS in block:
+                return False
+            self.tokens = events
+        self.chunks += events
+        return True
+
+    def _event(self, event: bytes) -> None:
+        payload = b"\n".join(line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:"))
+        if not payload:
+            return  # a comment that keeps the connection alive
+        if payload == b"[DONE]":
+            self.done = True
+            return
+        try:
+            told = _decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            try:
+                told = _decode(payload.decode("utf-8", "replace"))
+            except msgspec.DecodeError as error:
+                raise BadEventsError(f"an event that is not JSON: {clean(error)}") from error
+        if isinstance(told, dict):
+            self._told(told)
+
+    def _told(self, told: dict[str, Any]) -> None:
+        if "error" in told or told.get("object") == "error":
+            self._take_error(told)
+            return
+        has_output = False
+        for choice in told.get("choices") or ():
+            has_output = self._take_choice(choice) or has_output
+        usage = told.get("usage")
+        counted = self._take_usage(usage) if isinstance(usage, dict) else 0
+        ends = not told.get("choices")  # the usage at the end brings no output of its own
+        if has_output or (counted and self.chunks and not ends):
+            # Without usage on every chunk a chunk with output is a token.
+            brought = counted if self.has_usage else 1
+            self.chunks += 1
+            self.tokens += brought
+            self.k_first = self.k_first or max(brought, 1)
+        elif counted and not ends:
+            # Tokens that show no text yet, held back for UTF-8 or a stop string: they count with the next output.
+            self.completion_tokens -= counted
+
+    def _take_choice(self, choice: Any) -> bool:
+        """Whether a choice carries output: text, reasoning or a tool call. A role alone or an empty delta is none."""
+        if not isinstance(choice, dict):
+            return False
+        reason = choice.get("finish_reason")
+        if reason:
+            self.finish_reason = clean(reason, 40)
+        delta = choice.get("delta")
+        parts = [choice.get("text")] if not isinstance(delta, dict) else [delta.get(key) for key in OUTPUT_KEYS]
+        if self.text is not None:
+            self.text += [part for part in parts if isinstance(part, str)]
+        return any(parts)
+
+    def _take_usage(self, usage: dict[str, Any]) -> int:
+        """Note the usage; returns by how many tokens it rose."""
+        prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+        if isinstance(prompt, int) and prompt:
+            self.prompt_tokens = prompt
+        details = usage.get("prompt_tokens_details")
+        if isinstance(details, dict) and isinstance(details.get("cached_tokens"), int):
+            self.cached_tokens = details["cached_tokens"]
+        if not isinstance(completion, int):
+            return 0
+        risen = completion - self.completion_tokens
+        self.has_usage = self.has_usage or completion > 0
+        self.completion_tokens = max(completion, self.completion_tokens)
+        return max(risen, 0)
+
+    def _take_error(self, told: dict[str, Any]) -> None:
+        error = told.get("error", told)
+        if isinstance(error, dict):
+            code = error.get("code")
+            self.error_code = code if isinstance(code, int) else None
+            error = error.get("message") or error
+        self.error = clean(error) or "an error without a message"
+
+
+def _end_of_events(data: bytes) -> int:
+    """Where the last whole event of the block ends; 0 when none does."""
+    if data.endswith(b"\n\n"):
+        return len(data)
+    return max((data.rfind(end) + len(end) for end in _BLANK_LINES if end in data), default=0)
+
+
+def _number(data: bytes, start: int) -> int:
+    """The whole number that begins at `start`, after spaces."""
+    end = start
+    while data[end : end + 1] == b" ":
+        end += 1
+    start = end
+    while data[end : end + 1].isdigit():
+        end += 1
+    return int(data[start:end] or b"0")

@@ -1,0 +1,234 @@
+"""The load of one lane: how many streams, when they start, on which wire, and what happens when they fail."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Coroutine, Iterator
+from itertools import count
+from urllib.parse import urlsplit
+
+from tui.load.arrivals import gaps_s
+from tui.load.clock import StampClock
+from tui.load.composing import Composer
+from tui.load.plan import LanePlan, Setting
+from tui.load.selfwatch import SelfWatch
+from tui.load.stream import ChunkSink, Stream, Ticket
+from tui.load.wire import Address, Wire, WireError, connect
+from tui.records.dials import MAX_STREAMS
+from tui.records.rows import Cause, RequestRow
+
+IDLE_WIRE_S = 4.0  # vLLM and SGLang close an idle connection after 5 s
+FIRST_BACK_OFF_S = 0.1
+LONGEST_BACK_OFF_S = 2.0
+PROBE_S = 1.0
+CANNOT_CONNECT: frozenset[Cause] = frozenset({"dns", "refused", "unreachable", "connect timeout", "tls"})
+
+
+class LaneLoad:
+    """Keeps streams running as the dials say. Everything happens on one event loop."""
+
+    def __init__(self, plan: LanePlan, setting: Setting) -> None:
+        self.rows: list[RequestRow] = []
+        self.sink = ChunkSink()
+        self.down = ""
+        self.due_total = 0
+        self.started_total = 0
+        self.setting = setting
+        self._plan = plan
+        self._loop = asyncio.get_running_loop()
+        self._address = _address(plan)
+        self._composer = Composer(plan)
+        self._clock = StampClock()
+        self._clock.look()
+        self.watch = SelfWatch(self._loop)
+        self._numbers = count()
+        self._streams: dict[Stream, None] = {}  # in order of their start; a retry keeps its place
+        self._free: list[Wire] = []
+        self._resting = 0  # slots that wait after a failure
+        self._failures = 0  # in a row
+        self._gaps: Iterator[float] | None = None
+        self._next_due_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._arrange()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests begun and not ended."""
+        return len(self._streams)
+
+    def set(self, setting: Setting) -> None:
+        """New dials. Raised concurrency starts streams at once; lowered, running ones finish unless cancelled."""
+        self.setting = setting
+        if setting.cancel and setting.dials.arrival == "closed":
+            for stream in list(self._streams)[setting.dials.concurrency :]:
+                stream.cancel()
+        self._arrange()
+
+    def housekeeping(self) -> None:
+        """Every frame: the clock's offset, streams that nothing is heard of, wires that are idle too long."""
+        self._clock.look()
+        silent_ns = time.monotonic_ns() - int(self._plan.read_timeout_s * 1e9)
+        for stream in [s for s in self._streams if s.wire is not None and s.heard_ns < silent_ns]:
+            stream.fail("read timeout", f"nothing came for {self._plan.read_timeout_s:g} s")
+        now_s = self._loop.time()
+        while self._free and (not self._free[0].is_open or now_s - self._free[0].idle_since_s > IDLE_WIRE_S):
+            self._free.pop(0).close()
+
+    def close(self) -> None:
+        """Cancel what runs and let every connection go."""
+        self.setting = Setting(self.setting.segment, self.setting.dials.__class__(concurrency=0))
+        if self._timer is not None:
+            self._timer.cancel()
+        for stream in list(self._streams):
+            stream.cancel()
+        for task in self._tasks:
+            task.cancel()
+        for wire in self._free:
+            wire.close()
+
+    # When streams start.
+
+    def _arrange(self) -> None:
+        """Follow the dials: keep slots full, or begin a new series of arrivals."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        dials = self.setting.dials
+        if dials.arrival == "closed":
+            self._fill()
+        elif dials.request_rate > 0:
+            self._gaps = gaps_s(dials.arrival, dials.request_rate, self._plan.seed)
+            self._next_due_s = self._loop.time() + next(self._gaps)
+            self._timer = self._loop.call_at(self._next_due_s, self._due)
+
+    def _fill(self) -> None:
+        """Closed loop: a request for every free slot."""
+        dials = self.setting.dials
+        if self.down or dials.arrival != "closed":
+            return
+        while len(self._streams) + self._resting < dials.concurrency and not self.down:
+            self.due_total += 1
+            self._start(time.monotonic_ns())
+
+    def _due(self) -> None:
+        """Open loop: everything that is due by now, whatever has become of the requests before."""
+        assert self._gaps is not None
+        now_s = self._loop.time()
+        while self._next_due_s <= now_s:
+            self.due_total += 1
+            t_sched_ns = time.monotonic_ns() - int((now_s - self._next_due_s) * 1e9)
+            self.watch.sent_late(now_s - self._next_due_s)
+            if not self.down and len(self._streams) < MAX_STREAMS:
+                self._start(t_sched_ns)
+            self._next_due_s += next(self._gaps)
+        self._timer = self._loop.call_at(self._next_due_s, self._due)
+
+    def _start(self, t_sched_ns: int) -> None:
+        dials = self.setting.dials
+        wanted = self._composer.wanted(next(self._numbers), dials)
+        ticket = Ticket(self._plan.lane, wanted, self.setting.segment, t_sched_ns, self._plan.endpoint == "chat")
+        stream = Stream(ticket, self._composer.request(wanted, dials), self.sink, self._ended)
+        self._streams[stream] = None
+        self.started_total += 1
+        self._send(stream)
+
+    # On which wire.
+
+    def _send(self, stream: Stream) -> None:
+        """On the wire that was used last, or on a new one."""
+        while self._free:
+            wire = self._free.pop()
+            if wire.is_open:
+                stream.begin(wire, None)
+                return
+        self._spawn(self._connect_and_send(stream))
+
+    async def _connect_and_send(self, stream: Stream) -> None:
+        begun_ns = time.monotonic_ns()
+        try:
+            wire = await connect(self._address, self._clock)
+        except WireError as error:
+            if error.cause in CANNOT_CONNECT:
+                self._go_down(error)
+            stream.fail(error.cause, error.detail)
+            return
+        if stream in self._streams:
+            stream.begin(wire, (time.monotonic_ns() - begun_ns) / 1e6)
+        else:
+            wire.close()  # cancelled meanwhile
+
+    def _ended(self, stream: Stream, row: RequestRow, wire: Wire | None) -> None:
+        """A stream is over: its wire is free, its slot too unless the failure asks for a pause."""
+        if row.cause == "reset" and stream.untouched and row.connect_ms is None and row.t_send_ns is not None:
+            self._retry(stream)
+            return
+        del self._streams[stream]
+        self.rows.append(row)
+        if wire is not None:
+            wire.idle_since_s = self._loop.time()
+            self._free.append(wire)
+        if row.outcome == "ok":
+            self._failures = 0
+            self._composer.learn(stream.ticket.wanted, row.prompt_tokens)
+        elif row.outcome == "failed" and not self.down:
+            self._back_off()
+        self._fill()
+
+    def _retry(self, stream: Stream) -> None:
+        """The server had closed a kept-alive connection before the request reached it: once more on a fresh one."""
+        del self._streams[stream]
+        again = Stream(stream.ticket, stream.request_bytes, self.sink, self._ended)
+        self._streams[again] = None
+        self._spawn(self._connect_and_send(again))
+
+    # When the server fails.
+
+    def _back_off(self) -> None:
+        """A slot rests after a failure, longer from one to the next, so that a failing server is not hammered."""
+        self._failures += 1
+        wait_s = min(FIRST_BACK_OFF_S * 2 ** min(self._failures - 1, 10), LONGEST_BACK_OFF_S)
+        self._resting += 1
+        self._loop.call_later(wait_s, self._rested)
+
+    def _rested(self) -> None:
+        self._resting -= 1
+        self._fill()
+
+    def _go_down(self, error: WireError) -> None:
+        if not self.down:
+            self.down = f"{error.cause}: {error.detail}"
+            self._spawn(self._probe())
+
+    async def _probe(self) -> None:
+        """One connection a second instead of requests, until one succeeds."""
+        while True:
+            await asyncio.sleep(PROBE_S)
+            try:
+                wire = await connect(self._address, self._clock)
+            except WireError as error:
+                self.down = f"{error.cause}: {error.detail}"
+                continue
+            wire.idle_since_s = self._loop.time()
+            self._free.append(wire)
+            self.down = ""
+            self._failures = 0
+            self._fill()
+            return
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _address(plan: LanePlan) -> Address:
+    where = urlsplit(plan.url)
+    context: ssl.SSLContext | None = None
+    if where.scheme == "https":
+        context = ssl.create_default_context()
+        if not plan.verify_tls:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+    port = where.port or (443 if context else 80)
+    return Address(where.hostname or "", port, context, plan.connect_timeout_s)

@@ -1,0 +1,68 @@
+"""The list of requests: number i is the same in both lanes, whatever has happened before in either."""
+
+import random
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tui.engines.tokens import WORDS
+from tui.records.dials import Dials
+
+T = TypeVar("T")
+
+BASE_TOKENS = 1 << 17  # drawn once; prompts are cut out of it, because drawing 100,000 ids takes 20 ms
+UNIQUE_TOKENS = 8  # at a prompt's own start: no engine's prefix cache can match beyond
+COMMON_WORDS = WORDS.split()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One request of the list."""
+
+    number: int
+    prompt: str | list[int]
+    prompt_tokens: int  # as asked
+    words: int  # of a text prompt
+    output_tokens: int
+    seed: int
+
+
+class RequestList:
+    """Draws requests in order. `salt` is new each session, so that no prompt was ever seen by a server's cache."""
+
+    def __init__(self, *, seed: int, salt: str, output_jitter: float, token_pool: list[int]) -> None:
+        self._seed, self._salt, self._jitter = seed, salt, output_jitter
+        self._ids = token_pool
+        numbers = random.Random(f"prompts {seed} {salt}")
+        self._base_ids = numbers.choices(token_pool, k=BASE_TOKENS) if token_pool else []
+        self._base_words = numbers.choices(COMMON_WORDS, k=BASE_TOKENS) if not token_pool else []
+
+    def ids(self, number: int, dials: Dials) -> Wanted:
+        """Request `number` with a prompt of exactly so many token ids."""
+        numbers = self._numbers(number)
+        prompt = self._cut(self._base_ids, self._ids, numbers, dials.prompt_tokens, dials.shared_prefix)
+        return self._wanted(number, prompt, 0, numbers, dials)
+
+    def text(self, number: int, dials: Dials, words: int) -> Wanted:
+        """Request `number` with a prompt of so many common words."""
+        numbers = self._numbers(number)
+        cut = self._cut(self._base_words, COMMON_WORDS, numbers, words, dials.shared_prefix)
+        return self._wanted(number, " ".join(cut), words, numbers, dials)
+
+    def _numbers(self, number: int) -> random.Random:
+        return random.Random(f"request {self._seed} {self._salt} {number}")
+
+    def _wanted(
+        self, number: int, prompt: str | list[int], words: int, numbers: random.Random, dials: Dials
+    ) -> Wanted:
+        factor = random.Random(f"output {self._seed} {number}").uniform(1 - self._jitter, 1 + self._jitter)
+        output_tokens = max(1, round(dials.output_tokens * factor))
+        return Wanted(number, prompt, dials.prompt_tokens, words, output_tokens, numbers.getrandbits(31))
+
+    @staticmethod
+    def _cut(base: list[T], pool: list[T], numbers: random.Random, length: int, shared: float) -> list[T]:
+        """The shared prefix, a unique start, and a cut of the base for the rest."""
+        common = base[: min(round(shared * length), max(length - UNIQUE_TOKENS, 0))]
+        unique = numbers.choices(pool, k=min(UNIQUE_TOKENS, length - len(common)))
+        rest = length - len(common) - len(unique)
+        start = numbers.randrange(len(base) - rest)
+        return [*common, *unique, *base[start : start + rest]]

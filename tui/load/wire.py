@@ -1,0 +1,229 @@
+"""One connection: a non-blocking socket whose reads carry the kernel's arrival stamp, with TLS between if asked for.
+
+The stamp is that of the last segment that a read joined; `merged` tells that there were several.
+"""
+
+import asyncio
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from tui.load.clock import StampClock
+from tui.records.rows import Cause
+from tui.records.text import clean
+
+READ_BYTES = 1 << 16
+ANCILLARY_BYTES = 64
+SO_TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)  # Linux
+
+
+class WireError(Exception):
+    """A connection that failed, with the cause that its request's row gets."""
+
+    def __init__(self, cause: Cause, detail: str) -> None:
+        super().__init__(detail)
+        self.cause: Cause = cause
+        self.detail = clean(detail)
+
+
+class Reader(Protocol):
+    """Who reads a wire."""
+
+    def received(self, data: bytes, t_ns: int, kernel: bool) -> None:
+        """Bytes came at `t_ns`; whether that is the kernel's stamp."""
+        ...
+
+    def closed(self, error: WireError | None) -> None:
+        """The other side closed, in order or not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to connect."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+    connect_timeout_s: float
+
+
+class Wire:
+    """An open connection. One reader at a time; `send` and `close` never block."""
+
+    def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop, clock: StampClock) -> None:
+        self.reader: Reader | None = None
+        self.idle_since_s = 0.0
+        self.used = 0  # requests sent on it
+        self.merged_reads = 0
+        self._sock, self._loop, self._clock = sock, loop, clock
+        self._recvmsg = sock.recvmsg
+        self._unsent = b""
+        self._open = True
+        self._tls: ssl.SSLObject | None = None
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+
+    async def shake_hands(self, context: ssl.SSLContext, host: str) -> None:
+        """Begin TLS. Raises WireError."""
+        tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        while True:
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._flush_handshake()
+                data = await self._loop.sock_recv(self._sock, READ_BYTES)
+                if not data:
+                    raise WireError("tls", "the server closed the connection during the TLS handshake") from None
+                self._incoming.write(data)
+            except ssl.SSLError as error:
+                raise WireError("tls", getattr(error, "verify_message", "") or error.reason or str(error)) from error
+            else:
+                await self._flush_handshake()
+                self._tls = tls
+                return
+
+    async def _flush_handshake(self) -> None:
+        if data := self._outgoing.read():
+            await self._loop.sock_sendall(self._sock, data)
+
+    def listen(self) -> None:
+        """Read from now on."""
+        self._loop.add_reader(self._sock.fileno(), self._readable)
+
+    def send(self, data: bytes) -> None:
+        """Hand bytes to the kernel, and what it does not take at once when it does. Raises WireError."""
+        if self._tls is not None:
+            self._tls.write(data)
+            data = self._outgoing.read()
+        if self._unsent:
+            self._unsent += data
+            return
+        try:
+            sent = self._sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise WireError("reset", error.strerror or str(error)) from error
+        if sent < len(data):
+            self._unsent = data[sent:]
+            self._loop.add_writer(self._sock.fileno(), self._writable)
+
+    def close(self) -> None:
+        """Close at once; the server sees the end of a stream that was cut off."""
+        if self._open:
+            self._open = False
+            self._loop.remove_reader(self._sock.fileno())
+            self._loop.remove_writer(self._sock.fileno())
+            self._sock.close()
+            self.reader = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can carry a request."""
+        return self._open
+
+    def _writable(self) -> None:
+        try:
+            sent = self._sock.send(self._unsent)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._end(WireError("reset", error.strerror or str(error)))
+            return
+        self._unsent = self._unsent[sent:]
+        if not self._unsent:
+            self._loop.remove_writer(self._sock.fileno())
+
+    def _readable(self) -> None:
+        try:
+            data, ancillary, _, _ = self._recvmsg(READ_BYTES, ANCILLARY_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._end(WireError("reset", error.strerror or str(error)))
+            return
+        if ancillary:
+            stamp = ancillary[0][2]
+            seconds, nanoseconds = int.from_bytes(stamp[:8], "little"), int.from_bytes(stamp[8:16], "little")
+            t_ns, kernel = seconds * 1_000_000_000 + nanoseconds - self._clock.offset_ns, True
+        else:
+            t_ns, kernel = time.monotonic_ns(), False
+        if not data:
+            self._end(None)
+            return
+        if self._tls is not None:
+            data = self._decrypt(data)
+        if self.reader is not None and data:
+            self.reader.received(data, t_ns, kernel)
+        elif data:
+            self._end(None)  # an answer that nobody asked for
+
+    def _decrypt(self, data: bytes) -> bytes:
+        assert self._tls is not None
+        self._incoming.write(data)
+        parts = []
+        try:
+            while part := self._tls.read(READ_BYTES):
+                parts.append(part)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            self._end(WireError("tls", error.reason or str(error)))
+        return b"".join(parts)
+
+    def _end(self, error: WireError | None) -> None:
+        reader = self.reader
+        self.close()
+        if reader is not None:
+            reader.closed(error)
+
+
+async def connect(address: Address, clock: StampClock) -> Wire:
+    """A wire to the server, ready to send on. Raises WireError."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(address.connect_timeout_s):
+            return await _connect(address, clock, loop)
+    except TimeoutError:
+        raise WireError("connect timeout", f"no connection within {address.connect_timeout_s:g} s") from None
+
+
+async def _connect(address: Address, clock: StampClock, loop: asyncio.AbstractEventLoop) -> Wire:
+    try:
+        found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise WireError("dns", f"{address.host}: {error.strerror or error}") from error
+    refused: OSError | None = None
+    for family, kind, protocol, _, where in found:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with_stamps(sock)
+            await loop.sock_connect(sock, where)
+            wire = Wire(sock, loop, clock)
+            if address.tls is not None:
+                await wire.shake_hands(address.tls, address.host)
+        except OSError as error:
+            sock.close()
+            refused = error
+        except BaseException:  # cancelled, timed out or no TLS: the socket is nobody's
+            sock.close()
+            raise
+        else:
+            wire.listen()
+            return wire
+    cause: Cause = "refused" if isinstance(refused, ConnectionRefusedError) else "unreachable"
+    raise WireError(cause, f"{address.host}:{address.port}: {refused.strerror if refused else 'no address'}")
+
+
+def with_stamps(sock: socket.socket) -> bool:
+    """Ask the kernel to stamp what arrives; False where it cannot."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,146 @@
+"""The driver process of one lane: commands come in on stdin, frames go out on stdout. It ends when stdin does."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import resource
+import signal
+import sys
+import time
+
+import msgspec
+
+from tui.load.framing import HEADER_BYTES, Unpacker, length, packed
+from tui.load.laneload import LaneLoad
+from tui.load.plan import LanePlan, Setting, Stop
+from tui.load.selfwatch import resident_bytes
+from tui.load.stream import ChunkSink
+from tui.records.dials import MAX_STREAMS
+from tui.records.frame import FRAME_PERIOD_S, Chunks, Frame
+
+OPEN_FILES = MAX_STREAMS + 256
+PIPE_READ_BYTES = 1 << 16
+_command = msgspec.msgpack.Decoder(Setting | Stop).decode
+
+
+class Worker:
+    """One lane's load and the pipe to its parent."""
+
+    def __init__(self, plan: LanePlan, setting: Setting) -> None:
+        self._plan = plan
+        self._load = LaneLoad(plan, setting)
+        self._over = asyncio.Event()
+        self._unpacker = Unpacker()
+        self._unsent = bytearray()
+        self._loop = asyncio.get_running_loop()
+
+    async def run(self) -> None:
+        """Until told to stop, or the parent is gone."""
+        for pipe in (sys.stdin.fileno(), sys.stdout.fileno()):
+            os.set_blocking(pipe, False)
+        self._loop.add_reader(sys.stdin.fileno(), self._read)
+        due_s = self._loop.time()
+        while not self._over.is_set():
+            due_s += FRAME_PERIOD_S
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), max(0.0, due_s - self._loop.time()))
+            if not self._over.is_set():
+                self._load.housekeeping()
+                self._emit()
+            due_s = max(due_s, self._loop.time() - 1)
+        self._load.close()
+        self._emit()
+        os.set_blocking(sys.stdout.fileno(), True)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(sys.stdout.fileno(), self._unsent)
+
+    def _read(self) -> None:
+        data = os.read(sys.stdin.fileno(), PIPE_READ_BYTES)
+        if not data:
+            self._over.set()
+        for message in self._unpacker.feed(data):
+            command = _command(message)
+            if isinstance(command, Stop):
+                self._over.set()
+            else:
+                self._load.set(command)
+
+    def _emit(self) -> None:
+        load, sink = self._load, self._load.sink
+        cpu_s, lag_ms, bound = load.watch.take()
+        frame = Frame(
+            t_ns=time.monotonic_ns(),
+            segment=load.setting.segment,
+            concurrency=load.setting.dials.concurrency,
+            in_flight=load.in_flight,
+            requests=load.rows,
+            chunks=_chunks(sink),
+            sent_t_ns=sink.sent_t_ns.tobytes(),
+            first_t_ns=sink.first_t_ns.tobytes(),
+            first_prompt_tokens=sink.first_prompt_tokens.tobytes(),
+            due_total=load.due_total,
+            started_total=load.started_total,
+            cpu_s_total=cpu_s,
+            loop_lag_ms=lag_ms,
+            merged_reads=sink.merged_reads,
+            rss_bytes=resident_bytes(),
+            bound=bound,
+            down=load.down,
+        )
+        load.rows = []
+        sink.clear()
+        self._send(packed(frame))
+
+    def _send(self, data: bytes) -> None:
+        self._unsent += data
+        self._flush()
+
+    def _flush(self) -> None:
+        out = sys.stdout.fileno()
+        try:
+            sent = os.write(out, self._unsent)
+        except BlockingIOError:
+            sent = 0
+        except BrokenPipeError:
+            self._over.set()
+            return
+        del self._unsent[:sent]
+        if self._unsent:
+            self._loop.add_writer(out, self._flush)
+        else:
+            self._loop.remove_writer(out)
+
+
+def _chunks(sink: ChunkSink) -> Chunks:
+    return Chunks(sink.request.tobytes(), sink.t_ns.tobytes(), sink.tokens.tobytes())
+
+
+def raise_open_files() -> int:
+    """Allow as many open files as the most streams need, or as the host allows; returns how many that is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(soft, wanted)
+
+
+def _first(kind: type) -> object:
+    header = sys.stdin.buffer.read(HEADER_BYTES)
+    if len(header) < HEADER_BYTES:
+        sys.exit(0)
+    return msgspec.msgpack.decode(sys.stdin.buffer.read(length(header)), type=kind)
+
+
+async def _main(plan: LanePlan, setting: Setting) -> None:
+    await Worker(plan, setting).run()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c is for the screen, which ends this process in order
+    raise_open_files()
+    first_plan, first_setting = _first(LanePlan), _first(Setting)
+    gc.collect()
+    gc.freeze()  # what is there now stays; the collector looks seldom at the rest
+    gc.set_threshold(50_000, 20, 100)
+    asyncio.run(_main(first_plan, first_setting))  # type: ignore[arg-type]
