@@ -35,34 +35,48 @@ class LedgerRow:
         return len({tuple(setting.items()) for setting in self.dials.values()}) == 1
 
 
-def ledger(tables: Tables, *, delta: float = DELTA, frozen: bool = True) -> list[LedgerRow]:
-    """A row for each setting of one session in order of its first visit."""
-    session, requests = tables.session, tables.requests
-    found = segments(tables.seconds, requests)
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """One setting and the segments in which it was in force."""
+
+    dials: Mapping[Lane, Setting]
+    segments: Sequence[Segment]
+
+    @property
+    def settled_s(self) -> int:
+        """How many seconds count."""
+        return sum(segment.settled_s for segment in self.segments)
+
+
+def visited(tables: Tables) -> list[Visited]:
+    """The settings of one session in order of their first visit."""
+    session = tables.session
+    found = segments(tables.seconds, tables.requests)
     # A turn is in force for the whole of the second in which it was made (`Segment` counts whole seconds).
     moments = [segment.start_ns + NS - 1 for segment in found]
     in_force = settings_at(session.profile, session.lanes, tables.events, moments)
-    visits: dict[str, list[tuple[Segment, Mapping[Lane, Setting]]]] = {}
+    visits: dict[str, tuple[Mapping[Lane, Setting], list[Segment]]] = {}
     for segment, setting in zip(found, in_force, strict=True):
-        visits.setdefault(repr(setting), []).append((segment, setting))
-    counts = _counts(requests)
+        visits.setdefault(repr(setting), (setting, []))[1].append(segment)
+    return [Visited(dials, pooled) for dials, pooled in visits.values()]
+
+
+def ledger(tables: Tables, *, delta: float = DELTA, frozen: bool = True) -> list[LedgerRow]:
+    """A row for each setting of one session in order of its first visit."""
+    counts = _counts(tables.requests)
     rows = []
-    for visited in visits.values():
-        pooled = [segment for segment, _ in visited]
-        dials = visited[0][1]
-        own = {lane: _total(counts, lane, pooled) for lane in dials}
-        verdict = _verdict(pooled, dials, own, delta=delta, frozen=frozen)
-        rows.append(_row(pooled, dials, own, verdict))
+    for visit in visited(tables):
+        own = {lane: _total(counts, lane, visit.segments) for lane in visit.dials}
+        verdict = _verdict(visit, own, delta=delta, frozen=frozen)
+        rows.append(_row(visit, own, verdict))
     return rows
 
 
-def _row(
-    pooled: Sequence[Segment], dials: Mapping[Lane, Setting], own: Mapping[Lane, tuple[int, int]], verdict: Verdict
-) -> LedgerRow:
-    settled_s = sum(segment.settled_s for segment in pooled)
-    tps = {lane: sum(sum(s.tps.get(lane, ())) for s in pooled) / settled_s if settled_s else 0.0 for lane in dials}
+def _row(visit: Visited, own: Mapping[Lane, tuple[int, int]], verdict: Verdict) -> LedgerRow:
+    settled_s, pooled = visit.settled_s, visit.segments
+    tps = {lane: sum(sum(s.tps.get(lane, ())) for s in pooled) / max(settled_s, 1) for lane in visit.dials}
     return LedgerRow(
-        dials=dials,
+        dials=visit.dials,
         visits=len(pooled),
         settled_s=settled_s,
         tps=tps,
@@ -73,16 +87,9 @@ def _row(
     )
 
 
-def _verdict(
-    pooled: Sequence[Segment],
-    dials: Mapping[Lane, Setting],
-    own: Mapping[Lane, tuple[int, int]],
-    *,
-    delta: float,
-    frozen: bool,
-) -> Verdict:
+def _verdict(visit: Visited, own: Mapping[Lane, tuple[int, int]], *, delta: float, frozen: bool) -> Verdict:
     """Output TPS of the pooled visits, or why no verdict may be given."""
-    settled_s = sum(segment.settled_s for segment in pooled)
+    settled_s, pooled, dials = visit.settled_s, visit.segments, visit.dials
     if len(dials) < 2:
         return not_comparable("output_tps", "there is one lane")
     if dials["a"] != dials["b"]:

@@ -1,0 +1,153 @@
+"""Figures by name, conditions on them, and sessions as draws."""
+
+import numpy as np
+import pytest
+
+from tests.analysis.made import failed, request, requests_frame, second, seconds_frame, session, turned
+from tui.analysis.compare import compare, draws_verdict
+from tui.analysis.fail_if import fail_if, parse
+from tui.analysis.figures import Measured, measured
+from tui.analysis.goodput import Limits
+from tui.analysis.student import t_quantile
+from tui.analysis.tables import Tables
+from tui.records.errors import UserError
+from tui.records.rows import Lane, RequestRow
+
+LENGTH_S = 200
+
+
+def ran(seed: int, *, b_ttft: float = 1.0, b_tps: float = 1.0, failures: int = 0, length_s: int = LENGTH_S) -> Tables:
+    """A session of `length_s` in which B's TTFT and TPS are so many times A's, each measured with 10 % noise."""
+    rng = np.random.default_rng(seed)
+    rows: list[RequestRow] = []
+    lanes: tuple[Lane, ...] = ("a", "b")
+    for lane in lanes:
+        factor = b_ttft if lane == "b" else 1.0
+        for number in range(5 * length_s):
+            ttft_ms = 100 * factor * float(np.exp(0.1 * rng.normal()))
+            rows.append(request(lane, number, at_s=number / 5, ttft_ms=ttft_ms, e2e_ms=ttft_ms + 200))
+    rows += [failed("b", 10_000 + i, at_s=20 + i) for i in range(failures)]
+    ticks = [
+        second(lane, i, int(rng.normal(1000 * (b_tps if lane == "b" else 1.0), 80)))
+        for i in range(length_s)
+        for lane in lanes
+    ]
+    return Tables(session(length_s), requests_frame(rows), seconds_frame(ticks))
+
+
+def test_the_figures_of_the_settled_time() -> None:
+    found = measured(ran(1, b_ttft=2.0, b_tps=0.5, failures=10), limits=Limits(ttft_ms=150))
+    assert found.whole["a.output_tps"] == pytest.approx(1000, rel=0.02)
+    assert found.whole["b.output_tps"] == pytest.approx(500, rel=0.02)
+    assert found.whole["a.ttft_p50"] == pytest.approx(100, rel=0.02)
+    assert found.whole["b.ttft_p95"] == pytest.approx(200 * np.exp(0.1645), rel=0.03)
+    assert found.whole["a.request_rate"] == pytest.approx(5, rel=0.02)
+    assert found.whole["a.goodput"] == pytest.approx(5, rel=0.02)
+    assert found.whole["b.goodput"] < 0.1
+    assert found.whole["b.failed_share"] == pytest.approx(10 / 985, rel=0.03)
+    assert len(found.sections) == 10
+    assert np.mean([part["a.output_tps"] for part in found.sections]) == pytest.approx(998, rel=0.01)
+
+
+def test_a_percentile_with_too_few_values_is_not_there() -> None:
+    found = measured(ran(1, length_s=60))
+    assert "a.ttft_p95" in found.whole
+    assert "a.ttft_p99" not in found.whole
+    assert "a.ttft_p99" in found.sections[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("b.ttft_p95 > a.ttft_p95 * 1.05", "yes"),
+        ("b.ttft_p95 < a.ttft_p95 * 1.05", "no"),
+        ("a.ttft_p50 >= 50 and b.ttft_p50 <= a.ttft_p50 * 2", "yes"),
+        ("a.ttft_p50 >= 500 or b.output_tps > 100", "yes"),
+        ("a.ttft_p50 >= 500 and b.output_tps > 100", "no"),
+        ("b.output_tps > a.output_tps", "undecided"),
+        ("b.output_tps > a.output_tps and a.ttft_p50 > 500", "no"),
+        ("b.output_tps > a.output_tps or a.ttft_p50 > 500", "undecided"),
+        ("b.failed_share > 0.001", "no"),
+        ("(a.output_tps + b.output_tps) / 2 - 100 > 1.5 * 10", "yes"),
+    ],
+)
+def test_a_condition_on_one_session(text: str, holds: str) -> None:
+    assert fail_if(text, [measured(ran(3, b_ttft=1.2))]).holds == holds
+
+
+def test_a_condition_on_several_sessions_takes_each_as_a_draw() -> None:
+    steady = [measured(ran(seed, b_ttft=1.2)) for seed in range(4)]
+    (judged,) = fail_if("b.ttft_p95 > a.ttft_p95 * 1.05", steady).judged
+    assert judged.holds == "yes"
+    assert judged.draws == 4
+    assert judged.low < np.log(1.2 / 1.05) < judged.high
+    restless = [measured(ran(seed, b_ttft=factor)) for seed, factor in enumerate((0.8, 1.6, 0.9, 1.5))]
+    assert fail_if("b.ttft_p95 > a.ttft_p95 * 1.05", restless).holds == "undecided"
+
+
+def test_a_border_is_named_wrongly_no_more_often_than_promised() -> None:
+    rng = np.random.default_rng(5)
+    words = []
+    for _ in range(1000):
+        a, b = np.exp(rng.normal(0, 0.05, 5)), np.exp(rng.normal(0, 0.05, 5))
+        draws = [
+            Measured({"a.output_tps": x, "b.output_tps": y}, []) for x, y in zip(a.tolist(), b.tolist(), strict=True)
+        ]
+        words.append(fail_if("b.output_tps > a.output_tps", draws).holds)
+    assert words.count("yes") / 1000 == pytest.approx(0.025, abs=0.015)
+    assert words.count("no") / 1000 == pytest.approx(0.025, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "b.ttft_p95", "b.ttft_p95 >", "1 < a.ttft_p95 < 3", "a.ttft_p95 == 3", "a.nothing > 3", "c.ttft_p95 > 3",
+        "__import__('os').system('true') > 1", "a.ttft_p95.real > 1", "a.ttft_p95 ** 9 > 1", "'x' > 1",
+        "True > a.ttft_p95",
+        "(lambda: 1)() > 0", "[a.ttft_p95][0] > 1", "not a.ttft_p95 > 1", "a.ttft_p95 > 1; 2", "1 if 1 > 0 else 2",
+        "(" * 200 + "1" + ")" * 200 + " > ", "1 > 0" * 200, "\x00 > 1",
+    ],
+)  # fmt: skip
+def test_what_is_no_condition_is_refused_and_never_run(text: str) -> None:
+    with pytest.raises(UserError):
+        parse(text)
+
+
+def test_a_figure_that_the_session_lacks_is_named() -> None:
+    with pytest.raises(UserError, match=r"a\.goodput"):
+        fail_if("a.goodput > 1", [measured(ran(1))])
+    with pytest.raises(UserError, match="zero"):
+        fail_if("a.output_tps / 0 > 1", [measured(ran(1))])
+    with pytest.raises(UserError, match="no session"):
+        fail_if("a.output_tps > 1", [])
+
+
+def test_sessions_are_draws_not_pooled() -> None:
+    (found,) = compare([ran(seed, b_ttft=1.3) for seed in range(3)])
+    by_figure = {verdict.metric: verdict for verdict in found.verdicts}
+    assert by_figure["ttft_p95"].word == "A ahead"
+    assert by_figure["ttft_p95"].ratio == pytest.approx(1 / 1.3, rel=0.03)
+    assert by_figure["ttft_p95"].n_batches == 3
+    assert by_figure["output_tps"].word in {"level", "undecided"}
+    assert found.dials["concurrency"] == "8"
+    assert found.a["ttft_p50"] == pytest.approx(100, rel=0.02)
+
+
+def test_one_session_is_one_draw() -> None:
+    (found,) = compare([ran(1, b_ttft=2.0)])
+    assert {verdict.word for verdict in found.verdicts} == {"undecided"}
+
+
+def test_only_settings_that_every_session_visited_are_compared() -> None:
+    other = ran(2)
+    moved = Tables(other.session, other.requests, other.seconds, [turned(0, "concurrency", "64")])
+    assert compare([ran(1), moved]) == []
+    assert compare([]) == []
+
+
+def test_the_interval_of_draws_is_students() -> None:
+    verdict = draws_verdict("output_tps", [110.0, 121.0, 133.1], [100.0, 100.0, 100.0])
+    assert verdict.ratio == pytest.approx(1.21)
+    half = np.log(1.1) / np.sqrt(3) * t_quantile(0.975, 2)
+    assert verdict.low == pytest.approx(1.21 * np.exp(-half))
+    assert verdict.word == "undecided"

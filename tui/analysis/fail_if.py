@@ -1,0 +1,168 @@
+"""Conditions for scripts: `b.ttft_p95 > a.ttft_p95 * 1.05`, judged with their uncertainty.
+
+A condition holds when it is sure at 95 %: one side above the other by more than the figures can be off. Python's
+own parser reads it, and only the few kinds of node below are followed: nothing in it is ever run.
+"""
+
+import ast
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Final, Literal
+
+from tui.analysis.figures import NAMES, Figures, Measured
+from tui.analysis.student import t_quantile
+from tui.analysis.verdict import ALPHA
+from tui.records.errors import UserError
+
+Holds = Literal["yes", "no", "undecided"]
+EXAMPLE: Final = "b.ttft_p95 > a.ttft_p95 * 1.05"
+_LONGEST: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One comparison: the left side over the right side as a ratio (or their difference), with its interval."""
+
+    text: str
+    holds: Holds
+    left: float
+    right: float
+    margin: float  # above 0: left is above right; ln(left / right), or left - right where one can be 0
+    low: float
+    high: float
+    draws: int
+
+
+@dataclass(frozen=True, slots=True)
+class FailIf:
+    """A whole condition and its comparisons."""
+
+    holds: Holds
+    judged: Sequence[Judged]
+
+
+def fail_if(text: str, sessions: Sequence[Measured]) -> FailIf:
+    """Judge a condition on one or more sessions. Raises UserError when it cannot be read, or names no known figure.
+
+    Several sessions are draws, one value each (Kalibera & Jones 2013: restarts vary more than seconds). One session
+    alone is judged from ten spans of it, and says nothing of another launch.
+    """
+    if not sessions:
+        raise UserError("there is no session to judge the condition on")
+    judged: list[Judged] = []
+    holds = _judge(parse(text), sessions, judged)
+    return FailIf(holds, judged)
+
+
+def parse(text: str) -> ast.expr:
+    """Read a condition and check that it holds nothing but comparisons of arithmetic on figures."""
+    if len(text) > _LONGEST:
+        raise UserError(f"the condition is longer than {_LONGEST} characters")
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise UserError(f"the condition {text!r} cannot be read; write for example {EXAMPLE!r}") from None
+    _check_condition(tree)
+    return tree
+
+
+def _check_condition(node: ast.expr) -> None:
+    if isinstance(node, ast.BoolOp):
+        for part in node.values:
+            _check_condition(part)
+    elif isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], _SIDES):
+        _check_value(node.left)
+        _check_value(node.comparators[0])
+    else:
+        raise UserError(f"{ast.unparse(node)!r} compares nothing: use <, <=, > or >=, as in {EXAMPLE!r}")
+
+
+def _check_value(node: ast.expr) -> None:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, _ARITHMETIC):
+        _check_value(node.left)
+        _check_value(node.right)
+    elif isinstance(node, ast.Attribute):
+        if not (isinstance(node.value, ast.Name) and node.value.id in {"a", "b"} and node.attr in NAMES):
+            raise UserError(f"{ast.unparse(node)!r} is no figure: a. or b. and one of {', '.join(NAMES)}")
+    elif not (isinstance(node, ast.Constant) and type(node.value) in {int, float}):
+        raise UserError(f"{ast.unparse(node)!r} is neither a number nor a figure; write for example {EXAMPLE!r}")
+
+
+_SIDES: Final = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+_ARITHMETIC: Final = (ast.Add, ast.Sub, ast.Mult, ast.Div)
+
+
+def _judge(node: ast.expr, sessions: Sequence[Measured], judged: list[Judged]) -> Holds:
+    """`and` and `or` over yes, no and undecided (Kleene)."""
+    if isinstance(node, ast.BoolOp):
+        words = [_judge(part, sessions, judged) for part in node.values]
+        settles: Holds = "no" if isinstance(node.op, ast.And) else "yes"
+        if settles in words:
+            return settles
+        return "undecided" if "undecided" in words else words[0]
+    assert isinstance(node, ast.Compare)
+    one = _compare(node, sessions)
+    judged.append(one)
+    return one.holds
+
+
+def _compare(node: ast.Compare, sessions: Sequence[Measured]) -> Judged:
+    left, right = node.left, node.comparators[0]
+    sign = 1.0 if isinstance(node.ops[0], ast.Gt | ast.GtE) else -1.0
+    wholes = [_sides(left, right, session.whole) for session in sessions]
+    spans = _span_sides(left, right, sessions[0]) if len(sessions) == 1 else []
+    # One scale for all: a share that is 0 in one span has no logarithm.
+    as_ratio = all(low > 0 and high > 0 for low, high in (*wholes, *spans))
+    margins = [math.log(one / other) if as_ratio else one - other for one, other in (*wholes, *spans)]
+    if spans:
+        margin, off = margins[0], [value - margins[0] for value in margins[1:]]
+    else:
+        margin = fmean(margins)
+        off = [value - margin for value in margins]
+    dof = len(off) - 1
+    half = math.sqrt(sum(d * d for d in off) / dof / len(off)) * t_quantile(1 - ALPHA / 2, dof)
+    holds: Holds = "undecided"
+    if sign * margin > half:
+        holds = "yes"
+    elif sign * margin < -half:
+        holds = "no"
+    sides = fmean(side[0] for side in wholes), fmean(side[1] for side in wholes)
+    return Judged(ast.unparse(node), holds, *sides, margin, margin - half, margin + half, len(sessions))
+
+
+def _span_sides(left: ast.expr, right: ast.expr, session: Measured) -> list[tuple[float, float]]:
+    """Both sides in each span of a session, for the deviation from the whole (sectioning)."""
+    spans = []
+    for figures in session.sections:
+        with suppress(UserError):  # a span in which nothing ended has no percentile
+            spans.append(_sides(left, right, figures))
+    if len(spans) < 2:
+        raise UserError("the session is too short to judge a condition on it; run it longer")
+    return spans
+
+
+def _sides(left: ast.expr, right: ast.expr, figures: Figures) -> tuple[float, float]:
+    return _value(left, figures), _value(right, figures)
+
+
+def _value(node: ast.expr, figures: Mapping[str, float]) -> float:
+    if isinstance(node, ast.Constant):
+        assert isinstance(node.value, int | float)
+        return float(node.value)
+    if isinstance(node, ast.Attribute):
+        name = ast.unparse(node)
+        if name not in figures:
+            raise UserError(f"{name} is not known of this session: too few requests ended, or there are no limits")
+        return figures[name]
+    assert isinstance(node, ast.BinOp)
+    left, right = _value(node.left, figures), _value(node.right, figures)
+    if isinstance(node.op, ast.Div):
+        if right == 0:
+            raise UserError(f"{ast.unparse(node)!r} divides by zero")
+        return left / right
+    if isinstance(node.op, ast.Mult):
+        return left * right
+    return left + right if isinstance(node.op, ast.Add) else left - right

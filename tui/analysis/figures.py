@@ -1,0 +1,112 @@
+"""The figures of a session by name (`a.ttft_p95`, `b.output_tps`), whole and in ten spans, for what compares them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from tui.analysis.expressions import LATENCY, lane_of
+from tui.analysis.goodput import Limits, good
+from tui.analysis.latency import SECTIONS
+from tui.analysis.ledger import Visited, visited
+from tui.analysis.quantiles import SHARES, percentiles
+from tui.analysis.tables import Tables
+from tui.records.metrics import SAMPLES_NEEDED
+
+PERCENTILES: Final = tuple(SHARES)
+LATENCY_NAMES: Final = tuple(f"{metric}_{name}" for metric in LATENCY for name in PERCENTILES)
+RATE_NAMES: Final = ("output_tps", "total_tps", "request_rate", "goodput", "failed_share")
+NAMES: Final = (*RATE_NAMES, *LATENCY_NAMES)
+
+Figures = Mapping[str, float]
+Span = tuple[int, int]  # ns, from and until before
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The figures of one setting of one session, and the same of each of ten spans of it."""
+
+    whole: Figures
+    sections: Sequence[Figures]
+
+
+def measured(tables: Tables, visit: Visited | None = None, limits: Limits | None = None) -> Measured:
+    """The figures over the settled time of one setting; without `visit`, of the one longest in force.
+
+    A percentile with too few values (`SAMPLES_NEEDED`) is not there; a section has it all the same, because only
+    its spread is used. Goodput is there when there are limits.
+    """
+    visits = [visit] if visit is not None else visited(tables)
+    longest = max(visits, key=lambda one: one.settled_s, default=None)
+    spans = [] if longest is None else [(s.settled_ns, s.end_ns) for s in longest.segments if s.end_ns > s.settled_ns]
+    whole = _figures(tables, spans, limits)
+    for lane in tables.session.lanes:
+        n = whole.get(f"{lane}.requests", 0)
+        for name in (f"{metric}_{share}" for metric in LATENCY for share in PERCENTILES if n < SAMPLES_NEEDED[share]):
+            whole.pop(f"{lane}.{name}", None)
+    return Measured(whole, [_figures(tables, cut, limits) for cut in _sections(spans)])
+
+
+def _sections(spans: Sequence[Span]) -> list[list[Span]]:
+    """Ten parts of equal length; a part may reach over the time between two spans."""
+    lengths = np.array([until - start for start, until in spans], dtype=np.int64)
+    if not lengths.sum():
+        return []
+    borders = np.linspace(0, lengths.sum(), SECTIONS + 1).astype(np.int64)
+    begins = np.concatenate(([0], np.cumsum(lengths)[:-1]))
+    parts = []
+    for low, high in zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True):
+        part = []
+        for (start, _), begin, length in zip(spans, begins.tolist(), lengths.tolist(), strict=True):
+            first, past = max(low, begin), min(high, begin + length)
+            if first < past:
+                part.append((start + first - begin, start + past - begin))
+        parts.append(part)
+    return parts
+
+
+def _within(spans: Sequence[Span], column: str) -> pl.Expr:
+    inside = pl.lit(value=False)
+    for start, until in spans:
+        inside |= (pl.col(column) >= start) & (pl.col(column) < until)
+    return inside
+
+
+def _figures(tables: Tables, spans: Sequence[Span], limits: Limits | None) -> dict[str, float]:
+    duration_s = sum(until - start for start, until in spans) / 1e9
+    if not duration_s:
+        return {}
+    # A request counts where it ended, a second where it began.
+    requests = tables.requests.filter(_within(spans, "t_end_ns"))
+    seconds = tables.seconds.filter(_within(spans, "t_ns"))
+    found: dict[str, float] = {}
+    for lane in tables.session.lanes:
+        figures = _lane_figures(lane_of(requests, lane), lane_of(seconds, lane), duration_s, limits)
+        found |= {f"{lane}.{name}": value for name, value in figures.items()}
+    return found
+
+
+def _lane_figures(
+    requests: pl.DataFrame, seconds: pl.DataFrame, duration_s: float, limits: Limits | None
+) -> dict[str, float]:
+    ok = requests.filter(pl.col("outcome") == "ok")
+    failed = int((requests["outcome"] == "failed").sum())
+    # The seconds that lie in the spans, not the spans' length: a settled moment lies within a second.
+    rows = max(seconds.height, 1)
+    output, prompt = int(seconds["output_tokens"].sum()), int(seconds["prompt_tokens"].sum())
+    found = {
+        "output_tps": output / rows,
+        "total_tps": (output + prompt) / rows,
+        "request_rate": ok.height / duration_s,
+        "requests": float(ok.height),
+        "failed_share": failed / max(ok.height + failed, 1),
+    }
+    if limits is not None:
+        found["goodput"] = int(requests.select(good(limits).sum()).item() or 0) / duration_s
+    values = ok.select(**LATENCY)
+    for metric in LATENCY:
+        told = percentiles(values[metric].drop_nulls().to_numpy(), tuple(SHARES.values()))
+        found |= {f"{metric}_{name}": ms for name, ms in zip(SHARES, told, strict=True) if ms is not None}
+    return found
