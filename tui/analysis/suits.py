@@ -1,0 +1,85 @@
+"""Which engine suits latency-bound, throughput-bound and memory-bound use, on the data of one session."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from tui.analysis.expressions import lane_of
+from tui.analysis.study import Group, Mean, groups_of, mean_of, memory_gib, with_tps
+from tui.analysis.tables import Tables
+from tui.records.rows import LANES, Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Suits:
+    """Which engine suits one kind of use, or that the data do not carry a choice."""
+
+    use: str
+    engine: str  # empty: not carried
+    sentence: str
+
+
+def suits(tables: Tables) -> list[Suits]:
+    """A sentence for each of the three uses, with the interval that carries it, or that the data do not."""
+    requests, groups = with_tps(tables.requests), groups_of(tables)
+    return [
+        _latency_bound(requests, groups, tables),
+        _throughput_bound(requests, groups, tables),
+        _memory_bound(tables),
+    ]
+
+
+def _latency_bound(requests: pl.DataFrame, groups: Mapping[Group, Sequence[int]], tables: Tables) -> Suits:
+    parts = [numbers for (kind, _, _), numbers in groups.items() if kind == "sequential"]
+    ratio = _together([_ratio(requests, numbers, "ttft_s") for numbers in parts])
+    return _choice("latency-bound use", "TTFT, one request at a time", ratio, tables, lower_is_better=True)
+
+
+def _throughput_bound(requests: pl.DataFrame, groups: Mapping[Group, Sequence[int]], tables: Tables) -> Suits:
+    levels = sorted((order, at, numbers) for (kind, at, order), numbers in groups.items() if kind == "concurrent")
+    closed = [level for level in levels if math.isfinite(level[0])] or levels
+    _, at, numbers = closed[-1] if closed else (0.0, "any level", [])
+    ratio = _together([_ratio(requests, numbers, "tps")])
+    return _choice("throughput-bound use", f"TPS a request at {at}", ratio, tables, lower_is_better=False)
+
+
+def _ratio(requests: pl.DataFrame, segments: Sequence[int], column: str) -> Mean:
+    """Mean log ratio of the requests of some segments that both lanes answered: they had the same prompts."""
+    own = requests.filter(pl.col("segment").is_in(segments) & (pl.col(column) > 0))
+    a, b = (lane_of(own, lane).select("request", column, "t_send_ns") for lane in LANES)
+    both = a.join(b, on="request", suffix="_b").sort("t_send_ns")
+    return mean_of((both[column] / both[f"{column}_b"]).log().to_numpy())
+
+
+def _together(ratios: Sequence[Mean]) -> Mean | None:
+    """The mean over settings, each counting the same, because how long each was tried is no measure of its use."""
+    told = [ratio for ratio in ratios if ratio.high is not None]
+    if not told:
+        return None
+    mean = sum(ratio.mean for ratio in told) / len(told)
+    half = math.hypot(*(ratio.high - ratio.mean for ratio in told if ratio.high is not None)) / len(told)
+    return Mean(mean, 0.0, mean - half, mean + half, sum(ratio.n for ratio in told))
+
+
+def _memory_bound(tables: Tables) -> Suits:
+    a, b = (memory_gib(tables.gauges, lane, 0, 2**62) for lane in LANES)
+    ratio = None
+    if a is not None and b is not None:
+        low = math.log((a.low or a.mean) / (b.high or b.mean))
+        high = math.log((a.high or a.mean) / (b.low or b.mean))
+        ratio = Mean(math.log(a.mean / b.mean), 0.0, low, high, min(a.n, b.n))
+    return _choice("memory-bound use", "GPU memory", ratio, tables, lower_is_better=True)
+
+
+def _choice(use: str, what: str, ratio: Mean | None, tables: Tables, *, lower_is_better: bool) -> Suits:
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return Suits(use, "", f"The data do not carry a choice for {use}: {what} was not measured in both lanes.")
+    interval = f"A/B {math.exp(ratio.mean):.3f}, 95 % {math.exp(ratio.low):.3f} to {math.exp(ratio.high):.3f}"
+    told = f"{what}: {interval}, n = {ratio.n}"
+    if ratio.low <= 0 <= ratio.high:
+        return Suits(use, "", f"The data do not carry a choice for {use} ({told}).")
+    lane: Lane = "a" if (ratio.mean < 0) == lower_is_better else "b"
+    engine = tables.session.lanes[lane].title
+    return Suits(use, engine, f"{engine} (lane {lane.upper()}) suits {use} on these data ({told}).")
