@@ -12,7 +12,7 @@ from tui.engines.progress import stage
          "loading weights 100 %"),
         ("vllm", "(Worker pid=1) INFO 11-23 07:27:29 [default_loader.py:501] Loading weights took 0.01 seconds",
          "weights are loaded"),
-        ("vllm", "(EngineCore pid=1) INFO 11-23 07:28:00 [kv_cache_utils.py:2327] CPU KV cache size: 1,048,576 tokens",
+        ("vllm", "(EngineCore pid=1) INFO 11-23 07:28:00 [kv_cache_utils.py] CPU KV cache size: 1,048,576 tokens",
          "KV pool of 1,048,576 tokens"),
         ("vllm", "Capturing CUDA graphs (mixed prefill-decode, PIECEWISE):  51%|█████ | 34/67 [00:01<00:01]",
          "capturing CUDA graphs 51 %"),

@@ -10,7 +10,13 @@ from tui.records.text import clean
 
 _LOOK_S = 0.25
 _TAIL_BYTES = 16_384
-_KEEPER = "import sys; sys.path.insert(0, sys.argv.pop(1)); from tui.session.keeper import main; sys.exit(main(sys.argv[1:]))"
+# Not `-m`, which would need this package on the engine's own PYTHONPATH when it is not installed.
+_KEEPER = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+from tui.session.keeper import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 class EngineProcess:
@@ -23,7 +29,7 @@ class EngineProcess:
     @classmethod
     async def start(cls, command: Sequence[str], env: Mapping[str, str], log: Path) -> "EngineProcess":
         """Start `command` with `env` added to this process's environment, its output appended to `log`."""
-        log.touch()
+        await asyncio.to_thread(log.touch)
         keeper = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",

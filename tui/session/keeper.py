@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
-                preexec_fn=_as_engine,
+                preexec_fn=_as_engine,  # noqa: PLW1509 - this process has one thread
             )
         except OSError as error:
             out.write(f"{command[0]}: {error.strerror}\n".encode())

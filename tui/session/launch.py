@@ -117,6 +117,7 @@ class Launcher:
 
     async def _ready(self, lane: Lane, server: LaneProfile, process: EngineProcess) -> Found:
         """Ask until it streams: an engine that answers /v1/models may still be warming up."""
+        trouble = ""
         while process.status is None:
             try:
                 found = await recognise(
@@ -135,7 +136,10 @@ class Launcher:
                     verify=server.verify_tls,
                     timeout_s=120,
                 )
-            except UserError:
+            except UserError as error:
+                if str(error) != trouble and not str(error).startswith("nobody answers"):
+                    trouble = str(error)
+                    self._tell(lane, trouble)
                 await asyncio.sleep(_ASK_S)
             else:
                 self._tell(lane, "ready")

@@ -28,6 +28,12 @@ def serving_pids(port: int, proc: Path = PROC) -> frozenset[int]:
     return frozenset(_with_descendants(owners, parents))
 
 
+def descendants(pid: int, proc: Path = PROC) -> frozenset[int]:
+    """The children of a process, their children and so on, without itself."""
+    parents = {int(folder.name): _parent(folder) for folder in proc.iterdir() if folder.name.isdigit()}
+    return frozenset(_with_descendants({pid}, parents) - {pid})
+
+
 def _listening_inodes(port: int, proc: Path) -> set[str]:
     inodes: set[str] = set()
     for table in ("net/tcp", "net/tcp6"):
