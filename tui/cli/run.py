@@ -79,16 +79,17 @@ async def _until(
     ended = asyncio.create_task(session.ended())
     interrupted = asyncio.create_task(stop.wait())
     started = asyncio.create_task(session.started())
+    complete = asyncio.create_task(session.elapsed(for_s))
     try:
         await asyncio.wait({ended, interrupted, started}, return_when=asyncio.FIRST_COMPLETED)
         if started.done():
             if not quiet:
                 collected.on_second = complain
-            await asyncio.wait({ended, interrupted}, timeout=for_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ended, interrupted, complete}, return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
             ended.result()
     finally:
-        for task in (ended, interrupted, started):
+        for task in (ended, interrupted, started, complete):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task])

@@ -31,6 +31,7 @@ class LaneLoad:
         self.rows: list[RequestRow] = []
         self.sink = ChunkSink()
         self.down = ""
+        self.broken: BaseException | None = None  # our own error, which ends the driver
         self.due_total = 0
         self.started_total = 0
         self.setting = setting
@@ -40,7 +41,6 @@ class LaneLoad:
         self._composer = Composer(plan)
         self._clock = StampClock()
         self._clock.look()
-        self.watch = SelfWatch(self._loop)
         self._numbers = count()
         self._streams: dict[Stream, None] = {}  # in order of their start; a retry keeps its place
         self._free: list[Wire] = []
@@ -50,6 +50,7 @@ class LaneLoad:
         self._next_due_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self.watch = SelfWatch(self._loop)  # last: what came before is not the loop's fault
         self._arrange()
 
     @property
@@ -219,7 +220,13 @@ class LaneLoad:
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        """An error in our own code must not end as a request that silently never was: it ends the driver."""
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.broken = task.exception()
 
 
 def _address(plan: LanePlan) -> Address:

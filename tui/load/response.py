@@ -25,6 +25,7 @@ class Response:
         "complete",
         "content_type",
         "head_complete",
+        "keep_alive",
         "on_body",
         "until_close",
     )
@@ -33,6 +34,7 @@ class Response:
         self.body: list[bytes] = []  # pieces of the body since the last `feed`
         self.head_complete = False
         self.complete = False
+        self.keep_alive = False  # whether the connection may carry another request
         self.content_type = b""
         self.until_close = True  # the body ends when the connection does
         self.on_body = self.body.append  # called by the parser for each piece: a bound list method is the cheapest
@@ -52,18 +54,14 @@ class Response:
         self.head_complete = self._parser.get_status_code() >= 200
 
     def on_message_complete(self) -> None:
-        """The parser found the end of the message."""
+        """The parser found the end of the message. It knows only here whether the connection stays."""
         self.complete = self.head_complete
+        self.keep_alive = self.complete and bool(self._parser.should_keep_alive()) and not self.until_close
 
     @property
     def status(self) -> int:
         """The status code."""
         return int(self._parser.get_status_code())
-
-    @property
-    def keep_alive(self) -> bool:
-        """Whether the connection may carry another request."""
-        return bool(self._parser.should_keep_alive()) and not self.until_close
 
     @property
     def is_stream(self) -> bool:

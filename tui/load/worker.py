@@ -8,6 +8,7 @@ import resource
 import signal
 import sys
 import time
+from typing import TypeVar
 
 import msgspec
 
@@ -18,6 +19,8 @@ from tui.load.selfwatch import resident_bytes
 from tui.load.stream import ChunkSink
 from tui.records.dials import MAX_STREAMS
 from tui.records.frame import FRAME_PERIOD_S, Chunks, Frame
+
+First = TypeVar("First", LanePlan, Setting)
 
 OPEN_FILES = MAX_STREAMS + 256
 PIPE_READ_BYTES = 1 << 16
@@ -45,6 +48,8 @@ class Worker:
             due_s += FRAME_PERIOD_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), max(0.0, due_s - self._loop.time()))
+            if self._load.broken is not None:
+                raise self._load.broken
             if not self._over.is_set():
                 self._load.housekeeping()
                 self._emit()
@@ -125,11 +130,19 @@ def raise_open_files() -> int:
     return max(soft, wanted)
 
 
-def _first(kind: type) -> object:
-    header = sys.stdin.buffer.read(HEADER_BYTES)
-    if len(header) < HEADER_BYTES:
-        sys.exit(0)
-    return msgspec.msgpack.decode(sys.stdin.buffer.read(length(header)), type=kind)
+def _first(kind: type[First]) -> First:
+    """A message before the event loop runs; unbuffered, so that the commands behind it stay in the pipe."""
+    return msgspec.msgpack.decode(_exactly(length(_exactly(HEADER_BYTES))), type=kind)
+
+
+def _exactly(count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        more = os.read(sys.stdin.fileno(), count - len(data))
+        if not more:
+            sys.exit(0)  # the parent is gone already
+        data += more
+    return data
 
 
 async def _main(plan: LanePlan, setting: Setting) -> None:
@@ -143,4 +156,4 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()  # what is there now stays; the collector looks seldom at the rest
     gc.set_threshold(50_000, 20, 100)
-    asyncio.run(_main(first_plan, first_setting))  # type: ignore[arg-type]
+    asyncio.run(_main(first_plan, first_setting))

@@ -92,6 +92,7 @@ class LiveSession:
         self._wall_ns = 0
         self._go = asyncio.Event()
         self._heard = asyncio.Event()
+        self._second_over = asyncio.Event()
         self._on_second: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
 
@@ -113,6 +114,12 @@ class LiveSession:
     async def started(self) -> None:
         """Wait until the load runs."""
         await self._go.wait()
+
+    async def elapsed(self, for_s: float) -> None:
+        """Wait until the load has run so long and the seconds of it are complete."""
+        while self._rollup is None or not self._go.is_set() or self._rollup.elapsed_s < for_s:
+            self._second_over.clear()
+            await self._second_over.wait()
 
     async def ended(self) -> None:
         """Wait until the session ends, which it does by itself only in error: then that error is raised."""
@@ -249,6 +256,7 @@ class LiveSession:
             }
             batch = self._rollup.cut(start_ns, end_ns, self._segment, lanes)
             self._hand_on(Batch(end_ns, seconds=batch.seconds))
+            self._second_over.set()
             if end_ns + NS > time.monotonic_ns():  # else more seconds are overdue: show only the last
                 self._on_second()
 

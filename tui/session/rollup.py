@@ -31,6 +31,11 @@ class Rollup:
         """The load starts: second 0 is from here."""
         self.state.t0_ns = self.state.segment_ns = self.state.t_ns = t0_ns
 
+    @property
+    def elapsed_s(self) -> float:
+        """How long the complete seconds are."""
+        return (self.state.t_ns - self.state.t0_ns) / 1e9
+
     def view(self, beside: Beside, window_s: int) -> View:
         """What a screen shows now."""
         return make_view(self.state, beside, window_s)
