@@ -27,7 +27,7 @@ class LaneRun:
 
     lane: Lane
     info: LaneInfo
-    requests: pl.DataFrame  # of the selection, without cancelled ones
+    requests: pl.DataFrame  # of the selection; cancelled ones only where they were asked for
     cancelled: int
     chunk_t_ns: Ints  # of all requests, one after the other in their order, each one's rising
     chunk_tokens: NDArray[np.int32]
@@ -110,15 +110,16 @@ class LaneRun:
         return self.chunk_t_ns[np.repeat(self.ok, np.diff(self.chunk_ends, prepend=0))]
 
 
-def lane_runs(job: Job) -> list[LaneRun]:
+def lane_runs(job: Job, *, with_cancelled: bool = False) -> list[LaneRun]:
     """A run for each chosen lane of the session that has a request in the selection."""
-    runs = [_lane_run(job, lane) for lane in job.selection.lanes if lane in job.info.lanes]
+    runs = [_lane_run(job, lane, with_cancelled) for lane in job.selection.lanes if lane in job.info.lanes]
     return [run for run in runs if run.requests.height]
 
 
-def _lane_run(job: Job, lane: Lane) -> LaneRun:
+def _lane_run(job: Job, lane: Lane, with_cancelled: bool) -> LaneRun:
     requests = job.rows("requests").filter(pl.col("lane") == lane).sort("t_sched_ns", "request").collect()
-    kept = requests.filter(pl.col("outcome") != "cancelled").with_row_index("at")
+    cancelled = pl.col("outcome") == "cancelled"
+    kept = requests.filter(~cancelled | with_cancelled).with_row_index("at")
     # A chunk belongs to a run by its request, whatever the window: half a request would be no request.
     chunks = (
         job.recorded.scan("chunks")
@@ -133,7 +134,7 @@ def _lane_run(job: Job, lane: Lane) -> LaneRun:
         lane=lane,
         info=job.info.lanes[lane],
         requests=kept.drop("at"),
-        cancelled=requests.height - kept.height,
+        cancelled=requests.filter(cancelled).height,
         chunk_t_ns=chunks["t_ns"].to_numpy(),
         chunk_tokens=chunks["tokens"].to_numpy(),
         chunk_ends=np.cumsum(counts, dtype=np.int64),
