@@ -13,6 +13,7 @@ import msgspec
 from tui.records.text import clean
 
 MAX_LINE_BYTES = 8 << 20
+WORTH_HALVING_BYTES = 800  # about three events
 OUTPUT_KEYS = ("content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal")
 _DATA = b"data: {"
 _FINISH = b'"finish_reason":"'
@@ -65,17 +66,27 @@ class EventReader:
             data = data[:end]
         else:
             self._rest = b""
-        if not self._fast(data):
-            for event in data.replace(b"\r\n", b"\n").split(b"\n\n"):
+        self._read(data)
+
+    def _read(self, block: bytes) -> None:
+        """Read whole events; halving a block isolates the few that must be looked at in a handful of steps."""
+        if self._fast(block):
+            return
+        middle = block.find(b"\n\n", len(block) // 2) + 2
+        if len(block) < WORTH_HALVING_BYTES or b"\r" in block or not 2 <= middle < len(block):
+            for event in block.replace(b"\r\n", b"\n").split(b"\n\n"):
                 if event:
                     self._event(event)
+        else:
+            self._read(block[:middle])
+            self._read(block[middle:])
 
     def _fast(self, block: bytes) -> bool:
         """Count a block in which every event is an ordinary one with output; False when that is not certain."""
         if self.text is not None or not self.chunks or b"\r" in block:
             return False
         events = block.count(_DATA)
-        if block.count(b"\n\n") != events or block.count(self._key) != events or not events:
+        if not events or block.count(self._key) != events:
             return False
         if self._empty in block or _FINISH in block:
             return False
@@ -84,12 +95,12 @@ class EventReader:
                 return False
             start = block.rfind(_COMPLETION_TOKENS) + len(_COMPLETION_TOKENS)
             told = _number(block, start)
-            self.tokens = max(told - self.completion_tokens, 0)
+            self.tokens += max(told - self.completion_tokens, 0)
             self.completion_tokens = max(told, self.completion_tokens)
         else:
             if _COMPLETION_TOKENS in block:
                 return False
-            self.tokens = events
+            self.tokens += events
         self.chunks += events
         return True
 
@@ -171,6 +182,8 @@ def _end_of_events(data: bytes) -> int:
     """Where the last whole event of the block ends; 0 when none does."""
     if data.endswith(b"\n\n"):
         return len(data)
+    if b"\r" not in data:
+        return data.rfind(b"\n\n") + 2 if b"\n\n" in data else 0
     return max((data.rfind(end) + len(end) for end in _BLANK_LINES if end in data), default=0)
 
 
