@@ -114,7 +114,7 @@ def test_an_aborted_stream_gives_its_memory_back() -> None:
     assert not scheduler.busy
 
 
-def test_cached_pages_make_room_oldest_first() -> None:
+def test_cached_pages_make_room_oldest_first_and_from_the_end_of_their_prompt() -> None:
     pool = KvPool(4)
     first, second = page_keys([1] * 32, 16), page_keys([2] * 32, 16)
     for keys in (first, second):
@@ -122,6 +122,8 @@ def test_cached_pages_make_room_oldest_first() -> None:
         pool.release(pool.share(keys))
     assert (pool.match(first), pool.match(second)) == (2, 2)
     assert pool.take(1)
+    assert (pool.match(first), pool.match(second)) == (1, 2)
+    assert pool.take(1)
     assert (pool.match(first), pool.match(second)) == (0, 2)
-    assert pool.usage == 0.25
-    assert not pool.take(4)
+    assert pool.usage == 0.5
+    assert not pool.take(3)

@@ -59,7 +59,8 @@ async def test_usage_on_every_chunk_counts_up(simulator: tuple[str, httpx.AsyncC
     body = {"prompt": [5, 6, 7], "max_tokens": 4, "ignore_eos": True, "stream_options": options}
     *tokens, usage = await events(client, "/v1/completions", body)
     assert [event["usage"]["completion_tokens"] for event in tokens] == [1, 2, 3, 4]
-    assert usage["usage"] == {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+    counted = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+    assert usage["usage"].items() >= counted.items()
 
 
 async def test_a_plain_answer_and_one_that_may_stop(simulator: tuple[str, httpx.AsyncClient]) -> None:

@@ -2,33 +2,32 @@
 
 import asyncio
 import json
-import secrets
 import socket
 import struct
-from collections.abc import AsyncGenerator
+from dataclasses import replace
 from itertools import count
 
 from aiohttp import web
 
-from tui.simulator.asking import Asked, RefusedError, understand
-from tui.simulator.chunks import DONE, ChunkWriter
-from tui.simulator.engine import MODEL, Answer, SimulatedEngine
+from tui.simulator.asking import Asked, understand
+from tui.simulator.engine import MODEL, SimulatedEngine
+from tui.simulator.events import DONE, Events
 from tui.simulator.faults import TOKENS_BEFORE, Fault, Faults
+from tui.simulator.refusals import OVERLOADED, RefusedError
+from tui.simulator.sglang_events import SglangEvents
+from tui.simulator.vllm_events import VllmEvents
+from tui.simulator.words import Words
 
-SERVER_HEADER = "dragstrip-simulator"
-EVENTS = {"Content-Type": "text/event-stream; charset=utf-8", "Server": SERVER_HEADER}
-OVERLOADED = {
-    "http_429": RefusedError(429, "Too many requests.", "TooManyRequestsError"),
-    "http_503": RefusedError(503, "The request queue is full.", "ServiceUnavailableError"),
-}
+EVENT_STREAM = {"Content-Type": "text/event-stream; charset=utf-8"}
+IN_STREAM: tuple[Fault, ...] = ("error_in_stream", "cut", "reset", "stall")
 
 
 class Answering:
     """Answers completions and chats."""
 
-    def __init__(self, engine: SimulatedEngine, faults: Faults) -> None:
+    def __init__(self, engine: SimulatedEngine, faults: Faults, seed: int) -> None:
         self._engine, self._faults = engine, faults
-        self._numbers = count()
+        self._numbers = count(1 + (seed << 32))
 
     async def completions(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/completions."""
@@ -44,69 +43,69 @@ class Answering:
         try:
             if fault in OVERLOADED:
                 raise OVERLOADED[fault]
-            asked = understand(await request.read(), preset, MODEL, chat=chat, seed=next(self._numbers))
+            asked = understand(await request.read(), preset, MODEL, chat=chat, number=next(self._numbers))
         except RefusedError as refused:
-            return web.json_response(
-                refused.body(preset.engine), status=refused.status, headers={"Server": SERVER_HEADER}
-            )
-        writer = ChunkWriter(preset.engine, asked, ("chatcmpl-" if chat else "cmpl-") + secrets.token_hex(8))
+            return web.json_response(refused.body(preset.engine), status=refused.status)
+        if fault == "no_usage":
+            asked = replace(asked, usage=False, usage_always=False)
+        events: Events = (SglangEvents if preset.engine == "sglang" else VllmEvents)(asked)
         if asked.stream and fault != "no_stream":
-            return await self._stream(request, asked, writer, fault)
-        answer = await self._engine.ask(asked.prompt, asked.output_tokens, asked.finish_reason)
-        text = ""
+            return await self._stream(request, asked, events, fault)
+        return await self._whole(asked, events)
+
+    async def _whole(self, asked: Asked, events: Events) -> web.StreamResponse:
+        words = Words(asked.seed)
+        answer = await self._engine.ask(asked)
         try:
-            async for _ in _tokens(answer):
-                text += self._engine.text()
+            async for _ in answer.told():
+                pass
         finally:
             self._engine.abort(answer)
-        return web.json_response(writer.whole(text, answer.tokens), headers={"Server": SERVER_HEADER})
+        text = "".join(words.next() for _ in range(asked.output_tokens))
+        return web.json_response(events.whole(text, asked.output_tokens))
 
     async def _stream(
-        self, request: web.Request, asked: Asked, writer: ChunkWriter, fault: Fault | None
+        self, request: web.Request, asked: Asked, events: Events, fault: Fault | None
     ) -> web.StreamResponse:
-        response = web.StreamResponse(headers=EVENTS)
+        response = web.StreamResponse(headers=EVENT_STREAM)
         if self._engine.preset.engine == "vllm":  # SGLang sends its headers together with the first token
             await response.prepare(request)
-        answer = await self._engine.ask(asked.prompt, asked.output_tokens, asked.finish_reason)
+        words = Words(asked.seed)
+        answer = await self._engine.ask(asked)
         try:
-            async for number in _tokens(answer):
-                if number == 1:
-                    if not response.prepared:
-                        await response.prepare(request)
-                    await response.write(writer.first())
-                if number > TOKENS_BEFORE and fault is not None and await self._break(request, response, fault):
-                    return response
-                await response.write(writer.token(self._engine.text(), number, last=number == asked.output_tokens))
-            await response.write(DONE if fault == "no_usage" else writer.end(answer.tokens))
+            async for first, last in answer.told():
+                if not response.prepared:
+                    await response.prepare(request)
+                ends = asked.output_tokens if fault not in IN_STREAM else min(TOKENS_BEFORE, asked.output_tokens - 1)
+                # One write for all that has come: tokens pile up only while this process is held up.
+                parts = [events.first()] if first == 1 else []
+                numbers = range(first, min(last, ends) + 1)
+                parts += [
+                    events.token(words.next(), number, last=number == asked.output_tokens) for number in numbers
+                ]
+                await response.write(b"".join(parts))
+                if fault in IN_STREAM and last > ends:
+                    return await self._break(request, response, fault)
+            await response.write(events.end(asked.output_tokens))
             await response.write_eof()
         finally:
             self._engine.abort(answer)
         return response
 
-    async def _break(self, request: web.Request, response: web.StreamResponse, fault: Fault) -> bool:
-        """Do what the fault says in mid-stream; False for those that show elsewhere."""
+    async def _break(
+        self, request: web.Request, response: web.StreamResponse, fault: Fault | None
+    ) -> web.StreamResponse:
+        """Do what the fault says in mid-stream."""
         transport = request.transport
-        if fault == "error_in_stream":
+        if fault == "stall":
+            await asyncio.Event().wait()  # until the client goes away
+        elif fault == "error_in_stream":
             error = {"message": "EngineCore encountered an issue.", "type": "InternalServerError", "code": 500}
             await response.write(f"data: {json.dumps({'error': error})}\n\n".encode() + DONE)
             await response.write_eof()
-        elif fault in ("cut", "reset") and transport is not None:
+        elif transport is not None:
             if fault == "reset":  # closing with linger 0 sends a reset instead of an end
-                transport.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-                )
+                linger = struct.pack("ii", 1, 0)
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             transport.abort()
-        elif fault == "stall":
-            await asyncio.Event().wait()
-        return fault in ("error_in_stream", "cut", "reset")
-
-
-async def _tokens(answer: Answer) -> AsyncGenerator[int, None]:
-    """The number of each token as it comes, from 1."""
-    told = 0
-    while told < answer.stream.output_tokens:
-        await answer.arrived.wait()
-        answer.arrived.clear()
-        while told < answer.tokens:
-            told += 1
-            yield told
+        return response

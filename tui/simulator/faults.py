@@ -27,6 +27,10 @@ class Faults:
         """The next `count` requests have it."""
         self._queue.extend([kind] * count)
 
+    def clear(self) -> None:
+        """No request to come has any."""
+        self._queue.clear()
+
     def take(self) -> Fault | None:
         """The next request's fault, if it has one."""
         return self._queue.popleft() if self._queue else None

@@ -30,6 +30,11 @@ class KvPool:
         return self.private + len(self._shared)
 
     @property
+    def cached(self) -> int:
+        """Pages that nobody holds and that may still be hit."""
+        return len(self._cached)
+
+    @property
     def usage(self) -> float:
         """Share of the pool that running streams hold; cached pages count as free, as both engines say."""
         return self.held / self.pages
@@ -67,9 +72,12 @@ class KvPool:
         self.hold(fresh)
         return fresh
 
-    def release(self, keys: Iterable[int]) -> None:
-        """A stream no longer uses these pages; those that nobody holds stay in the cache until room is needed."""
-        for key in keys:
+    def release(self, keys: Sequence[int]) -> None:
+        """A stream no longer uses these pages; those that nobody holds stay in the cache until room is needed.
+
+        Of one prompt the last page is the first to go: without its beginning the rest could not be found.
+        """
+        for key in reversed(keys):
             self._shared[key] -= 1
             if self._shared[key] == 0:
                 del self._shared[key]

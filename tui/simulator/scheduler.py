@@ -23,6 +23,7 @@ class Stream:
     cached: int = 0  # prompt tokens that the prefix cache had, at the first admission
     admitted: bool = False
     private_pages: int = 0
+    keys: list[int] = field(default_factory=list)  # of the prompt's pages, in the prefix cache
     held_keys: list[int] = field(default_factory=list)
 
     @property
@@ -43,6 +44,8 @@ class Step:
     duration_ms: float
     emitted: list[Stream]
     finished: list[Stream]
+    admitted: list[Stream]  # for the first time
+    decoded: int  # of the emitted tokens: the others came out of a prefill
     prefill_tokens: int
     cached_tokens: int
     preempted: int
@@ -55,20 +58,21 @@ class Scheduler:
         self.preset = preset
         self.pool = KvPool(preset.kv_tokens // preset.page_tokens)
         self.waiting: deque[Stream] = deque()
-        self.running: list[Stream] = []
+        self.running: dict[Stream, None] = {}  # in the order of admission
         self._random = random.Random(seed)
 
     def add(self, stream: Stream) -> None:
         """Queue a stream."""
+        stream.keys = page_keys(stream.prompt, self.preset.page_tokens)
         self.waiting.append(stream)
 
     def abort(self, stream: Stream) -> None:
         """Drop a stream wherever it is; nothing when it has ended."""
-        if stream in self.waiting:
-            self.waiting.remove(stream)
-        elif stream in self.running:
-            self.running.remove(stream)
+        if stream in self.running:
+            del self.running[stream]
             self._release(stream)
+        elif stream in self.waiting:
+            self.waiting.remove(stream)
 
     @property
     def busy(self) -> bool:
@@ -78,10 +82,10 @@ class Scheduler:
     def step(self) -> Step:
         """One step of the whole batch."""
         preempted = self._make_room()
-        cached = self._admit()
+        admitted = self._admit()
         prefills = self._plan_prefills()
         decoding = [] if self.preset.prefill_first and prefills else [s for s in self.running if not s.prefilling]
-        duration_ms = self._duration_ms(len(decoding), sum(prefills.values()))
+        duration_ms = self._duration_ms(decoding, prefills)
         emitted = list(decoding)
         for stream, tokens in prefills.items():
             stream.computed += tokens
@@ -93,26 +97,31 @@ class Scheduler:
             stream.computed = stream.to_compute - 1
         finished = [stream for stream in emitted if stream.generated >= stream.output_tokens]
         for stream in finished:
-            self.running.remove(stream)
+            del self.running[stream]
             self._release(stream)
-        return Step(duration_ms, emitted, finished, sum(prefills.values()), cached, preempted)
+        cached = sum(stream.cached for stream in admitted)
+        return Step(
+            duration_ms, emitted, finished, admitted, len(decoding), sum(prefills.values()), cached, preempted
+        )
 
-    def _duration_ms(self, batch: int, prefill_tokens: int) -> float:
+    def _duration_ms(self, decoding: list[Stream], prefills: dict[Stream, int]) -> float:
         p = self.preset
-        context = sum(stream.computed for stream in self.running)
-        decode_ms = p.batch_ms * batch / (batch + p.batch_half) if batch else 0.0
-        mean_ms = p.step_ms + decode_ms + p.context_ms_per_token * context + p.prefill_ms_per_token * prefill_tokens
+        batch = len(decoding)
+        context = sum(stream.computed for stream in (*decoding, *prefills))
+        decode_ms = p.batch_ms * batch / (batch + p.batch_half) + p.stream_ms * batch
+        prefill_ms = p.prefill_ms_per_token * sum(prefills.values())
+        mean_ms = p.step_ms + decode_ms + prefill_ms + p.context_ms_per_token * context
         return mean_ms * max(0.2, self._random.gauss(1.0, p.jitter))
 
-    def _admit(self) -> int:
-        """Let waiting streams in while the batch and the pool have room; returns tokens found in the prefix cache."""
-        cached, budget = 0, self.preset.token_budget - len(self.running)
+    def _admit(self) -> list[Stream]:
+        """Let waiting streams in while batch and pool have room; returns those that come for the first time."""
+        admitted: list[Stream] = []
+        budget = self.preset.token_budget - len(self.running)
         while self.waiting and len(self.running) < self.preset.max_running and budget > 0:
             stream = self.waiting[0]
-            keys = page_keys(stream.prompt, self.preset.page_tokens)
             # The last token is always computed, for its logits.
             most = (stream.to_compute - 1) // self.preset.page_tokens
-            matched = keys[: min(self.pool.match(keys), most)]
+            matched = stream.keys[: min(self.pool.match(stream.keys), most)]
             found = len(matched) * self.preset.page_tokens
             pages = -(-(stream.to_compute - found) // self.preset.page_tokens)
             self.pool.hold(matched)
@@ -123,10 +132,10 @@ class Scheduler:
             stream.held_keys, stream.private_pages, stream.computed = list(matched), pages, found
             if not stream.admitted:
                 stream.admitted, stream.cached = True, found
-                cached += found
+                admitted.append(stream)
             budget -= stream.to_compute - found
-            self.running.append(stream)
-        return cached
+            self.running[stream] = None
+        return admitted
 
     def _plan_prefills(self) -> dict[Stream, int]:
         """Who computes how much of its prompt in this step: decoding streams take one token of the budget each."""
@@ -148,7 +157,7 @@ class Scheduler:
                 continue
             have = (len(stream.held_keys) + stream.private_pages) * self.preset.page_tokens
             while stream.to_compute + 1 > have and not self.pool.take(1):
-                self._preempt(self.running[-1])
+                self._preempt(next(reversed(self.running)))
                 preempted += 1
                 if stream not in self.running:
                     break
@@ -159,14 +168,14 @@ class Scheduler:
 
     def _preempt(self, stream: Stream) -> None:
         """Give a stream's memory up; it waits in front and computes everything again (both engines' way)."""
-        self.running.remove(stream)
+        del self.running[stream]
         self._release(stream)
         stream.computed = 0
         self.waiting.appendleft(stream)
 
     def _share_prompt(self, stream: Stream) -> None:
         """The prompt's whole pages are computed: other streams may use them."""
-        fresh = self.pool.share(page_keys(stream.prompt, self.preset.page_tokens)[len(stream.held_keys) :])
+        fresh = self.pool.share(stream.keys[len(stream.held_keys) :])
         stream.private_pages -= len(fresh)
         stream.held_keys += fresh
 

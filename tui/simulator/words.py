@@ -1,5 +1,6 @@
 """A tokeniser without a model: a token is a made-up word of three syllables; N such words are N tokens."""
 
+import random
 import re
 import zlib
 from collections.abc import Iterable
@@ -10,14 +11,25 @@ _VOWELS = "aeiou"
 _SYLLABLES = [c + v for c in _CONSONANTS for v in _VOWELS]  # 70 of them: three give 343,000 words
 _PLACE = {syllable: place for place, syllable in enumerate(_SYLLABLES)}
 _PIECES = re.compile(r"\s*(\w+|[^\w\s])")
-CHAT_TEMPLATE_TOKENS = 9  # the roles and marks that a chat template writes around one message
+CHAT_TEMPLATE = tuple(range(VOCABULARY - 7, VOCABULARY))  # what a chat template writes around one message
 LETTERS_A_TOKEN = 6  # of a word that is not in the vocabulary
+
+
+class Words:
+    """The words of one answer; the same seed gives the same ones."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def next(self) -> str:
+        """One token's text: lower-case letters after a space, so that JSON needs no escapes."""
+        return word(int(self._random.random() * VOCABULARY))
 
 
 def word(token: int) -> str:
     """The word of a token id, with the space before it."""
     base = len(_SYLLABLES)
-    return " " + "".join(_SYLLABLES[token // base**power % base] for power in (2, 1, 0))
+    return f" {_SYLLABLES[token // base**2 % base]}{_SYLLABLES[token // base % base]}{_SYLLABLES[token % base]}"
 
 
 def detokenize(tokens: Iterable[int]) -> str:

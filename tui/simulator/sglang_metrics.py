@@ -1,0 +1,134 @@
+"""SGLang's metrics page: token counters rise when a request ends, gauges every 40 decode steps; one counter is live.
+
+Scheduler series carry the ranks, those of the tokeniser's process do not. No `_created` samples: it exports in
+Prometheus's multi-process mode.
+"""
+
+import time
+
+from tui.simulator.metrics import Told
+from tui.simulator.page import Page
+from tui.simulator.presets import GIB, KV_BYTES_A_TOKEN, Preset
+from tui.simulator.scheduler import Scheduler, Step
+
+TTFT_S = (0.1, 0.2, 0.4, 0.6, 0.8, 1, 2, 4, 6, 8, 10, 20, 40, 60, 80, 100, 200, 400)
+TOKEN_MS = (2, 4, 6, 8, 10, 15, 20, 25, 30, 35, 40, 60, 80, 100, 200, 400, 600, 800, 1000, 2000, 4000, 6000, 8000)
+TOKEN_S = tuple(edge / 1000 for edge in TOKEN_MS)
+E2E_S = (*TTFT_S, 600, 1200, 1800, 2400)
+QUEUE_S = (0.0, 0.001, 0.005, 0.01, 0.05, 0.1, 0.2, 0.5, 1, 2, 3, 4, 5, 10, 15, 20, 30, 60, 100, 300, 1000)
+
+
+class SglangMetrics:
+    """Names and meanings of SGLang 0.5.23."""
+
+    def __init__(self, preset: Preset, model: str) -> None:
+        common = {"engine_type": "unified", "model_name": model}
+        self._preset = preset
+        self._scheduler = Page({**common, "moe_ep_rank": "0", "pp_rank": "0", "tp_rank": "0"}, created=False)
+        self._tokenizer = Page(common, created=False)
+        self._decode_steps = 0
+        self._interval_tokens = 0
+        self._interval_began_s = time.monotonic()
+        self.throughput = 0.0  # tokens a second over the last interval of decode steps
+        self.cache_hit_rate = 0.0  # of the last prefill only, as the engine reports it
+        self._announce()
+
+    def stepped(self, step: Step, scheduler: Scheduler) -> None:
+        """The live counter leaves out each request's first token, which comes out of its prefill."""
+        self._count_live("decode", step.decoded)
+        self._count_live("prefill_compute", step.prefill_tokens)
+        self._count_live("prefill_cache", step.cached_tokens)
+        self._scheduler.count("sglang:prefill_effective_tokens", step.prefill_tokens, mode="input")
+        self._scheduler.count("sglang:prefill_effective_tokens", step.cached_tokens, mode="device_hit")
+        self._scheduler.count("sglang:num_retracted_requests", step.preempted)
+        self._interval_tokens += step.decoded
+        if step.prefill_tokens:
+            self.cache_hit_rate = step.cached_tokens / (step.cached_tokens + step.prefill_tokens)
+            self._refresh(scheduler)
+        else:
+            self._decode_steps += 1
+            if self._decode_steps % self._preset.gauge_every_steps == 0:
+                self._end_interval()
+                self._refresh(scheduler)
+
+    def idle(self, scheduler: Scheduler) -> None:
+        """The gauges are set when the last request is gone."""
+        self._end_interval()
+        self.throughput = 0.0
+        self._refresh(scheduler)
+
+    def began(self, told: Told) -> None:
+        """Told at the first token."""
+        self._tokenizer.observe("sglang:time_to_first_token_seconds", told.ttft_s, TTFT_S, is_streaming=_flag(told))
+        self._scheduler.observe("sglang:queue_time_seconds", told.queue_s, QUEUE_S)
+
+    def gap(self, gap_s: float) -> None:
+        """One sample a token."""
+        self._tokenizer.observe("sglang:inter_token_latency_seconds", gap_s, TOKEN_S)
+
+    def ended(self, told: Told) -> None:
+        """All tokens of the request are counted now, not before."""
+        streaming = _flag(told)
+        self._tokenizer.count("sglang:prompt_tokens", told.prompt_tokens, is_streaming=streaming)
+        self._tokenizer.count("sglang:generation_tokens", told.output_tokens, is_streaming=streaming)
+        self._tokenizer.count("sglang:num_requests", 1, is_streaming=streaming)
+        self._tokenizer.count("sglang:cached_tokens", told.cached_tokens, cache_source="device")
+        self._tokenizer.observe("sglang:e2e_request_latency_seconds", told.e2e_s, E2E_S, is_streaming=streaming)
+        self._tokenizer.observe(
+            "sglang:request_time_per_output_token_seconds", told.tpot_s, TOKEN_S, is_streaming=streaming
+        )
+
+    def aborted(self, told: Told) -> None:
+        """Its tokens are in no counter but the live one."""
+        self._tokenizer.count("sglang:num_aborted_requests", 1)
+
+    def text(self) -> bytes:
+        """The page as it is scraped."""
+        return self._tokenizer.text() + self._scheduler.text()
+
+    def _announce(self) -> None:
+        preset = self._preset
+        fixed = {
+            "max_total_num_tokens": preset.kv_tokens,
+            "page_size": preset.page_tokens,
+            "num_pages": preset.kv_tokens // preset.page_tokens,
+            "context_len": preset.max_model_len,
+            "weight_memory_usage_gb": preset.weights_gib,
+            "kv_cache_memory_usage_gb": preset.kv_tokens * KV_BYTES_A_TOKEN / GIB,
+        }
+        moving = (
+            *("num_running_reqs", "num_queue_reqs", "token_usage", "full_token_usage", "gen_throughput"),
+            *("cache_hit_rate", "num_used_tokens", "kv_used_tokens", "kv_evictable_tokens"),
+        )
+        for name, value in (fixed | dict.fromkeys(moving, 0)).items():
+            self._scheduler.gauge(f"sglang:{name}", value)
+        self._scheduler.gauge("sglang:kv_available_tokens", preset.kv_tokens)
+
+    def _refresh(self, scheduler: Scheduler) -> None:
+        pool, page_tokens = scheduler.pool, self._preset.page_tokens
+        values = {
+            "num_running_reqs": len(scheduler.running),
+            "num_queue_reqs": len(scheduler.waiting),
+            "token_usage": round(pool.usage, 2),
+            "full_token_usage": pool.usage,
+            "gen_throughput": self.throughput,
+            "cache_hit_rate": self.cache_hit_rate,
+            "num_used_tokens": pool.held * page_tokens,
+            "kv_used_tokens": pool.held * page_tokens,
+            "kv_evictable_tokens": pool.cached * page_tokens,
+            "kv_available_tokens": (pool.pages - pool.held - pool.cached) * page_tokens,
+        }
+        for name, value in values.items():
+            self._scheduler.gauge(f"sglang:{name}", value)
+
+    def _count_live(self, mode: str, tokens: int) -> None:
+        self._scheduler.count("sglang:realtime_tokens", tokens, mode=mode)
+
+    def _end_interval(self) -> None:
+        now_s = time.monotonic()
+        self.throughput = self._interval_tokens / max(now_s - self._interval_began_s, 1e-3)
+        self._interval_tokens, self._interval_began_s = 0, now_s
+
+
+def _flag(told: Told) -> str:
+    return "true" if told.stream else "false"

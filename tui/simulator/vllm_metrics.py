@@ -1,0 +1,88 @@
+"""vLLM's metrics page: everything is live, tokens are counted at each step, gauges set at each step."""
+
+from tui.simulator.metrics import Told
+from tui.simulator.page import Page
+from tui.simulator.presets import KV_BYTES_A_TOKEN, Preset
+from tui.simulator.scheduler import Scheduler, Step
+
+TTFT_S = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640)
+TOKEN_S = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80)
+REQUEST_S = (0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680)
+STEP_TOKENS = tuple(2**power for power in range(15))
+REQUEST_TOKENS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
+
+
+class VllmMetrics:
+    """Names and meanings of vLLM 0.32."""
+
+    def __init__(self, preset: Preset, model: str) -> None:
+        self._page = Page({"engine": "0", "model_name": model})
+        self._announce(preset)
+
+    def stepped(self, step: Step, scheduler: Scheduler) -> None:
+        """Output tokens are counted here, preemptions too."""
+        self._page.count("vllm:generation_tokens", len(step.emitted))
+        self._page.count("vllm:num_preemptions", step.preempted)
+        self._page.observe("vllm:iteration_tokens_total", step.decoded + step.prefill_tokens, STEP_TOKENS)
+        self.idle(scheduler)
+
+    def idle(self, scheduler: Scheduler) -> None:
+        """Set the gauges."""
+        waiting = len(scheduler.waiting)
+        self._page.gauge("vllm:num_requests_running", len(scheduler.running))
+        self._page.gauge("vllm:num_requests_waiting", waiting)
+        self._page.gauge("vllm:num_requests_waiting_by_reason", waiting, reason="capacity")
+        self._page.gauge("vllm:kv_cache_usage_perc", scheduler.pool.usage)
+
+    def began(self, told: Told) -> None:
+        """Prompt tokens count at the first token, cached ones included; hits and queries are tokens."""
+        self._page.count("vllm:prompt_tokens", told.prompt_tokens)
+        computed = told.prompt_tokens - told.cached_tokens
+        self._page.count("vllm:prompt_tokens_by_source", computed, source="local_compute")
+        self._page.count("vllm:prompt_tokens_by_source", told.cached_tokens, source="local_cache_hit")
+        self._page.count("vllm:prompt_tokens_cached", told.cached_tokens)
+        self._page.count("vllm:prefix_cache_queries", told.prompt_tokens)
+        self._page.count("vllm:prefix_cache_hits", told.cached_tokens)
+        self._page.observe("vllm:time_to_first_token_seconds", told.ttft_s, TTFT_S)
+
+    def gap(self, gap_s: float) -> None:
+        """One sample for each request in each step."""
+        self._page.observe("vllm:inter_token_latency_seconds", gap_s, TOKEN_S)
+
+    def ended(self, told: Told) -> None:
+        """The histograms of whole requests."""
+        self._page.count("vllm:request_success", 1, finished_reason=told.finish_reason)
+        self._page.observe("vllm:e2e_request_latency_seconds", told.e2e_s, REQUEST_S)
+        self._page.observe("vllm:request_queue_time_seconds", told.queue_s, REQUEST_S)
+        self._page.observe("vllm:request_time_per_output_token_seconds", told.tpot_s, TOKEN_S)
+        self._page.observe("vllm:request_prompt_tokens", told.prompt_tokens, REQUEST_TOKENS)
+        self._page.observe("vllm:request_generation_tokens", told.output_tokens, REQUEST_TOKENS)
+
+    def aborted(self, told: Told) -> None:
+        """Counted in a series called success, as vLLM does."""
+        self._page.count("vllm:request_success", 1, finished_reason="abort")
+
+    def text(self) -> bytes:
+        """The page as it is scraped."""
+        return self._page.text()
+
+    def _announce(self, preset: Preset) -> None:
+        """What stands on the page before the first request."""
+        config = {
+            "block_size": preset.page_tokens,
+            "cache_dtype": "auto",
+            "num_gpu_blocks": preset.kv_tokens // preset.page_tokens,
+            "enable_prefix_caching": True,
+            "gpu_memory_utilization": round(preset.gpu_used_gib / preset.gpu_memory_gib, 2),
+            "kv_cache_memory_bytes": preset.kv_tokens * KV_BYTES_A_TOKEN,
+            "kv_cache_size_tokens": preset.kv_tokens,
+            "kv_cache_max_concurrency": preset.kv_tokens / preset.max_model_len,
+        }
+        self._page.gauge("vllm:cache_config_info", 1, **{key: str(value) for key, value in config.items()})
+        for name in ("num_requests_running", "num_requests_waiting", "kv_cache_usage_perc"):
+            self._page.gauge(f"vllm:{name}", 0)
+        for name in ("generation_tokens", "prompt_tokens", "prefix_cache_queries", "prefix_cache_hits"):
+            self._page.count(f"vllm:{name}", 0)
+        self._page.count("vllm:num_preemptions", 0)
+        for reason in ("stop", "length", "abort", "error", "repetition"):
+            self._page.count("vllm:request_success", 0, finished_reason=reason)
