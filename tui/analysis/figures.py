@@ -67,7 +67,8 @@ def _sections(spans: Sequence[Span]) -> list[list[Span]]:
     return parts
 
 
-def _within(spans: Sequence[Span], column: str) -> pl.Expr:
+def within(spans: Sequence[Span], column: str) -> pl.Expr:
+    """Whether a moment lies in one of the spans."""
     inside = pl.lit(value=False)
     for start, until in spans:
         inside |= (pl.col(column) >= start) & (pl.col(column) < until)
@@ -79,8 +80,8 @@ def _figures(tables: Tables, spans: Sequence[Span], limits: Limits | None) -> di
     if not duration_s:
         return {}
     # A request counts where it ended, a second where it began.
-    requests = tables.requests.filter(_within(spans, "t_end_ns"))
-    seconds = tables.seconds.filter(_within(spans, "t_ns"))
+    requests = tables.requests.filter(within(spans, "t_end_ns"))
+    seconds = tables.seconds.filter(within(spans, "t_ns"))
     found: dict[str, float] = {}
     for lane in tables.session.lanes:
         figures = _lane_figures(lane_of(requests, lane), lane_of(seconds, lane), duration_s, limits)

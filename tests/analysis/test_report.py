@@ -1,0 +1,205 @@
+"""Reports as Markdown and as one page that needs nothing from outside."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from tests.analysis.made import NS, T0, failed, request, requests_frame, second, seconds_frame, session, turned
+from tests.analysis.simulated import seconds_of
+from tests.analysis.test_study import ran as study_ran
+from tui.analysis.compare import compare
+from tui.analysis.fail_if import fail_if
+from tui.analysis.figures import measured
+from tui.analysis.goodput import Limits
+from tui.analysis.report.comparison import comparison_report
+from tui.analysis.report.markdown import escaped, markdown
+from tui.analysis.report.page import page
+from tui.analysis.report.session import session_report
+from tui.analysis.report.svg import thinned, time_chart
+from tui.analysis.tables import Tables
+from tui.records.rows import EventRow, Lane, RequestRow, SecondRow
+from tui.session.histogram import LatencyHistogram
+
+VISIT_S = 120
+LANES: tuple[Lane, ...] = ("a", "b")
+VOID = {"meta"}
+
+
+def ran(lanes: str = "ab") -> Tables:
+    """Three settings of 120 s: A ahead at 8 streams, level at 16, B ahead at 32."""
+    rng = np.random.default_rng(1)
+    rows: list[RequestRow] = [failed(LANES[0], 9000, "reset")] if lanes == "ab" else []
+    ticks: list[SecondRow] = []
+    events = [
+        EventRow("", T0, "start", text="found"),
+        EventRow("a", T0 + 5 * NS, "down", text="<script>alert(1)</script>"),
+    ]
+    for number, (streams, lead) in enumerate((("8", 0.3), ("16", 0.0), ("32", -0.3))):
+        start = number * VISIT_S
+        if number:
+            events.append(turned(start, "concurrency", streams))
+        for lane in LANES:
+            if lane in lanes:
+                tps = seconds_of(rng, 1, VISIT_S, 0.2, 1000 * (1 + lead * (lane == "a")))[0]
+                ticks += [
+                    second(lane, start + i, int(tps[i]), segment=number, ttft_p50_ms=100.0) for i in range(VISIT_S)
+                ]
+                rows += [
+                    request(lane, 1000 * number + i, at_s=start + i / 2, segment=number, e2e_ms=1500,
+                            ttft_ms=100 * (number + 1) * float(np.exp(0.1 * rng.normal())))
+                    for i in range(2 * VISIT_S - 10)
+                ]  # fmt: skip
+    return Tables(session(3 * VISIT_S, lanes=lanes), requests_frame(rows), seconds_frame(ticks), events)
+
+
+class Outline(HTMLParser):
+    """Checks that every tag is closed, and gathers what a page would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.fetched += [value or "" for name, value in attrs if name in {"src", "href", "srcset", "data"}]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def outline(html: str) -> Outline:
+    found = Outline()
+    found.feed(html)
+    assert found.open == []
+    return found
+
+
+def test_the_markdown_tells_the_verdict_the_crossover_and_that_it_is_simulated() -> None:
+    told = markdown(session_report(ran()))
+    assert told.startswith("# vllm against sglang: made\n")
+    assert "**SIMULATED" in told
+    assert "A ahead up to 8 streams, level from 16, B from 32" in told or "A ahead up to 8 streams, B from 32" in told
+    assert re.search(
+        r"\| conc 8 streams \| 1,\d{3}\.\d \| \d{3}\.\d|\| conc 8 streams \| 1,\d{3}\.\d \| 1,\d{3}\.\d", told
+    )
+    assert "reset 1" in told
+    assert "| TTFT p95 |" in told
+
+
+def test_every_table_of_the_markdown_is_whole() -> None:
+    lines = markdown(session_report(ran(), limits=Limits(500, 200))).splitlines()
+    tables = [i for i, line in enumerate(lines) if re.match(r"\\| (:--|--:)", line)]
+    assert len(tables) >= 6
+    for ruler in tables:
+        width = lines[ruler].count("|")
+        for line in lines[ruler - 1 :]:
+            if not line.startswith("|"):
+                break
+            assert len(re.findall(r"(?<!\\)\|", line)) == width
+
+
+def test_the_page_needs_nothing_from_outside() -> None:
+    html = page(session_report(ran(), {"a": LatencyHistogram(), "b": LatencyHistogram()}, Limits(500)))
+    found = outline(html)
+    assert found.fetched == []
+    assert "script" not in found.tags
+    assert {"svg", "table", "figcaption"} <= found.tags
+    assert "url(" not in html
+    assert "@import" not in html
+    assert re.findall(r"https?://[^\s\"<]*", html).count("http://www.w3.org/2000/svg") == len(
+        re.findall("https?://", html)
+    )
+    assert 'name="viewport"' in html
+    assert "@media print" in html
+    assert len(html) < 200_000
+
+
+def test_what_a_server_says_is_text_not_markup() -> None:
+    html, told = page(session_report(ran())), markdown(session_report(ran()))
+    assert "<script>" not in html
+    assert "&lt;script&gt;alert(1)" in html
+    assert "<script>" not in told
+    assert escaped("a|b\n*c* <d>") == r"a\|b \*c\* \<d\>"
+
+
+def test_simulated_is_said_beside_every_chart_and_only_where_it_holds() -> None:
+    tables = ran()
+    html = page(session_report(tables))
+    assert html.count("<figcaption>SIMULATED.") == html.count("<figcaption>") >= 3
+    for lane, info in tables.session.lanes.items():
+        tables.session.lanes[lane] = type(info)(url=info.url, engine=info.engine, title=info.title, model=info.model)
+    assert "SIMULATED" not in page(session_report(tables))
+    assert "SIMULATED" not in markdown(session_report(tables))
+
+
+def test_one_lane_alone_has_a_report_without_a_verdict() -> None:
+    told = markdown(session_report(ran("a")))
+    assert "A ahead" not in told
+    assert "## The lane" in told
+    outline(page(session_report(ran("a"))))
+
+
+def test_an_empty_session_has_a_report() -> None:
+    tables = Tables(session(0.0), requests_frame([]), seconds_frame([]))
+    assert "cut short" in markdown(session_report(tables))
+    outline(page(session_report(tables)))
+
+
+def test_a_cell_says_how_many_values_are_missing() -> None:
+    told = markdown(session_report(ran()))
+    row = next(line for line in told.splitlines() if line.startswith("| TTFT p99 |"))
+    assert row.count("needs") == 2
+
+
+def test_the_study_is_told_where_requests_came_one_at_a_time() -> None:
+    told = markdown(session_report(study_ran()))
+    for heading in ("Sequential requests", "Concurrent requests", "GPU memory", "Which engine suits which use"):
+        assert f"## {heading}" in told
+    assert "vllm (lane A) suits latency-bound use on these data" in told
+    assert "do not carry a choice for throughput-bound use" in told
+    assert "Sequential requests" not in markdown(session_report(ran()))
+
+
+def test_the_report_of_several_sessions_tells_the_condition() -> None:
+    sessions = [ran(), ran()]
+    condition = fail_if("a.output_tps > b.output_tps * 0.1", [measured(tables) for tables in sessions])
+    document = comparison_report([t.session for t in sessions], compare(sessions), condition)
+    told = markdown(document)
+    assert "The condition holds." in told
+    assert "## conc 8" in told
+    assert "| output\\_tps |" in told
+    outline(page(document))
+    alone = markdown(comparison_report([sessions[0].session], compare(sessions[:1])))
+    assert "One session says nothing of another launch" in alone
+
+
+def test_thinning_keeps_the_peaks_and_the_gaps() -> None:
+    values: list[float | None] = [100.0] * 3600
+    values[1234], values[2345] = 900.0, 1.0
+    values[3000:3100] = [None] * 100
+    kept = thinned(values)
+    assert len(kept) <= 400
+    assert (1234.0, 900.0) in kept
+    assert (2345.0, 1.0) in kept
+    assert any(value is None for _, value in kept)
+    assert thinned(values[:20]) == [(float(i), value) for i, value in enumerate(values[:20])]
+
+
+def test_a_gap_breaks_the_line() -> None:
+    svg = time_chart({"a": [1.0, 2.0, None, 3.0, 4.0]}, "tok/s")
+    assert svg.count("<polyline") == 2
+
+
+@pytest.mark.parametrize("lines", [{}, {"a": []}, {"a": [None, None]}, {"a": [0.0]}, {"a": [5.0]}])
+def test_a_chart_of_almost_nothing_is_drawn(lines: dict[str, list[float | None]]) -> None:
+    assert "nan" not in time_chart(lines, "tok/s")

@@ -1,0 +1,62 @@
+"""Latency percentiles of both lanes at the setting longest in force, with intervals and verdicts."""
+
+import polars as pl
+
+from tui.analysis.expressions import LATENCY, lane_of
+from tui.analysis.figures import within
+from tui.analysis.latency import LatencyFigure, latencies_of, latency_figure, latency_verdict
+from tui.analysis.ledger import visited
+from tui.analysis.report.blocks import Block, Heading, Paragraph, Table
+from tui.analysis.report.words import NONE, interval, ms, percent, range_ms
+from tui.analysis.segments import Segment
+from tui.analysis.tables import Tables
+from tui.records.dials import DIAL
+from tui.records.metrics import METRICS
+
+PERCENTILES = ("p50", "p95", "p99")
+
+
+def latency_blocks(tables: Tables) -> list[Block]:
+    """A table of TTFT, TPOT and E2E; of one lane without the comparison."""
+    found = max(visited(tables), key=lambda visit: visit.settled_s, default=None)
+    if found is None or not found.settled_s:
+        return []
+    segment = max(found.segments, key=lambda one: one.settled_s)
+    lanes = list(tables.session.lanes)
+    at_a_rate = any(setting["arrival"] != "closed" for setting in found.dials.values())
+    header = ["ms", *(f"{lane.upper()} [95 %], with failures" for lane in lanes)]
+    header += ["A against B", "95 % interval", "verdict"] if len(lanes) == 2 else []
+    rows = [
+        _row(tables, segment, metric, name)
+        for metric in LATENCY
+        if metric != "ttft_sched" or at_a_rate
+        for name in PERCENTILES
+    ]
+    setting = ", ".join(f"{DIAL[name].label} {value}" for name, value in next(iter(found.dials.values())).items())
+    note = f"Of requests sent in {segment.settled_s} settled s at {setting}. Lower is better."
+    return [Heading("Latency"), Paragraph(note), Table(header, rows)]
+
+
+def _row(tables: Tables, segment: Segment, metric: str, name: str) -> list[str]:
+    requests = tables.requests.filter(within([(segment.settled_ns, segment.end_ns)], "t_send_ns"))
+    values = [latencies_of(lane_of(requests, lane), metric) for lane in tables.session.lanes]
+    label = "TTFT from due" if metric == "ttft_sched" else METRICS[metric].label
+    cells = [f"{label} {name}", *(_cell(latency_figure(own, name)) for own in values)]
+    if len(values) == 2:
+        verdict = latency_verdict(f"{metric}_{name}", *values, frozen=True)
+        cells += [percent(verdict.ratio), interval(verdict), verdict.word if verdict.ratio else NONE]
+    return cells
+
+
+def _cell(figure: LatencyFigure) -> str:
+    if figure.value is None:
+        return f"needs {figure.missing} more"
+    late = f", {ms(figure.with_fail)}" if figure.failed else ""
+    return f"{ms(figure.value)}{range_ms(figure.low, figure.high)}{late}"
+
+
+def slow_ttft(tables: Tables, segments: list[Segment], lane: str) -> LatencyFigure:
+    """The p95 of TTFT of the requests of one lane sent in the settled time of some segments."""
+    spans = [(one.settled_ns, one.end_ns) for one in segments]
+    requests = lane_of(tables.requests, lane).filter(within(spans, "t_send_ns") & (pl.col("outcome") == "ok"))
+    return latency_figure(latencies_of(requests, "ttft"), "p95")

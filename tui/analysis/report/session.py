@@ -1,0 +1,158 @@
+"""What a report says of one session, part by part."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from tui.analysis.crossover import crossover
+from tui.analysis.expressions import lane_of
+from tui.analysis.goodput import Limits, goodput
+from tui.analysis.ledger import LedgerRow, ledger
+from tui.analysis.report.blocks import Block, Document, Heading, Paragraph, Table
+from tui.analysis.report.charts import charts
+from tui.analysis.report.latencies import latency_blocks
+from tui.analysis.report.study import study_blocks
+from tui.analysis.report.words import NONE, interval, number, percent, percentile_ms, setting_text, verdict_sentence
+from tui.analysis.summary import Distribution, summary
+from tui.analysis.tables import Tables
+from tui.analysis.verdict import DELTA
+from tui.records.metrics import METRICS
+from tui.records.rows import Lane
+from tui.records.session import SessionInfo
+
+MOST_EVENTS: Final = 200
+NS: Final = 1_000_000_000
+
+
+def session_report(
+    tables: Tables,
+    itl: Mapping[Lane, Distribution] | None = None,
+    limits: Limits | None = None,
+    *,
+    delta: float = DELTA,
+) -> Document:
+    """The report of one session. `itl`: the inter-token latencies of each lane, which the requests do not hold."""
+    told = summary(tables.session, tables.requests, tables.seconds, itl or {})
+    rows = ledger(tables, delta=delta)
+    blocks: list[Block] = [*_head(tables, rows, delta), *_lanes(told["lanes"]), *_ledger(rows)]
+    blocks += charts(tables, rows)
+    blocks += latency_blocks(tables)
+    if limits is not None and limits.any:
+        blocks += _goodput(tables, limits)
+    blocks += study_blocks(tables)
+    blocks += [*_events(tables), *_definitions()]
+    return Document(title_of(tables.session), tables.session.simulated, blocks)
+
+
+def title_of(session: SessionInfo) -> str:
+    """The engines and the session's name."""
+    engines = [f"{info.title} {info.version}".strip() for info in session.lanes.values()]
+    return f"{' against '.join(engines)}: {session.name}"
+
+
+def _head(tables: Tables, rows: Sequence[LedgerRow], delta: float) -> list[Block]:
+    session = tables.session
+    began = datetime.fromtimestamp(session.wall_ns / NS, UTC)
+    ended = f"ended: {session.ended}" if session.ended else "cut short: it has no end"
+    facts = f"Began {began:%Y-%m-%d %H:%M:%S} UTC, {session.duration_s:.0f} s, {ended}. dragstrip {session.version}."
+    found: list[Block] = [Paragraph(facts)]
+    if len(session.lanes) == 2 and rows:
+        longest = max(rows, key=lambda row: row.settled_s)
+        label = f"Output tokens/s at {setting_text(longest.dials['a'], [row.dials['a'] for row in rows])}"
+        found.append(Paragraph(verdict_sentence(longest.verdict, label), strong=True))
+        if sentence := crossover(rows):
+            found.append(Paragraph(f"{sentence}.", strong=True))
+        found.append(Paragraph(f"Level means: the 95 % interval lies within ±{delta * 100:g} %."))
+    return found
+
+
+def _lanes(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
+    """Everything measured, a column a lane, over the whole session."""
+    names = list(lanes)
+    header = ["whole session", *(f"{name.upper()} {lanes[name]['engine']}" for name in names)]
+    rows = [
+        ["model", *(str(lanes[name]["model"]) for name in names)],
+        ["requests finished", *(number(lanes[name]["requests"]) for name in names)],
+        ["failed", *(_failed(lanes[name]) for name in names)],
+        ["output tok/s", *(number(lanes[name]["output_tps"], 1) for name in names)],
+        ["total tok/s", *(number(lanes[name]["total_tps"], 1) for name in names)],
+    ]
+    for figure in ("ttft", "ttft_sched", "tpot", "itl", "e2e"):
+        own = [lanes[name].get(f"{figure}_ms") for name in names]
+        if any(told["n"] for told in own if told):
+            label = "TTFT from due" if figure == "ttft_sched" else METRICS[figure].label
+            rows += [
+                [f"{label} {p} ms", *(percentile_ms(told[p], p, told["n"]) if told else NONE for told in own)]
+                for p in ("p50", "p95", "p99")
+            ]
+    rows.append(["client was the limit, s", *(number(lanes[name]["client"]["bound_s"]) for name in names)])
+    rows.append(["time stamps from", *(str(lanes[name]["client"]["stamp"]) for name in names)])
+    return [Heading("Both lanes" if len(names) == 2 else "The lane"), Table(header, rows)]
+
+
+def _failed(lane: Mapping[str, Any]) -> str:
+    causes = ", ".join(f"{cause} {count}" for cause, count in lane["errors"].items())
+    return f"{lane['failed']} ({causes})" if causes else str(lane["failed"])
+
+
+def _ledger(rows: Sequence[LedgerRow]) -> list[Block]:
+    if not rows:
+        return []
+    lanes = list(rows[0].dials)
+    among = [dials for row in rows for dials in row.dials.values()]
+    header = [
+        "setting",
+        *(f"{lane.upper()} tok/s" for lane in lanes),
+        "A against B",
+        "95 % interval",
+        "settled s",
+        "verdict",
+    ]
+    cells = []
+    for row in rows:
+        setting = setting_text(row.dials[lanes[0]], among)
+        if not row.linked:
+            setting = " / ".join(f"{lane.upper()} {setting_text(row.dials[lane], among)}" for lane in lanes)
+        word = f"{row.verdict.word} ({row.verdict.reason})" if row.verdict.ratio is None else row.verdict.word
+        cells.append([
+            setting, *(number(row.tps[lane], 1) for lane in lanes), percent(row.verdict.ratio), interval(row.verdict),
+            f"{row.settled_s}" + (f" in {row.visits} visits" if row.visits > 1 else ""), word,
+        ])  # fmt: skip
+    note = "Each setting of the dials, all visits to it pooled; settling, client-bound and down seconds left out."
+    return [Heading("Ledger"), Paragraph(note), Table(header, cells)]
+
+
+def _goodput(tables: Tables, limits: Limits) -> list[Block]:
+    given = (("TTFT", limits.ttft_ms), ("TPOT", limits.tpot_ms), ("E2E", limits.e2e_ms))
+    named = [f"{name} {value:g} ms" for name, value in given if value is not None]
+    rows = []
+    for lane in tables.session.lanes:
+        found = goodput(lane_of(tables.requests, lane), limits, tables.session.duration_s)
+        share = NONE if found.share is None else f"{found.share:.2%} [{found.low:.2%}, {found.high:.2%}]"
+        rows.append([lane.upper(), number(found.per_s, 2), f"{found.good} of {found.total}", share, found.met])
+    header = ["lane", "goodput req/s", "requests", "share [95 %]", "99 % met"]
+    note = f"Requests within {', '.join(named)}. Met or not by MLPerf's early-stopping rule at 99 % confidence."
+    return [Heading("Goodput"), Paragraph(note), Table(header, rows)]
+
+
+def _events(tables: Tables) -> list[Block]:
+    events = [event for event in tables.events if event.kind != "start"]
+    if not events:
+        return []
+    rows = []
+    for event in events[:MOST_EVENTS]:
+        moved = f"{event.name} {event.old} → {event.new}" if event.kind == "dial" else f"{event.new} {event.text}"
+        at = (event.t_ns - tables.session.t0_ns) / NS
+        rows.append([f"{at:.1f}", event.lane.upper() or "A, B", event.kind, moved.strip()])
+    more = len(events) - len(rows)
+    rest: list[Block] = [Paragraph(f"{more} more are in the recording.")] if more else []
+    return [Heading("Events"), Table(["s", "lane", "what", ""], rows), *rest]
+
+
+def _definitions() -> list[Block]:
+    rows = [[metric.label, metric.unit, metric.formula] for metric in METRICS.values()]
+    note = (
+        "Throughput is judged on paired batches of at least 20 s, latency percentiles by ten sections of the time. "
+        "Every interval is at 95 % and on its own. Within one session nothing is said of another launch."
+    )
+    return [Heading("Definitions"), Table(["figure", "unit", "formula"], rows), Paragraph(note)]

@@ -1,0 +1,148 @@
+"""Charts as SVG text that needs nothing from outside: no script, no font, no network.
+
+Lane A is a solid line and B a dashed one with its letter at the end, because their colours are alike in grey.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+WIDTH, HEIGHT = 720, 260
+LEFT, RIGHT, TOP, BOTTOM = 64, 28, 18, 34
+MOST_POINTS: Final = 360  # two to each pixel column of a phone: more only makes the file larger
+
+Values = Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A dashed upright line with a word: a dial that moved."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """A point with the interval of each axis, and its label."""
+
+    x: tuple[float, float, float]  # low, value, high
+    y: tuple[float, float, float]
+    label: str
+    dim: bool = False
+
+
+def time_chart(lines: Mapping[str, Values], unit: str, marks: Sequence[Mark] = ()) -> str:
+    """One line a lane over seconds; None is a gap."""
+    seconds = max((len(values) for values in lines.values()), default=0)
+    top = _nice(max((v for values in lines.values() for v in values if v is not None), default=0.0))
+    axes = _Axes(max(seconds - 1, 1), top)
+    parts = [_frame(axes, "s", unit)]
+    for mark in marks:
+        x = axes.x(mark.at)
+        parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
+        parts.append(f'<text class="mark" x="{x + 3:.1f}" y="{TOP + 9}">{escape(mark.text)}</text>')
+    for lane, values in lines.items():
+        points = thinned(values)
+        parts += [_polyline(lane, [(axes.x(t), axes.y(v)) for t, v in run]) for run in _runs(points)]
+        last = next(((t, v) for t, v in reversed(points) if v is not None), None)
+        if last is not None and last[1] is not None:
+            parts.append(_letter(lane, axes.x(last[0]) + 6, axes.y(last[1])))
+    return _svg(parts)
+
+
+def curve_chart(lanes: Mapping[str, Sequence[CurvePoint]], x_unit: str, y_unit: str) -> str:
+    """Throughput against latency, a line a lane through its settings, with intervals as crosses."""
+    points = [point for line in lanes.values() for point in line]
+    axes = _Axes(_nice(max((p.x[2] for p in points), default=0)), _nice(max((p.y[2] for p in points), default=0)))
+    parts = [_frame(axes, x_unit, y_unit)]
+    for lane, line in lanes.items():
+        parts.append(_polyline(lane, [(axes.x(p.x[1]), axes.y(p.y[1])) for p in line if not p.dim]))
+        parts += [_cross(lane, axes, point) for point in line]
+        if line:
+            parts.append(_letter(lane, axes.x(line[-1].x[1]) + 8, axes.y(line[-1].y[1]) + 12))
+    return _svg(parts)
+
+
+def thinned(values: Values) -> list[tuple[float, float | None]]:
+    """At most `MOST_POINTS` (place, value): of each bucket its least and its greatest, so that no peak is lost."""
+    bucket = math.ceil(2 * len(values) / MOST_POINTS)
+    if bucket <= 2:
+        return [(float(i), value) for i, value in enumerate(values)]
+    kept: list[tuple[float, float | None]] = []
+    for start in range(0, len(values), bucket):
+        told = [(v, i) for i, v in enumerate(values[start : start + bucket], start) if v is not None]
+        if not told:
+            kept.append((float(start), None))
+            continue
+        ends = sorted({min(told)[1], max(told)[1]})
+        kept += [(float(i), values[i]) for i in ends]
+    return kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Axes:
+    right: float
+    top: float
+
+    def x(self, value: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * value / (self.right or 1)
+
+    def y(self, value: float) -> float:
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / (self.top or 1)
+
+
+def _nice(value: float) -> float:
+    """The next 1, 2 or 5 times a power of ten."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 2, 5, 10) if value <= step * power * (1 + 1e-9))
+
+
+def _frame(axes: _Axes, x_unit: str, y_unit: str) -> str:
+    parts = []
+    for quarter in range(5):
+        value, y = axes.top * quarter / 4, axes.y(axes.top * quarter / 4)
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:,.4g}</text>')
+        value, x = axes.right * quarter / 4, axes.x(axes.right * quarter / 4)
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{value:,.4g}</text>')
+    parts.append(f'<text x="4" y="12">{escape(y_unit)}</text>')
+    parts.append(f'<text x="{WIDTH - 4}" y="{HEIGHT - 4}" text-anchor="end">{escape(x_unit)}</text>')
+    return "".join(parts)
+
+
+def _runs(points: Sequence[tuple[float, float | None]]) -> list[list[tuple[float, float]]]:
+    runs: list[list[tuple[float, float]]] = [[]]
+    for t, value in points:
+        if value is None:
+            runs.append([])
+        else:
+            runs[-1].append((t, value))
+    return [run for run in runs if run]
+
+
+def _polyline(lane: str, points: Sequence[tuple[float, float]]) -> str:
+    joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return f'<polyline class="{lane}" points="{joined}"/>'
+
+
+def _letter(lane: str, x: float, y: float) -> str:
+    return f'<text class="{lane} letter" x="{min(x, WIDTH - 12):.1f}" y="{y + 4:.1f}">{lane.upper()}</text>'
+
+
+def _cross(lane: str, axes: _Axes, point: CurvePoint) -> str:
+    (x0, x, x1), (y0, y, y1) = (tuple(map(axes.x, point.x)), tuple(map(axes.y, point.y)))
+    dim = " dim" if point.dim else ""
+    return (
+        f'<g class="{lane}{dim}"><line x1="{x0:.1f}" x2="{x1:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y0:.1f}" y2="{y1:.1f}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
+        f'<text x="{x + 5:.1f}" y="{y - 6:.1f}">{escape(point.label)}</text></g>'
+    )
+
+
+def _svg(parts: Sequence[str]) -> str:
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'

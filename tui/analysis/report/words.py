@@ -1,0 +1,67 @@
+"""Numbers and verdicts as a report writes them."""
+
+from collections.abc import Mapping, Sequence
+
+from tui.analysis.settings import Setting
+from tui.analysis.verdict import Verdict
+from tui.records.dials import DIAL, DIALS
+from tui.records.metrics import SAMPLES_NEEDED
+
+NONE = "–"
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """A number with thousands apart; a dash for none, ∞ for what never came."""
+    if value is None or value != value:  # noqa: PLR0124 - nan is the one value that differs from itself
+        return NONE
+    return "∞" if value in {float("inf"), float("-inf")} else f"{value:,.{digits}f}"
+
+
+def ms(value: float | None) -> str:
+    """Milliseconds with three figures' worth of digits."""
+    return number(value, 0 if value is None or value >= 100 else 1 if value >= 10 else 2)
+
+
+def percentile_ms(value: float | None, name: str, n: int) -> str:
+    """A percentile in ms, or how many values are missing before it may be shown."""
+    missing = SAMPLES_NEEDED[name] - n
+    return ms(value) if missing <= 0 else f"needs {missing} more"
+
+
+def percent(ratio: float | None) -> str:
+    """A ratio as what it is above or below 1: 1.123 is +12.3 %."""
+    return NONE if ratio is None else f"{(ratio - 1) * 100:+.1f} %"
+
+
+def interval(verdict: Verdict) -> str:
+    """The interval of a verdict's ratio in percent."""
+    return NONE if verdict.low is None else f"{percent(verdict.low)} to {percent(verdict.high)}"
+
+
+def range_ms(low: float | None, high: float | None) -> str:
+    """An interval in ms in brackets, empty where there is none."""
+    return "" if low is None else f" [{ms(low)}, {ms(high)}]"
+
+
+def setting_text(dials: Setting, among: Sequence[Setting]) -> str:
+    """A setting by the dials that differ among several, or by all that matter when none does."""
+    differ = [spec.name for spec in DIALS if len({other.get(spec.name) for other in among}) > 1]
+    names = differ or ["concurrency" if dials.get("arrival") == "closed" else "request_rate", "prompt_tokens"]
+    return ", ".join(_dial(dials, name) for name in names)
+
+
+def _dial(dials: Mapping[str, str], name: str) -> str:
+    spec, value = DIAL[name], dials.get(name, "")
+    unit = "" if not spec.unit else f" {spec.unit}"
+    return f"{spec.label} {value}{unit}"
+
+
+def verdict_sentence(verdict: Verdict, label: str) -> str:
+    """One verdict in full: the word, by how much, how sure, or why not."""
+    if verdict.word == "not comparable":
+        return f"{label}: not comparable, because {verdict.reason}."
+    if verdict.ratio is None:
+        return f"{label}: undecided, {verdict.reason}."
+    told = f"A against B {percent(verdict.ratio)}, 95 % interval {interval(verdict)}, {verdict.reason}"
+    more = f", about {verdict.need_s:.0f} s more needed" if verdict.need_s else ""
+    return f"{label}: {verdict.word} ({told}{more})."
