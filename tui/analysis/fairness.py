@@ -27,7 +27,7 @@ class Difference:
     def sentence(self) -> str:
         """`KV tokens differ (1,048,576 against 65,536)`."""
         verb = "differ" if self.label.endswith("s") else "differs"
-        return f"{self.label} {verb} ({written(self.a)} against {written(self.b)})"
+        return f"{self.label} {verb} ({written(self.a, self.key)} against {written(self.b, self.key)})"
 
 
 def differences(
@@ -99,8 +99,10 @@ def flag_for(term: Term, settings: Mapping[str, object], value: object) -> str:
     return flag.of(str(settings.get("version", ""))).text(mine, block if isinstance(block, int) else KV_BLOCK)
 
 
-def written(value: object) -> str:
+def written(value: object, key: str = "") -> str:
     """A setting as people read it."""
+    if key == "seed":
+        return str(value)
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:,}" if isinstance(value, int) else str(value)

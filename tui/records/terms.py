@@ -180,7 +180,7 @@ TERMS: tuple[Term, ...] = (
         "seed", "seed", "note", "random sampling draws other tokens",
         flags={"vllm": Flag("--seed {}"), "sglang": Flag("--random-seed {}"), "llamacpp": Flag("--seed {}")},
     ),
-    Term("prompt_tokens", "tokens counted", "incomparable", "one prompt is not the same number of tokens to both"),
+    Term("prompt_tokens", "token count", "incomparable", "one prompt is not the same number of tokens to both"),
     Term("gpus", "GPUs", "incomparable", "they run on different hardware"),
 )  # fmt: skip
 TERM: dict[str, Term] = {term.key: term for term in TERMS}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tui.records import gauges
 from tui.records.rows import GaugeRow, Lane
+from tui.records.text import clean
 from tui.telemetry.beat import ReadingError
 from tui.telemetry.nvml import THROTTLE_REASONS
 from tui.telemetry.page import Page
@@ -69,6 +70,13 @@ def read_page(page: bytes) -> dict[int, dict[str, float]]:
                 of_gpu = raw.setdefault(int(labels["gpu"]), {})
                 of_gpu[name] = value + (of_gpu.get(name, 0.0) if name in _SUMMED else 0.0)
     return {index: _gauges(raw[index]) for index in sorted(raw)}
+
+
+def names(page: bytes) -> dict[int, str]:
+    """The names of the exporter's GPUs by index. ValueError when the page is malformed."""
+    samples = parse(page, (_USED, _POWER, _TEMPERATURE))
+    labels = [labels for of_metric in samples.values() for labels, _ in of_metric if labels.get("gpu", "").isdigit()]
+    return {int(each["gpu"]): clean(each.get("modelName", "GPU"), 60) for each in labels}
 
 
 def _gauges(raw: Mapping[str, float]) -> dict[str, float]:

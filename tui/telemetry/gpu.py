@@ -10,17 +10,22 @@ from tui.records.rows import GaugeRow, Lane
 from tui.records.text import clean
 from tui.telemetry.aside import aside
 from tui.telemetry.beat import Emit, Fault, ReadingError, beat
-from tui.telemetry.dcgm import DcgmGpus
+from tui.telemetry.dcgm import DcgmGpus, names
 from tui.telemetry.local_gpu import LocalGpus
 from tui.telemetry.page import Page
 from tui.telemetry.processes import is_this_host
 
 PERIOD_S = 1.0
 _NVML_TIMEOUT_S = 5.0  # the first opening wakes every GPU of the host when persistence mode is off
+_HANGS = "the NVIDIA driver does not answer"
 
 
 class GpuReader:
     """Reads one lane's GPUs each second until cancelled."""
+
+    async def names(self) -> dict[int, str]:
+        """What the lane's GPUs are called, by index. ReadingError with one line when none can be read."""
+        raise NotImplementedError
 
     async def run(self, emit: Emit, fault: Fault) -> None:
         """Emit readings. `fault` is told each new trouble once, and an empty string when it is over."""
@@ -37,15 +42,19 @@ class NvmlReader(GpuReader):
         self._gpus = LocalGpus(lane, port, gpus)
         self._busy = threading.Lock()
 
+    async def names(self) -> dict[int, str]:
+        """As `GpuReader.names`."""
+        if away := await self._away():
+            raise ReadingError(away)
+        try:
+            return await aside(self._gpus.names, _NVML_TIMEOUT_S)
+        except TimeoutError as error:
+            raise ReadingError(_HANGS) from error
+
     async def run(self, emit: Emit, fault: Fault) -> None:
         """As `GpuReader.run`. Returns at once, with the reason told, when the server runs on another host."""
-        try:
-            here = await aside(lambda: is_this_host(self._host), _NVML_TIMEOUT_S)
-        except TimeoutError:
-            here = False
-        if not here:
-            host = clean(self._host, 60)
-            fault(f"the server runs on {host}, not here: give the URL of a DCGM exporter there as dcgm")
+        if away := await self._away():
+            fault(away)
             return
         try:
             await beat(self._read, emit, fault, PERIOD_S)
@@ -53,13 +62,22 @@ class NvmlReader(GpuReader):
             if self._busy.acquire(blocking=False):
                 self._gpus.close()
 
+    async def _away(self) -> str:
+        """Why this host's GPUs are not the server's, or an empty string."""
+        try:
+            here = await aside(lambda: is_this_host(self._host), _NVML_TIMEOUT_S)
+        except TimeoutError:
+            here = False
+        host = clean(self._host, 60)
+        return "" if here else f"the server runs on {host}, not here: give the URL of a DCGM exporter there as dcgm"
+
     async def _read(self) -> list[GaugeRow]:
         if self._busy.locked():
-            raise ReadingError("the NVIDIA driver does not answer")
+            raise ReadingError(_HANGS)
         try:
             return await aside(self._read_blocking, _NVML_TIMEOUT_S)
         except TimeoutError as error:
-            raise ReadingError("the NVIDIA driver does not answer") from error
+            raise ReadingError(_HANGS) from error
 
     def _read_blocking(self) -> list[GaugeRow]:
         with self._busy:
@@ -72,8 +90,18 @@ class DcgmReader(GpuReader):
     def __init__(self, lane: Lane, dcgm_url: str, gpus: Sequence[int], transport: Any = None) -> None:
         url = dcgm_url if "://" in dcgm_url else f"http://{dcgm_url}"
         self._url = url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/metrics"
+        self._named = frozenset(gpus)
         self._gpus = DcgmGpus(lane, gpus)
         self._transport = transport
+
+    async def names(self) -> dict[int, str]:
+        """As `GpuReader.names`."""
+        async with Page(self._url, {}, transport=self._transport) as page:
+            try:
+                found = names(await page.get())
+            except ValueError as error:
+                raise ReadingError(f"{page.url} cannot be read: {error}") from error
+        return {index: name for index, name in found.items() if not self._named or index in self._named}
 
     async def run(self, emit: Emit, fault: Fault) -> None:
         """As `GpuReader.run`."""

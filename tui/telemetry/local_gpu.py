@@ -33,6 +33,21 @@ class LocalGpus:
 
     def read(self) -> list[GaugeRow]:
         """Every figure of the lane's GPUs now. ReadingError with one line when there is none to read."""
+        nvml = self._look()
+        states = [nvml.read(index, self._pids) for index in self._indices]
+        return [
+            GaugeRow(self._lane, f"gpu{state.index}", name, state.t_ns, value)
+            for state in states
+            for name, value in state.values.items()
+        ]
+
+    def names(self) -> dict[int, str]:
+        """The names of the lane's GPUs by index. ReadingError with one line when there is none."""
+        nvml = self._look()
+        return {index: nvml.name(index) for index in self._indices}
+
+    def _look(self) -> Nvml:
+        """An open NVML, once it is known which GPUs are the lane's."""
         nvml = self._nvml = self._nvml or Nvml()
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + LOOK_AGAIN_S
@@ -42,12 +57,7 @@ class LocalGpus:
             raise ReadingError(self._puzzle(nvml))
         if outside := [i for i in self._indices if not 0 <= i < nvml.count]:
             raise ReadingError(f"there is no GPU {outside[0]} here: this host has {nvml.count}, counted from 0")
-        states = [nvml.read(index, self._pids) for index in self._indices]
-        return [
-            GaugeRow(self._lane, f"gpu{state.index}", name, state.t_ns, value)
-            for state in states
-            for name, value in state.values.items()
-        ]
+        return nvml
 
     def close(self) -> None:
         """Let go of NVML."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tui.records import gauges
+from tui.records.text import clean
 from tui.telemetry.beat import NothingToReadError, ReadingError
 
 # Reasons that lower the clocks against the load: power cap, hardware slowdown, thermal (software, hardware), power
@@ -44,6 +45,10 @@ class Nvml:
     def close(self) -> None:
         """Let go of the library."""
         self._try(self._lib.nvmlShutdown)
+
+    def name(self, index: int) -> str:
+        """What a GPU is called."""
+        return clean(self._try(self._lib.nvmlDeviceGetName, self._handle(index)) or "NVIDIA GPU", 60)
 
     def processes(self, index: int) -> dict[int, int | None]:
         """Bytes that each compute process holds on a GPU; None where NVML does not tell."""

@@ -1,0 +1,181 @@
+"""Doctor's table and sentence, from examinations made up and from one of a server that answers."""
+
+import threading
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
+
+import msgspec
+import pytest
+
+from tests.session.fake_engine import Handler
+from tui.engines.recognise import Found, Streamed
+from tui.profile.model import Profile
+from tui.records.errors import UserError
+from tui.records.session import LaneInfo
+from tui.session.doctor import DoctorReport, examine, report, text
+from tui.session.doctor_rows import Host, Row
+from tui.session.examining import Examined, examine_lane
+from tui.session.second_opinion import Opinion
+from tui.telemetry.settings import Settings
+
+QUIET = Host(cores=16, load=0.5, files=20_000)
+
+
+def examined(lane: str, **more: object) -> Examined:
+    engine = "vllm" if lane == "a" else "sglang"
+    settings = Settings(
+        engine, "0", "m", "w", max_model_len=8192, kv_tokens=65_536, prefix_cache=True, max_running=256
+    )
+    info = LaneInfo(url=f"http://{lane}:1", engine=engine, title=engine, model="m")
+    one = Examined(
+        "a" if lane == "a" else "b",
+        info.url,
+        found=Found(info, [1], f"{info.url}/metrics", ""),
+        answer_ms=3.0,
+        settings=settings,
+        tokens_served=5_000,
+        streamed=Streamed(4, "text", 70, 4, "length"),
+        prompt_tokens=70,
+    )
+    for name, value in more.items():
+        setattr(one, name, value)
+    return one
+
+
+def profile(**more: object) -> Profile:
+    lanes = {"a": {"url": "http://a:1"}, "b": {"url": "http://b:1"}}
+    return msgspec.convert(lanes | more, Profile)
+
+
+def row(told: DoctorReport, label: str) -> Row:
+    return next(row for row in told.rows if row.label == label)
+
+
+def test_two_alike_are_comparable() -> None:
+    told = report(profile(), [examined("a"), examined("b")], QUIET)
+    assert told.comparable
+    assert told.sentence == "comparable: nothing known stands between them"
+    assert not [row for row in told.rows if row.mark != "same"]
+
+
+def test_a_difference_is_marked_explained_and_the_sentence() -> None:
+    other = Settings("sglang", "0", "m", "w", max_model_len=8192, kv_tokens=32_768, prefix_cache=True)
+    told = report(profile(), [examined("a"), examined("b", settings=other)], QUIET)
+    assert not told.comparable
+    assert told.sentence == "not comparable because KV tokens differ (65,536 against 32,768)"
+    kv = row(told, "KV tokens")
+    assert (kv.values, kv.mark) == (("65,536", "32,768"), "wrong")
+    assert kv.lines == (
+        "the smaller pool queues and preempts first",
+        "A like B: --num-gpu-blocks-override 2048",
+        "B like A: --max-total-tokens 65536",
+    )
+    assert row(told, "batch limit").mark == "unknown"
+
+
+def test_a_waived_difference_is_no_obstacle_and_stays_in_the_sentence() -> None:
+    other = Settings(
+        "sglang", "0", "m", "w", max_model_len=8192, kv_tokens=32_768, prefix_cache=True, max_running=256
+    )
+    told = report(profile(waive=["kv_tokens"]), [examined("a"), examined("b", settings=other)], QUIET)
+    assert told.comparable
+    assert told.sentence == "comparable: nothing known stands between them; waived: KV tokens"
+    assert "(waived)" in row(told, "KV tokens").lines[0]
+
+
+def test_the_same_prompt_counted_otherwise_is_incomparable() -> None:
+    told = report(profile(), [examined("a"), examined("b", prompt_tokens=77)], QUIET)
+    assert told.sentence == "not comparable because token count differs (70 against 77)"
+
+
+def test_one_gpu_for_both_at_once_is_wrong_and_in_turns_is_not() -> None:
+    both = [examined(lane, gpus={0: "H100"}, here=True) for lane in "ab"]
+    told = report(profile(), both, QUIET)
+    assert told.sentence == 'not comparable yet: both use GPU 0 at once: set mode = "alternate"'
+    assert report(profile(mode="alternate"), both, QUIET).comparable
+    elsewhere = [examined("a", gpus={0: "H100"}, here=True), examined("b", gpus={0: "H100"})]
+    assert report(profile(), elsewhere, QUIET).comparable
+
+
+def test_other_gpus_are_other_hardware() -> None:
+    told = report(profile(), [examined("a", gpus={0: "H100", 1: "H100"}), examined("b", gpus={0: "H100"})], QUIET)
+    assert told.sentence == "not comparable because GPUs differ (2 × H100 against 1 × H100)"
+
+
+def test_a_load_that_does_not_fit_is_told() -> None:
+    told = report(profile(load={"prompt_tokens": 8000, "output_tokens": 256}), [examined("a"), examined("b")], QUIET)
+    assert "longer than the context of 8,192" in told.sentence
+    told = report(profile(load={"concurrency": 256}), [examined("a"), examined("b")], QUIET)
+    assert row(told, "load").mark == "note"
+    assert "256 streams of this length need more than 65,536 KV tokens" in row(told, "load").lines[0]
+
+
+def test_a_busy_host_few_files_cold_servers_and_missing_usage_are_told() -> None:
+    cold = examined("a", tokens_served=12.0, streamed=Streamed(4, "text", 70, None, "length"))
+    told = report(profile(), [cold, examined("b", tokens_served=None)], Host(cores=2, load=1.9, files=100))
+    assert row(told, "served so far").values == ("12 tokens, cold", "?")
+    assert row(told, "streams usage").values == ("no", "yes")
+    assert row(told, "load of this host").mark == "note"
+    assert row(told, "open files").lines == ("this load may need 136: raise it with ulimit -n 136",)
+    assert told.sentence.startswith("not comparable yet: this load may need 136")
+
+
+def test_a_lane_that_cannot_be_measured_is_the_answer() -> None:
+    dead = Examined("b", "http://b:1", trouble="nobody answers at http://b:1")
+    told = report(profile(), [examined("a"), dead], QUIET)
+    assert told.sentence == "lane B cannot be measured: nobody answers at http://b:1"
+    assert row(told, "answers").values == ("in 3 ms", "no")
+    both = report(profile(), [Examined("a", "x", trouble="no"), dead], QUIET)
+    assert both.sentence == "lane A cannot be measured: no"
+
+
+def test_the_table_is_plain_text_with_marks() -> None:
+    other = Settings("sglang", "0", "m", "w", max_model_len=8192, kv_tokens=32_768, prefix_cache=True)
+    lines = text(report(profile(), [examined("a"), examined("b", settings=other)], QUIET)).splitlines()
+    assert lines[0].split() == ["lane", "A", "B"]
+    assert any(line.startswith("! KV tokens") and line.endswith("32,768") for line in lines)
+    assert any(line.startswith("? batch limit") for line in lines)
+    assert lines[-1].startswith("not comparable because")
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("opinion", "words"),
+    [
+        (Opinion("text", 70, 4, "length"), ""),
+        (Opinion("text", 70, 3, "stop"), "another output tokens, another finish reason"),
+        (Opinion("other", 70, 4, "length"), "another text"),
+        (Opinion(trouble="timeout"), "the openai client fails: timeout"),
+    ],
+)
+def test_a_second_opinion_against_ours(opinion: Opinion, words: str) -> None:
+    assert opinion.against(Streamed(4, "text", 70, 4, "length")) == words
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+async def test_a_server_is_examined_with_our_reader_and_with_the_official_client(address: str) -> None:
+    told = await examine_lane("a", msgspec.convert({"url": f"http://me:secret@{address}/v1"}, type(profile().a)))
+    assert told.trouble == ""
+    assert told.url == f"http://{address}"
+    assert (told.prompt_tokens, told.opinion, told.here) == (5, "", True)
+    assert told.settings is not None
+    assert told.tokens_served is None  # it has no metrics
+
+
+async def test_one_lane_alone_can_be_examined(address: str) -> None:
+    told = await examine(msgspec.convert({"a": {"url": address}}, Profile))
+    assert told.sentence == "the server can be measured"
+    assert told.comparable
+
+
+async def test_a_lane_without_a_url_is_refused() -> None:
+    with pytest.raises(UserError, match="lane A has no url yet"):
+        await examine(msgspec.convert({"a": {"simulate": "vllm"}}, Profile))

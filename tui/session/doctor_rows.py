@@ -1,0 +1,180 @@
+"""The rows of doctor's table: what was found of each lane, and what a difference means."""
+
+import os
+import resource
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tui.analysis.fairness import Difference, written
+from tui.profile.model import Profile
+from tui.profile.reading import lane_dials
+from tui.records.rows import LANES
+from tui.records.terms import TERMS
+from tui.session.examining import Examined
+
+Mark = Literal["same", "unknown", "note", "wrong"]
+COLD_TOKENS = 1_000.0
+BUSY_SHARE = 0.7
+FILES_BESIDE = 128  # what a driver opens besides its streams
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table, and what is to be said about it."""
+
+    label: str
+    values: tuple[str, ...]  # one a lane
+    mark: Mark = "same"
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The machine that makes the load."""
+
+    cores: int
+    load: float  # processes that wanted a core, over the last minute
+    files: int | None  # that a process may open; None: any number
+
+    @classmethod
+    def here(cls) -> "Host":
+        """This one, now."""
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return cls(os.cpu_count() or 1, os.getloadavg()[0], None if limit == resource.RLIM_INFINITY else limit)
+
+
+def streams_of(profile: Profile) -> int | None:
+    """The most streams that the load can have at once; None when it is not limited."""
+    dials = [lane_dials(profile, lane) for lane in (profile.a, profile.b) if lane is not None]
+    if profile.plan or any(each.arrival != "closed" for each in dials):
+        return None
+    return max(each.concurrency for each in dials)
+
+
+def server_rows(lanes: Sequence[Examined]) -> list[Row]:
+    infos = [lane.found.info if lane.found is not None else None for lane in lanes]
+    rows = [
+        Row("lane", tuple(lane.lane.upper() for lane in lanes)),
+        Row("url", tuple(lane.url for lane in lanes)),
+        Row("engine", tuple(f"{i.title} {i.version}".strip() if i is not None else "?" for i in infos)),
+        _reachable(lanes),
+    ]
+    if all(lane.trouble for lane in lanes):
+        return rows
+    rows.append(_usage(lanes))
+    opinions = tuple("?" if lane.streamed is None else lane.opinion or "agrees" for lane in lanes)
+    disagree = any(lane.opinion for lane in lanes)
+    rows.append(
+        Row("openai client", opinions, "note" if disagree else "same",
+            ("at temperature 0 the same request should give the same answer twice",) if disagree else ())
+    )  # fmt: skip
+    notes = tuple(lane.found.metrics_note for lane in lanes if lane.found is not None and lane.found.metrics_note)
+    metrics = tuple("?" if lane.found is None else "on" if lane.found.metrics_url else "off" for lane in lanes)
+    rows.append(Row("metrics", metrics, "note" if notes else "same", notes))
+    rows.append(_warmth(lanes))
+    return rows
+
+
+def _reachable(lanes: Sequence[Examined]) -> Row:
+    values = tuple("no" if lane.trouble else f"in {lane.answer_ms or 0:.0f} ms" for lane in lanes)
+    troubles = tuple(lane.trouble for lane in lanes if lane.trouble)
+    return Row("answers", values, "wrong" if troubles else "same", troubles)
+
+
+def _usage(lanes: Sequence[Examined]) -> Row:
+    told = [None if lane.streamed is None else lane.streamed.output_tokens is not None for lane in lanes]
+    values = tuple("?" if each is None else "yes" if each else "no" for each in told)
+    effect = "without usage tokens are counted as chunks, which may hold several"
+    return Row("streams usage", values, "note", (effect,)) if False in told else Row("streams usage", values)
+
+
+def _warmth(lanes: Sequence[Examined]) -> Row:
+    served = [lane.tokens_served for lane in lanes]
+    cold = [count is not None and count < COLD_TOKENS for count in served]
+    values = tuple(
+        "?" if count is None else f"{written(int(count))} tokens" + (", cold" if is_cold else "")
+        for count, is_cold in zip(served, cold, strict=True)
+    )
+    effect = "a cold server compiles and tunes in its first requests: let the load run a minute before you judge"
+    return Row("served so far", values, "note" if any(cold) else "same", (effect,) if any(cold) else ())
+
+
+def term_rows(known: Sequence[Mapping[str, object]], found: Sequence[Difference]) -> list[Row]:
+    by_key = {difference.key: difference for difference in found}
+    rows = []
+    for term in TERMS:
+        told = [lane.get(term.key) for lane in known]
+        if all(value is None for value in told):
+            continue
+        values = tuple("?" if value is None else written(value, term.key) for value in told)
+        difference = by_key.get(term.key)
+        if difference is not None:
+            rows.append(Row(term.label, values, _mark(difference), _advice(difference)))
+        else:
+            rows.append(Row(term.label, values, "unknown" if None in told else "same"))
+    notes = tuple(str(lane["note"]) for lane in known if lane.get("note"))
+    return [*rows, Row("not told", tuple("" for _ in known), "unknown", notes)] if notes else rows
+
+
+def _mark(difference: Difference) -> Mark:
+    return "wrong" if difference.severity == "incomparable" and not difference.waived else "note"
+
+
+def _advice(difference: Difference) -> tuple[str, ...]:
+    lines = [difference.effect + (" (waived)" if difference.waived else "")]
+    lines += [f"A like B: {difference.flag_a}"] if difference.flag_a else []
+    lines += [f"B like A: {difference.flag_b}"] if difference.flag_b else []
+    return tuple(lines)
+
+
+def load_rows(profile: Profile, known: Sequence[Mapping[str, object]]) -> list[Row]:
+    """Whether the load fits what the servers hold."""
+    servers = [lane for lane in (profile.a, profile.b) if lane is not None]
+    longest = [each.prompt_tokens + round(each.output_tokens * (1 + profile.load.output_jitter)) for each in
+               (lane_dials(profile, server) for server in servers)]  # fmt: skip
+    values = tuple(f"{length:,} tokens a request" for length in longest)
+    for length, lane in zip(longest, known, strict=False):
+        context = lane.get("max_model_len")
+        if isinstance(context, int) and length > context:
+            why = f"requests are longer than the context of {context:,}: vLLM cuts their answers short, others refuse"
+            return [Row("load", values, "wrong", (why,))]
+    streams = streams_of(profile)
+    for length, lane in zip(longest, known, strict=False):
+        pool = lane.get("kv_tokens")
+        if streams is not None and isinstance(pool, int) and length * streams > pool:
+            why = (
+                f"{streams} streams of this length need more than {pool:,} KV tokens: some will wait or be preempted"
+            )
+            return [Row("load", values, "note", (why,))]
+    return [Row("load", values)]
+
+
+def place_rows(profile: Profile, lanes: Sequence[Examined], host: Host) -> list[Row]:
+    """Where the engines run, and whether they or we are in each other's way."""
+    rows = [_gpu_row(profile, lanes)]
+    if len(lanes) == len(LANES) and all(lane.here and not lane.gpus for lane in lanes):
+        why = f"both take from the same {host.cores} cores of this host"
+        rows.append(Row("host", ("here", "here"), "note", (why,)))
+    busy = host.load > host.cores * BUSY_SHARE
+    why = "what else runs here may make the client late: numbers on a busy host are marked client-bound"
+    load = f"{host.load:.1f} on {host.cores} cores"
+    rows.append(Row("load of this host", (load,), "note" if busy else "same", (why,) if busy else ()))
+    needed = (streams_of(profile) or 1024) + FILES_BESIDE
+    few = host.files is not None and host.files < needed
+    why = f"this load may need {needed}: raise it with ulimit -n {needed}"
+    limit = "any number" if host.files is None else f"up to {host.files:,}"
+    rows.append(Row("open files", (limit,), "wrong" if few else "same", (why,) if few else ()))
+    return rows
+
+
+def _gpu_row(profile: Profile, lanes: Sequence[Examined]) -> Row:
+    numbers = tuple(", ".join(map(str, lane.gpus)) or "none seen" for lane in lanes)
+    shared = (
+        set.intersection(*(set(lane.gpus) if lane.here else set() for lane in lanes)) if len(lanes) > 1 else set()
+    )
+    if shared and profile.mode != "alternate":
+        which = ", ".join(map(str, sorted(shared)))
+        return Row("GPU numbers", numbers, "wrong", (f'both use GPU {which} at once: set mode = "alternate"',))
+    notes = tuple(dict.fromkeys(lane.gpu_note for lane in lanes if lane.gpu_note))
+    return Row("GPU numbers", numbers, "unknown" if notes else "same", notes)

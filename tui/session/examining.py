@@ -1,0 +1,115 @@
+"""One lane looked at before it is measured: everything that a comparison could fail on."""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tui.engines.address import base_url
+from tui.engines.recognise import Found, Streamed, recognise, streams
+from tui.engines.registry import engine
+from tui.profile.model import LaneProfile
+from tui.records import gauges
+from tui.records.errors import UserError
+from tui.records.rows import Lane
+from tui.session.second_opinion import ask
+from tui.telemetry.beat import ReadingError
+from tui.telemetry.gauging import read_page
+from tui.telemetry.gpu import gpu_reader
+from tui.telemetry.page import Page
+from tui.telemetry.processes import is_this_host
+from tui.telemetry.settings import Settings, read_settings
+
+PROMPT = "The quick brown fox jumps over 13 lazy dogs; naïve façades, 東京 and λ-calculus follow. " * 4
+
+
+@dataclass(slots=True)
+class Examined:
+    """What one lane's examination found. `trouble` is a sentence when it cannot be measured at all."""
+
+    lane: Lane
+    url: str
+    trouble: str = ""
+    found: Found | None = None
+    answer_ms: float | None = None
+    settings: Settings | None = None
+    tokens_served: float | None = None  # before we asked for any
+    streamed: Streamed | None = None
+    prompt_tokens: int | None = None  # of PROMPT, as the server counts
+    opinion: str = ""  # how the official client's reading differs from ours
+    gpus: Mapping[int, str] = field(default_factory=dict)
+    gpu_note: str = ""
+    here: bool = False  # it runs on this host
+
+    def comparable(self) -> dict[str, object]:
+        """Its settings by the keys of `records.terms`, with what only an examination tells."""
+        known = self.settings.known() if self.settings is not None else {}
+        if self.prompt_tokens is not None:
+            known["prompt_tokens"] = self.prompt_tokens
+        if self.gpus:
+            kinds = sorted(self.gpus.values())
+            known["gpus"] = ", ".join(f"{kinds.count(kind)} × {kind}" for kind in dict.fromkeys(kinds))
+        return known
+
+
+async def examine_lane(lane: Lane, server: LaneProfile) -> Examined:
+    """Ask one server everything; two requests of four tokens are all the work it gets."""
+    result = Examined(lane, "")
+    began = time.monotonic()
+    try:
+        result.url = base_url(server.url)  # what was typed may hold credentials
+        found = result.found = await find(server)
+        result.here = await asyncio.to_thread(is_this_host, urlsplit(found.info.url).hostname or "")
+        result.answer_ms = (time.monotonic() - began) * 1e3
+        result.tokens_served = await _tokens_served(found, server)
+        result.settings = await read_settings(found, verify=server.verify_tls)
+        in_words = msgspec.structs.replace(found.info, prompt_form="text")
+        streamed = await streams(
+            found.info.url, in_words, headers=found.headers, prompt=PROMPT, verify=server.verify_tls
+        )
+    except UserError as error:
+        result.trouble = str(error)
+        return result
+    result.streamed = streamed
+    result.prompt_tokens = streamed.prompt_tokens
+    result.opinion = (await ask(found, PROMPT, verify=server.verify_tls)).against(streamed)
+    try:
+        result.gpus = await gpu_reader(lane, url=found.info.url, dcgm_url=server.dcgm, gpus=server.gpus).names()
+    except ReadingError as error:
+        result.gpu_note = str(error)
+    return result
+
+
+async def find(server: LaneProfile) -> Found:
+    """Recognise the server of a lane. UserError when there is none."""
+    found = await recognise(
+        server.url,
+        key=os.environ.get(server.api_key_env, "") if server.api_key_env else "",
+        key_env=server.api_key_env,
+        kind=server.engine,
+        model=server.model,
+        headers=server.headers,
+        verify=server.verify_tls,
+    )
+    if not server.endpoint:
+        return found
+    form = found.info.prompt_form if server.endpoint == "completions" else "text"
+    return replace(found, info=msgspec.structs.replace(found.info, endpoint=server.endpoint, prompt_form=form))
+
+
+async def _tokens_served(found: Found, server: LaneProfile) -> float | None:
+    """How many tokens the server has generated since its start; None when it does not tell."""
+    if not found.metrics_url:
+        return None
+    async with Page(found.metrics_url, found.headers, verify=server.verify_tls) as page:
+        try:
+            counted = read_page(engine(found.info.engine), await page.get())
+        except (ReadingError, ValueError):
+            return None
+    # SGLang shows its counters only after its first request.
+    fallback = 0.0 if counted else None
+    return counted.get(gauges.GENERATION_TOKENS_FINISHED, counted.get(gauges.GENERATION_TOKENS, fallback))
