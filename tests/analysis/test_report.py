@@ -98,7 +98,7 @@ def test_the_markdown_tells_the_verdict_the_crossover_and_that_it_is_simulated()
 
 def test_every_table_of_the_markdown_is_whole() -> None:
     lines = markdown(session_report(ran(), limits=Limits(500, 200))).splitlines()
-    tables = [i for i, line in enumerate(lines) if re.match(r"\\| (:--|--:)", line)]
+    tables = [i for i, line in enumerate(lines) if re.match(r"\| (:--|--:)", line)]
     assert len(tables) >= 6
     for ruler in tables:
         width = lines[ruler].count("|")

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
 _NUMBER = frozenset("0123456789+-–∞")
 
 

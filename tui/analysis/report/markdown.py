@@ -27,10 +27,9 @@ def _block(block: Block) -> str:
             return f"## {escaped(text)}"
         case Paragraph(text, strong):
             return f"**{escaped(text)}**" if strong else escaped(text)
-        case Table(header, rows):
-            return "\n".join(
-                [_row(header), _row([":--"] + ["--:"] * (len(header) - 1), plain=True), *map(_row, rows)]
-            )
+        case Table():
+            ruler = ["--:" if right else ":--" for right in block.of_numbers()]
+            return "\n".join([_row(block.header), _row(ruler, plain=True), *map(_row, block.rows)])
         case Chart():
             return ""
 
