@@ -98,6 +98,55 @@ def test_sglang(recorded: Recorded, tmp_path: Path) -> None:
     assert len(a["itls"]) == len(a["input_lens"]) == len(rows(recorded))
 
 
+def test_guidellm(recorded: Recorded, tmp_path: Path) -> None:
+    a, _ = exported(recorded, "guidellm", tmp_path)
+    (benchmark,) = a["benchmarks"]
+    ok = [row for row in rows(recorded) if row["outcome"] == "ok"]
+    groups = benchmark["requests"]
+    assert [len(groups[status]) for status in ("successful", "incomplete", "errored")] == [len(ok), 4, 6]
+    assert benchmark["metrics"]["request_totals"]["total"] == coherent.EACH
+    metrics = {name: metric["successful"] for name, metric in benchmark["metrics"].items() if "successful" in metric}
+    e2es = sorted((row["t_end_ns"] - row["t_send_ns"]) / 1e9 for row in ok)
+    assert metrics["request_latency"]["median"] == pytest.approx(e2es[(len(e2es) - 1) // 2], abs=1e-6)
+    longer = [row for row in ok if row["output_tokens"] > 1]
+    spent = sum(row["t_last_ns"] - row["t_first_ns"] for row in longer) / 1e6
+    tokens = sum(row["output_tokens"] - 1 for row in longer)
+    assert metrics["inter_token_latency_ms"]["mean"] == pytest.approx(spent / tokens, rel=1e-6)
+    total = sum(row["t_last_ns"] - row["t_send_ns"] for row in ok) / 1e6
+    assert metrics["time_per_output_token_ms"]["mean"] == pytest.approx(
+        total / sum(row["output_tokens"] for row in ok)
+    )
+    assert metrics["output_tokens_per_second"]["count"] == pytest.approx(
+        sum(row["output_tokens"] for row in ok), abs=1
+    )
+
+
+def test_aiperf(recorded: Recorded, tmp_path: Path) -> None:
+    files = export(recorded, "aiperf", tmp_path, Selection(lane="a"))
+    assert [str(file.path.relative_to(tmp_path)) for file in files] == [
+        "s.a.aiperf/profile_export_aiperf.json",
+        "s.a.aiperf/profile_export.jsonl",
+    ]
+    summary = json.loads(files[0].path.read_text())
+    records = [json.loads(line) for line in files[1].path.read_text().splitlines()]
+    ok = [row for row in rows(recorded) if row["outcome"] == "ok"]
+    duration = (max(row["t_last_ns"] for row in ok) - min(row["t_send_ns"] for row in ok)) / 1e9
+    assert summary["benchmark_duration"]["avg"] == pytest.approx(duration)
+    assert summary["request_count"]["avg"] == len(ok)
+    assert summary["error_request_count"]["avg"] == coherent.EACH - len(ok)
+    itls = [
+        (row["t_last_ns"] - row["t_first_ns"]) / 1e6 / (row["output_tokens"] - 1)
+        for row in ok
+        if row["output_tokens"] > 1
+    ]
+    assert summary["inter_token_latency"]["p99"] == pytest.approx(np.percentile(itls, 99))
+    assert [
+        r["metrics"]["inter_token_latency"]["value"] for r in records if "inter_token_latency" in r["metrics"]
+    ] == pytest.approx(itls)
+    assert [record["error"]["message"] for record in records if record["error"]].count("no capacity") == 6
+    assert len(records) == coherent.EACH
+
+
 @pytest.mark.parametrize("name", ["vllm", "sglang"])
 def test_a_session_without_chunks_has_no_itl_instead_of_zeros(make: Make, tmp_path: Path, name: str) -> None:
     recorded = make(seconds=3)
@@ -105,6 +154,14 @@ def test_a_session_without_chunks_has_no_itl_instead_of_zeros(make: Make, tmp_pa
     for found in exported(recorded, name, tmp_path / "out"):
         assert not [key for key in found if "itl_ms" in key]
         assert any("chunks were not recorded" in note for note in found["dragstrip"]["notes"])
+
+
+@pytest.mark.parametrize("name", ["guidellm", "aiperf"])
+def test_whole_runs_say_simulated(make: Make, tmp_path: Path, name: str) -> None:
+    lanes = {lane: LaneInfo(url="http://h", engine="vllm", title="vLLM", simulated=True) for lane in "ab"}
+    for file in export(make(seconds=2, lanes=lanes), name, tmp_path):
+        assert ".SIMULATED" in str(file.path.relative_to(tmp_path))
+        assert json.loads(file.path.read_text().splitlines()[0])["simulated"] is True
 
 
 @pytest.mark.parametrize("name", ["vllm", "sglang"])

@@ -59,10 +59,13 @@ class Job:
         path = self.target if alone and self.target.suffix else self.target / f"{name}{suffix}"
         if self.info.simulated and f".{SIMULATED}." not in path.name:
             path = path.with_name(f"{path.stem}.{SIMULATED}{path.suffix}")
-        self._allow(path)
-        return path
+        return self._allowed(path)
 
-    def _allow(self, path: Path) -> None:
+    def place(self, below: Path) -> Path:
+        """Where a file with a name of its own goes, below the target folder."""
+        return self._allowed(self.target / below)
+
+    def _allowed(self, path: Path) -> Path:
         session = Path(self.recorded.files.where).resolve()
         if session in path.resolve().parents and "://" not in self.recorded.files.where:
             raise UserError(f"{path} lies in the session that is exported: name a place outside it")
@@ -70,6 +73,7 @@ class Job:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot write {path} ({error.strerror}): name another place") from error
+        return path
 
 
 def exported(path: Path, what: str, rows: int) -> Exported:

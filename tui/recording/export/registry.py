@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tui.recording.export import guidellm, sglang, tables, vllm
+from tui.recording.export import aiperf, guidellm, sglang, tables, vllm
 from tui.recording.export.job import Exported, Job, Progress
 from tui.recording.export.selection import Selection
 from tui.recording.reader import Recorded
@@ -31,6 +31,7 @@ _ALL = (
     Format("vllm", "the result of `vllm bench serve --save-detailed`, a file a lane", vllm.write_vllm),
     Format("sglang", "the result of `sglang.bench_serving --output-details`, a file a lane", sglang.write_sglang),
     Format("guidellm", "GuideLLM's benchmarks.json, a file a lane", guidellm.write_guidellm),
+    Format("aiperf", "AIPerf's summary and records, a folder a lane", aiperf.write_aiperf),
 )
 FORMATS: dict[str, Format] = {of.name: of for of in _ALL}
 

@@ -31,6 +31,13 @@ def write_object(path: Path, head: Mapping[str, Any], lists: Mapping[str, Iterab
     write_filled(path, {**head, **{name: place(name) for name in lists}}, lists)
 
 
+def write_lines(path: Path, items: Iterable[Any]) -> None:
+    """One JSON value a line."""
+    with path.open("wb") as file:
+        for item in items:
+            file.write(msgspec.json.encode(item) + b"\n")
+
+
 def _write_list(file: BinaryIO, items: Iterable[Any]) -> None:
     waiting: list[bytes] = []
     separator = b"["
