@@ -19,6 +19,8 @@ from tui.engines.progress import stage
         ("vllm", "(APIServer pid=1) INFO 11-23 07:28:03 [entry.py:140] Starting vLLM server on http://127.0.0.1:8001",
          "serving"),
         ("vllm", "(APIServer pid=1) INFO 11-23 07:28:03 [launcher.py:195] Route: /docs, Methods: HEAD, GET", ""),
+        ("vllm", "WARNING [vllm.py:1703] Enforce eager set, disabling torch.compile, CUDAGraphs, and JIT kernel", ""),
+        ("vllm", "(Worker pid=1) INFO [decorators.py:743] [backbone] saved AOT compiled function to x", "compiling"),
         ("sglang", "[2026-11-23 07:28:52] Load weight begin. avail mem=18.87 GB", "loading weights"),
         ("sglang", "Multi-thread loading shards: 100% Completed | 1/1 [00:00<00:00, 303.78it/s]",
          "loading weights 100 %"),

@@ -103,7 +103,7 @@ def shell(arguments: Sequence[str], env: Mapping[str, str]) -> str:
     """The command ready to paste into a shell, a flag a line."""
     pieces = [f"{name}={shlex.quote(value)}" for name, value in env.items()]
     for argument in arguments:
-        if argument.startswith("-") and len(pieces) > len(env) + 1:
+        if argument.startswith("--") or (argument.startswith("-") and "\n" in pieces[-1]):
             pieces.append("\\\n  " + shlex.quote(argument))
         else:
             pieces.append(shlex.quote(argument))

@@ -8,7 +8,7 @@ _VLLM = (
     (r"Resolved architecture|Initializing a V1 LLM engine", "reading the model's configuration"),
     (r"Starting to load model|Initializing model took", "loading weights"),
     (r"Loading weights took|Model loading took", "weights are loaded"),
-    (r"torch\.compile|Dynamo bytecode|Compiling a graph|saved AOT compiled", "compiling"),
+    (r"torch\.compile takes|Dynamo bytecode|Compiling a graph|saved AOT compiled", "compiling"),
     (r"KV cache size: ([\d,]+) tokens", "KV pool of {} tokens"),
     (r"Capturing CUDA graphs.*?(\d+)%", "capturing CUDA graphs {} %"),
     (r"Capturing CUDA graph|Graph capturing", "capturing CUDA graphs"),
