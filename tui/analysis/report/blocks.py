@@ -31,7 +31,8 @@ class Table:
     def of_numbers(self) -> list[bool]:
         """For each column whether most of its cells begin with a number, and so stand at its right."""
         columns = [[row[place] for row in self.rows] for place in range(len(self.header))]
-        return [2 * sum(cell[:1] in _NUMBER for cell in cells) > len(cells) for cells in columns]
+        numbers = [2 * sum(cell[:1] in _NUMBER for cell in cells) > len(cells) for cells in columns]
+        return [False, *numbers[1:]]
 
 
 @dataclass(frozen=True, slots=True)

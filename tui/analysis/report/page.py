@@ -27,6 +27,7 @@ svg .a { stroke: var(--a); } svg .b { stroke: var(--b); } svg polyline.b { strok
 svg text, svg .a text, svg .b text { stroke: none; } svg circle { fill: var(--ground); }
 svg .letter { stroke: none; font-weight: bold; } svg .a.letter { fill: var(--a); } svg .b.letter { fill: var(--b); }
 svg .dim { opacity: .4; }
+@media (max-width: 40rem) { svg { font-size: 20px; } svg polyline { stroke-width: 2.5; } }
 @media print {
   :root { --a: #0072b2; --b: #9a5b00; --ink: #000000; --faint: #555555; --ground: #ffffff; --line: #cccccc; }
   body { max-width: none; padding: 0; font-size: 10pt; } .wide { overflow: visible; }

@@ -10,7 +10,7 @@ from html import escape
 from typing import Final
 
 WIDTH, HEIGHT = 720, 260
-LEFT, RIGHT, TOP, BOTTOM = 64, 28, 18, 34
+LEFT, RIGHT, TOP, BOTTOM = 76, 44, 30, 44  # room for text twice as large on a phone
 MOST_POINTS: Final = 360  # two to each pixel column of a phone: more only makes the file larger
 
 Values = Sequence[float | None]
@@ -43,13 +43,14 @@ def time_chart(lines: Mapping[str, Values], unit: str, marks: Sequence[Mark] = (
     for mark in marks:
         x = axes.x(mark.at)
         parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text class="mark" x="{x + 3:.1f}" y="{TOP + 9}">{escape(mark.text)}</text>')
+        parts.append(f'<text class="mark" x="{x + 3:.1f}" y="{TOP - 4}">{escape(mark.text)}</text>')
     for lane, values in lines.items():
         points = thinned(values)
         parts += [_polyline(lane, [(axes.x(t), axes.y(v)) for t, v in run]) for run in _runs(points)]
         last = next(((t, v) for t, v in reversed(points) if v is not None), None)
         if last is not None and last[1] is not None:
-            parts.append(_letter(lane, axes.x(last[0]) + 6, axes.y(last[1])))
+            beside = 6 if lane == "a" else 22  # two lines that end alike keep their letters apart
+            parts.append(_letter(lane, axes.x(last[0]) + beside, axes.y(last[1])))
     return _svg(parts)
 
 
@@ -104,15 +105,23 @@ def _nice(value: float) -> float:
 
 def _frame(axes: _Axes, x_unit: str, y_unit: str) -> str:
     parts = []
-    for quarter in range(5):
-        value, y = axes.top * quarter / 4, axes.y(axes.top * quarter / 4)
+    for value in _ticks(axes.top):
+        y = axes.y(value)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:,.4g}</text>')
-        value, x = axes.right * quarter / 4, axes.x(axes.right * quarter / 4)
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{value:,.4g}</text>')
-    parts.append(f'<text x="4" y="12">{escape(y_unit)}</text>')
+    parts += [
+        f'<text x="{axes.x(value):.1f}" y="{HEIGHT - 24}" text-anchor="middle">{value:,.4g}</text>'
+        for value in _ticks(axes.right)
+    ]
+    parts.append(f'<text x="{LEFT - 6}" y="16" text-anchor="end">{escape(y_unit)}</text>')
     parts.append(f'<text x="{WIDTH - 4}" y="{HEIGHT - 4}" text-anchor="end">{escape(x_unit)}</text>')
     return "".join(parts)
+
+
+def _ticks(end: float) -> list[float]:
+    """About five round values from 0 to `end`."""
+    step = _nice(end / 5)
+    return [step * count for count in range(math.floor(end / step * (1 + 1e-9)) + 1)]
 
 
 def _runs(points: Sequence[tuple[float, float | None]]) -> list[list[tuple[float, float]]]:
@@ -131,7 +140,7 @@ def _polyline(lane: str, points: Sequence[tuple[float, float]]) -> str:
 
 
 def _letter(lane: str, x: float, y: float) -> str:
-    return f'<text class="{lane} letter" x="{min(x, WIDTH - 12):.1f}" y="{y + 4:.1f}">{lane.upper()}</text>'
+    return f'<text class="{lane} letter" x="{min(x, WIDTH - 20):.1f}" y="{y + 4:.1f}">{lane.upper()}</text>'
 
 
 def _cross(lane: str, axes: _Axes, point: CurvePoint) -> str:
