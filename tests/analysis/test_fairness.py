@@ -64,6 +64,11 @@ def test_the_gravest_come_first_and_notes_do_not_stand_in_the_way() -> None:
     assert [d.key for d in standing(found)] == ["max_model_len"]
 
 
+def test_no_flag_is_advised_with_a_value_that_the_engine_does_not_take() -> None:
+    (found,) = differences(VLLM, SGLANG | {"kv_block": 1})
+    assert (found.flag_a, found.flag_b) == ("", "--page-size 128")
+
+
 def test_a_difference_can_be_waived_by_its_key() -> None:
     other = SGLANG | {"kv_tokens": 1, "prefix_cache": False}
     assert reason(differences(VLLM, other, waived=["kv_tokens"])) == (

@@ -34,6 +34,11 @@ async def test_vllm() -> None:
     assert (found.metrics_url, found.metrics_note) == (f"{URL}/metrics", "")
 
 
+async def test_an_api_whose_engine_is_dead_is_not_ready() -> None:
+    told = await refusal(Site({**VLLM, "GET /health": httpx.Response(503)}))
+    assert told.startswith(f"{URL} is not ready (vLLM says 503 at /health)")
+
+
 async def test_sglang_is_never_asked_for_its_health_which_costs_a_generation() -> None:
     site = Site(SGLANG)
     found = await recognise(URL, transport=site)

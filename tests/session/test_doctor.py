@@ -129,6 +129,14 @@ def test_a_lane_that_cannot_be_measured_is_the_answer() -> None:
     assert both.sentence == "lane A cannot be measured: no"
 
 
+def test_a_simulated_engine_says_so() -> None:
+    simulated = examined("a")
+    assert simulated.found is not None
+    info = msgspec.structs.replace(simulated.found.info, simulated=True, title="vLLM", version="0.32.0")
+    simulated.found = Found(info, [], "", "")
+    assert row(report(profile(), [simulated, examined("b")], QUIET), "engine").values[0] == "SIMULATED vLLM 0.32.0"
+
+
 def test_the_table_is_plain_text_with_marks() -> None:
     other = Settings("sglang", "0", "m", "w", max_model_len=8192, kv_tokens=32_768, prefix_cache=True)
     lines = text(report(profile(), [examined("a"), examined("b", settings=other)], QUIET)).splitlines()

@@ -55,5 +55,7 @@ class Engine:
     tokenize_path: str = ""
     version_path: str = ""
     cheap_health: str = ""  # an endpoint that costs no generation
+    reset_path: str = ""  # a POST to it empties the prefix cache
+    reset_needs: str = ""  # when it has that endpoint
     keep_alive_s: float = 5.0
     gpu_titles: tuple[str, ...] = ()  # process titles that hold GPU memory

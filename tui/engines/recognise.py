@@ -58,6 +58,7 @@ async def recognise(  # noqa: PLR0913 - each keyword is a key of a profile's lan
         models = _models(answer, base, lenient=bool(kind and model))
         name, entry = _choose(models, model, base)
         found_kind = engine(kind) if kind else await _kind(site, answer, entry)
+        await _alive(site, found_kind)
         more = await details.read(site, found_kind.kind, entry)
         pool = await token_pool(site, found_kind, name) if found_kind.prompt_form == "ids" else []
         metrics_url, metrics_note = await _metrics(site, found_kind)
@@ -100,6 +101,15 @@ async def _reach(site: Site, *, key_env: str) -> Answer:
             "for example DRAGSTRIP_API_KEY, and name that as api_key_env"
         )
     return answer
+
+
+async def _alive(site: Site, found: Engine) -> None:
+    """UserError when the engine behind the API is dead or still loading: the API may answer all the same."""
+    health = await site.ask(found.cheap_health)
+    if health.status == 503:
+        raise UserError(
+            f"{site.base} is not ready ({found.title} says 503 at {found.cheap_health}): {health.words()}"
+        )
 
 
 def _refused(base: str, error: Exception) -> str:

@@ -68,5 +68,7 @@ ENGINE = Engine(
     rank_labels=("tp_rank", "pp_rank", "moe_ep_rank"),
     tokenize_path="/tokenize",
     cheap_health="/ping",  # /health generates a token and takes a second
+    reset_path="/flush_cache",
+    reset_needs="no request runs or waits",
     gpu_titles=("sglang::scheduler",),
 )

@@ -56,5 +56,7 @@ ENGINE = Engine(
     tokenize_path="/tokenize",
     version_path="/version",
     cheap_health="/health",
+    reset_path="/reset_prefix_cache",
+    reset_needs="started with VLLM_SERVER_DEV_MODE=1 in its environment",
     gpu_titles=("VLLM::EngineCore", "VLLM::Worker"),
 )

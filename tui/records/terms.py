@@ -24,6 +24,7 @@ class Flag:
     value: str = ""
     on: str = ""
     off: str = ""
+    least: int = 0  # it takes no smaller value
     since: tuple[int, ...] = ()
     before: "Flag | None" = None
 
@@ -36,6 +37,8 @@ class Flag:
         """The flag that sets `value`, empty when the engine has none."""
         if isinstance(value, bool):
             return self.on if value else self.off
+        if isinstance(value, int) and value < self.least:
+            return ""
         blocks = math.ceil(value / block) if "{blocks}" in self.value and isinstance(value, int | float) else 0
         return self.value.replace("{blocks}", str(blocks)).replace("{}", str(value))
 
@@ -156,7 +159,7 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "kv_block", "KV block", "note", "only whole blocks are shared as a prefix and given out",
-        flags={"vllm": Flag("--block-size {}"), "sglang": Flag("--page-size {}"),
+        flags={"vllm": Flag("--block-size {}", least=16), "sglang": Flag("--page-size {}"),
                "trtllm": Flag("file:kv_cache_config.tokens_per_block {}"),
                "lmdeploy": Flag("--cache-block-seq-len {}")},
     ),

@@ -10,6 +10,7 @@ from tui.analysis.fairness import Difference, written
 from tui.profile.model import Profile
 from tui.profile.reading import lane_dials
 from tui.records.rows import LANES
+from tui.records.session import LaneInfo
 from tui.records.terms import TERMS
 from tui.session.examining import Examined
 
@@ -57,7 +58,7 @@ def server_rows(lanes: Sequence[Examined]) -> list[Row]:
     rows = [
         Row("lane", tuple(lane.lane.upper() for lane in lanes)),
         Row("url", tuple(lane.url for lane in lanes)),
-        Row("engine", tuple(f"{i.title} {i.version}".strip() if i is not None else "?" for i in infos)),
+        Row("engine", tuple("?" if info is None else _engine(info) for info in infos)),
         _reachable(lanes),
     ]
     if all(lane.trouble for lane in lanes):
@@ -74,6 +75,10 @@ def server_rows(lanes: Sequence[Examined]) -> list[Row]:
     rows.append(Row("metrics", metrics, "note" if notes else "same", notes))
     rows.append(_warmth(lanes))
     return rows
+
+
+def _engine(info: LaneInfo) -> str:
+    return ("SIMULATED " if info.simulated else "") + f"{info.title} {info.version}".strip()
 
 
 def _reachable(lanes: Sequence[Examined]) -> Row:

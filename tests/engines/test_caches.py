@@ -1,0 +1,27 @@
+"""Emptying a prefix cache."""
+
+import httpx
+import pytest
+
+from tests.engines.sites import LLAMACPP, SGLANG, VLLM, Answers, Site
+from tui.engines.caches import reset_cache
+from tui.engines.recognise import recognise
+
+
+@pytest.mark.parametrize(
+    ("answers", "line"),
+    [
+        ({**VLLM, "POST /reset_prefix_cache": {"success": True}}, ""),
+        ({**VLLM, "POST /reset_prefix_cache": {"success": False}},
+         'vLLM did not empty its prefix cache (HTTP 200): {"success":false}'),
+        (VLLM, "vLLM empties its prefix cache only when started with VLLM_SERVER_DEV_MODE=1 in its environment"),
+        ({**SGLANG, "POST /flush_cache": b"Cache flushed."}, ""),
+        ({**SGLANG, "POST /flush_cache": httpx.Response(400, text="requests are \x1b[1mrunning")},
+         "SGLang did not empty its prefix cache (HTTP 400): requests are running"),
+        (LLAMACPP, "llama.cpp has no endpoint that empties its prefix cache; restart it"),
+    ],
+)  # fmt: skip
+async def test_it_is_done_or_said_why_not(answers: Answers, line: str) -> None:
+    site = Site(answers)
+    found = await recognise("http://engine.test", transport=site)
+    assert await reset_cache(found, transport=site) == line
