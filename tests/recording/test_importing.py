@@ -1,0 +1,102 @@
+"""Another tool's result becomes a session with the same figures, which says what is not known."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.recording import coherent
+from tui.recording.batches import batches
+from tui.recording.export.registry import export
+from tui.recording.export.selection import Selection
+from tui.recording.importing import import_result
+from tui.recording.reader import Recorded, open_session
+from tui.records.errors import UserError
+
+SAME = ("completed", "failed", "total_output_tokens", "mean_ttft_ms", "p99_tpot_ms", "mean_itl_ms", "std_e2el_ms")
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Recorded:
+    """Where the results come from."""
+    return coherent.record(tmp_path / "original")
+
+
+def exported(recorded: Recorded, name: str, folder: Path) -> Path:
+    (file,) = export(recorded, name, folder, Selection(lane="a"))
+    return file.path
+
+
+def test_vllm_there_and_back(recorded: Recorded, tmp_path: Path) -> None:
+    path = exported(recorded, "vllm", tmp_path)
+    (folder,) = import_result(path, "0.1.0", tmp_path / "sessions")
+    found = open_session(folder)
+    before, after = (json.loads(file.read_text()) for file in (path, exported(found, "vllm", tmp_path / "again")))
+    for name in SAME:
+        assert after[name] == pytest.approx(before[name], rel=1e-6), name
+    assert found.info.duration_s == before["duration"]
+    assert found.info.lanes["a"].engine == "vllm"
+    assert found.info.profile["load"] == {"arrival": "closed", "concurrency": 12}
+
+
+def test_sglang_keeps_latencies_and_says_that_times_are_laid_out(recorded: Recorded, tmp_path: Path) -> None:
+    path = exported(recorded, "sglang", tmp_path)
+    (folder,) = import_result(path, "0.1.0", tmp_path / "sessions")
+    found = open_session(folder)
+    before, after = (json.loads(file.read_text()) for file in (path, exported(found, "sglang", tmp_path / "again")))
+    for name in ("completed", "total_output_tokens", "mean_ttft_ms", "p99_itl_ms"):
+        assert after[name] == pytest.approx(before[name], rel=1e-6), name
+    notes = [event.text for batch in batches(found) for event in batch.events]
+    assert any("when each request was sent: they are laid out anew" in note for note in notes)
+    assert found.info.profile["imported"]["not_known"]
+
+
+def test_an_imported_session_plays(recorded: Recorded, tmp_path: Path) -> None:
+    (folder,) = import_result(exported(recorded, "vllm", tmp_path), "0.1.0", tmp_path / "sessions")
+    _, *seconds = batches(open_session(folder))
+    rows = [batch.seconds[0] for batch in seconds]
+    assert sum(row.finished for row in rows) == sum(
+        len([r for r in batch.requests if r.outcome == "ok"]) for batch in seconds
+    )
+    assert sum(row.started for row in rows) == sum(row.finished + row.failed for row in rows)
+    assert rows[-1].in_flight == 0
+    assert sum(row.output_tokens for row in rows) == sum(r.output_tokens for batch in seconds for r in batch.requests)
+
+
+def test_each_line_of_an_appended_file_is_a_session(recorded: Recorded, tmp_path: Path) -> None:
+    line = exported(recorded, "vllm", tmp_path).read_text().strip()
+    both = tmp_path / "both.json"
+    both.write_text(f"{line}\n{line}")
+    folders = import_result(both, "0.1.0", tmp_path / "sessions")
+    assert [folder.name for folder in folders] == ["imported_both", "imported_both_2"]
+
+
+WHOLE: dict[str, Any] = {"mean_e2e_latency_ms": 1.0, "duration": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("no json", "is not JSON"),
+        ("[]", "holds no result"),
+        ("{}", "is no result of `vllm bench serve` or of SGLang's benchmark"),
+        ('{"total_token_throughput": 1, "num_prompts": 1}', "run it again with --save-detailed"),
+        (json.dumps(WHOLE), "run it again with --output-details"),
+        (
+            json.dumps(WHOLE | {n: ["x"] for n in ("input_lens", "output_lens", "ttfts", "itls", "errors")}),
+            "is damaged",
+        ),
+        (
+            json.dumps(WHOLE | {n: [] for n in ("input_lens", "output_lens", "ttfts", "itls")} | {"errors": [""]}),
+            "is damaged",
+        ),
+    ],
+)
+def test_what_is_no_result_is_one_sentence(tmp_path: Path, content: str, says: str) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match=says):
+        import_result(path, "0.1.0", tmp_path / "sessions")
+    with pytest.raises(UserError, match="cannot read"):
+        import_result(tmp_path / "nothing.json", "0.1.0", tmp_path)
