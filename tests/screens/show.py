@@ -1,0 +1,24 @@
+"""`python -m tests.screens.show`: the screen on made-up numbers, one second a second."""
+
+import sys
+
+from tui.screens.terminal import prepare_terminal
+
+
+def main() -> int:
+    prepare_terminal()
+    from tests.screens.fake_source import FakeSource
+    from tui.screens.app import DragstripApp
+
+    source = FakeSource(second=120 if "--later" in sys.argv else 0, lanes="a" if "--one" in sys.argv else "ab")
+    source.playing = True
+    app = DragstripApp(source, ascii_only="--ascii" in sys.argv)
+    code = app.run()
+    sys.stdout.write("\n".join(app.summary) + "\n")
+    if app.log_path:
+        sys.stderr.write(app.log_path.read_text(encoding="utf-8"))
+    return code or app.return_code or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

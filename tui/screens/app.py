@@ -1,0 +1,130 @@
+"""The application: one source, one screen, and an end that leaves the terminal and the recording whole."""
+
+import asyncio
+import os
+import signal
+import tempfile
+import traceback
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import ClassVar, Protocol, runtime_checkable
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from tui.records.errors import UserError
+from tui.screens.commands import KeyCommands
+from tui.screens.live import LiveScreen
+from tui.screens.summary import summary_lines
+from tui.screens.terminal import speaks_utf8
+from tui.session.source import Source
+from tui.widgets.glyphs import GLYPHS
+from tui.widgets.palette import PALETTES, first_theme, theme_of
+
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+CRASHED = 1
+REFUSED = 2
+
+
+@runtime_checkable
+class Endable(Protocol):
+    """A source that can end by itself, in an error that this raises."""
+
+    def ended(self) -> Awaitable[None]:
+        """Wait until it ends."""
+        ...
+
+
+class DragstripApp(App[int]):
+    """`run()` gives the exit code; then `summary` has what to print and `log_path` a traceback's file, if any."""
+
+    TITLE = "dragstrip"
+    CSS_PATH = "app.tcss"  # a default screen's own CSS_PATH is not read
+    COMMANDS: ClassVar = {KeyCommands}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "quit", show=False, priority=True, system=True),
+    ]
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(self, source: Source, *, ascii_only: bool = False) -> None:
+        super().__init__()
+        self.source = source
+        self.ascii_only = ascii_only or not speaks_utf8()
+        self.summary: list[str] = []
+        self.log_path: Path | None = None
+        self._live = LiveScreen(source)
+        self._leaving = False
+        self._watch: asyncio.Task[None] | None = None
+        for palette in PALETTES:
+            self.register_theme(theme_of(palette))
+
+    def get_default_screen(self) -> LiveScreen:
+        """The screen that is painted first: no blank one comes before it."""
+        return self._live
+
+    def on_mount(self) -> None:
+        """Colours, glyphs and signals."""
+        self.theme = first_theme(self.console.color_system)
+        self.animation_level = "none"
+        if self.ascii_only:
+            self._live.glyphs = GLYPHS[-1]
+            self._live.add_class("-ascii-only")
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._signalled, number)
+        if isinstance(self.source, Endable):
+            self._watch = asyncio.create_task(self._watch_source(self.source))
+
+    def on_live_screen_leaving(self) -> None:
+        """The operator leaves."""
+        self.leave("quit", 0)
+
+    async def action_quit(self) -> None:
+        """Ctrl+q, wherever one is: asks as `q` does."""
+        self._live.action_leave()
+
+    def leave(self, why: str, code: int) -> None:
+        """Stop the source, then the screen; the second call changes nothing."""
+        if not self._leaving:
+            self._leaving = True
+            self._ending = asyncio.create_task(self._leave(why, code))
+
+    async def _leave(self, why: str, code: int) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._live.view is not None:
+            self.summary += summary_lines(self._live.view)
+        try:
+            await self.source.stop(why)
+        finally:
+            self.exit(code, return_code=code)
+
+    def _signalled(self, number: int) -> None:
+        self.leave(f"signal {signal.Signals(number).name}", 128 + number)
+
+    async def _watch_source(self, source: Endable) -> None:
+        """A source that fails ends the program: in one sentence when the operator can mend it."""
+        await self._live.begun.wait()
+        try:
+            await source.ended()
+        except UserError as error:
+            self.summary.append(f"dragstrip: {error}")
+            self.leave(str(error), REFUSED)
+        except Exception as error:  # noqa: BLE001 - it is written to the log, and the terminal must be restored
+            self._handle_exception(error)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """An error of ours: its traceback goes to a file, because the screen that could show it is about to go."""
+        if self.is_headless:
+            super()._handle_exception(error)
+            return
+        self.log_path = self.log_path or write_log(error)
+        self.leave("internal error", CRASHED)
+
+
+def write_log(error: BaseException) -> Path:
+    """The traceback in a new file, which is named."""
+    handle, name = tempfile.mkstemp(prefix="dragstrip-", suffix=".log")
+    with os.fdopen(handle, "w", encoding="utf-8") as log:
+        log.write("".join(traceback.format_exception(error)))
+    return Path(name)

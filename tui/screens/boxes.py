@@ -1,0 +1,135 @@
+"""The boxes that lie over the picture, which rests while one is open: help, quit, a line of text, export."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from tui.widgets.hints import key_sign
+from tui.widgets.rows import Rows, Span, fit
+
+BOX_CSS = """
+.box {
+  width: auto; max-width: 100%; height: auto; max-height: 100%; padding: 0 1;
+  border: round $accent; background: $background; border-title-color: $foreground;
+}
+"""
+Result = bool | str | None
+
+
+class Box(ModalScreen[Result]):
+    """A frame in the middle; escape closes it."""
+
+    DEFAULT_CSS = "Box { align: center middle; background: $background; }" + BOX_CSS
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "back")]
+
+    def action_close(self) -> None:
+        """Back to the picture."""
+        self.dismiss(None)
+
+
+class LinesBox(Box):
+    """Plain lines with roles."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("q,enter", "close", "back", show=False)]
+
+    def __init__(self, title: str, lines: Sequence[Sequence[Span]]) -> None:
+        super().__init__()
+        self._title, self._lines = title, lines
+
+    def compose(self) -> ComposeResult:
+        """The lines, which scroll where the terminal is lower than they are many."""
+        width = max(sum(len(text) for text, _ in line) for line in self._lines)
+        rows = Rows()
+        rows.styles.width, rows.styles.height = width, len(self._lines)
+        rows.put([fit(line, width) for line in self._lines])
+        with VerticalScroll(classes="box") as box:
+            box.border_title = self._title
+            box.styles.width = width + 4 if width + 4 < 78 else 80
+            yield rows
+
+
+class HelpBox(LinesBox):
+    """Every key and what it does, from the bindings."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark", "close", "back", show=False)]
+
+    def __init__(self, bindings: Sequence[BindingType]) -> None:
+        super().__init__("Keys   esc goes back", help_lines(bindings))
+
+
+def help_lines(bindings: Sequence[BindingType]) -> list[list[Span]]:
+    """Two columns of key and description; keys of one action stand together."""
+    actions: dict[str, tuple[list[str], str]] = {}
+    for binding in Binding.make_bindings(bindings):
+        keys, _ = actions.setdefault(binding.action, ([], binding.description))
+        keys.append(key_sign(binding.key))
+    cells: list[list[Span]] = [
+        [(" ".join(keys).rjust(9), "strong"), ("  ", ""), (text, "")] for keys, text in actions.values()
+    ]
+    cells.append([("click ◀ ▶".rjust(9), "strong"), ("  ", ""), ("or the wheel over a dial: one notch", "")])
+    cells.append([("2× click".rjust(9), "strong"), ("  ", ""), ("on a value: type it", "")])
+    return cells
+
+
+class QuitBox(Box):
+    """Asks once: the load would stop."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("q,enter,ctrl+c,ctrl+q", "yes", "stop the load and quit")]
+
+    def compose(self) -> ComposeResult:
+        """One sentence."""
+        with Vertical(classes="box") as box:
+            box.border_title = "Quit?"
+            yield Static("Load is running.  q or enter: stop it and quit.  esc: go on.", markup=False)
+
+    def action_yes(self) -> None:
+        """Quit."""
+        self.dismiss(True)
+
+
+class TextBox(Box):
+    """One line of text; enter gives it, escape gives nothing."""
+
+    DEFAULT_CSS = "TextBox .box { width: 60; } TextBox Input { border: none; height: 1; padding: 0; }"
+
+    def __init__(self, title: str, hint: str) -> None:
+        super().__init__()
+        self._title, self._hint = title, hint
+
+    def compose(self) -> ComposeResult:
+        """The input."""
+        with Vertical(classes="box") as box:
+            box.border_title = self._title
+            yield Input(placeholder=self._hint, max_length=200)
+
+    def on_mount(self) -> None:
+        """A blinking cursor would send bytes for nothing."""
+        self.query_one(Input).cursor_blink = False
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Take the text."""
+        self.dismiss(event.value.strip())
+
+
+class ExportBox(LinesBox):
+    """Which command writes this session's data, and where they lie."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("e", "close", "back", show=False)]
+
+    def __init__(self, recording: str) -> None:
+        if recording:
+            lines: list[list[Span]] = [
+                [("This session is recorded as", "")],
+                [("  ", ""), (recording, "strong")],
+                [("Export it from any terminal, even while it runs:", "")],
+                [("  ", ""), (f"dragstrip export {recording} --format csv", "strong")],
+                [("Formats: csv, parquet, json, ndjson.  esc goes back", "muted")],
+            ]
+        else:
+            lines = [[("Nothing is recorded, so there is nothing to export.  esc goes back", "")]]
+        super().__init__("Export", lines)

@@ -1,0 +1,71 @@
+"""Every key of the live screen, once: footer, help and command palette are made from these."""
+
+from textual.binding import Binding, BindingType
+
+CONC = Binding.Group("conc")
+CONC_DOUBLE = Binding.Group("×2")
+PROMPT = Binding.Group("prompt")
+OUT = Binding.Group("out")
+DOUBLE = Binding.Group("double, halve")
+DIALS = Binding.Group("dials")
+LOOK = Binding.Group("view")
+ZOOM = Binding.Group("zoom")
+SESSION = Binding.Group("session")
+REST = Binding.Group("more")
+
+DIAL_KEYS: list[BindingType] = [
+    Binding("left_square_bracket", "step('concurrency', -1)", "concurrency one notch down", group=CONC),
+    Binding("right_square_bracket", "step('concurrency', 1)", "concurrency one notch up", group=CONC),
+    Binding("left_curly_bracket", "scale('concurrency', 0.5)", "concurrency halved", group=CONC_DOUBLE),
+    Binding("right_curly_bracket", "scale('concurrency', 2.0)", "concurrency doubled", group=CONC_DOUBLE),
+    Binding("comma", "step('prompt_tokens', -1)", "prompt tokens one notch down", group=PROMPT),
+    Binding("full_stop", "step('prompt_tokens', 1)", "prompt tokens one notch up", group=PROMPT),
+    Binding("semicolon", "step('output_tokens', -1)", "output tokens one notch down", group=OUT),
+    Binding("apostrophe", "step('output_tokens', 1)", "output tokens one notch up", group=OUT),
+    Binding("less_than_sign", "scale('prompt_tokens', 0.5)", "prompt tokens halved", show=False),
+    Binding("greater_than_sign", "scale('prompt_tokens', 2.0)", "prompt tokens doubled", show=False),
+    Binding("colon", "scale('output_tokens', 0.5)", "output tokens halved", show=False),
+    Binding("quotation_mark", "scale('output_tokens', 2.0)", "output tokens doubled", show=False),
+    Binding("l", "link", "turn both lanes' dials together or apart", show=False),
+    Binding("u", "undo", "undo the last turn of a dial", show=False),
+    Binding("tab", "app.focus_next", "next dial; then arrows, page up and down, home, end, digits", show=False),
+    Binding("shift+tab", "app.focus_previous", "previous dial", show=False),
+]  # fmt: skip
+LOOK_KEYS: list[BindingType] = [
+    Binding("space", "freeze", "freeze"),
+    Binding("w", "window", "window"),
+    Binding("v", "verdict", "verdict"),
+    Binding("o", "overlay", "overlay"),
+    Binding("1", "zoom('a')", "lane A alone", group=ZOOM),
+    Binding("2", "zoom('b')", "lane B alone", group=ZOOM),
+    Binding("escape", "back", "both lanes again, no dial in focus", show=False),
+    Binding("b", "glyphs", "chart characters: braille, blocks, ASCII", show=False),
+    Binding("c", "colours", "colour theme", show=False),
+]
+SESSION_KEYS: list[BindingType] = [
+    Binding("x", "toggle_load", "stop load"),
+    Binding("m", "mark", "mark"),
+    Binding("n", "note", "note", show=False),
+    Binding("e", "export", "export", show=False),
+    Binding("S", "screenshot", "screenshot to a file", show=False),
+    Binding("question_mark", "help", "help"),
+    Binding("ctrl+p", "app.command_palette", "every command by name", show=False),
+    Binding("q", "leave", "quit"),
+    Binding("ctrl+c", "leave", "quit", show=False),
+]
+# The order in which the footer drops what does not fit is the reverse of this.
+FOOTER = (
+    "help",
+    "quit",
+    "conc",
+    "prompt",
+    "out",
+    "freeze",
+    "mark",
+    "stop load",
+    "overlay",
+    "window",
+    "verdict",
+    "zoom",
+    "×2",
+)

@@ -1,0 +1,195 @@
+"""The picture of a head-to-head, live or replayed: it takes one view a second and hands each widget its numbers."""
+
+import asyncio
+from collections.abc import Iterable
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.events import Resize
+from textual.screen import Screen
+
+from tui.profile.model import Profile
+from tui.records.rows import Lane
+from tui.screens.headline import OBJECTIVES, headline_of
+from tui.screens.keys import FOOTER
+from tui.session.source import Source
+from tui.session.view import View
+from tui.widgets.brief import Brief
+from tui.widgets.dial_strip import DialStrip
+from tui.widgets.event_list import EventList
+from tui.widgets.glyphs import GLYPHS
+from tui.widgets.gpu_rows import power_top_of
+from tui.widgets.hints import Hints
+from tui.widgets.lane_pane import LanePane
+from tui.widgets.lane_rows import PaneNumbers
+from tui.widgets.overlay_chart import OverlayChart
+from tui.widgets.scale import scale_for
+from tui.widgets.settings_table import SettingsTable
+from tui.widgets.status_line import StatusLine
+from tui.widgets.verdict_line import Headline, VerdictLine
+
+SCALE_HISTORY_S = 300
+PLAIN_SIZE = (80, 24)
+TINY_SIZE = (40, 12)
+COMFORTABLE_SIZE = (110, 32)
+WIDE_CELLS = 160
+OVERLAY_ROWS = 46
+
+
+def urls(profile: Profile) -> dict[Lane, str]:
+    """The lanes of a profile and where they are, before anything was found there."""
+    return {lane: found.url for lane, found in (("a", profile.a), ("b", profile.b)) if found is not None}  # type: ignore[misc]
+
+
+class PictureScreen(Screen[None]):
+    """Reading order from the top: what goes on, what is asked, who is ahead, why, what happened, what can be pressed."""
+
+    AUTO_FOCUS = None
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self.source = source
+        self.window_s = 30
+        self.objective = OBJECTIVES[0]
+        self.glyphs = GLYPHS[0]
+        self.zoomed: Lane | None = None
+        self.load_on = True
+        self.frozen_at: int | None = None
+        self.view: View | None = None
+        self.overlay_wanted: bool | None = None
+        self.begun = asyncio.Event()
+        self.lanes = urls(source.profile)
+
+    def compose(self) -> ComposeResult:
+        """Status, dials, verdict, lanes, events, hints; what does not fit is hidden by class, never scrolled."""
+        yield StatusLine()
+        yield DialStrip(self.source.board, list(self.lanes))
+        yield VerdictLine(id="verdict")
+        with Horizontal(id="middle"):
+            with Horizontal(id="lanes"):
+                for lane, url in self.lanes.items():
+                    yield LanePane(lane, url, id=f"pane-{lane}")
+            with Vertical(id="third"):
+                with Vertical(id="settings-box"):
+                    yield SettingsTable(id="settings")
+                with Vertical(id="third-events-box"):
+                    yield EventList(id="third-events")
+        with Vertical(id="overlay-box"):
+            yield OverlayChart(id="overlay")
+        with Vertical(id="events-box"):
+            yield EventList(id="events")
+        yield Hints(id="hints")
+        yield Brief(id="brief")
+
+    def on_mount(self) -> None:
+        """Paint what is known, and only then begin: heavy imports come after the first paint."""
+        for box, title in (
+            ("#settings-box", "Settings so far"), ("#third-events-box", "Events"),
+            ("#events-box", "Events"), ("#overlay-box", "Output tok/s   A solid   B dotted"),
+        ):  # fmt: skip
+            self.query_one(box).border_title = title
+        self.fit_to_size()
+        self.take(self.source.view(self.window_s))
+        self.call_after_refresh(self._start)
+
+    async def _start(self) -> None:
+        await self.source.start(self._second_complete)
+        self.begun.set()
+
+    def _second_complete(self) -> None:
+        self.call_later(self.tick)
+
+    def tick(self) -> None:
+        """A second is complete: show it, unless the picture is frozen."""
+        if not self.is_attached:
+            return
+        view = self.source.view(self.window_s)
+        if self.frozen_at is None:
+            self.take(view)
+        elif self.view is not None:
+            behind = view.second - self.frozen_at
+            if behind <= 10 or behind % 10 == 0:  # a frozen picture is all but silent
+                self.query_one(StatusLine).show(self.view, behind_s=behind, load_on=self.load_on)
+
+    def take(self, view: View) -> None:
+        """Hand every widget its numbers."""
+        self.view = view
+        word = "REPLAY" if self.source.replay else "LIVE"
+        self.query_one(StatusLine).show(view, behind_s=None, load_on=self.load_on, word=word)
+        headline = headline_of(view, self.objective, linked=self.source.board.linked)
+        self.query_one(VerdictLine).show(headline)
+        self._show_lanes(view, headline)
+        self.query_one(DialStrip).show()
+        for events in self.query(EventList):
+            if events.parent is not None and events.parent.display:
+                events.show(view.events, view.t0_ns)
+        if self.has_class("-wide"):
+            self.query_one(SettingsTable).show(view)
+        if self.has_class("-overlay"):
+            self.query_one(OverlayChart).show(view, self.glyphs)
+        if self.has_class("-tiny"):
+            self.query_one(Brief).show(view, headline)
+
+    def _show_lanes(self, view: View, headline: Headline) -> None:
+        scale = scale_for(lane.curve[-SCALE_HISTORY_S:] for lane in view.lanes.values())
+        power_top = power_top_of(list(view.lanes.values()))
+        for pane in self.query(LanePane):
+            if pane.lane in view.lanes and pane.display:
+                lane = view.lanes[pane.lane]
+                lead = headline.lead == pane.lane
+                pane.show(
+                    PaneNumbers(
+                        lane, view.second, view.window_s, scale, power_top, view.dial_marks, self.glyphs, lead=lead
+                    )
+                )
+
+    def on_resize(self, _: Resize) -> None:
+        """Choose what is shown for the new size."""
+        self.fit_to_size()
+
+    def fit_to_size(self) -> None:
+        """Set the classes of this size and draw again."""
+        width, height = self.app.size
+        tiny = width < TINY_SIZE[0] or height < TINY_SIZE[1]
+        single = not tiny and (width < PLAIN_SIZE[0] or height < PLAIN_SIZE[1])
+        overlay = self.overlay_wanted if self.overlay_wanted is not None else height >= OVERLAY_ROWS
+        classes = {
+            "-tiny": tiny,
+            "-single": single,
+            "-narrow": width < COMFORTABLE_SIZE[0] or height < COMFORTABLE_SIZE[1],
+            "-wide": width >= WIDE_CELLS and height >= COMFORTABLE_SIZE[1],
+            "-overlay": overlay and not tiny,
+            "-overlay-alone": overlay and height < OVERLAY_ROWS,
+        }
+        for name, on in classes.items():
+            self.set_class(on, name)
+        alone = self.zoomed or ("a" if single else None)
+        for pane in self.query(LanePane):
+            pane.display = alone in {None, pane.lane} or alone not in self.lanes
+        self.call_after_refresh(self.redraw)
+
+    def redraw(self) -> None:
+        """Show the view again after something else than the numbers changed."""
+        if not self.is_attached:
+            return
+        self.show_hints()
+        if self.view is not None and self.frozen_at is None:
+            self.take(self.view)
+        elif self.view is not None:
+            self._show_lanes(self.view, headline_of(self.view, self.objective, linked=self.source.board.linked))
+
+    def show_hints(self) -> None:
+        """The bottom row from the bindings that are active and shown."""
+        active = [found.binding for found in self.active_bindings.values() if found.binding.show]
+        self.query_one(Hints).show(in_footer_order(active))
+
+
+def in_footer_order(bindings: Iterable[Binding]) -> list[Binding]:
+    """The bindings with the most needed ones first, because a narrow footer keeps the first ones."""
+
+    def place(binding: Binding) -> int:
+        label = binding.group.description if binding.group else binding.description
+        return FOOTER.index(label) if label in FOOTER else len(FOOTER)
+
+    return sorted(bindings, key=place)

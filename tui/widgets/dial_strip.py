@@ -1,0 +1,107 @@
+"""The seven dials in two rows: linked, each dial once and wide; apart, a row for each lane."""
+
+from collections.abc import Iterator, Sequence
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+
+from tui.records.dials import DIAL, DIALS, DialName
+from tui.records.rows import LANES, Lane
+from tui.session.source import Board, Lanes
+from tui.widgets.dial import Dial
+from tui.widgets.rows import Rows, fit
+
+PENDING_S = 0.1
+UPPER: tuple[DialName, ...] = ("concurrency", "prompt_tokens", "output_tokens")
+LOWER: tuple[DialName, ...] = ("arrival", "request_rate", "shared_prefix", "temperature")
+LINKED_CELLS = dict(
+    concurrency=10, prompt_tokens=11, output_tokens=10, arrival=11, request_rate=6, shared_prefix=5, temperature=4
+)
+APART_CELLS = dict(
+    concurrency=4, prompt_tokens=5, output_tokens=5, arrival=8, request_rate=4, shared_prefix=3, temperature=4
+)
+APART_LABELS = dict(
+    concurrency="conc", prompt_tokens="prompt", output_tokens="out", arrival="", request_rate="rate",
+    shared_prefix="shr", temperature="T",
+)  # fmt: skip
+
+
+class DialStrip(Vertical):
+    """Knows which dials are on the screen; the board knows their values."""
+
+    DEFAULT_CSS = """
+    DialStrip { height: 2; padding: 0 1; }
+    DialStrip Horizontal { height: 1; }
+    DialStrip .apart { display: none; }
+    DialStrip.-apart .apart { display: block; }
+    DialStrip.-apart .linked { display: none; }
+    DialStrip .note { width: 1fr; }
+    DialStrip .lane { width: 2; }
+    """
+
+    def __init__(self, board: Board, lanes: Sequence[Lane]) -> None:
+        super().__init__(id="dials")
+        self._board = board
+        self._lanes = lanes
+        self._badge = Rows(classes="note")
+        self._note = Rows(classes="note")
+
+    def compose(self) -> ComposeResult:
+        """Both arrangements; one of them is displayed."""
+        for names, note in ((UPPER, self._badge), (LOWER, self._note)):
+            with Horizontal(classes="linked"):
+                for name in names:
+                    yield Dial(DIAL[name], "both", label=DIAL[name].label, cells=LINKED_CELLS[name])
+                yield note
+        for lane in self._lanes:
+            with Horizontal(classes="apart"):
+                yield Rows(id=f"dials-{lane}", classes="lane")
+                for spec in DIALS:
+                    yield Dial(spec, lane, label=APART_LABELS[spec.name], cells=APART_CELLS[spec.name])
+
+    def on_mount(self) -> None:
+        """Show what the board says, and look again while a turn is not in force."""
+        self._timer = self.set_interval(PENDING_S, self.show, pause=True)
+        for lane in self._lanes:
+            self.query_one(f"#dials-{lane}", Rows).put([fit([(lane.upper(), f"{lane} strong")], 2)])
+        self.show()
+
+    @property
+    def focused_lanes(self) -> Lanes:
+        """Whose dials a key turns: the lane of the dial in focus, else both."""
+        focused = self.screen.focused
+        return focused.lanes if isinstance(focused, Dial) else "both"
+
+    def say(self, text: str) -> None:
+        """A sentence beside the dials, until the next one."""
+        self._note.put([fit([(text, "warn")], max(self._note.size.width, len(text)))])
+
+    def flash(self, name: DialName) -> None:
+        """The dial is at its stop."""
+        for dial in self._shown_dials():
+            if dial.spec.name == name:
+                dial.flash()
+        self.say(f"{DIAL[name].label} is at its limit")
+
+    def show(self) -> None:
+        """Compare the dials with the board."""
+        apart = not self._board.linked and len(self._lanes) > 1
+        if self.has_class("-apart") != apart:
+            self.set_class(apart, "-apart")
+        for dial in self._shown_dials():
+            lane: Lane = "b" if dial.lanes == "b" else "a"
+            name = dial.spec.name
+            dial.show(getattr(self._board.shown(lane), name), getattr(self._board.in_force(lane), name))
+        self._say_linked()
+        if any(dial.pending for dial in self._shown_dials()):
+            self._timer.resume()
+        else:
+            self._timer.pause()
+
+    def _say_linked(self) -> None:
+        text = "as recorded, read-only" if self._board.read_only else "A=B linked" if len(self._lanes) > 1 else ""
+        self._badge.put([fit([(text, "muted")], max(self._badge.size.width, len(text)))])
+
+    def _shown_dials(self) -> Iterator[Dial]:
+        apart = self.has_class("-apart")
+        return (dial for dial in self.query(Dial) if (dial.lanes in LANES) == apart)

@@ -1,0 +1,220 @@
+"""What one lane's pane says, row by row, for the room there is: pure functions of a `LaneView`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from tui.records.metrics import LATENCIES, SAMPLES_NEEDED, Metric
+from tui.records.text import clean
+from tui.session.view import LaneView, Percentiles
+from tui.widgets import numbers
+from tui.widgets.chart import AXIS_CELLS, chart_rows, dots, span_of
+from tui.widgets.glyphs import Glyphs
+from tui.widgets.gpu_rows import gpu_rows
+from tui.widgets.rows import Row, Span, fit
+from tui.widgets.scale import Scale
+
+COMFORTABLE_CELLS = 50  # from this width on there is room for full words
+CHART_LEAST_S = 100
+CHART_MOST_ROWS = 16
+STALE_S = 5.0
+TTFT_DUE = Metric("ttft_sched", "TTFTdue", "ms", "lower", "t_first - t_sched, under an arrival rate")
+
+
+@dataclass(frozen=True, slots=True)
+class PaneNumbers:
+    """What a pane is handed each second. `scale` and `power_top` are shared by both lanes."""
+
+    view: LaneView
+    second: int
+    window_s: int
+    scale: Scale
+    power_top: float
+    marks: Sequence[tuple[int, str]]
+    glyphs: Glyphs
+    lead: bool = False  # the verdict says that this lane is ahead
+
+
+def lane_rows(pane: PaneNumbers, width: int, height: int) -> list[Row]:
+    """Exactly `height` rows of `width` cells; the chart takes what the figures leave."""
+    view, wide = pane.view, width >= COMFORTABLE_CELLS
+    above = [_headline(pane, width), _counts(view, width)]
+    if height >= 26:
+        above.append(_work(view, width))
+    gpus = gpu_rows(view, pane.second, width, power_top=pane.power_top, spark=pane.glyphs.spark, tall=height >= 26)
+    below = [*_latency_rows(pane, width), _server(view, width, wide=wide), *gpus, _trouble(view, width)]
+    if height >= 26:
+        below.append(_client(view, width))
+    room = height - len(above) - len(below)
+    chart = _chart(pane, width, min(room, CHART_MOST_ROWS)) if room >= 3 else []
+    air = [fit((), width)] * max(room - len(chart), 0)
+    return [*above, *chart, *below, *air][:height]
+
+
+def pane_title(view: LaneView, url: str) -> tuple[str, bool]:
+    """`A vLLM 0.19  127.0.0.1:8000`, and whether it is simulated."""
+    info = view.info
+    where = urlsplit(info.url if info else url).netloc.rpartition("@")[2]
+    name = f"{info.title} {info.version}".strip() if info else ""
+    return clean(f"{name}  {where}" if name else where, 100), bool(info and info.simulated)
+
+
+def state_spans(view: LaneView) -> list[Span]:
+    """`● up`, `✖ down 00:07 refused`, `○ connecting`."""
+    if view.state == "up":
+        return [("● up", "")]
+    if view.state == "down":
+        gone = 0
+        while gone < len(view.curve) and view.curve[-1 - gone] is None:
+            gone += 1
+        return [
+            ("✖ down ", "error strong"),
+            (f"{numbers.short_clock(gone)} ", "error"),
+            (clean(view.state_text, 60), "error"),
+        ]
+    text = f" {clean(view.state_text, 60)}" if view.state_text else ""
+    return [(f"○ {view.state}{text}", "muted")]
+
+
+def _ink(view: LaneView) -> str:
+    """Numbers of a lane that is not up are old: they are dimmed."""
+    return "" if view.state in {"up", "stopped"} else "muted"
+
+
+def _headline(pane: PaneNumbers, width: int) -> Row:
+    view = pane.view
+    ink = view.lane if view.state in {"up", "stopped"} else "muted"
+    mark = "≈" if view.tokens_from_chunks else " "
+    spans: list[Span] = [
+        (f"{mark}{numbers.whole(view.output_tps):>7}", f"{ink} strong"),
+        (" tok/s out ", ink),
+        ("▲ " if pane.lead else "  ", f"{ink} strong"),
+        (f"{numbers.whole(view.total_tps):>9}", _ink(view)),
+        (" total", "muted"),
+    ]
+    if view.tokens_from_chunks:
+        spans.append(("  tokens ≈ chunks" if width >= COMFORTABLE_CELLS else " ≈", "warn"))
+    return fit(spans, width)
+
+
+def _counts(view: LaneView, width: int) -> Row:
+    ink = _ink(view)
+    wide = width >= COMFORTABLE_CELLS
+    spans: list[Span] = [
+        (f"{numbers.rate(view.request_rate):>{8 if wide else 5}}", ink),
+        (" req/s ", "muted"),
+        (f"{numbers.whole(view.in_flight):>{6 if wide else 4}}", ink),
+        (" in flight ", "muted"),
+        (f"{numbers.whole(view.done):>{8 if wide else 6}}", ink),
+        (" done", "muted"),
+    ]
+    if wide:
+        spans += [(f"{numbers.whole(view.failed):>6}", "error" if view.failed else ink), (" failed", "muted")]
+    return fit(spans, width)
+
+
+def _work(view: LaneView, width: int) -> Row:
+    """What a request is, as the server counted it, and how many met the limits."""
+    spans: list[Span] = [
+        (f"{numbers.whole(view.prompt_tokens_seen):>8}", ""), (" prompt tok", "muted"),
+        (f"{numbers.whole(view.output_tokens_seen):>7}", ""), (" output tok a request", "muted"),
+    ]  # fmt: skip
+    if view.goodput is not None:
+        spans += [(f"{numbers.rate(view.goodput):>6}", ""), (" good/s", "muted")]
+    return fit(spans, width)
+
+
+def _chart(pane: PaneNumbers, width: int, height: int) -> list[Row]:
+    view = pane.view
+    span = span_of(pane.second, width - AXIS_CELLS, max(CHART_LEAST_S, pane.window_s))
+    values = dots(view.curve, pane.second, span)
+    return chart_rows(
+        values, span, pane.scale, height, pane.marks,
+        role=view.lane, kind=pane.glyphs.kind, dotted=view.lane == "b",
+    )  # fmt: skip
+
+
+def _latency_rows(pane: PaneNumbers, width: int) -> list[Row]:
+    widths = _columns(width)
+    head = ("over " + f"{pane.window_s} s", "p50", "p95", "p99", "n")
+    rows = [
+        fit(
+            [
+                (head[0].ljust(widths[0]), "muted"),
+                *((t.rjust(w), "muted") for t, w in zip(head[1:], widths[1:], strict=True)),
+            ],
+            width,
+        )
+    ]
+    shown = [*LATENCIES, *([TTFT_DUE] if "ttft_sched" in pane.view.latencies else [])]
+    if "ttft_sched" in pane.view.latencies:  # beside TTFT, of which it is the other half
+        shown = [LATENCIES[0], TTFT_DUE, *LATENCIES[1:]]
+    rows += [_latency(pane.view, metric, widths, width) for metric in shown]
+    return rows
+
+
+def _columns(width: int) -> tuple[int, int, int, int, int]:
+    """Label, p50, p95, p99, n."""
+    if width < COMFORTABLE_CELLS:
+        return 8, 7, 9, 9, 5
+    each = min((width - 10) // 4, 12)
+    return 10, each, each, each, each
+
+
+def _latency(view: LaneView, metric: Metric, widths: Sequence[int], width: int) -> Row:
+    found = view.latencies.get(metric.name, Percentiles())
+    e2e = metric.name == "e2e"
+    write = numbers.seconds if e2e else numbers.milliseconds
+    spans: list[Span] = [(f"{metric.label:<5}{'s' if e2e else 'ms':>2} ".ljust(widths[0])[: widths[0]], "muted")]
+    for name, value, cells in zip(("p50", "p95", "p99"), (found.p50, found.p95, found.p99), widths[1:4], strict=True):
+        missing = SAMPLES_NEEDED[name] - found.n
+        if value is None and found.n and missing > 0:
+            spans.append((f"need {missing}".rjust(cells), "muted"))
+        else:
+            spans.append((write(value).rjust(cells), _ink(view)))
+    spans.append((numbers.short(found.n).rjust(widths[4]), "muted"))
+    return fit(spans, width)
+
+
+def _server(view: LaneView, width: int, *, wide: bool) -> Row:
+    """The server's own figures, with their age once it matters."""
+    server = view.server
+    if all(v is None for v in (server.running, server.waiting, server.kv_usage, server.prefix_hit_rate)):
+        return fit([("server  ", "muted"), (clean(server.note) or "has not told its metrics yet", "muted")], width)
+    stale = server.age_s is not None and server.age_s > STALE_S
+    ink = "muted" if stale else _ink(view)
+    words = ("running ", "  waiting ", "  KV ", "  prefix hit ") if wide else ("run ", " wait ", " KV ", " hit ")
+    values = (
+        f"{numbers.whole(server.running):<4}", f"{numbers.whole(server.waiting):<4}",
+        f"{numbers.percent(server.kv_usage):<5}", f"{numbers.percent(server.prefix_hit_rate):<5}",
+    )  # fmt: skip
+    spans = [span for word, value in zip(words, values, strict=True) for span in ((word, "muted"), (value, ink))]
+    if stale and server.age_s is not None:
+        old = f" {server.age_s:.0f} s old"
+        spans = [*fit(spans, width - len(old)), (old, "warn")]
+    return fit(spans, width)
+
+
+def _trouble(view: LaneView, width: int) -> Row:
+    """The client's own limit first: it makes every other number of the lane doubtful. Then failures by cause."""
+    if view.bound:
+        text = f"! client-bound: the load driver is the limit (CPU {view.client_cpu * 100:.0f} %)"
+        return fit([(text, "warn strong")], width)
+    if not view.failed:
+        return fit([("no failures", "muted")], width)
+    causes = ", ".join(
+        f"{clean(cause, 20)} {count}" for cause, count in sorted(view.causes.items(), key=lambda c: -c[1])
+    )
+    last = clean(view.last_error, 120)
+    return fit(
+        [(f"✖ {view.failed} failed ", "error strong"), (causes, "error"), (f"  {last}" if last else "", "muted")],
+        width,
+    )
+
+
+def _client(view: LaneView, width: int) -> Row:
+    """How the measuring itself fares, in coarse steps: it is there to be looked up, not watched."""
+    cpu, lag = round(view.client_cpu * 20) * 5, view.loop_lag_ms
+    late = "under 5 ms" if lag < 5 else f"{lag:.0f} ms"
+    stamp = f"   {view.stamp} stamps" if view.stamp else ""
+    return fit([(f"client  CPU {cpu} %   loop lag {late}{stamp}", "muted")], width)

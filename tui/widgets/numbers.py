@@ -1,0 +1,76 @@
+"""How numbers are written: fixed width where they change, a space between thousands, a dash where there is none."""
+
+NONE = "–"
+
+
+def whole(value: float | None) -> str:
+    """`2 481`."""
+    return NONE if value is None else f"{value:,.0f}".replace(",", " ")
+
+
+def short(value: float) -> str:
+    """A count in at most five characters: `9 999`, `162k`, `1.6M`."""
+    if value < 10_000:
+        return whole(value)
+    if value < 999_500:
+        return f"{value / 1e3:.0f}k"
+    return f"{value / 1e6:.1f}M"
+
+
+def rate(value: float | None) -> str:
+    """Requests a second: `0.42`, `19.3`, `1 204`."""
+    if value is None:
+        return NONE
+    if value < 10:
+        return f"{value:.2f}"
+    return f"{value:.1f}" if value < 1000 else whole(value)
+
+
+def milliseconds(value: float | None) -> str:
+    """`9.42`, `84.1`, `1 204`: three figures that matter."""
+    if value is None:
+        return NONE
+    if value < 10:
+        return f"{value:.2f}"
+    return f"{value:.1f}" if value < 1000 else whole(value)
+
+
+def seconds(value_ms: float | None) -> str:
+    """Milliseconds written as seconds: `1.91`, `64.2`."""
+    if value_ms is None:
+        return NONE
+    value = value_ms / 1000
+    return f"{value:.2f}" if value < 100 else f"{value:.1f}"
+
+
+def percent(share: float | None) -> str:
+    """A share 0..1 as `38 %`."""
+    return NONE if share is None else f"{share * 100:.0f} %"
+
+
+def gib(value: float | None) -> str:
+    """Bytes as GiB with one decimal."""
+    return NONE if value is None else f"{value / 2**30:.1f}"
+
+
+def size(value: float) -> str:
+    """Bytes in two figures, so that the cell seldom changes: `610 kB`, `6.1 MB`."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= factor:
+            scaled = value / factor
+            return (
+                f"{scaled:.1f} {unit}" if scaled < 10 else f"{round(scaled, -1 if scaled >= 100 else 0):.0f} {unit}"
+            )
+    return f"{value:.0f} B"
+
+
+def clock(value_s: float) -> str:
+    """`00:04:12`."""
+    whole_s = int(value_s)
+    return f"{whole_s // 3600:02d}:{whole_s // 60 % 60:02d}:{whole_s % 60:02d}"
+
+
+def short_clock(value_s: float) -> str:
+    """`04:12`, or with hours when there are some."""
+    whole_s = int(value_s)
+    return clock(whole_s) if whole_s >= 3600 else f"{whole_s // 60:02d}:{whole_s % 60:02d}"

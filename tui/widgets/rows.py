@@ -1,0 +1,89 @@
+"""A widget of whole rows of text. It is handed rows, compares, and repaints only those that differ.
+
+Textual sends a dirty region without looking at what was there before, so this comparison is what keeps a screen of
+sixty numbers at a few kilobytes a second.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.widgets.glyphs import to_ascii
+from tui.widgets.palette import style_of
+
+Span = tuple[str, str]  # text, role
+Row = tuple[Span, ...]
+
+
+def length(spans: Iterable[Span]) -> int:
+    """Cells that the spans take."""
+    return sum(cell_len(text) for text, _ in spans)
+
+
+def fit(spans: Iterable[Span], width: int) -> Row:
+    """The spans cut or filled with spaces to exactly `width` cells; what is cut ends in an ellipsis."""
+    kept: list[Span] = []
+    left = width
+    for text, role in spans:
+        cells = cell_len(text)
+        if cells > left:
+            if left > 0:
+                kept.append((set_cell_size(text, left - 1) + "…", role))
+            return tuple(kept)
+        kept.append((text, role))
+        left -= cells
+    if left:
+        kept.append((" " * left, ""))
+    return tuple(kept)
+
+
+def spread(left: Sequence[Span], right: Sequence[Span], width: int, fill: Span = (" ", "")) -> Row:
+    """`left` and `right` at the two ends of a row; `left` gives way when both do not fit."""
+    room = max(width - length(right), 0)
+    used = min(length(left), room)
+    kept = fit(left, used) if used else ()
+    return fit((*kept, (fill[0] * (room - used), fill[1]), *right), width)
+
+
+class Rows(Widget):
+    """Rows of spans, each painted again only when it changed."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = "Rows { height: 1; width: 1fr; }"
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self._rows: list[Row] = []
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """What is shown."""
+        return self._rows
+
+    @property
+    def plain(self) -> str:
+        """What is shown, as text."""
+        return "\n".join("".join(text for text, _ in row) for row in self._rows)
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """Show these rows, from the top."""
+        old, self._rows = self._rows, list(rows)
+        changed = [y for y in range(max(len(old), len(rows))) if y >= len(old) or y >= len(rows) or old[y] != rows[y]]
+        if changed and self.is_mounted:
+            # Regions are relative to the widget, borders included.
+            x, top = self.gutter.left, self.gutter.top
+            self.refresh(*(Region(x, top + y, max(self.content_size.width, 1), 1) for y in changed))
+
+    def render_line(self, y: int) -> Strip:
+        """One row with the styles of the theme."""
+        width, theme = self.content_size.width, self.app.theme
+        row = self._rows[y] if y < len(self._rows) else ()
+        ascii_only = getattr(self.app, "ascii_only", False)
+        segments = [
+            Segment(to_ascii(text) if ascii_only else text, style_of(theme, role)) for text, role in row if text
+        ]
+        return Strip(segments).adjust_cell_length(width, style_of(theme, ""))

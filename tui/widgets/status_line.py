@@ -1,0 +1,78 @@
+"""The top row: what is going on. Three parts, so that the elapsed time, which changes each second, is all that repaints."""
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from tui.records.rows import LANES
+from tui.records.text import clean
+from tui.session.view import View
+from tui.widgets import numbers
+from tui.widgets.rows import Rows, Span, fit, length, spread
+
+DURABLE_LATE_S = 3.0
+
+
+class StatusLine(Horizontal):
+    """` ● LIVE 00:04:12   demo  Llama-3.1-8B  SIMULATED      ● REC 61 kB `."""
+
+    DEFAULT_CSS = """
+    StatusLine { height: 1; }
+    StatusLine > .state { width: 25; }
+    StatusLine > .recording { width: 20; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(id="status")
+        self._state = Rows(classes="state")
+        self._facts = Rows(classes="facts")
+        self._recording = Rows(classes="recording")
+
+    def compose(self) -> ComposeResult:
+        """State, facts, recording."""
+        yield self._state
+        yield self._facts
+        yield self._recording
+
+    @property
+    def plain(self) -> str:
+        """What is shown, as text."""
+        return f"{self._state.plain}{self._facts.plain}{self._recording.plain}"
+
+    def show(self, view: View, *, behind_s: int | None, load_on: bool, word: str = "LIVE") -> None:
+        """Take this second. `behind_s`: for how long the picture has been frozen, None when it moves."""
+        if behind_s is None:
+            state: list[Span] = [(f" ● {word} ", "strong"), (numbers.clock(view.second), "")]
+        else:
+            state = [(f" ‖ FROZEN {numbers.short_clock(behind_s)} behind", "warn strong")]
+        self._state.put([fit(state, max(self._state.size.width, 1))])
+        self._facts.put([fit(_facts(view, load_on=load_on), max(self._facts.size.width, 1))])
+        recording = _recording(view)
+        width = max(self._recording.size.width, 1)
+        self._recording.put([spread((), recording, width) if length(recording) <= width else fit(recording, width)])
+
+
+def _facts(view: View, *, load_on: bool) -> list[Span]:
+    spans: list[Span] = []
+    if view.simulated:
+        spans.append(("SIMULATED  ", "warn strong"))
+    if not load_on:
+        spans.append(("LOAD STOPPED, x resumes  ", "warn strong"))
+    spans.append((f"{clean(view.title, 40)}  ", ""))
+    models = {clean(view.lanes[k].info.model, 60) for k in LANES if k in view.lanes and view.lanes[k].info}  # type: ignore[union-attr]
+    if len(models) == 1 and (model := models.pop()):
+        spans.append((f"{model.rpartition('/')[2]}  ", "muted"))
+    if view.mode != "together":
+        spans.append((f"{view.mode}  ", ""))
+    if view.settling_s > 0 and view.second:
+        spans.append(("settling", "muted"))
+    return spans
+
+
+def _recording(view: View) -> list[Span]:
+    if view.recording_note:
+        return [(f"● REC {clean(view.recording_note, 60)} ", "error strong")]
+    if not view.recording:
+        return [("not recorded ", "muted")]
+    if view.durable_age_s is not None and view.durable_age_s > DURABLE_LATE_S:
+        return [(f"● REC {view.durable_age_s:.0f} s behind ", "warn")]
+    return [("● REC ", "error"), (f"{numbers.size(view.recorded_bytes)} ", "muted")]
