@@ -1,167 +1,162 @@
 """The simulated engines over real HTTP: their manners are those of the engines they stand in for."""
 
 import asyncio
-import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tui.simulator.process import SimulatorProcess, start_simulator
-from tui.simulator.words import detokenize, tokenize
+from tests.simulator.serving import events, serving, until_idle
+from tui.simulator.words import CHAT_TEMPLATE, detokenize, tokenize
 
-ENGINES = ("vllm", "sglang")
+CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "bababa dedede"}], "ignore_eos": True}
+TEXT: dict[str, Any] = {"prompt": [1, 2, 3], "max_tokens": 10, "ignore_eos": True}
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=["vllm", "sglang"])
 async def simulator(request: pytest.FixtureRequest) -> AsyncIterator[tuple[str, httpx.AsyncClient]]:
-    process: SimulatorProcess = await start_simulator(request.param, speed=50)
-    async with httpx.AsyncClient(base_url=process.url, timeout=20) as client:
+    async with serving(request.param) as client:
         yield request.param, client
-    await process.stop()
-    assert process.process.returncode == 0
 
 
-async def events(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> list[Any]:
-    answer = await client.post(path, json=body | {"stream": True})
-    assert answer.status_code == 200, answer.text
-    lines = [line for line in answer.text.split("\n\n") if line]
-    assert lines[-1] == "data: [DONE]"
-    return [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
-
-
-CHAT = {"messages": [{"role": "user", "content": "hello there"}], "max_completion_tokens": 5, "ignore_eos": True}
-
-
-async def test_a_chat_stream_has_the_engines_events(simulator: tuple[str, httpx.AsyncClient]) -> None:
+async def test_a_chat_stream_has_role_tokens_finish_and_usage(simulator: tuple[str, httpx.AsyncClient]) -> None:
     engine, client = simulator
-    found = await events(client, "/v1/chat/completions", CHAT | {"stream_options": {"include_usage": True}})
-    role, *tokens, usage = found
+    asked = CHAT | {"max_completion_tokens": 5, "stream_options": {"include_usage": True}}
+    role, *tokens, usage = await events(client, "/v1/chat/completions", asked)
     assert role["choices"][0]["delta"]["role"] == "assistant"
-    assert role["choices"][0]["delta"]["content"] == ""
-    assert usage["choices"] == []
-    assert usage["usage"]["completion_tokens"] == 5
     if engine == "sglang":  # the finish reason comes in an event of its own
         *tokens, finish = tokens
-        assert finish["choices"][0]["delta"] == {"reasoning_content": None}
+        assert "content" not in finish["choices"][0]["delta"]
         assert finish["choices"][0]["finish_reason"] == "length"
-        assert "reasoning_content" in tokens[0]["choices"][0]["delta"]
     else:
         assert tokens[-1]["choices"][0]["finish_reason"] == "length"
-    assert len(tokens) == 5
-    assert all(event["choices"][0]["delta"]["content"] for event in tokens)
+    assert [len(tokenize(event["choices"][0]["delta"]["content"])) for event in tokens] == [1] * 5
+    assert usage["choices"] == []
+    counted = {
+        "prompt_tokens": 2 + len(CHAT_TEMPLATE),
+        "completion_tokens": 5,
+        "total_tokens": 7 + len(CHAT_TEMPLATE),
+    }
+    assert usage["usage"].items() >= counted.items()
 
 
 async def test_usage_on_every_chunk_counts_up(simulator: tuple[str, httpx.AsyncClient]) -> None:
     _, client = simulator
     options = {"include_usage": True, "continuous_usage_stats": True}
-    body = {"prompt": [5, 6, 7], "max_tokens": 4, "ignore_eos": True, "stream_options": options}
-    *tokens, usage = await events(client, "/v1/completions", body)
-    assert [event["usage"]["completion_tokens"] for event in tokens] == [1, 2, 3, 4]
-    counted = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+    *tokens, usage = await events(client, "/v1/completions", TEXT | {"stream_options": options})
+    assert [event["usage"]["completion_tokens"] for event in tokens] == list(range(1, 11))
+    counted = {"prompt_tokens": 3, "completion_tokens": 10, "total_tokens": 13}
     assert usage["usage"].items() >= counted.items()
 
 
-async def test_a_plain_answer_and_one_that_may_stop(simulator: tuple[str, httpx.AsyncClient]) -> None:
-    _, client = simulator
-    answer = (
-        await client.post("/v1/completions", json={"prompt": "hello", "max_tokens": 3, "ignore_eos": True})
-    ).json()
-    assert answer["usage"]["completion_tokens"] == 3
-    assert len(tokenize(answer["choices"][0]["text"])) == 3
-    body = {"prompt": [1], "max_tokens": 5000}
-    stopped = (await client.post("/v1/completions", json=body)).json()
-    assert stopped["choices"][0]["finish_reason"] == "stop"
-
-
-async def test_errors_are_shaped_like_the_engines(simulator: tuple[str, httpx.AsyncClient]) -> None:
+async def test_only_sglang_heeds_continuous_usage_alone(simulator: tuple[str, httpx.AsyncClient]) -> None:
     engine, client = simulator
-    answer = await client.post("/v1/completions", json={"prompt": [1] * 40_000, "max_tokens": 5})
+    options = {"continuous_usage_stats": True}
+    tokens = await events(client, "/v1/completions", TEXT | {"stream_options": options})
+    assert len(tokens) == 10
+    assert all(bool(event.get("usage")) == (engine == "sglang") for event in tokens)
+
+
+async def test_a_stream_and_a_plain_answer_to_one_greedy_prompt_say_the_same(
+    simulator: tuple[str, httpx.AsyncClient],
+) -> None:
+    _, client = simulator
+    greedy = TEXT | {"temperature": 0}
+    streamed = "".join(e["choices"][0]["text"] for e in await events(client, "/v1/completions", greedy))
+    plain = (await client.post("/v1/completions", json=greedy)).json()
+    assert plain["choices"][0]["text"] == streamed
+    assert len(tokenize(streamed)) == plain["usage"]["completion_tokens"] == 10
+    sampled = (await client.post("/v1/completions", json=TEXT)).json()
+    assert sampled["choices"][0]["text"] != streamed
+
+
+async def test_many_at_once_each_get_exactly_their_tokens(simulator: tuple[str, httpx.AsyncClient]) -> None:
+    _, client = simulator
+
+    async def one(number: int) -> int:
+        asked = {"prompt": [number] * 40, "max_tokens": 5 + number, "ignore_eos": True}
+        return len(await events(client, "/v1/completions", asked))
+
+    assert await asyncio.gather(*(one(n) for n in range(24))) == [5 + n for n in range(24)]
+
+
+async def test_vllm_sends_its_headers_at_once_and_sglang_with_the_first_token() -> None:
+    early: dict[str, float] = {}
+    for engine in ("vllm", "sglang"):
+        async with serving(engine, speed=1) as client:
+            sent_s = time.monotonic()
+            async with client.stream("POST", "/v1/completions", json=TEXT | {"stream": True}) as answer:
+                headers_s = time.monotonic() - sent_s
+                async for _ in answer.aiter_bytes():
+                    early[engine] = headers_s / (time.monotonic() - sent_s)
+                    break
+    assert early["vllm"] < 0.5 < early["sglang"]
+
+
+async def test_sglang_gives_an_empty_answer_for_no_tokens() -> None:
+    async with serving("sglang") as client:
+        role, finish = await events(client, "/v1/chat/completions", CHAT | {"max_tokens": 0})
+        assert role["choices"][0]["delta"]["content"] == ""
+        assert finish["choices"][0]["finish_reason"] == "length"
+
+
+async def test_errors_come_with_status_and_the_engines_body(simulator: tuple[str, httpx.AsyncClient]) -> None:
+    engine, client = simulator
+    answer = await client.post("/v1/completions", json={"prompt": [1] * 40_000, "stream": True})
     assert answer.status_code == 400
     body = answer.json()
-    if engine == "vllm":
-        assert "maximum context length is 32768 tokens" in body["error"]["message"]
-        assert (await client.post("/v1/completions", json={"prompt": "x", "model": "nope"})).status_code == 404
-        clamped = {"prompt": [1] * 32_760, "max_tokens": 500, "ignore_eos": True}
-        assert (await client.post("/v1/completions", json=clamped)).json()["usage"]["completion_tokens"] == 8
-    else:
-        assert body["object"] == "error"
-        assert "longer than the model's context length" in body["message"]
-        assert (await client.post("/v1/completions", json={"prompt": "x", "model": "nope"})).status_code == 200
-        assert (
-            await client.post("/v1/completions", json={"prompt": [1] * 32_760, "max_tokens": 500})
-        ).status_code == 400
+    assert "context length" in (body["error"] if engine == "vllm" else body)["message"]
     assert (await client.post("/v1/completions", content=b"{")).status_code == 400
+    unknown = await client.post("/v1/completions", json=TEXT | {"model": "nope"})
+    assert unknown.status_code == (404 if engine == "vllm" else 200)
+    nowhere = await client.get("/nowhere")
+    assert (nowhere.status_code, nowhere.json()) == (404, {"detail": "Not Found"})
+    assert (await client.get("/v1/completions")).json() == {"detail": "Method Not Allowed"}
 
 
-async def test_it_says_that_it_is_simulated(simulator: tuple[str, httpx.AsyncClient]) -> None:
+async def test_it_says_what_it_is_everywhere(simulator: tuple[str, httpx.AsyncClient]) -> None:
     engine, client = simulator
-    answer = await client.get("/v1/models")
-    assert answer.headers["server"] == "dragstrip-simulator"
-    model = answer.json()["data"][0]
+    model = (await client.get("/v1/models")).json()["data"][0]
     assert model["simulated"] is True
+    assert model["root"].startswith("SIMULATED")
     assert model["owned_by"] == engine
-    assert "SIMULATED" in (await client.get("/dcgm/metrics")).text
+    paths = {
+        "vllm": ("/version", "/load", "/ping", "/health", "/metrics", "/nowhere"),
+        "sglang": ("/server_info", "/v1/loads", "/ping", "/health", "/metrics", "/nowhere"),
+    }
+    for path in paths[engine]:
+        assert (await client.get(path)).headers["server"] == "dragstrip-simulator", path
+    other = paths["sglang" if engine == "vllm" else "vllm"][:2]
+    assert [(await client.get(path)).status_code for path in other] == [404, 404]
 
 
-async def test_metrics_have_the_engines_names_and_meanings(simulator: tuple[str, httpx.AsyncClient]) -> None:
+async def test_its_tokeniser_goes_there_and_back(simulator: tuple[str, httpx.AsyncClient]) -> None:
     engine, client = simulator
-    await client.post("/v1/completions", json={"prompt": [1] * 64, "max_tokens": 20, "ignore_eos": True})
-    page = (await client.get("/metrics")).text
-    counts = {line.split("{")[0]: float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line[0] != "#"}
-    if engine == "vllm":
-        assert counts["vllm:generation_tokens_total"] == 20
-        assert counts["vllm:prompt_tokens_total"] == 64
-        assert 'kv_cache_size_tokens="131072"' in page
-    else:
-        assert counts["sglang:generation_tokens_total"] == 20
-        live = [
-            line for line in page.splitlines() if line.startswith("sglang:realtime_tokens_total") and "decode" in line
-        ]
-        assert float(live[0].rsplit(" ", 1)[1]) == 19  # without the request's first token
-        assert counts["sglang:max_total_num_tokens"] == 131_072
+    text = detokenize([5, 31_999, 77])
+    there = (await client.post("/tokenize", json={"prompt": text})).json()
+    assert (there["tokens"], there["count"], there["max_model_len"]) == ([5, 31_999, 77], 3, 32_768)
+    back = (await client.post("/detokenize", json={"tokens": there["tokens"]})).json()
+    assert back == {"prompt" if engine == "vllm" else "text": text}
+    chat = (await client.post("/tokenize", json={"messages": CHAT["messages"]})).json()
+    assert chat["count"] == 2 + len(CHAT_TEMPLATE)
+    for path, body in (("/tokenize", {}), ("/detokenize", {}), ("/detokenize", {"tokens": ["x"]})):
+        assert (await client.post(path, json=body)).status_code == 400
 
 
-async def test_a_client_that_hangs_up_frees_the_stream(simulator: tuple[str, httpx.AsyncClient]) -> None:
+async def test_a_client_that_hangs_up_frees_the_stream_and_its_memory(
+    simulator: tuple[str, httpx.AsyncClient],
+) -> None:
     engine, client = simulator
-    body = {"prompt": [1, 2], "max_tokens": 30_000, "ignore_eos": True, "stream": True}
-    async with client.stream("POST", "/v1/completions", json=body) as answer:
+    endless = TEXT | {"max_tokens": 30_000, "stream": True}
+    async with client.stream("POST", "/v1/completions", json=endless) as answer:
         async for _ in answer.aiter_bytes():
             break
-    running = "vllm:num_requests_running" if engine == "vllm" else "sglang:num_running_reqs"
-    for _ in range(100):
-        page = (await client.get("/metrics")).text
-        if any(line.startswith(running) and line.endswith(" 0.0") for line in page.splitlines()):
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(page)
-
-
-async def test_faults_come_when_asked_for(simulator: tuple[str, httpx.AsyncClient]) -> None:
-    _, client = simulator
-    body = {"prompt": [1], "max_tokens": 10, "ignore_eos": True, "stream": True}
-
-    async def with_fault(kind: str) -> httpx.Response:
-        assert (await client.post("/_simulator/fault", json={"kind": kind})).status_code == 200
-        return await client.post("/v1/completions", json=body)
-
-    assert (await with_fault("http_503")).status_code == 503
-    assert (await with_fault("http_429")).status_code == 429
-    assert '"error"' in (await with_fault("error_in_stream")).text
-    assert (await with_fault("no_stream")).headers["content-type"].startswith("application/json")
-    for kind in ("cut", "reset"):
-        with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
-            await with_fault(kind)
-    assert (await client.post("/_simulator/fault", json={"kind": "nonsense"})).status_code == 400
-    assert (await client.post("/v1/completions", json=body)).status_code == 200
-
-
-async def test_the_process_ends_when_its_owner_does() -> None:
-    process = await start_simulator("vllm", speed=50)
-    assert process.process.stdin is not None
-    process.process.stdin.close()
-    assert await asyncio.wait_for(process.process.wait(), 10) == 0
+    await until_idle(client, engine)
+    reset = "/reset_prefix_cache" if engine == "vllm" else "/flush_cache"
+    answer = await client.post(reset)
+    assert (answer.json()["success"] if engine == "vllm" else answer.status_code == 200) is True
 
 
 def test_words_are_one_token_each_and_come_back() -> None:

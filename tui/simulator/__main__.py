@@ -11,11 +11,11 @@ from tui.simulator.server import serve
 
 
 async def _until_stdin_ends(serving: "asyncio.Task[None]") -> None:
-    loop = asyncio.get_running_loop()
+    """The parent holds the other end of stdin: when that process is gone, killed or not, stdin ends."""
     reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    loop.add_signal_handler(signal.SIGTERM, serving.cancel)
-    await reader.read()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.read(4096):
+        pass
     serving.cancel()
 
 
@@ -27,10 +27,18 @@ async def _main(args: argparse.Namespace) -> None:
     serving = asyncio.create_task(
         serve(args.engine, "127.0.0.1", args.port, seed=args.seed, speed=args.speed, on_ready=ready)
     )
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
     watching = asyncio.create_task(_until_stdin_ends(serving))
     with contextlib.suppress(asyncio.CancelledError):
         await serving
     watching.cancel()
+
+
+def _speed(text: str) -> float:
+    speed = float(text)
+    if not 0 < speed <= 1000:
+        raise argparse.ArgumentTypeError("the speed is a factor above 0 and at most 1000")
+    return speed
 
 
 if __name__ == "__main__":
@@ -38,5 +46,5 @@ if __name__ == "__main__":
     parser.add_argument("--engine", choices=tuple(PRESETS), default="vllm")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--speed", type=float, default=1.0)
+    parser.add_argument("--speed", type=_speed, default=1.0)
     asyncio.run(_main(parser.parse_args()))

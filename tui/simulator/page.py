@@ -14,28 +14,20 @@ class Page:
     labels: Mapping[str, str]
     created: bool = True  # whether `_created` samples stand beside counters and histograms
     _registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    _made: dict[str, Any] = field(default_factory=dict)
+    _families: dict[str, Any] = field(default_factory=dict)
+    _series: dict[tuple[str, ...], Any] = field(default_factory=dict)  # found again without building its labels
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge."""
-        all_labels = {**self.labels, **labels}
-        if name not in self._made:
-            self._made[name] = Gauge(name, name, list(all_labels), registry=self._registry)
-        self._made[name].labels(**all_labels).set(value)
+        self._one(Gauge, name, labels).set(value)
 
     def count(self, name: str, more: float, **labels: str) -> None:
         """Raise a counter."""
-        all_labels = {**self.labels, **labels}
-        if name not in self._made:
-            self._made[name] = Counter(name, name, list(all_labels), registry=self._registry)
-        self._made[name].labels(**all_labels).inc(more)
+        self._one(Counter, name, labels).inc(more)
 
     def observe(self, name: str, value: float, buckets: Sequence[float], **labels: str) -> None:
         """Put a value into a histogram."""
-        all_labels = {**self.labels, **labels}
-        if name not in self._made:
-            self._made[name] = Histogram(name, name, list(all_labels), buckets=buckets, registry=self._registry)
-        self._made[name].labels(**all_labels).observe(value)
+        self._one(Histogram, name, labels, buckets=buckets).observe(value)
 
     def text(self) -> bytes:
         """The page as it is scraped."""
@@ -43,3 +35,13 @@ class Page:
         if self.created:
             return page
         return b"\n".join(line for line in page.split(b"\n") if b"_created" not in line)
+
+    def _one(self, kind: Any, name: str, labels: dict[str, str], **options: Any) -> Any:
+        key = (name, *labels.values())
+        found = self._series.get(key)
+        if found is None:
+            named = {**self.labels, **labels}
+            if name not in self._families:
+                self._families[name] = kind(name, name, list(named), registry=self._registry, **options)
+            found = self._series[key] = self._families[name].labels(**named)
+        return found

@@ -3,7 +3,12 @@
 import asyncio
 import contextlib
 import sys
+import tempfile
 from dataclasses import dataclass
+from typing import IO
+
+from tui.records.errors import UserError
+from tui.records.text import clean
 
 START_WITHIN_S = 20.0
 END_WITHIN_S = 3.0
@@ -18,27 +23,55 @@ class SimulatorProcess:
     process: asyncio.subprocess.Process
 
     async def stop(self) -> None:
-        """End it and wait until it is gone."""
-        if self.process.stdin is not None:
-            self.process.stdin.close()  # it ends at the end of its input
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.process.wait(), END_WITHIN_S)
-        if self.process.returncode is None:
-            self.process.kill()
-            await self.process.wait()
+        """End it and wait until it is gone. A second call does nothing."""
+        await _end(self.process)
 
 
 async def start_simulator(engine: str, *, seed: int = 0, speed: float = 1.0) -> SimulatorProcess:
-    """Start one on a free port of loopback and wait until it serves."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tui.simulator", "--engine", engine, "--seed", str(seed), "--speed", str(speed)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,  # ctrl+c on the terminal is for the screen, which ends this one in order
-    )
-    assert process.stdout is not None
-    line = await asyncio.wait_for(process.stdout.readline(), START_WITHIN_S)
-    if not line:
-        raise RuntimeError(f"the {engine} simulator ended with code {await process.wait()} before it served")
-    url = f"http://127.0.0.1:{int(line)}"
+    """Start one on a free port of loopback and wait until it serves. Raises UserError when it does not."""
+    options = ("--engine", engine, "--seed", str(seed), "--speed", str(speed))
+    with tempfile.TemporaryFile() as said:  # what it says of itself must not write over the screen
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tui.simulator", *options),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=said,
+            start_new_session=True,  # ctrl+c on the terminal is for the screen, which ends this one in order
+        )
+        try:
+            port = await _port(process)
+        except BaseException:  # cancelled or late: it must not stay behind
+            await _end(process)
+            raise
+        if port is None:
+            code = await process.wait()
+            raise UserError(f"the {clean(engine)} simulator ended with code {code} before it served: {_last(said)}")
+    url = f"http://127.0.0.1:{port}"
     return SimulatorProcess(url, f"{url}/dcgm/metrics", process)
+
+
+async def _port(process: asyncio.subprocess.Process) -> int | None:
+    """The port that it prints once it listens; None when it ended instead."""
+    assert process.stdout is not None
+    try:
+        line = await asyncio.wait_for(process.stdout.readline(), START_WITHIN_S)
+    except TimeoutError as error:
+        raise UserError(f"the simulator did not start within {START_WITHIN_S:g} s; is this machine busy?") from error
+    return int(line) if line.strip().isdigit() else None
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.stdin is not None:
+        process.stdin.close()  # it ends at the end of its input
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), END_WITHIN_S)
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+
+
+def _last(said: IO[bytes]) -> str:
+    """The last line of what it said."""
+    said.seek(0)
+    lines = said.read().decode(errors="replace").strip().splitlines()
+    return clean(lines[-1]) if lines else "it gave no reason"

@@ -1,4 +1,8 @@
-"""Answers that are errors, in each engine's own shape and words (vLLM 0.32, SGLang 0.5.23)."""
+"""Answers that are errors, in each engine's own shape, and in its words where those were captured.
+
+From vLLM 0.32.0 and SGLang 0.5.23. Not captured, so in our words: SGLang on `min_tokens`, on fewer than no tokens and
+on ids outside the vocabulary; either one on overload.
+"""
 
 from typing import Any
 
@@ -109,7 +113,7 @@ def no_prompt(engine: str) -> RefusedError:
 
 
 def unknown_token(token: int) -> RefusedError:
-    """An id outside the vocabulary. (A real SGLang without a GPU dies of it; this one says the same as vLLM.)"""
+    """An id outside the vocabulary, in vLLM's words. SGLang 0.5.23 was seen to end its whole server on one."""
     return RefusedError(400, f"Token id {token} is out of vocabulary")
 
 

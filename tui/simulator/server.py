@@ -26,7 +26,7 @@ async def serve(  # noqa: PLR0913 - the flags of `dragstrip simulate`
         access_log=None,
         handler_cancellation=True,  # a client that hangs up ends its stream
         keepalive_timeout=KEEP_ALIVE_S,
-        shutdown_timeout=1.0,
+        shutdown_timeout=0.1,  # whoever ends it has stopped listening
     )
     await runner.setup()
     try:

@@ -1,0 +1,143 @@
+"""Each event against what the real engine sent, captured from vLLM 0.32.0 and SGLang 0.5.23, key for key."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tui.simulator.asking import Asked
+from tui.simulator.events import DONE, Events
+from tui.simulator.sglang_events import SglangEvents
+from tui.simulator.vllm_events import VllmEvents
+
+# What differs from one request to the next stands as the simulator would write it for a prompt of 77 tokens: id ID,
+# time 0, model tiny-llama, text " two". One token before the last, the last token, and all that follows.
+HEAD = '{"id":"ID","object":"chat.completion.chunk","created":0,"model":"tiny-llama","choices":['
+TEXT = '{"id":"ID","object":"text_completion","created":0,"model":"tiny-llama","choices":['
+CAPTURED: dict[tuple[str, str], list[str]] = {
+    ("vllm", "chat with usage on every chunk"): [
+        HEAD
+        + '{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],'
+        + '"usage":{"prompt_tokens":77,"total_tokens":77,"completion_tokens":0,"completion_tokens_details":null},'
+        + '"prompt_token_ids":null,"prompt_text":null}',
+        HEAD
+        + '{"index":0,"delta":{"content":" two"},"logprobs":null,"finish_reason":null,"token_ids":null}],'
+        + '"usage":{"prompt_tokens":77,"total_tokens":78,"completion_tokens":1,"completion_tokens_details":null}}',
+        HEAD
+        + '{"index":0,"delta":{"content":" two"},"logprobs":null,"finish_reason":"length","stop_reason":null,'
+        + '"token_ids":null}],'
+        + '"usage":{"prompt_tokens":77,"total_tokens":79,"completion_tokens":2,"completion_tokens_details":null}}',
+        HEAD
+        + '],"usage":{"prompt_tokens":77,"total_tokens":79,"completion_tokens":2},'
+        + '"system_fingerprint":"vllm-simulated"}',
+    ],
+    ("vllm", "chat without usage"): [
+        HEAD
+        + '{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],'
+        + '"prompt_token_ids":null,"prompt_text":null}',
+        HEAD + '{"index":0,"delta":{"content":" two"},"logprobs":null,"finish_reason":null,"token_ids":null}]}',
+        HEAD
+        + '{"index":0,"delta":{"content":" two"},"logprobs":null,"finish_reason":"length","stop_reason":null,'
+        + '"token_ids":null}],"system_fingerprint":"vllm-simulated"}',
+    ],
+    ("vllm", "completions with usage"): [
+        (
+            TEXT
+            + '{"index":0,"text":" two",'
+            + '"logprobs":null,"finish_reason":null,"stop_reason":null,"prompt_token_ids":null,"token_ids":null}]}'
+        ),
+        (
+            TEXT
+            + '{"index":0,"text":" two",'
+            + '"logprobs":null,"finish_reason":"length","stop_reason":null,"prompt_token_ids":null,'
+            + '"token_ids":null}]}'
+        ),
+        (
+            TEXT
+            + "],"
+            + '"usage":{"prompt_tokens":77,"total_tokens":79,"completion_tokens":2},'
+            + '"system_fingerprint":"vllm-simulated"}'
+        ),
+    ],
+    ("sglang", "chat with usage on every chunk"): [
+        HEAD
+        + '{"index":0,"delta":{"reasoning_content":null,"role":"assistant","content":""},"logprobs":null,'
+        + '"finish_reason":null,"matched_stop":null}]}',
+        HEAD
+        + '{"index":0,"delta":{"reasoning_content":null,"content":" two"},"logprobs":null,"finish_reason":null,'
+        + '"matched_stop":null}],"usage":{"prompt_tokens":77,"total_tokens":78,"completion_tokens":1,'
+        + '"prompt_tokens_details":null,"reasoning_tokens":0,"completion_tokens_details":null}}',
+        HEAD
+        + '{"index":0,"delta":{"reasoning_content":null,"content":" two"},"logprobs":null,"finish_reason":null,'
+        + '"matched_stop":null}],"usage":{"prompt_tokens":77,"total_tokens":79,"completion_tokens":2,'
+        + '"prompt_tokens_details":null,"reasoning_tokens":0,"completion_tokens_details":null}}',
+        HEAD
+        + '{"index":0,"delta":{"reasoning_content":null},"logprobs":null,"finish_reason":"length",'
+        + '"matched_stop":null}]}',
+        HEAD
+        + '],"usage":{"prompt_tokens":77,"total_tokens":79,"completion_tokens":2,"prompt_tokens_details":null,'
+        + '"reasoning_tokens":0,"completion_tokens_details":null}}',
+    ],
+    ("sglang", "completions with usage"): [
+        (
+            TEXT
+            + '{"index":0,"text":" two",'
+            + '"logprobs":null,"finish_reason":null,"matched_stop":null}],"usage":null}'
+        ),
+        (
+            TEXT
+            + '{"index":0,"text":" two",'
+            + '"logprobs":null,"finish_reason":"length","matched_stop":null}],"usage":null}'
+        ),
+        (TEXT + "]," + '"usage":{"prompt_tokens":77,"total_tokens":79,"completion_tokens":2,"reasoning_tokens":0}}'),
+    ],
+}
+
+
+def asked(case: str, reason: str = "length") -> Asked:
+    usage = "without" not in case
+    return Asked(
+        chat="chat" in case,
+        model="tiny-llama",
+        prompt=[1] * 77,
+        output_tokens=2,
+        finish_reason=reason,
+        stream=True,
+        usage=usage,
+        usage_always=usage and "every" in case,
+        seed=0,
+    )
+
+
+def events(engine: str, request: Asked) -> Events:
+    return VllmEvents(request) if engine == "vllm" else SglangEvents(request)
+
+
+@pytest.mark.parametrize(("engine", "case"), CAPTURED, ids=" ".join)
+def test_a_stream_is_the_captured_one(engine: str, case: str) -> None:
+    writer = events(engine, asked(case))
+    written = (
+        writer.first() + writer.token(" two", 1, last=False) + writer.token(" two", 2, last=True) + writer.end(2)
+    )
+    assert written.endswith(DONE)
+    lines = written.removesuffix(DONE).decode().replace("data: ", "").split("\n\n")[:-1]
+    same = [re.sub(r'"id":"[^"]+"', '"id":"ID"', re.sub(r'"created":\d+', '"created":0', line)) for line in lines]
+    assert same == CAPTURED[engine, case]
+
+
+def test_a_model_that_ended_names_its_end_token_on_sglang() -> None:
+    finish = SglangEvents(asked("chat", "stop")).end(2).split(b"\n\n")[0].removeprefix(b"data: ")
+    choice: dict[str, Any] = json.loads(finish)["choices"][0]
+    assert (choice["finish_reason"], choice["matched_stop"]) == ("stop", 2)
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+@pytest.mark.parametrize("case", ["chat", "completions"])
+def test_a_plain_answer_has_text_reason_and_usage(engine: str, case: str) -> None:
+    whole = events(engine, asked(case)).whole(" one two", 2)
+    assert whole["object"] == ("chat.completion" if case == "chat" else "text_completion")
+    choice = whole["choices"][0]
+    assert (choice["message"]["content"] if case == "chat" else choice["text"]) == " one two"
+    assert choice["finish_reason"] == "length"
+    assert whole["usage"]["completion_tokens"] == 2
