@@ -10,6 +10,7 @@ from tui.load.plan import LanePlan
 from tui.load.requests import RequestList, Wanted
 from tui.records.dials import Dials
 
+MOST_WORDS_A_TOKEN = 2
 LEARN_SHARE = 0.5  # how far one answer moves what is known of tokens a word
 _encode = msgspec.json.Encoder().encode
 
@@ -37,6 +38,7 @@ class Composer:
         if self._ids:
             return self._list.ids(number, dials)
         words = max(1, round((dials.prompt_tokens - self._around) / self._tokens_a_word))
+        words = min(words, MOST_WORDS_A_TOKEN * dials.prompt_tokens)  # a server that counts nonsense is not followed
         return self._list.text(number, dials, words)
 
     def request(self, wanted: Wanted, dials: Dials) -> bytes:

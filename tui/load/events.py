@@ -13,6 +13,7 @@ import msgspec
 from tui.records.text import clean
 
 MAX_LINE_BYTES = 8 << 20
+END_MARK_BYTES = 24  # the end mark is the last thing of a block, or not in it
 WORTH_HALVING_BYTES = 800  # about three events
 OUTPUT_KEYS = ("content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal")
 _DATA = b"data: {"
@@ -43,7 +44,8 @@ class EventReader:
     error: str = ""  # the server's words, cleaned
     error_code: int | None = None
     text: list[str] | None = None  # collects the output when it is a list
-    _rest: bytes = b""
+    _held: list[bytes] = field(default_factory=list)
+    _held_bytes: int = 0
     _key: bytes = field(init=False)
     _empty: bytes = field(init=False)
 
@@ -54,19 +56,23 @@ class EventReader:
     def feed(self, data: bytes) -> None:
         """Take body bytes. Raises BadEventsError."""
         self.tokens = 0
-        if self._rest:
-            data = self._rest + data
-        end = _end_of_events(data)
-        if end != len(data):
-            self._rest = data[end:]
-            if len(self._rest) > MAX_LINE_BYTES:
-                raise BadEventsError(f"an event of more than {MAX_LINE_BYTES >> 20} MB")
-            if not end:
-                return
-            data = data[:end]
-        else:
-            self._rest = b""
-        self._read(data)
+        end = _end_of_events(data, self._held[-1][-3:] if self._held else b"")
+        if not end:
+            self._hold(data)
+            return
+        block = b"".join((*self._held, data[:end])) if self._held else data[:end]
+        self._held.clear()
+        self._held_bytes = 0
+        if end < len(data):
+            self._hold(data[end:])
+        self._read(block)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep the beginning of an event until the rest of it comes."""
+        self._held.append(data)
+        self._held_bytes += len(data)
+        if self._held_bytes > MAX_LINE_BYTES:
+            raise BadEventsError(f"an event of more than {MAX_LINE_BYTES >> 20} MB")
 
     def _read(self, block: bytes) -> None:
         """Read whole events; halving a block isolates the few that must be looked at in a handful of steps."""
@@ -88,7 +94,7 @@ class EventReader:
         events = block.count(_DATA)
         if not events or block.count(self._key) != events:
             return False
-        if self._empty in block or _FINISH in block:
+        if self._empty in block or _FINISH in block or b"[DONE]" in block[-END_MARK_BYTES:]:
             return False
         if self.has_usage:
             if block.count(_COMPLETION_TOKENS) != events:
@@ -178,13 +184,13 @@ class EventReader:
         self.error = clean(error) or "an error without a message"
 
 
-def _end_of_events(data: bytes) -> int:
-    """Where the last whole event of the block ends; 0 when none does."""
+def _end_of_events(data: bytes, before: bytes) -> int:
+    """Where in `data` the last whole event ends; 0 when none does. `before`: the bytes just before it."""
     if data.endswith(b"\n\n"):
         return len(data)
-    if b"\r" not in data:
-        return data.rfind(b"\n\n") + 2 if b"\n\n" in data else 0
-    return max((data.rfind(end) + len(end) for end in _BLANK_LINES if end in data), default=0)
+    joined = before + data
+    ends = _BLANK_LINES if b"\r" in joined else _BLANK_LINES[:1]
+    return max((joined.rfind(end) + len(end) - len(before) for end in ends if end in joined), default=0)
 
 
 def _number(data: bytes, start: int) -> int:

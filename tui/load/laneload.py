@@ -31,7 +31,6 @@ class LaneLoad:
         self.rows: list[RequestRow] = []
         self.sink = ChunkSink()
         self.down = ""
-        self.broken: BaseException | None = None  # our own error, which ends the driver
         self.due_total = 0
         self.started_total = 0
         self.setting = setting
@@ -220,13 +219,7 @@ class LaneLoad:
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        """An error in our own code must not end as a request that silently never was: it ends the driver."""
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self.broken = task.exception()
+        task.add_done_callback(self._tasks.discard)
 
 
 def _address(plan: LanePlan) -> Address:

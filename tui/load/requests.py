@@ -9,7 +9,7 @@ from tui.records.dials import Dials
 
 T = TypeVar("T")
 
-BASE_TOKENS = 1 << 17  # drawn once; prompts are cut out of it, because drawing 100,000 ids takes 20 ms
+BASE_TOKENS = 1 << 18  # drawn once; prompts are cut out of it, because drawing 100,000 ids takes 20 ms
 UNIQUE_TOKENS = 8  # at a prompt's own start: no engine's prefix cache can match beyond
 COMMON_WORDS = WORDS.split()
 

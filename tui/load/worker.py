@@ -8,7 +8,7 @@ import resource
 import signal
 import sys
 import time
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -36,7 +36,9 @@ class Worker:
         self._over = asyncio.Event()
         self._unpacker = Unpacker()
         self._unsent = bytearray()
+        self._broken: BaseException | None = None
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._break)
 
     async def run(self) -> None:
         """Until told to stop, or the parent is gone."""
@@ -48,8 +50,8 @@ class Worker:
             due_s += FRAME_PERIOD_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), max(0.0, due_s - self._loop.time()))
-            if self._load.broken is not None:
-                raise self._load.broken
+            if self._broken is not None:
+                raise self._broken
             if not self._over.is_set():
                 self._load.housekeeping()
                 self._emit()
@@ -59,6 +61,10 @@ class Worker:
         os.set_blocking(sys.stdout.fileno(), True)
         with contextlib.suppress(BrokenPipeError):
             os.write(sys.stdout.fileno(), self._unsent)
+
+    def _break(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """An error of our own must not end as a request that silently never was: it ends the driver."""
+        self._broken = context.get("exception") or RuntimeError(context["message"])
 
     def _read(self) -> None:
         data = os.read(sys.stdin.fileno(), PIPE_READ_BYTES)

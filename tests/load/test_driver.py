@@ -1,0 +1,160 @@
+"""The driver process: it obeys, tells the truth about real servers, and never outlives its parent."""
+
+import asyncio
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.load.faulty_server import GOOD, always, serving
+from tui.load.driver import Driver
+from tui.load.plan import LanePlan, Setting
+from tui.records.dials import Dials
+from tui.records.frame import Frame
+
+KEY = "sk-never-shown"
+
+
+def plan(url: str, **changes: object) -> LanePlan:
+    fields = {"lane": "a", "url": url, "engine": "openai", "model": "m", "endpoint": "chat", "prompt_form": "text"}
+    return LanePlan(**(fields | changes))  # type: ignore[arg-type]
+
+
+async def take(frames: AsyncIterator[Frame], count: int) -> list[Frame]:
+    taken: list[Frame] = []
+    async with asyncio.timeout(20):
+        async for frame in frames:
+            taken.append(frame)
+            if sum(len(f.requests) for f in taken) >= count:
+                return taken
+    raise AssertionError("the driver ended")
+
+
+async def test_frames_carry_rows_and_packed_columns_that_agree() -> None:
+    async with serving(always(GOOD)) as port:
+        driver = await Driver.start(plan(f"http://127.0.0.1:{port}"), Setting(7, Dials(concurrency=2)))
+        frames = await take(driver.frames(), 20)
+        await driver.stop()
+    rows = [row for frame in frames for row in frame.requests]
+    tokens = np.concatenate([np.frombuffer(f.chunks.tokens, "<i4") for f in frames])
+    arrivals = np.concatenate([np.frombuffer(f.chunks.t_ns, "<i8") for f in frames])
+    assert {row.segment for row in rows} == {7}
+    assert tokens.sum() >= sum(row.output_tokens for row in rows)
+    assert len(tokens) == len(arrivals)
+    assert frames[-1].rss_bytes > 0
+    assert frames[-1].due_total >= frames[-1].started_total > 0
+
+
+async def test_a_driver_told_to_stop_gives_its_last_frame_and_ends() -> None:
+    async with serving(always(GOOD)) as port:
+        driver = await Driver.start(plan(f"http://127.0.0.1:{port}"), Setting(1, Dials(concurrency=1)))
+        frames = driver.frames()
+        await take(frames, 1)
+        stopping = asyncio.create_task(driver.stop())
+        last = [frame async for frame in frames][-1]
+        await stopping
+    assert last.in_flight == 0
+    assert driver.reason == ""
+
+
+async def test_a_driver_that_is_killed_says_so() -> None:
+    async with serving(always(GOOD)) as port:
+        driver = await Driver.start(plan(f"http://127.0.0.1:{port}"), Setting(1, Dials(concurrency=1)))
+        frames = driver.frames()
+        await take(frames, 1)
+        os.kill(driver.pid, signal.SIGKILL)
+        async for _ in frames:
+            pass
+        await driver.stop()
+    assert driver.reason == "exit code -9"
+
+
+async def test_the_key_is_on_no_command_line() -> None:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with serving(always(GOOD)) as port:
+        driver = await Driver.start(
+            plan(f"http://127.0.0.1:{port}", headers=headers), Setting(1, Dials(concurrency=1))
+        )
+        await take(driver.frames(), 1)
+        for name in ("cmdline", "environ"):
+            assert KEY.encode() not in Path(f"/proc/{driver.pid}/{name}").read_bytes()
+        await driver.stop()
+
+
+PARENT = """
+import asyncio, sys
+from tui.load.driver import Driver
+from tui.load.plan import LanePlan, Setting
+from tui.records.dials import Dials
+async def main():
+    url = "http://127.0.0.1:9"
+    plan = LanePlan(lane="a", url=url, engine="openai", model="m", endpoint="chat", prompt_form="text")
+    driver = await Driver.start(plan, Setting(0, Dials(concurrency=0)))
+    async for _ in driver.frames():
+        print(driver.pid, flush=True)
+asyncio.run(main())
+"""
+
+
+def test_a_driver_does_not_outlive_its_parent() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    watch = os.pidfd_open(pid)
+    parent.kill()
+    parent.wait()
+    assert select.select([watch], [], [], 10)[0]  # the driver has ended
+    os.close(watch)
+
+
+async def test_a_starved_driver_says_that_it_is_the_limit_and_a_healthy_one_does_not() -> None:
+    async with serving(always(GOOD)) as port:
+        driver = await Driver.start(
+            plan(f"http://127.0.0.1:{port}"), Setting(1, Dials(arrival="constant", request_rate=20.0))
+        )
+        frames = driver.frames()
+        healthy = await take(frames, 20)
+        os.kill(driver.pid, signal.SIGSTOP)
+        await asyncio.sleep(0.6)
+        os.kill(driver.pid, signal.SIGCONT)
+        starved = [await anext(frames) for _ in range(3)]
+        await driver.stop()
+    assert [frame.bound for frame in healthy if frame.bound] == []
+    assert any("late" in frame.bound for frame in starved)
+
+
+async def test_a_real_llamacpp_server_and_we_count_alike(llamacpp_url: str) -> None:
+    driver = await Driver.start(
+        plan(
+            llamacpp_url,
+            engine="llamacpp",
+            model="tiny",
+            endpoint="completions",
+            prompt_form="ids",
+            token_pool=[5, 6, 7, 8],
+        ),
+        Setting(1, Dials(concurrency=3, prompt_tokens=40, output_tokens=20)),
+    )
+    frames = await take(driver.frames(), 15)
+    await driver.stop()
+    rows = [row for frame in frames for row in frame.requests]
+    assert {row.outcome for row in rows} == {"ok"}, rows
+    assert all(row.prompt_tokens == 40 for row in rows)
+    assert all(row.output_tokens == row.output_tokens_asked for row in rows)
+    assert all(row.tokens_from == "usage" for row in rows)
+
+
+@pytest.mark.parametrize("streams", [64])
+async def test_many_streams_at_once_on_a_real_process(streams: int) -> None:
+    async with serving(always(GOOD)) as port:
+        driver = await Driver.start(plan(f"http://127.0.0.1:{port}"), Setting(1, Dials(concurrency=streams)))
+        frames = await take(driver.frames(), streams * 3)
+        await driver.stop()
+    assert max(frame.in_flight for frame in frames) <= streams
+    assert not [row for frame in frames for row in frame.requests if row.outcome == "failed"]

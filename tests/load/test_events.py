@@ -1,0 +1,115 @@
+"""Tokens, not chunks: real transcripts of every engine at hand, cut at every byte."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tui.load.events import MAX_LINE_BYTES, BadEventsError, EventReader
+
+TRANSCRIPTS = Path(__file__).parent / "transcripts"
+
+
+def events_of(raw: bytes) -> list[dict[str, object]]:
+    lines = [line for line in raw.decode("utf-8", "replace").split("\n") if line.startswith("data: {")]
+    return [json.loads(line[6:]) for line in lines]
+
+
+def read(raw: bytes, cuts: list[int], *, chat: bool) -> tuple[EventReader, int]:
+    reader, tokens = EventReader(chat=chat), 0
+    for start, end in zip([0, *cuts], [*cuts, len(raw)], strict=True):
+        reader.feed(raw[start:end])
+        tokens += reader.tokens
+    return reader, tokens
+
+
+@pytest.mark.parametrize("path", sorted(TRANSCRIPTS.glob("*.sse")), ids=lambda path: path.stem)
+def test_a_transcript_says_the_same_wherever_it_is_cut(path: Path) -> None:
+    raw, chat = path.read_bytes(), "chat" in path.stem
+    whole, tokens = read(raw, [], chat=chat)
+    assert whole.has_usage
+    assert not whole.error
+    usages = [event["usage"] for event in events_of(raw) if event.get("usage")]
+    last = usages[-1]
+    assert isinstance(last, dict)
+    assert whole.completion_tokens == last["completion_tokens"]
+    assert whole.prompt_tokens == last["prompt_tokens"]
+    assert whole.finish_reason == "length"
+    continuous = len(usages) > 2
+    assert tokens == whole.completion_tokens or not continuous
+    seen = (whole.completion_tokens, whole.chunks, whole.k_first, whole.finish_reason, whole.done, tokens)
+    for place in range(1, len(raw)):
+        cut, cut_tokens = read(raw, [place], chat=chat)
+        assert (cut.completion_tokens, cut.chunks, cut.k_first, cut.finish_reason, cut.done, cut_tokens) == seen, (
+            place
+        )
+
+
+def test_byte_by_byte_is_the_same() -> None:
+    raw = (TRANSCRIPTS / "vllm-chat-c1.sse").read_bytes()
+    assert read(raw, list(range(1, len(raw))), chat=True)[1] == read(raw, [], chat=True)[1]
+
+
+def event(**delta: object) -> bytes:
+    return f"data: {json.dumps({'choices': [{'index': 0, 'delta': delta, 'finish_reason': None}]})}\n\n".encode()
+
+
+def test_a_role_and_an_empty_delta_are_no_output() -> None:
+    reader, tokens = read(event(role="assistant", content="") + event(content="") + event(), [], chat=True)
+    assert (tokens, reader.chunks) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"content": "x"},
+        {"reasoning": "x"},
+        {"reasoning_content": "x"},
+        {"tool_calls": [{"index": 0, "function": {"arguments": "{"}}]},
+        {"refusal": "no"},
+    ],
+)
+def test_text_reasoning_tool_calls_and_refusals_are_output(delta: dict[str, object]) -> None:
+    reader, tokens = read(event(**delta), [], chat=True)
+    assert (tokens, reader.chunks, reader.k_first) == (1, 1, 1)
+
+
+def test_blocks_of_many_ordinary_events_are_counted() -> None:
+    many = b"".join(event(content=f"w{n}") for n in range(500))
+    compact = many.replace(b'": ', b'":').replace(b", ", b",")
+    for raw in (many, compact):
+        reader, tokens = read(event(role="assistant", content="") + raw + b"data: [DONE]\n\n", [], chat=True)
+        assert (tokens, reader.chunks, reader.done) == (500, 500, True)
+
+
+def test_keys_inside_text_are_text() -> None:
+    sly = 'say "content":"x" and data: {"choices"} \n\n [DONE]'
+    reader, tokens = read(event(content="a") + event(content=sly) * 20, [], chat=True)
+    assert (tokens, reader.chunks, reader.done) == (21, 21, False)
+
+
+def test_an_error_object_is_told_even_before_the_end_mark() -> None:
+    for error in ({"message": "it\x1b[31m died", "code": 500}, "it died"):
+        raw = event(content="a") + f"data: {json.dumps({'error': error})}\n\n".encode() + b"data: [DONE]\n\n"
+        reader, _ = read(raw, [], chat=True)
+        assert reader.error == "it died"
+        assert reader.done
+
+
+def test_invalid_utf8_and_crlf_and_comments_are_borne() -> None:
+    raw = b": keep-alive\r\n\r\n" + event(content="a").replace(b"\n", b"\r\n") + b'data: {"choices":[{"delta":'
+    raw += b'{"content":"\xff\xfe"}}]}\r\n\r\n'
+    reader, tokens = read(raw, [], chat=True)
+    assert (tokens, reader.chunks) == (2, 2)
+
+
+def test_a_line_without_end_is_refused_before_it_fills_the_memory() -> None:
+    reader = EventReader(chat=True)
+    with pytest.raises(BadEventsError, match="more than 8 MB"):
+        for _ in range(MAX_LINE_BYTES // (1 << 20) + 2):
+            reader.feed(b"data: " + b"x" * (1 << 20))
+
+
+def test_an_event_that_is_not_json_is_refused() -> None:
+    with pytest.raises(BadEventsError, match="not JSON"):
+        read(b"data: {oops\n\n", [], chat=True)

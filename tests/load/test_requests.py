@@ -1,0 +1,131 @@
+"""The list of requests: the same in both lanes, exact in length, fresh each session."""
+
+import statistics
+from itertools import islice
+
+import pytest
+
+from tui.load.arrivals import gaps_s
+from tui.load.composing import Composer
+from tui.load.plan import LanePlan
+from tui.load.requests import RequestList, Wanted
+from tui.records.dials import Arrival, Dials
+
+POOL = list(range(100, 400))
+
+
+def requests(salt: str = "s", seed: int = 0) -> RequestList:
+    return RequestList(seed=seed, salt=salt, output_jitter=0.1, token_pool=POOL)
+
+
+@pytest.mark.parametrize("tokens", [16, 17, 512, 100_000])
+@pytest.mark.parametrize("shared", [0.0, 0.5, 0.95])
+def test_a_prompt_has_exactly_so_many_ids_of_the_pool(tokens: int, shared: float) -> None:
+    wanted = requests().ids(3, Dials(prompt_tokens=tokens, shared_prefix=shared))
+    assert len(wanted.prompt) == tokens
+    assert set(wanted.prompt) <= set(POOL)
+
+
+def test_both_lanes_draw_the_same_list_in_any_order() -> None:
+    one, other = requests(), requests()
+    dials = Dials(prompt_tokens=64)
+    assert [one.ids(n, dials) for n in range(20)] == [other.ids(n, dials) for n in reversed(range(20))][::-1]
+
+
+def test_another_session_has_other_prompts_and_the_same_lengths() -> None:
+    dials = Dials(prompt_tokens=64)
+    one, other = requests("one").ids(5, dials), requests("other").ids(5, dials)
+    assert one.prompt != other.prompt
+    assert one.output_tokens == other.output_tokens
+
+
+def shared_start(one: Wanted, other: Wanted) -> int:
+    pairs = zip(one.prompt, other.prompt, strict=True)
+    return next((place for place, (a, b) in enumerate(pairs) if a != b), len(one.prompt))
+
+
+def test_only_the_shared_part_is_shared() -> None:
+    drawn = requests()
+    fresh = [drawn.ids(n, Dials(prompt_tokens=200)) for n in range(50)]
+    assert max(shared_start(fresh[0], other) for other in fresh[1:]) < 8
+    common = [drawn.ids(n, Dials(prompt_tokens=200, shared_prefix=0.5)) for n in range(50)]
+    starts = [shared_start(common[0], other) for other in common[1:]]
+    assert min(starts) >= 100
+    assert max(starts) < 108
+
+
+def test_output_lengths_vary_by_a_tenth_around_what_was_asked() -> None:
+    drawn = requests()
+    lengths = [drawn.ids(n, Dials(prompt_tokens=16, output_tokens=200)).output_tokens for n in range(400)]
+    assert 180 <= min(lengths) < 184
+    assert 216 < max(lengths) <= 220
+    assert statistics.mean(lengths) == pytest.approx(200, abs=2)
+
+
+def composer(**changes: object) -> Composer:
+    fields = {
+        "lane": "a",
+        "url": "http://h:1/x",
+        "engine": "openai",
+        "model": "m",
+        "endpoint": "chat",
+        "prompt_form": "text",
+    }
+    return Composer(LanePlan(**(fields | changes)))  # type: ignore[arg-type]
+
+
+def test_text_prompts_come_to_the_asked_length_by_what_the_server_counts() -> None:
+    def counted(wanted: Wanted) -> int:  # a server whose words take 1.3 tokens and whose template takes 11
+        return 11 + round(1.3 * wanted.words)
+
+    compose = composer()
+    for tokens in (512, 2048, 512):
+        for number in range(12):
+            wanted = compose.wanted(number, Dials(prompt_tokens=tokens))
+            compose.learn(wanted, counted(wanted))
+        assert counted(compose.wanted(99, Dials(prompt_tokens=tokens))) == pytest.approx(tokens, rel=0.01)
+
+
+def test_the_request_goes_to_the_path_under_the_base_url_and_carries_the_headers() -> None:
+    compose = composer(headers={"Authorization": "Bearer k"})
+    dials = Dials(prompt_tokens=16)
+    raw = compose.request(compose.wanted(0, dials), dials)
+    head, _, body = raw.partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /x/v1/chat/completions HTTP/1.1\r\nHost: h:1\r\n")
+    assert b"Authorization: Bearer k" in head
+    assert f"Content-Length: {len(body)}".encode() in head
+
+
+def draw(arrival: Arrival, rate: float, count: int, seed: int = 1) -> list[float]:
+    return list(islice(gaps_s(arrival, rate, seed), count))
+
+
+def test_poisson_gaps_are_independent_and_have_the_right_dispersion() -> None:
+    gaps = draw("poisson", 20.0, 20_000)
+    assert statistics.mean(gaps) == pytest.approx(0.05, rel=0.03)
+    assert statistics.stdev(gaps) == pytest.approx(0.05, rel=0.04)  # of an exponential: its mean
+    assert abs(statistics.correlation(gaps[:-1], gaps[1:])) < 0.03
+    counts, now = [0] * 900, 0.0
+    for gap in gaps:
+        now += gap
+        if now < len(counts):
+            counts[int(now)] += 1
+    assert statistics.variance(counts) / statistics.mean(counts) == pytest.approx(1, abs=0.2)
+    ranked = sorted(gaps)  # Kolmogorov-Smirnov against the exponential, at 1 %
+    from math import exp, sqrt
+
+    worst = max(abs((place + 1) / len(ranked) - (1 - exp(-20 * gap))) for place, gap in enumerate(ranked))
+    assert worst < 1.63 / sqrt(len(ranked))
+
+
+def test_constant_and_burst_keep_the_rate() -> None:
+    assert set(draw("constant", 4.0, 10)) == {0.25}
+    assert draw("stagger", 1 / 0.06125, 3) == pytest.approx([0.06125] * 3)
+    burst = draw("burst", 16.0, 16)
+    assert sum(burst) == pytest.approx(1.0)
+    assert burst.count(0.0) == 14
+
+
+def test_the_same_seed_gives_the_same_gaps() -> None:
+    assert draw("poisson", 5.0, 50, seed=3) == draw("poisson", 5.0, 50, seed=3)
+    assert draw("poisson", 5.0, 50, seed=3) != draw("poisson", 5.0, 50, seed=4)
