@@ -74,6 +74,22 @@ async def test_an_engine_that_dies_is_told_with_its_last_lines(tmp_path: Path) -
     assert caught.value.tail[-1] == "torch.OutOfMemoryError: CUDA out of memory"
 
 
+async def test_engines_on_gpus_of_their_own_start_together_and_one_that_dies_ends_both(tmp_path: Path) -> None:
+    one, other = profile(tmp_path / "one"), profile(tmp_path / "two", extra=["--die"])
+    lanes = {"a": msgspec.to_builtins(one.a), "b": msgspec.to_builtins(other.a)}
+    for gpu, lane in enumerate(lanes.values()):
+        lane["launch"]["gpus"] = [gpu]
+    told: list[str] = []
+    with pytest.raises(EngineDiedError, match="lane B's engine ended"):
+        async with Launcher(
+            msgspec.convert(lanes, Profile), lambda lane, text: told.append(lane), tmp_path
+        ) as launcher:
+            await launcher.start()
+    assert set(told[:2]) == {"a", "b"}
+    if (tmp_path / "one").exists():
+        assert not any(lives(pid) for pid in pids_in(tmp_path / "one"))
+
+
 async def test_an_engine_that_dies_later_ends_the_wait(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     with pytest.raises(EngineDiedError, match="lane A's engine ended"):

@@ -111,6 +111,15 @@ async def test_a_page_that_the_exporter_did_not_renew_is_no_new_reading() -> Non
     assert energy == [1, 2]
 
 
+async def test_the_names_of_the_lanes_gpus() -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=exporter_page()))
+    assert await DcgmReader("a", "h:9400", (), transport).names() == {
+        0: "NVIDIA H100 80GB HBM3",
+        1: "NVIDIA H100 80GB HBM3",
+    }
+    assert await DcgmReader("a", "h:9400", (1,), transport).names() == {1: "NVIDIA H100 80GB HBM3"}
+
+
 async def test_gpus_that_the_exporter_does_not_know_and_pages_of_something_else() -> None:
     (line,) = await told([exporter_page()], 1, gpus=(5,))
     assert line == "http://exporter.test:9400/metrics knows GPUs 0, 1, none of those named in gpus"

@@ -19,9 +19,9 @@ from tui.telemetry.beat import ReadingError
 from tui.telemetry.local_gpu import LocalGpus
 gpus = LocalGpus("b", 8002, json.loads(sys.argv[1]), find_pids=lambda port: frozenset(json.loads(sys.argv[2])))
 try:
-    rows = gpus.read()
+    rows, names = gpus.read(), gpus.names()
     gpus.close()
-    print(json.dumps({"rows": [[row.lane, row.source, row.name, row.value] for row in rows]}))
+    print(json.dumps({"rows": [[row.lane, row.source, row.name, row.value] for row in rows], "names": names}))
 except ReadingError as error:
     print(json.dumps({"line": str(error), "for_good": type(error).__name__ == "NothingToReadError"}))
 """
@@ -74,6 +74,10 @@ WHOLE_GPU = {
 
 def test_the_gpu_that_the_servers_processes_use_is_found_and_read(library: Path) -> None:
     assert by_source(read(library)) == {"gpu0": WHOLE_GPU}
+
+
+def test_its_name_is_told(library: Path) -> None:
+    assert read(library)["names"] == {"0": "NVIDIA Stand-in 80GB"}
 
 
 def test_an_old_driver_gives_what_it_can(library: Path) -> None:

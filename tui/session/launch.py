@@ -80,8 +80,7 @@ class Launcher:
         servers = _launched(self._profile)
         await asyncio.gather(*(_check_place(lane, server) for lane, server in servers.items()))
         if _apart(list(servers.values())):
-            found = await asyncio.gather(*(self._start(lane, server) for lane, server in servers.items()))
-            return dict(zip(servers, found, strict=True))
+            return await self._start_together(servers)
         return {lane: await self._start(lane, server) for lane, server in servers.items()}
 
     async def ended(self) -> None:
@@ -94,6 +93,15 @@ class Launcher:
                 wait.cancel()
         lane = waits[done.pop()]
         raise EngineDiedError(lane, self._processes[lane])
+
+    async def _start_together(self, servers: dict[Lane, LaneProfile]) -> dict[Lane, Found]:
+        starts = [asyncio.create_task(self._start(lane, server)) for lane, server in servers.items()]
+        try:
+            return dict(zip(servers, await asyncio.gather(*starts), strict=True))
+        finally:
+            for start in starts:
+                start.cancel()
+            await asyncio.wait(starts)
 
     async def _start(self, lane: Lane, server: LaneProfile) -> Found:
         arguments, env = self._commands[lane]
