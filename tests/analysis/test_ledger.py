@@ -1,5 +1,7 @@
 """Settings as rows, revisits pooled, and the sentence about the lead."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,18 @@ def test_a_down_lane_gives_no_verdict() -> None:
     rows = [second("a", i, 100) for i in range(120)] + [second("b", i, 0, up=i < 20) for i in range(120)]
     (row,) = ledger(Tables(session(), requests_frame([]), seconds_frame(rows)))
     assert "down" in row.verdict.reason
+
+
+def test_servers_that_may_not_be_compared_have_no_verdict() -> None:
+    tables = replace(visited([("8", 0.2)]), refused="KV tokens differ")
+    (row,) = ledger(tables)
+    assert (row.verdict.word, row.verdict.reason) == ("not comparable", "KV tokens differ")
+    assert row.tps["a"] > row.tps["b"]
+
+
+def test_segments_whose_dials_nobody_told_are_not_pooled() -> None:
+    tables = replace(visited([("8", 0.2), ("32", -0.2)]), events=())
+    assert [row.verdict.word for row in ledger(tables)] == ["A ahead", "B ahead"]
 
 
 def test_a_turn_in_the_middle_of_a_second_belongs_to_it() -> None:

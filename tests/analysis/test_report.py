@@ -17,6 +17,7 @@ from tui.analysis.report.comparison import comparison_report
 from tui.analysis.report.markdown import escaped, markdown
 from tui.analysis.report.page import page
 from tui.analysis.report.session import session_report
+from tui.analysis.report.study import study_report
 from tui.analysis.report.svg import thinned, time_chart
 from tui.analysis.tables import Tables
 from tui.records.rows import EventRow, Lane, RequestRow, SecondRow
@@ -168,6 +169,15 @@ def test_the_study_is_told_where_requests_came_one_at_a_time() -> None:
     assert "vllm (lane A) suits latency-bound use on these data" in told
     assert "do not carry a choice for throughput-bound use" in told
     assert "Sequential requests" not in markdown(session_report(ran()))
+
+
+def test_the_study_over_two_sessions_takes_each_use_from_the_one_that_measured_it() -> None:
+    document = study_report([ran(), study_ran()])
+    told = markdown(document)
+    assert document.simulated
+    assert "8 streams" in told
+    assert "vllm (lane A) suits latency-bound use" in told
+    assert "was not measured" not in told
 
 
 def test_the_report_of_several_sessions_tells_the_condition() -> None:

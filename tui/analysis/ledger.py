@@ -49,15 +49,17 @@ class Visited:
 
 
 def visited(tables: Tables) -> list[Visited]:
-    """The settings of one session in order of their first visit."""
+    """The settings of one session in order of their first visit; each segment its own where no event tells them."""
     session = tables.session
     found = segments(tables.seconds, tables.requests)
     # A turn is in force for the whole of the second in which it was made (`Segment` counts whole seconds).
     moments = [segment.start_ns + NS - 1 for segment in found]
     in_force = settings_at(session.profile, session.lanes, tables.events, moments)
     visits: dict[str, tuple[Mapping[Lane, Setting], list[Segment]]] = {}
+    told = any(event.kind == "dial" for event in tables.events)
     for segment, setting in zip(found, in_force, strict=True):
-        visits.setdefault(repr(setting), (setting, []))[1].append(segment)
+        key = repr(setting) if told else str(segment.number)
+        visits.setdefault(key, (setting, []))[1].append(segment)
     return [Visited(dials, pooled) for dials, pooled in visits.values()]
 
 
@@ -67,7 +69,8 @@ def ledger(tables: Tables, *, delta: float = DELTA, frozen: bool = True) -> list
     rows = []
     for visit in visited(tables):
         own = {lane: _total(counts, lane, visit.segments) for lane in visit.dials}
-        verdict = _verdict(visit, own, delta=delta, frozen=frozen)
+        refused = not_comparable("output_tps", tables.refused) if tables.refused else None
+        verdict = refused or _verdict(visit, own, delta=delta, frozen=frozen)
         rows.append(_row(visit, own, verdict))
     return rows
 

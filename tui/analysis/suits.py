@@ -19,6 +19,7 @@ class Suits:
     use: str
     engine: str  # empty: not carried
     sentence: str
+    n: int  # requests or readings that it stands on; 0: not measured
 
 
 def suits(tables: Tables) -> list[Suits]:
@@ -75,11 +76,11 @@ def _memory_bound(tables: Tables) -> Suits:
 
 def _choice(use: str, what: str, ratio: Mean | None, tables: Tables, *, lower_is_better: bool) -> Suits:
     if ratio is None or ratio.low is None or ratio.high is None:
-        return Suits(use, "", f"The data do not carry a choice for {use}: {what} was not measured in both lanes.")
+        return Suits(use, "", f"The data do not carry a choice for {use}: {what} was not measured in both lanes.", 0)
     interval = f"A/B {math.exp(ratio.mean):.3f}, 95 % {math.exp(ratio.low):.3f} to {math.exp(ratio.high):.3f}"
     told = f"{what}: {interval}, n = {ratio.n}"
     if ratio.low <= 0 <= ratio.high:
-        return Suits(use, "", f"The data do not carry a choice for {use} ({told}).")
+        return Suits(use, "", f"The data do not carry a choice for {use} ({told}).", ratio.n)
     lane: Lane = "a" if (ratio.mean < 0) == lower_is_better else "b"
     engine = tables.session.lanes[lane].title
-    return Suits(use, engine, f"{engine} (lane {lane.upper()}) suits {use} on these data ({told}).")
+    return Suits(use, engine, f"{engine} (lane {lane.upper()}) suits {use} on these data ({told}).", ratio.n)

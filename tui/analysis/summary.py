@@ -1,7 +1,7 @@
 """One object that tells a session: what `dragstrip run --json` prints, and the same of a recording."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final, Protocol
 
@@ -12,7 +12,7 @@ from tui.analysis.ledger import ledger
 from tui.analysis.quantiles import SHARES, SUMMARY_SHARES, summary_percentiles
 from tui.analysis.tables import Tables
 from tui.analysis.verdict import Verdict, not_comparable
-from tui.records.rows import LANES, Lane
+from tui.records.rows import LANES, EventRow, Lane
 from tui.records.session import LaneInfo, SessionInfo
 
 SUMMARY_SCHEMA: Final = 1
@@ -32,7 +32,11 @@ class Distribution(Protocol):
 
 
 def summary(
-    session: SessionInfo, requests: pl.DataFrame, seconds: pl.DataFrame, itl: Mapping[Lane, Distribution]
+    session: SessionInfo,
+    requests: pl.DataFrame,
+    seconds: pl.DataFrame,
+    itl: Mapping[Lane, Distribution],
+    events: Sequence[EventRow] = (),
 ) -> dict[str, Any]:
     """The object of `run --json`, from the tables `requests` and `seconds` of one session.
 
@@ -40,7 +44,8 @@ def summary(
     those that ended well, beside `failed` and those cut off by the operator or the end (`cancelled`). Latencies are
     of requests that ended well; a percentile is given of however few values there are, with their number as `n`, and
     a script decides (the screen shows none under `records.metrics.SAMPLES_NEEDED`). `ttft_sched_ms`, from the moment
-    when a request was due, is there when requests came at a rate. The verdict is of the longest segment, at one look.
+    when a request was due, is there when requests came at a rate. The verdict is of the setting longest in force,
+    at one look; with `events`, all visits to that setting count.
     """
     duration_s = session.duration_s or seconds["t_ns"].n_unique() * 1.0
     lanes: dict[Lane, dict[str, Any]] = {}
@@ -54,7 +59,7 @@ def summary(
         "session": session.name,
         "duration_s": round(duration_s, 3),
         "lanes": lanes,
-        "verdict": asdict(_verdict(session, requests, seconds)) if len(lanes) == 2 else {},
+        "verdict": asdict(_verdict(Tables(session, requests, seconds, events))) if len(lanes) == 2 else {},
     }
 
 
@@ -110,9 +115,9 @@ def _client(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def _verdict(session: SessionInfo, requests: pl.DataFrame, seconds: pl.DataFrame) -> Verdict:
+def _verdict(tables: Tables) -> Verdict:
     """Output TPS at the setting that was longest in force. The run is over, so this is the one look."""
-    rows = ledger(Tables(session, requests, seconds))
+    rows = ledger(tables)
     if not rows:
         return not_comparable("output_tps", "the lanes have no second in common")
     return max(rows, key=lambda row: row.settled_s).verdict

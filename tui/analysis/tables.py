@@ -11,10 +11,14 @@ from tui.records.session import SessionInfo
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """One session with its tables `requests`, `seconds`, `events` and `gauges` (`records.tables`)."""
+    """One session with its tables `requests`, `seconds`, `events` and `gauges` (`records.tables`).
+
+    `refused` says why the two servers may not be compared: then no figure has a verdict. Empty: they may.
+    """
 
     session: SessionInfo
     requests: pl.DataFrame
     seconds: pl.DataFrame
     events: Sequence[EventRow] = ()
     gauges: pl.DataFrame = field(default_factory=pl.DataFrame)
+    refused: str = ""

@@ -32,14 +32,14 @@ def session_report(
     delta: float = DELTA,
 ) -> Document:
     """The report of one session. `itl`: the inter-token latencies of each lane, which the requests do not hold."""
-    told = summary(tables.session, tables.requests, tables.seconds, itl or {})
+    told = summary(tables.session, tables.requests, tables.seconds, itl or {}, tables.events)
     rows = ledger(tables, delta=delta)
     blocks: list[Block] = [*_head(tables, rows, delta), *_lanes(told["lanes"]), *_ledger(rows)]
     blocks += charts(tables, rows)
     blocks += latency_blocks(tables)
     if limits is not None and limits.any:
         blocks += _goodput(tables, limits)
-    blocks += study_blocks(tables)
+    blocks += study_blocks([tables])
     blocks += [*_events(tables), *_definitions()]
     return Document(title_of(tables.session), tables.session.simulated, blocks)
 
