@@ -37,6 +37,16 @@ def official(ask: Ask, *, length_field: str = "max_tokens") -> dict[str, Any]:
     }
 
 
+def without_seed_when_random(body: dict[str, Any]) -> dict[str, Any]:
+    """The body less its seed where tokens are drawn at random.
+
+    vLLM then draws each seeded request by itself, one kernel a request at every step ("this can be slow", says
+    `v1/sample/ops/topk_topp_sampler.py` of 0.32), while SGLang passes the seed over unless it was started for
+    deterministic inference: the seed would cost one of them and give neither the other's tokens.
+    """
+    return {key: value for key, value in body.items() if key != "seed" or not body["temperature"]}
+
+
 def length_field(ask: Ask) -> str:
     """The length limit's name on engines that follow the newer chat API."""
     return "max_completion_tokens" if ask.endpoint == "chat" else "max_tokens"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tui.engines.base import Ask, Engine, Selector
-from tui.engines.bodies import length_field, official
+from tui.engines.bodies import length_field, official, without_seed_when_random
 from tui.records import gauges
 
 _HITS = ("device_hit", "host_hit", "storage_hit")
@@ -13,7 +13,7 @@ _GB = float(1 << 30)
 
 def body(ask: Ask) -> dict[str, Any]:
     """A request of exact length that reports usage with every chunk."""
-    return official(ask, length_field=length_field(ask)) | {
+    return without_seed_when_random(official(ask, length_field=length_field(ask))) | {
         "top_k": -1,
         "min_p": 0.0,
         "repetition_penalty": 1.0,

@@ -3,13 +3,13 @@
 from typing import Any
 
 from tui.engines.base import Ask, Engine, Selector
-from tui.engines.bodies import length_field, official
+from tui.engines.bodies import length_field, official, without_seed_when_random
 from tui.records import gauges
 
 
 def body(ask: Ask) -> dict[str, Any]:
     """A request of exact length that reports usage with every chunk (0.8 to 10 % of its chunks join tokens)."""
-    return official(ask, length_field=length_field(ask)) | {
+    return without_seed_when_random(official(ask, length_field=length_field(ask))) | {
         "top_k": -1,
         "min_p": 0.0,
         "repetition_penalty": 1.0,
