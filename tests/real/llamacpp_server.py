@@ -1,4 +1,4 @@
-"""Serve a GGUF file with llama.cpp's own HTTP server, from the wheel `xllamacpp`: python -m tests.real.llamacpp_server."""
+"""Serve a GGUF file with llama.cpp's own HTTP server, out of the wheel `xllamacpp`."""
 
 import signal
 import sys

@@ -78,4 +78,4 @@ def _weights(name: str, shape: tuple[int, ...], seed: int) -> "np.ndarray[tuple[
     if len(shape) == 1:
         return np.ones(shape, dtype=np.float32)
     random = np.random.default_rng([seed, *name.encode()])
-    return (random.standard_normal(shape) / np.sqrt(shape[-1])).astype(np.float32)
+    return np.asarray(random.standard_normal(shape) / np.sqrt(shape[-1]), dtype=np.float32)

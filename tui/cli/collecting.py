@@ -55,7 +55,8 @@ def lines(found: dict[str, Any]) -> list[str]:
         simulated = " SIMULATED" if figures["simulated"] else ""
         ttft, tpot = figures["ttft_ms"]["p50"], figures["tpot_ms"]["p50"]
         told.append(
-            f"{lane.upper()} {figures['engine']} {figures['model']}{simulated}: {figures['output_tps']:.0f} tok/s out, "
+            f"{lane.upper()} {figures['engine']} {figures['model']}{simulated}: "
+            f"{figures['output_tps']:.0f} tok/s out, "
             f"{figures['requests']} requests, {figures['failed']} failed, "
             f"TTFT p50 {_ms(ttft)}, TPOT p50 {_ms(tpot)}"
         )

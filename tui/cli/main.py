@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
     """All commands and their flags."""
     top = argparse.ArgumentParser(
         prog="dragstrip",
-        description="Two LLM inference servers, one clock, one list of requests: a live head-to-head in the terminal.",
+        description="Two LLM inference servers, one clock, one list of requests: head to head in the terminal.",
     )
     top.add_argument("--version", action="version", version=f"dragstrip {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")

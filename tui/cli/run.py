@@ -56,8 +56,13 @@ async def _run(args: argparse.Namespace, profile: Profile, for_s: float) -> int:
     session.listen(collected)
     stop = asyncio.Event()
     caught: list[int] = []
+
+    def interrupt(number: int) -> None:
+        caught.append(number)
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, lambda n=number: (caught.append(n), stop.set()))
+        asyncio.get_running_loop().add_signal_handler(number, interrupt, number)
     try:
         await session.reach()
         await session.start(lambda: None)

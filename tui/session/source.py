@@ -55,7 +55,11 @@ class Source(Protocol):
 
     replay: bool
     profile: Profile
-    board: Board
+
+    @property
+    def board(self) -> Board:
+        """The dials."""
+        ...
 
     async def start(self, on_second: Callable[[], None]) -> None:
         """Begin. `on_second` is called on this event loop when a new second is complete. Returns at once."""
