@@ -11,7 +11,7 @@ from tui.records.dials import DIAL, DialName, Dials, DialValue
 from tui.records.rows import EventRow, Lane
 from tui.records.session import LaneInfo
 from tui.session.blank import blank_view
-from tui.session.source import Lanes
+from tui.session.source import Board, Lanes
 from tui.session.view import GpuView, LaneView, Percentiles, ServerView, View
 
 NS = 1_000_000_000
@@ -94,7 +94,8 @@ class FakeSource:
             a=LaneProfile(url=urls["a"]),
             b=LaneProfile(url=urls["b"]) if "b" in lanes else None,
         )
-        self.board = FakeBoard()
+        self.fake_board = FakeBoard()
+        self.board: Board = self.fake_board
         self.second = second
         self.marks: list[str] = []
         self.stopped: list[str] = []
@@ -114,7 +115,7 @@ class FakeSource:
     async def _play(self) -> None:
         while True:
             await asyncio.sleep(1)
-            self.board.settle()
+            self.fake_board.settle()
             self.advance()
 
     def advance(self, seconds: int = 1) -> None:
@@ -134,7 +135,7 @@ class FakeSource:
             self._task.cancel()
 
 
-def fake_view(second: int, window_s: int, lanes: list[Lane], board: FakeBoard) -> View:
+def fake_view(second: int, window_s: int, lanes: list[Lane], board: Board) -> View:
     """The view at `second`; at 0 nothing is known yet."""
     if second == 0:
         profile = Profile(name="vllm-vs-sglang", a=LaneProfile(url="http://127.0.0.1:8000"))

@@ -18,10 +18,10 @@ BOX_CSS = """
   border: round $accent; background: $background; border-title-color: $foreground;
 }
 """
-Result = bool | str | None
+BoxResult = bool | str | None
 
 
-class Box(ModalScreen[Result]):
+class Box(ModalScreen[BoxResult]):
     """A frame in the middle; escape closes it."""
 
     DEFAULT_CSS = "Box { align: center middle; background: $background; }" + BOX_CSS

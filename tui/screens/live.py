@@ -8,7 +8,7 @@ from textual.message import Message
 
 from tui.records.dials import DialName, DialValue
 from tui.records.rows import Lane
-from tui.screens.boxes import ExportBox, HelpBox, QuitBox, TextBox
+from tui.screens.boxes import BoxResult, ExportBox, HelpBox, QuitBox, TextBox
 from tui.screens.headline import OBJECTIVES
 from tui.screens.keys import DIAL_KEYS, LOOK_KEYS, SESSION_KEYS
 from tui.screens.picture import PictureScreen
@@ -156,12 +156,12 @@ class LiveScreen(PictureScreen):
         """A note."""
         self.app.push_screen(TextBox("Note", "what should be remembered"), self._noted)
 
-    def _marked(self, text: str | None) -> None:
-        if text is not None:
+    def _marked(self, text: BoxResult) -> None:
+        if isinstance(text, str):
             self.source.mark(text)
 
-    def _noted(self, text: str | None) -> None:
-        if text:
+    def _noted(self, text: BoxResult) -> None:
+        if text and isinstance(text, str):
             self.source.mark(f"note: {text}")
 
     def action_export(self) -> None:
@@ -191,7 +191,7 @@ class LiveScreen(PictureScreen):
         else:
             self._leave_if(True)
 
-    def _leave_if(self, yes: bool | None) -> None:
+    def _leave_if(self, yes: BoxResult) -> None:
         if yes:
             self.app.post_message(self.Leaving())
 

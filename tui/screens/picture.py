@@ -43,7 +43,7 @@ def urls(profile: Profile) -> dict[Lane, str]:
 
 
 class PictureScreen(Screen[None]):
-    """Reading order from the top: what goes on, what is asked, who is ahead, why, what happened, what can be pressed."""
+    """From the top: what goes on, what is asked, who is ahead, why, what happened, what can be pressed."""
 
     AUTO_FOCUS = None
 

@@ -48,25 +48,36 @@ def dots(curve: Sequence[float | None], second: int, span: Span2D) -> list[float
     return found
 
 
-def chart_rows(
-    values: Sequence[float | None],
-    span: Span2D,
-    scale: Scale,
-    height: int,
-    marks: Sequence[tuple[int, str]],
-    *,
-    role: str,
-    kind: str = "braille",
-    dotted: bool = False,
-) -> list[Row]:
-    """`height` rows: the curve, and below it one row for the marks' labels. `values` are the dots of `span`."""
-    rows = max(height - 1, 1)
-    draw = {"braille": _braille, "block": _blocks}.get(kind, _ascii)
-    cells = draw(values, rows, scale.top, dotted)
-    columns = {(second - span.start) // span.cell_s: text for second, text in marks if second >= span.start}
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """What a curve is drawn with: its colour's role, braille, block or ascii, and whether it is dotted."""
+
+    role: str
+    kind: str = "braille"
+    dotted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a curve is drawn on: the seconds, the scale, and the seconds at which a dial moved, with a label."""
+
+    span: Span2D
+    scale: Scale
+    marks: Sequence[tuple[int, str]] = ()
+
+
+def chart_rows(values: Sequence[float | None], ground: Ground, height: int, pen: Pen) -> list[Row]:
+    """`height` rows: the curve, and below it one row for the marks' labels. `values` are the dots of the span."""
+    span, scale, rows = ground.span, ground.scale, max(height - 1, 1)
+    draw = {"braille": _braille, "block": _blocks}.get(pen.kind, _ascii)
+    cells = draw(values, rows, scale.top, pen.dotted)
+    columns = {(second - span.start) // span.cell_s: text for second, text in ground.marks if second >= span.start}
     labels = _labels(scale, rows)
     drawn = [
-        fit((((f"{labels.get(y, ''):>5}" + "┤"), "muted"), *_cells(cells[y], columns, role)), AXIS_CELLS + span.cells)
+        fit(
+            (((f"{labels.get(y, ''):>5}" + "┤"), "muted"), *_cells(cells[y], columns, pen.role)),
+            AXIS_CELLS + span.cells,
+        )
         for y in range(rows)
     ]
     return [*drawn, _below(span, columns)]
@@ -119,11 +130,12 @@ def _braille(values: Sequence[float | None], rows: int, top: float, dotted: bool
     before: int | None = None
     for x, value in enumerate(values):
         level = None if value is None else _level(value, steps, top)
-        if level is not None and not (dotted and x % 2):
-            low, high = _reach(level, None if dotted else before)
+        if level is not None:
+            low, high = _reach(level, before)
             for dot in range(low, high + 1):
                 y = steps - 1 - dot
-                grid[y // 4][x // 2] |= _DOTS[x % 2][y % 4]
+                if not dotted or (x + dot - level) % 2 == 0:
+                    grid[y // 4][x // 2] |= _DOTS[x % 2][y % 4]
         before = level
     return ["".join(chr(0x2800 + bits) if bits else " " for bits in row) for row in grid]
 

@@ -160,11 +160,10 @@ class Dial(Rows, can_focus=True):
 
     def _value(self) -> str:
         if self._typed is not None:
-            return f"{self._typed}_".rjust(self._cells)
+            return f"{self._typed}_".center(self._cells)
         new, old = dial_text(self.spec, self._shown), dial_text(self.spec, self._in_force)
         unit = self.spec.unit if self.spec.unit == "%" else ""
         if not self.pending:
-            return (new + unit).rjust(self._cells)
-        return next(
-            (t for t in (f"{old}→{new}…", f"→{new}…", new) if len(t) <= self._cells), new[: self._cells]
-        ).rjust(self._cells)
+            return (new + unit).center(self._cells)
+        turning = next((t for t in (f"{old}→{new}…", f"→{new}…", new) if len(t) <= self._cells), new[: self._cells])
+        return turning.center(self._cells)

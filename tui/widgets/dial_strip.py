@@ -14,16 +14,19 @@ from tui.widgets.rows import Rows, fit
 PENDING_S = 0.1
 UPPER: tuple[DialName, ...] = ("concurrency", "prompt_tokens", "output_tokens")
 LOWER: tuple[DialName, ...] = ("arrival", "request_rate", "shared_prefix", "temperature")
-LINKED_CELLS = dict(
-    concurrency=10, prompt_tokens=11, output_tokens=10, arrival=11, request_rate=6, shared_prefix=5, temperature=4
-)
-APART_CELLS = dict(
-    concurrency=4, prompt_tokens=5, output_tokens=5, arrival=8, request_rate=4, shared_prefix=3, temperature=4
-)
-APART_LABELS = dict(
-    concurrency="conc", prompt_tokens="prompt", output_tokens="out", arrival="", request_rate="rate",
-    shared_prefix="shr", temperature="T",
-)  # fmt: skip
+# Room for `16→32…`; a longer turn shows only where it goes.
+LINKED_CELLS: dict[DialName, int] = {
+    "concurrency": 8, "prompt_tokens": 9, "output_tokens": 8,
+    "arrival": 10, "request_rate": 6, "shared_prefix": 5, "temperature": 5,
+}  # fmt: skip
+APART_CELLS: dict[DialName, int] = {
+    "concurrency": 4, "prompt_tokens": 5, "output_tokens": 5,
+    "arrival": 8, "request_rate": 4, "shared_prefix": 3, "temperature": 4,
+}  # fmt: skip
+APART_LABELS: dict[DialName, str] = {
+    "concurrency": "conc", "prompt_tokens": "prompt", "output_tokens": "out",
+    "arrival": "", "request_rate": "rate", "shared_prefix": "shr", "temperature": "T",
+}  # fmt: skip
 
 
 class DialStrip(Vertical):

@@ -39,7 +39,8 @@ def event_text(event: EventRow) -> str:
     """`concurrency 16 → 32`, `down: connection refused`, `mark after warm-up`."""
     if event.kind == "dial":
         unit = DIAL[event.name].unit if event.name in DIAL else ""
-        return f"{clean(event.name, 20).replace('_', ' ')} {clean(event.old, 20)} → {clean(event.new, 20)} {unit}".rstrip()
+        name = clean(event.name, 20).replace("_", " ")
+        return f"{name} {clean(event.old, 20)} → {clean(event.new, 20)} {unit}".rstrip()
     words = [event.kind, clean(event.name, 20), clean(event.new, 20), clean(event.text)]
     return " ".join(word for word in words if word)
 

@@ -14,7 +14,7 @@ class LanePane(Vertical):
 
     DEFAULT_CSS = """
     LanePane { width: 1fr; height: 1fr; }
-    LanePane > .body { height: 1fr; border: round $accent; border-top: none; }
+    LanePane > .body { height: 1fr; border: round $accent; border-top: none; padding: 0 1; }
     """
 
     def __init__(self, lane: Lane, url: str, *, id: str | None = None) -> None:  # noqa: A002

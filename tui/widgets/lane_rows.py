@@ -8,9 +8,9 @@ from tui.records.metrics import LATENCIES, SAMPLES_NEEDED, Metric
 from tui.records.text import clean
 from tui.session.view import LaneView, Percentiles
 from tui.widgets import numbers
-from tui.widgets.chart import AXIS_CELLS, chart_rows, dots, span_of
+from tui.widgets.chart import AXIS_CELLS, Ground, Pen, chart_rows, dots, span_of
 from tui.widgets.glyphs import Glyphs
-from tui.widgets.gpu_rows import gpu_rows
+from tui.widgets.gpu_rows import Bars, gpu_rows
 from tui.widgets.rows import Row, Span, fit
 from tui.widgets.scale import Scale
 
@@ -41,7 +41,7 @@ def lane_rows(pane: PaneNumbers, width: int, height: int) -> list[Row]:
     above = [_headline(pane, width), _counts(view, width)]
     if height >= 26:
         above.append(_work(view, width))
-    gpus = gpu_rows(view, pane.second, width, power_top=pane.power_top, spark=pane.glyphs.spark, tall=height >= 26)
+    gpus = gpu_rows(view, width, Bars(pane.second, pane.power_top, pane.glyphs.spark), tall=height >= 26)
     below = [*_latency_rows(pane, width), _server(view, width, wide=wide), *gpus, _trouble(view, width)]
     if height >= 26:
         below.append(_client(view, width))
@@ -101,9 +101,9 @@ def _counts(view: LaneView, width: int) -> Row:
     ink = _ink(view)
     wide = width >= COMFORTABLE_CELLS
     spans: list[Span] = [
-        (f"{numbers.rate(view.request_rate):>{8 if wide else 5}}", ink),
+        (f"{numbers.rate(view.request_rate):>{7 if wide else 5}}", ink),
         (" req/s ", "muted"),
-        (f"{numbers.whole(view.in_flight):>{6 if wide else 4}}", ink),
+        (f"{numbers.whole(view.in_flight):>{5 if wide else 4}}", ink),
         (" in flight ", "muted"),
         (f"{numbers.whole(view.done):>{8 if wide else 6}}", ink),
         (" done", "muted"),
@@ -127,16 +127,14 @@ def _work(view: LaneView, width: int) -> Row:
 def _chart(pane: PaneNumbers, width: int, height: int) -> list[Row]:
     view = pane.view
     span = span_of(pane.second, width - AXIS_CELLS, max(CHART_LEAST_S, pane.window_s))
-    values = dots(view.curve, pane.second, span)
-    return chart_rows(
-        values, span, pane.scale, height, pane.marks,
-        role=view.lane, kind=pane.glyphs.kind, dotted=view.lane == "b",
-    )  # fmt: skip
+    pen = Pen(view.lane, pane.glyphs.kind, dotted=view.lane == "b")
+    return chart_rows(dots(view.curve, pane.second, span), Ground(span, pane.scale, pane.marks), height, pen)
 
 
 def _latency_rows(pane: PaneNumbers, width: int) -> list[Row]:
     widths = _columns(width)
-    head = ("over " + f"{pane.window_s} s", "p50", "p95", "p99", "n")
+    over = "over " if width >= COMFORTABLE_CELLS else ""
+    head = (f"{over}{pane.window_s} s", "p50", "p95", "p99", "n")
     rows = [
         fit(
             [
@@ -215,6 +213,6 @@ def _trouble(view: LaneView, width: int) -> Row:
 def _client(view: LaneView, width: int) -> Row:
     """How the measuring itself fares, in coarse steps: it is there to be looked up, not watched."""
     cpu, lag = round(view.client_cpu * 20) * 5, view.loop_lag_ms
-    late = "under 5 ms" if lag < 5 else f"{lag:.0f} ms"
+    late = next((f"under {limit} ms" for limit in (5, 20, 50) if lag < limit), f"{lag:.0f} ms")
     stamp = f"   {view.stamp} stamps" if view.stamp else ""
     return fit([(f"client  CPU {cpu} %   loop lag {late}{stamp}", "muted")], width)

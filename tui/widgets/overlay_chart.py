@@ -1,5 +1,6 @@
 """Both lanes in one large chart, drawn by plotext, which is imported when the chart is first shown."""
 
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,8 +57,7 @@ def overlay_rows(view: View, width: int, height: int, glyphs: Glyphs) -> list[Ro
 
 def _figure(width: int, height: int) -> Any:
     """An independent plotext figure; the public `plotext.figure` is one object for the whole program."""
-    import plotext
-
+    plotext = _plotext()
     plotext.terminal.limit(False, False)
     figure = type(plotext.figure)(plotext.terminal)
     figure.plot_size(width, height)
@@ -67,21 +67,23 @@ def _figure(width: int, height: int) -> Any:
     return figure
 
 
+def _plotext() -> Any:
+    """Plotext, which has no types; imported here because it costs a tenth of a second."""
+    return importlib.import_module("plotext")
+
+
 # Roles as colour numbers of the terminal's palette of 256, and back when the drawn text is read.
 _COLOUR = {"a": 4, "b": 3, "muted": 7}
 _ROLE = {number: role for role, number in _COLOUR.items()}
 
 
 def _pixel(role: str) -> Any:
-    import plotext
-
-    return plotext.pixel(_COLOUR[role], "default")
+    return _plotext().pixel(_COLOUR[role], "default")
 
 
 def _draw(figure: Any, lane: Lane, curve: Sequence[float | None], glyphs: Glyphs) -> None:
     """A joined by lines, B as dots at every other place; a second without a reading is a gap."""
-    import plotext
-
+    plotext = _plotext()
     symbol = {"braille": "braille", "block": "hd"}.get(glyphs.kind, "*" if lane == "a" else "o")
     for points in _runs(curve):
         shown = points if lane == "a" else [p for p in points if p[0] % 2 == 0]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tui.records.rows import Lane
 from tui.session.view import View
 from tui.widgets import numbers
-from tui.widgets.rows import Row, Rows, fit
+from tui.widgets.rows import Row, Rows, Span, fit
 from tui.widgets.verdict_line import ratio_text
 
 SETTLING_S = 5  # after a turn, left out of the mean
@@ -23,24 +23,18 @@ class SettingsTable(Rows):
 
 def settings_rows(view: View, width: int, height: int) -> list[Row]:
     """`from       dial           A tok/s  B tok/s   A/B`, a row for each span between two turns."""
-    spans = [(0, "as started"), *view.dial_marks]
-    ends = [second for second, _ in spans[1:]] + [view.second]
+    begins = [(0, "as started"), *view.dial_marks]
+    ends = [second for second, _ in begins[1:]] + [view.second]
     head = fit([(f" {'from':<10}{'dial':<{width - 38}}{'A tok/s':>9}{'B tok/s':>9}{'A/B':>7}", "muted")], width)
     rows = [head]
-    for (begin, text), end in list(zip(spans, ends, strict=True))[-max(height - 1, 1) :]:
+    for (begin, text), end in list(zip(begins, ends, strict=True))[-max(height - 1, 1) :]:
         means = {lane: mean_tps(view, lane, begin + SETTLING_S, end) for lane in view.lanes}
         a, b = means.get("a"), means.get("b")
         ratio = a / b if a is not None and b else None
         now = "strong" if end == view.second else ""
-        rows.append(
-            fit(
-                [
-                    (f" {numbers.clock(begin):<10}", "muted"), (text[: width - 39].ljust(width - 38), now),
-                    (f"{numbers.whole(a):>9}", "a"), (f"{numbers.whole(b):>9}", "b"), (f"{ratio_text(ratio):>7}", now),
-                ],
-                width,
-            )
-        )  # fmt: skip
+        spans: list[Span] = [(f" {numbers.clock(begin):<10}", "muted"), (text[: width - 39].ljust(width - 38), now)]
+        spans += [(f"{numbers.whole(a):>9}", "a"), (f"{numbers.whole(b):>9}", "b"), (f"{ratio_text(ratio):>7}", now)]
+        rows.append(fit(spans, width))
     return rows
 
 

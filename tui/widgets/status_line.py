@@ -1,4 +1,4 @@
-"""The top row: what is going on. Three parts, so that the elapsed time, which changes each second, is all that repaints."""
+"""The top row: what is going on. Three parts, so that the elapsed time is all that repaints each second."""
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
