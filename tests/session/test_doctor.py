@@ -102,6 +102,13 @@ def test_other_gpus_are_other_hardware() -> None:
     assert told.sentence == "not comparable because GPUs differ (2 × H100 against 1 × H100)"
 
 
+def test_gpus_beyond_what_the_engine_uses_are_to_be_left_out() -> None:
+    lanes = [examined(lane, gpus={0: "H100", 1: "H100"}) for lane in "ab"]
+    lanes[0].settings = Settings("vllm", "0", "m", "w", tensor_parallel=1)
+    told = row(report(profile(), lanes, QUIET), "GPU numbers")
+    assert told.lines == ("lane A uses 1 of these 2: name them with gpus = [...]",)
+
+
 def test_a_load_that_does_not_fit_is_told() -> None:
     told = report(profile(load={"prompt_tokens": 8000, "output_tokens": 256}), [examined("a"), examined("b")], QUIET)
     assert "longer than the context of 8,192" in told.sentence

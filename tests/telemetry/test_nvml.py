@@ -17,7 +17,7 @@ READ = """
 import json, sys
 from tui.telemetry.beat import ReadingError
 from tui.telemetry.local_gpu import LocalGpus
-gpus = LocalGpus("b", 8002, json.loads(sys.argv[1]), find_pids=lambda port: frozenset(json.loads(sys.argv[2])))
+gpus = LocalGpus("b", 8002, json.loads(sys.argv[1]), find_pids=lambda port, known: frozenset(json.loads(sys.argv[2])))
 try:
     rows, names = gpus.read(), gpus.names()
     gpus.close()

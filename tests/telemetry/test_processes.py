@@ -51,8 +51,20 @@ def test_grandchildren_strange_names_and_other_peoples_sockets(tmp_path: Path) -
     _process(tmp_path, 30, 1, socket="socket:[888]")
     (tmp_path / "40").mkdir()  # it ended while we looked
     (tmp_path / "self").mkdir()
-    assert serving_pids(8001, tmp_path) == {10, 11, 12}
-    assert serving_pids(8002, tmp_path) == frozenset()
+    assert serving_pids(8001, proc=tmp_path) == {10, 11, 12}
+    assert serving_pids(8002, proc=tmp_path) == frozenset()
+
+
+def test_an_earlier_answer_is_looked_at_first_but_not_believed(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "tcp").write_text(
+        "head\n   0: 0100007F:1F41 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 555 1\n"
+    )
+    _process(tmp_path, 10, 1, socket="socket:[555]")
+    _process(tmp_path, 11, 10)
+    _process(tmp_path, 50, 1, socket="socket:[555]")  # a second listener, which a full look would find
+    assert serving_pids(8001, {10, 11}, tmp_path) == {10, 11}
+    assert serving_pids(8001, {11, 99}, tmp_path) == {10, 11, 50}
 
 
 def test_which_names_are_this_host() -> None:

@@ -182,4 +182,11 @@ def _gpu_row(profile: Profile, lanes: Sequence[Examined]) -> Row:
         which = ", ".join(map(str, sorted(shared)))
         return Row("GPU numbers", numbers, "wrong", (f'both use GPU {which} at once: set mode = "alternate"',))
     notes = tuple(dict.fromkeys(lane.gpu_note for lane in lanes if lane.gpu_note))
-    return Row("GPU numbers", numbers, "unknown" if notes else "same", notes)
+    if notes:
+        return Row("GPU numbers", numbers, "unknown", notes)
+    too_many = tuple(
+        f"lane {lane.lane.upper()} uses {used} of these {len(lane.gpus)}: name them with gpus = [...]"
+        for lane in lanes
+        if lane.settings is not None and (used := lane.settings.tensor_parallel) and len(lane.gpus) > used
+    )
+    return Row("GPU numbers", numbers, "note" if too_many else "same", too_many)

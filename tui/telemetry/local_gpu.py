@@ -20,7 +20,7 @@ class LocalGpus:
         port: int,
         gpus: Sequence[int],
         *,
-        find_pids: Callable[[int], frozenset[int]] = serving_pids,
+        find_pids: Callable[[int, frozenset[int]], frozenset[int]] = serving_pids,
     ) -> None:
         self._lane: Lane = lane
         self._port = port
@@ -51,7 +51,7 @@ class LocalGpus:
         nvml = self._nvml = self._nvml or Nvml()
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + LOOK_AGAIN_S
-            self._pids = self._find_pids(self._port)
+            self._pids = self._find_pids(self._port, self._pids)
             self._indices = self._named or self._used(nvml)
         if not self._indices:
             raise ReadingError(self._puzzle(nvml))

@@ -4,28 +4,26 @@ An engine's port belongs to a parent that holds no GPU memory itself; its worker
 """
 
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
 PROC = Path("/proc")
 _LISTEN = "0A"
 
 
-def serving_pids(port: int, proc: Path = PROC) -> frozenset[int]:
+def serving_pids(port: int, known: Iterable[int] = (), proc: Path = PROC) -> frozenset[int]:
     """The processes that listen on a TCP port and all their descendants; empty when none can be seen.
 
-    Sockets of another user's processes are seen by root alone, and of another container's by nobody inside.
+    Sockets of another user's processes are seen by root alone, and of another container's by nobody inside. Reading
+    every process's open files is slow on a busy host, so those of `known`, an earlier answer, are looked at first.
     """
     inodes = _listening_inodes(port, proc)
     if not inodes:
         return frozenset()
-    parents: dict[int, int] = {}
-    owners: set[int] = set()
-    for folder in proc.iterdir():
-        if folder.name.isdigit():
-            parents[int(folder.name)] = _parent(folder)
-            if _holds(folder, inodes):
-                owners.add(int(folder.name))
-    return frozenset(_with_descendants(owners, parents))
+    folders = {int(folder.name): folder for folder in proc.iterdir() if folder.name.isdigit()}
+    owners = {pid for pid in known if pid in folders and _holds(folders[pid], inodes)}
+    owners = owners or {pid for pid, folder in folders.items() if _holds(folder, inodes)}
+    return frozenset(_with_descendants(owners, {pid: _parent(folder) for pid, folder in folders.items()}))
 
 
 def descendants(pid: int, proc: Path = PROC) -> frozenset[int]:
