@@ -1,9 +1,10 @@
 """Requests within every limit, and the ways to write limits."""
 
+import numpy as np
 import pytest
 
-from tests.analysis.made import MS, T0, failed, request, requests_frame
-from tui.analysis.goodput import PRESETS, Limits, goodput, parse_limits
+from tests.analysis.made import MS, NS, T0, failed, request, requests_frame
+from tui.analysis.goodput import PRESETS, Limits, good_per_second, goodput, goodput_verdict, parse_limits
 from tui.records.errors import UserError
 
 
@@ -63,3 +64,27 @@ def test_limits_in_the_fields_spelling() -> None:
 def test_limits_that_cannot_be_read_are_named(text: str) -> None:
     with pytest.raises(UserError, match="limit"):
         parse_limits(text)
+
+
+def test_good_requests_are_counted_in_the_second_in_which_they_ended() -> None:
+    rows = [request("a", i, at_s=i / 4, e2e_ms=1000) for i in range(12)] + [failed("a", 90, at_s=1.0)]
+    rows.append(request("a", 91, at_s=1.0, ttft_ms=900, e2e_ms=1000))
+    frame = requests_frame(rows)
+    assert good_per_second(frame, Limits(ttft_ms=500), T0, 5) == [0, 4, 4, 4, 0]
+    assert good_per_second(frame, Limits(ttft_ms=500), T0 + NS, 2) == [4, 4]
+
+
+def test_the_lane_with_more_good_requests_is_ahead() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.poisson(12, 300).tolist(), rng.poisson(8, 300).tolist()
+    verdict = goodput_verdict(a, b)
+    assert (verdict.metric, verdict.word) == ("goodput", "A ahead")
+    assert verdict.ratio == pytest.approx(1.5, rel=0.1)
+
+
+def test_a_lane_without_a_good_request_is_behind_one_that_has_some() -> None:
+    verdict = goodput_verdict([0.0] * 40, [1.0] * 40)
+    assert (verdict.word, verdict.ratio) == ("B ahead", None)
+    assert "no request of lane A" in verdict.reason
+    assert goodput_verdict([0.0] * 100, [0.0] * 100).word == "undecided"
+    assert goodput_verdict([0.0] * 40, [0.0] * 35 + [1.0] * 5).word == "undecided"

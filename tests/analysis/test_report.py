@@ -1,9 +1,11 @@
 """Reports as Markdown and as one page that needs nothing from outside."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
+import polars as pl
 import pytest
 
 from tests.analysis.made import NS, T0, failed, request, requests_frame, second, seconds_frame, session, turned
@@ -169,6 +171,21 @@ def test_the_study_is_told_where_requests_came_one_at_a_time() -> None:
     assert "vllm (lane A) suits latency-bound use on these data" in told
     assert "do not carry a choice for throughput-bound use" in told
     assert "Sequential requests" not in markdown(session_report(ran()))
+
+
+def test_goodput_has_a_verdict() -> None:
+    told = markdown(session_report(ran(), limits=Limits(ttft_ms=500)))
+    assert re.search(r"Goodput over 11\d s: level \(A against B", told)
+    assert "Goodput over 115 s: B ahead, no request of lane A" in markdown(
+        session_report(slow_a(), limits=Limits(150))
+    )
+
+
+def slow_a() -> Tables:
+    """The same session with every request of lane A half a second later."""
+    tables = ran()
+    late = pl.when(pl.col("lane") == "a").then(pl.col("t_first_ns") + NS // 2).otherwise(pl.col("t_first_ns"))
+    return replace(tables, requests=tables.requests.with_columns(t_first_ns=late))
 
 
 def test_the_study_over_two_sessions_takes_each_use_from_the_one_that_measured_it() -> None:

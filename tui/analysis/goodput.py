@@ -1,15 +1,17 @@
 """Goodput: requests a second that met every limit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Final
+from typing import Final, cast
 
 import polars as pl
 
 from tui.analysis.fractions import Met, share_met, wilson
+from tui.analysis.verdict import DELTA, Verdict, Word, throughput_verdict
 from tui.records.errors import UserError
 
 DEFAULT_SHARE: Final = 0.99
+DECIDES_ALONE: Final = 20  # good requests against none: 20 to 0 has a chance of 2 in a million between equals
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +113,32 @@ def goodput(requests: pl.DataFrame, limits: Limits, duration_s: float, *, from_d
         high=high,
         met=share_met(counted.height - met, counted.height, DEFAULT_SHARE),
     )
+
+
+def good_per_second(requests: pl.DataFrame, limits: Limits, start_ns: int, seconds: int) -> list[float]:
+    """How many of one lane's requests ended within every limit in each of `seconds` seconds from `start_ns`."""
+    place = ((pl.col("t_end_ns") - start_ns) // 1_000_000_000).alias("second")
+    counted = requests.filter(good(limits)).select(place).filter(pl.col("second").is_between(0, seconds - 1))
+    found = [0.0] * seconds
+    for second, count in counted.group_by("second").len().iter_rows():
+        found[second] = float(count)
+    return found
+
+
+def goodput_verdict(a: Sequence[float], b: Sequence[float], *, delta: float = DELTA, frozen: bool = False) -> Verdict:
+    """Compare the good requests of each settled second, as `throughput_verdict` does tokens.
+
+    A lane of which no request met the limits has no ratio: the other is ahead once `DECIDES_ALONE` of its own did.
+    """
+    seconds = min(len(a), len(b))
+    sums = {"a": sum(a[:seconds]), "b": sum(b[:seconds])}
+    for lane, other, word in (("a", "b", "B ahead"), ("b", "a", "A ahead")):
+        if sums[lane] == 0 and sums[other] >= DECIDES_ALONE:
+            reason = (
+                f"no request of lane {lane.upper()} met the limits, {sums[other]:.0f} of lane {other.upper()} did"
+            )
+            return Verdict("goodput", cast("Word", word), reason=reason)
+    found = replace(throughput_verdict(a, b, delta=delta, frozen=frozen), metric="goodput")
+    if found.word == "not comparable":
+        return replace(found, word="undecided", reason="too few requests met the limits")
+    return found

@@ -71,7 +71,8 @@ def _memory_bound(tables: Tables) -> Suits:
         low = math.log((a.low or a.mean) / (b.high or b.mean))
         high = math.log((a.high or a.mean) / (b.low or b.mean))
         ratio = Mean(math.log(a.mean / b.mean), 0.0, low, high, min(a.n, b.n))
-    return _choice("memory-bound use", "GPU memory", ratio, tables, lower_is_better=True)
+    what = "GPU memory in use, of which the KV pool is what each was told to reserve"
+    return _choice("memory-bound use", what, ratio, tables, lower_is_better=True)
 
 
 def _choice(use: str, what: str, ratio: Mean | None, tables: Tables, *, lower_is_better: bool) -> Suits:

@@ -26,8 +26,9 @@ def latency_blocks(tables: Tables) -> list[Block]:
     at_a_rate = any(setting["arrival"] != "closed" for setting in found.dials.values())
     header = ["ms", *(f"{lane.upper()} [95 %], with failures" for lane in lanes)]
     header += ["A against B", "95 % interval", "verdict"] if len(lanes) == 2 else []
+    alike = not tables.refused and len({repr(setting) for setting in found.dials.values()}) == 1
     rows = [
-        _row(tables, segment, metric, name)
+        _row(tables, segment, (metric, name), alike=alike)
         for metric in LATENCY
         if metric != "ttft_sched" or at_a_rate
         for name in PERCENTILES
@@ -37,12 +38,15 @@ def latency_blocks(tables: Tables) -> list[Block]:
     return [Heading("Latency"), Paragraph(note), Table(header, rows)]
 
 
-def _row(tables: Tables, segment: Segment, metric: str, name: str) -> list[str]:
+def _row(tables: Tables, segment: Segment, figure: tuple[str, str], *, alike: bool) -> list[str]:
+    metric, name = figure
     requests = tables.requests.filter(within([(segment.settled_ns, segment.end_ns)], "t_send_ns"))
     values = [latencies_of(lane_of(requests, lane), metric) for lane in tables.session.lanes]
     label = "TTFT from due" if metric == "ttft_sched" else METRICS[metric].label
     cells = [f"{label} {name}", *(_cell(latency_figure(own, name)) for own in values)]
-    if len(values) == 2:
+    if len(values) == 2 and not alike:
+        cells += [NONE, NONE, "not comparable"]
+    elif len(values) == 2:
         verdict = latency_verdict(f"{metric}_{name}", *values, frozen=True)
         cells += [percent(verdict.ratio), interval(verdict), verdict.word if verdict.ratio else NONE]
     return cells

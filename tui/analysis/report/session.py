@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from tui.analysis.crossover import crossover
 from tui.analysis.expressions import lane_of
-from tui.analysis.goodput import Limits, goodput
-from tui.analysis.ledger import LedgerRow, ledger
+from tui.analysis.goodput import Limits, good_per_second, goodput, goodput_verdict
+from tui.analysis.ledger import LedgerRow, ledger, visited
 from tui.analysis.report.blocks import Block, Document, Heading, Paragraph, Table
 from tui.analysis.report.charts import charts
 from tui.analysis.report.latencies import latency_blocks
@@ -17,7 +17,7 @@ from tui.analysis.summary import Distribution, summary
 from tui.analysis.tables import Tables
 from tui.analysis.verdict import DELTA
 from tui.records.metrics import METRICS
-from tui.records.rows import Lane
+from tui.records.rows import LANES, Lane
 from tui.records.session import SessionInfo
 
 MOST_EVENTS: Final = 200
@@ -130,9 +130,20 @@ def _goodput(tables: Tables, limits: Limits) -> list[Block]:
         found = goodput(lane_of(tables.requests, lane), limits, tables.session.duration_s)
         share = NONE if found.share is None else f"{found.share:.2%} [{found.low:.2%}, {found.high:.2%}]"
         rows.append([lane.upper(), number(found.per_s, 2), f"{found.good} of {found.total}", share, found.met])
-    header = ["lane", "goodput req/s", "requests", "share [95 %]", "99 % met"]
+    header = ["lane", "goodput req/s", "requests", "share [95 %]", "99 % of all"]
     note = f"Requests within {', '.join(named)}. Met or not by MLPerf's early-stopping rule at 99 % confidence."
-    return [Heading("Goodput"), Paragraph(note), Table(header, rows)]
+    return [Heading("Goodput"), Paragraph(note), Table(header, rows), *_goodput_verdict(tables, limits)]
+
+
+def _goodput_verdict(tables: Tables, limits: Limits) -> list[Block]:
+    """On the longest segment, because a pause between two has no requests."""
+    found = [segment for visit in visited(tables) for segment in visit.segments]
+    longest = max(found, key=lambda segment: segment.settled_s, default=None)
+    if longest is None or len(tables.session.lanes) < 2 or tables.refused:
+        return []
+    seconds = (longest.end_ns - longest.settled_ns) // NS
+    a, b = (good_per_second(lane_of(tables.requests, lane), limits, longest.settled_ns, seconds) for lane in LANES)
+    return [Paragraph(verdict_sentence(goodput_verdict(a, b, frozen=True), f"Goodput over {seconds} s"))]
 
 
 def _events(tables: Tables) -> list[Block]:

@@ -61,7 +61,7 @@ def verdict_sentence(verdict: Verdict, label: str) -> str:
     if verdict.word == "not comparable":
         return f"{label}: not comparable, because {verdict.reason}."
     if verdict.ratio is None:
-        return f"{label}: undecided, {verdict.reason}."
+        return f"{label}: {verdict.word}, {verdict.reason}."
     told = f"A against B {percent(verdict.ratio)}, 95 % interval {interval(verdict)}, {verdict.reason}"
     more = f", about {verdict.need_s:.0f} s more needed" if verdict.need_s else ""
     return f"{label}: {verdict.word} ({told}{more})."
