@@ -15,6 +15,7 @@ from tui.recording.sessions import is_session
 from tui.records.errors import UserError
 from tui.records.session import SessionInfo
 from tui.records.tables import TABLES, TableName
+from tui.records.text import clean
 
 
 class Files(Protocol):
@@ -129,6 +130,9 @@ class RemoteFiles:
             try:
                 pl.read_parquet_schema(source)
                 self._there[source] = True
-            except (OSError, pl.exceptions.PolarsError):
+            except FileNotFoundError:  # a session without chunks has no such file
                 self._there[source] = False
+            except (OSError, pl.exceptions.PolarsError) as error:
+                self._there[source] = False
+                missing.append(f"{table} could not be read ({clean(error)})")
         return [source] if self._there[source] else []

@@ -149,9 +149,7 @@ def compare(folder: Path, minutes: int, kind: str, grid_ns: int) -> None:
     request, chunk = size["requests"] / vllm.rows, size["chunks"] / vllm.rows / TOKENS
     print(f"  {request:.1f} bytes a request, {chunk:.2f} bytes a chunk")
     itself = as_vllm_writes(vllm.path)
-    print(
-        f"  vLLM, with the digits that its own subtractions leave: {itself / 1e6:.1f} MB, {itself / mine:.1f} times ours"
-    )
+    print(f"  vLLM, with the digits of its own subtractions: {itself / 1e6:.1f} MB, {itself / mine:.1f} times ours")
     for name, file, read in (("vLLM", vllm, of_vllm), ("AIPerf", aiperf, of_aiperf)):
         print(f"  {name}: {file.size_bytes / 1e6:.1f} MB, {file.size_bytes / mine:.1f} times ours")
         for how, decode in (("json", json.loads), ("msgspec", msgspec.json.decode)):
