@@ -14,7 +14,8 @@ class LanePane(Vertical):
 
     DEFAULT_CSS = """
     LanePane { width: 1fr; height: 1fr; }
-    LanePane > .body { height: 1fr; border: round $accent; border-top: none; padding: 0 1; }
+    LanePane > .frame { height: 1fr; border: round $accent; border-top: none; padding: 0 1; }
+    LanePane .body { height: 1fr; }
     """
 
     def __init__(self, lane: Lane, url: str, *, id: str | None = None) -> None:  # noqa: A002
@@ -26,9 +27,10 @@ class LanePane(Vertical):
         self._body = Rows(classes="body")
 
     def compose(self) -> ComposeResult:
-        """Title line and body."""
+        """Title line and body; the frame is a widget of its own, or each row would bring its borders along."""
         yield self._title
-        yield self._body
+        with Vertical(classes="frame"):
+            yield self._body
 
     @property
     def plain(self) -> str:
