@@ -2,19 +2,13 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from tui.analysis.crossover import ladder, varied
+from tui.analysis.curve import curve
 from tui.analysis.expressions import lane_of
-from tui.analysis.ledger import LedgerRow, visited
+from tui.analysis.ledger import LedgerRow
 from tui.analysis.report.blocks import Block, Chart
-from tui.analysis.report.latencies import slow_ttft
-from tui.analysis.report.svg import CurvePoint, Mark, Values, curve_chart, time_chart
-from tui.analysis.study import mean_of
-from tui.analysis.sweep import Point, dominated
+from tui.analysis.report.svg import Mark, Values, curve_chart, time_chart
 from tui.analysis.tables import Tables
 from tui.records.dials import DIAL
-from tui.records.rows import LANES, Lane
 
 NS = 1_000_000_000
 
@@ -58,36 +52,11 @@ def _by_second(tables: Tables, lane: str, column: str) -> Values:
 
 def _curve(tables: Tables, rows: Sequence[LedgerRow]) -> Chart | None:
     """Throughput against TTFT p95 along the dial that was varied."""
-    name = varied(rows)
-    visits = {repr(visit.dials): visit.segments for visit in visited(tables)}
-    lines: dict[Lane, list[CurvePoint]] = {lane: [] for lane in LANES if lane in tables.session.lanes}
-    for value, row in ladder(rows, name) if name else []:
-        segments = list(visits[repr(row.dials)])
-        for lane, line in lines.items():
-            figure = slow_ttft(tables, segments, lane)
-            tps = [v for segment in segments for v in segment.tps[lane]]
-            if figure.value is None or figure.low is None or figure.high is None or not tps:
-                continue
-            throughput = _throughput(tps)
-            line.append(CurvePoint((figure.low, figure.value, figure.high), throughput, f"{value:g}"))
-    if max((len(line) for line in lines.values()), default=0) < 2:
+    found = curve(tables, rows)
+    if found is None or max(map(len, found.lines.values()), default=0) < 2:
         return None
-    dimmed: dict[str, list[CurvePoint]] = {lane: _dimmed(line) for lane, line in lines.items()}
     caption = (
-        f"Output tok/s against TTFT p95 in ms, a point for each value of {DIAL[name].label}, with 95 % intervals; "
-        "points beaten on both axes are dimmed. Upper left is better. A solid, B dashed."
+        f"Output tok/s against TTFT p95 in ms, a point for each value of {DIAL[found.dial].label}, with 95 % "
+        "intervals; points beaten on both axes are dimmed. Upper left is better. A solid, B dashed."
     )
-    return Chart(curve_chart(dimmed, "TTFT p95, ms", "tok/s"), caption)
-
-
-def _throughput(tps: Sequence[float]) -> tuple[float, float, float]:
-
-    found = mean_of(np.asarray(tps, dtype=np.float64))
-    if found.low is None or found.high is None:
-        return found.mean, found.mean, found.mean
-    return found.low, found.mean, found.high
-
-
-def _dimmed(line: Sequence[CurvePoint]) -> list[CurvePoint]:
-    beaten = dominated([Point(i, point.y[1], point.x[1]) for i, point in enumerate(line)])
-    return [CurvePoint(p.x, p.y, p.label, dim=out) for p, out in zip(line, beaten, strict=True)]
+    return Chart(curve_chart(found.lines, "TTFT p95, ms", "tok/s"), caption)

@@ -1,7 +1,5 @@
 """Latency percentiles of both lanes at the setting longest in force, with intervals and verdicts."""
 
-import polars as pl
-
 from tui.analysis.expressions import LATENCY, lane_of
 from tui.analysis.figures import within
 from tui.analysis.latency import LatencyFigure, latencies_of, latency_figure, latency_verdict
@@ -57,10 +55,3 @@ def _cell(figure: LatencyFigure) -> str:
         return f"needs {figure.missing} more"
     late = f", {ms(figure.with_fail)}" if figure.failed else ""
     return f"{ms(figure.value)}{range_ms(figure.low, figure.high)}{late}"
-
-
-def slow_ttft(tables: Tables, segments: list[Segment], lane: str) -> LatencyFigure:
-    """The p95 of TTFT of the requests of one lane sent in the settled time of some segments."""
-    spans = [(one.settled_ns, one.end_ns) for one in segments]
-    requests = lane_of(tables.requests, lane).filter(within(spans, "t_send_ns") & (pl.col("outcome") == "ok"))
-    return latency_figure(latencies_of(requests, "ttft"), "p95")

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
+from tui.analysis.sweep import Point, dominated
+from tui.records.rows import Lane
+
 WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 76, 44, 30, 44  # room for text twice as large on a phone
 MOST_POINTS: Final = 360  # two to each pixel column of a phone: more only makes the file larger
@@ -22,16 +25,6 @@ class Mark:
 
     at: float
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class CurvePoint:
-    """A point with the interval of each axis, and its label."""
-
-    x: tuple[float, float, float]  # low, value, high
-    y: tuple[float, float, float]
-    label: str
-    dim: bool = False
 
 
 def time_chart(lines: Mapping[str, Values], unit: str, marks: Sequence[Mark] = ()) -> str:
@@ -54,16 +47,19 @@ def time_chart(lines: Mapping[str, Values], unit: str, marks: Sequence[Mark] = (
     return _svg(parts)
 
 
-def curve_chart(lanes: Mapping[str, Sequence[CurvePoint]], x_unit: str, y_unit: str) -> str:
-    """Throughput against latency, a line a lane through its settings, with intervals as crosses."""
+def curve_chart(lanes: Mapping[Lane, Sequence[Point]], x_unit: str, y_unit: str) -> str:
+    """Throughput against latency, a line a lane through its settings, intervals as crosses, beaten points dimmed."""
     points = [point for line in lanes.values() for point in line]
-    axes = _Axes(_nice(max((p.x[2] for p in points), default=0)), _nice(max((p.y[2] for p in points), default=0)))
+    right = _nice(max((point.latency_high or point.latency for point in points), default=0))
+    top = _nice(max((point.throughput_high or point.throughput for point in points), default=0))
+    axes = _Axes(right, top)
     parts = [_frame(axes, x_unit, y_unit)]
     for lane, line in lanes.items():
-        parts.append(_polyline(lane, [(axes.x(p.x[1]), axes.y(p.y[1])) for p in line if not p.dim]))
-        parts += [_cross(lane, axes, point) for point in line]
-        if line:
-            parts.append(_letter(lane, axes.x(line[-1].x[1]) + 8, axes.y(line[-1].y[1]) + 12))
+        beaten = dominated(line)
+        places = [(axes.x(point.latency), axes.y(point.throughput)) for point in line]
+        parts.append(_polyline(lane, [place for place, out in zip(places, beaten, strict=True) if not out]))
+        parts += [_cross(lane, axes, point, dim=out) for point, out in zip(line, beaten, strict=True)]
+        parts += [_letter(lane, x + 8, y + 12) for x, y in places[-1:]]
     return _svg(parts)
 
 
@@ -143,13 +139,16 @@ def _letter(lane: str, x: float, y: float) -> str:
     return f'<text class="{lane} letter" x="{min(x, WIDTH - 20):.1f}" y="{y + 4:.1f}">{lane.upper()}</text>'
 
 
-def _cross(lane: str, axes: _Axes, point: CurvePoint) -> str:
-    (x0, x, x1), (y0, y, y1) = (tuple(map(axes.x, point.x)), tuple(map(axes.y, point.y)))
-    dim = " dim" if point.dim else ""
+def _cross(lane: str, axes: _Axes, point: Point, *, dim: bool) -> str:
+    x, y = axes.x(point.latency), axes.y(point.throughput)
+    x0, x1 = (axes.x(point.latency if end is None else end) for end in (point.latency_low, point.latency_high))
+    y0, y1 = (
+        axes.y(point.throughput if end is None else end) for end in (point.throughput_low, point.throughput_high)
+    )
     return (
-        f'<g class="{lane}{dim}"><line x1="{x0:.1f}" x2="{x1:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<g class="{lane}{" dim" if dim else ""}"><line x1="{x0:.1f}" x2="{x1:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
         f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y0:.1f}" y2="{y1:.1f}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
-        f'<text x="{x + 5:.1f}" y="{y - 6:.1f}">{escape(point.label)}</text></g>'
+        f'<text x="{x + 5:.1f}" y="{y - 6:.1f}">{point.setting:g}</text></g>'
     )
 
 

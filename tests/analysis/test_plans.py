@@ -1,0 +1,82 @@
+"""Plans made of moves, sweeps and repetitions, and the curve that a sweep draws."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.analysis.made import requests_frame, seconds_frame, session, turned
+from tests.analysis.test_report import ran
+from tui.analysis.curve import curve
+from tui.analysis.ledger import ledger
+from tui.analysis.plans import PlannedStep, plan_of_moves, repeated, sweep_plan, value_of
+from tui.analysis.tables import Tables
+from tui.records.dials import DIALS, dial_text
+from tui.records.errors import UserError
+
+
+def test_the_moves_of_a_session_are_a_plan() -> None:
+    events = [turned(10, "concurrency", "32"), turned(10, "prompt_tokens", "1024"), turned(40, "shared_prefix", "25")]
+    tables = Tables(session(60.0), requests_frame([]), seconds_frame([]), events)
+    first, second, third = plan_of_moves(tables)
+    assert (first.dials["concurrency"], first.dials["arrival"], first.for_s) == (8, "closed", 10.5)
+    assert set(first.dials) == {spec.name for spec in DIALS}
+    assert second == PlannedStep({"concurrency": 32, "prompt_tokens": 1024}, 30.0)
+    assert third == PlannedStep({"shared_prefix": 0.25}, 19.5)
+
+
+def test_a_move_of_lane_b_alone_is_not_in_the_plan() -> None:
+    tables = Tables(session(60.0), requests_frame([]), seconds_frame([]), [turned(10, "concurrency", "32", "b")])
+    assert len(plan_of_moves(tables)) == 1
+
+
+def test_what_the_operator_read_is_the_value_again() -> None:
+    for spec in DIALS:
+        for notch in spec.notches:
+            assert value_of(spec, dial_text(spec, notch)) == notch
+            assert type(value_of(spec, dial_text(spec, notch))) is type(notch)
+
+
+def test_a_sweep_is_a_plan_by_doubling() -> None:
+    assert [step.dials["concurrency"] for step in sweep_plan("concurrency=1..8", 30)] == [1, 2, 4, 8]
+    assert {step.for_s for step in sweep_plan("prompt_tokens = 50 .. 500", 30)} == {30}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "concurrency",
+        "concurrency=1-8",
+        "arrival=1..2",
+        "concurrency=0..8",
+        "concurrency=8..1",
+        "concurrency=1..9999",
+    ],
+)
+def test_a_sweep_that_cannot_be_read_is_told_how_to_write_it(text: str) -> None:
+    with pytest.raises(UserError, match=r"sweep"):
+        sweep_plan(text, 30)
+
+
+def test_repetitions_alternate_their_order() -> None:
+    steps = sweep_plan("concurrency=1..4", 30)
+    values = [step.dials["concurrency"] for step in repeated(steps, 3)]
+    assert values == [1, 2, 4, 4, 2, 1, 1, 2, 4]
+
+
+def test_the_curve_has_a_point_for_each_setting_with_its_intervals() -> None:
+    tables = ran()
+    found = curve(tables, ledger(tables))
+    assert found is not None
+    assert found.dial == "concurrency"
+    assert [point.setting for point in found.lines["a"]] == [8, 16, 32]
+    assert [point.throughput for point in found.lines["a"]] == pytest.approx([1300, 1000, 700], rel=0.05)
+    for point in found.lines["b"]:
+        assert point.latency_low is not None
+        assert point.latency_high is not None
+        assert point.latency_low < point.latency < point.latency_high
+
+
+def test_without_a_varied_dial_there_is_no_curve() -> None:
+    tables = replace(ran(), events=())
+    assert curve(tables, ledger(tables)[:1]) is None

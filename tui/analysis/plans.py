@@ -1,0 +1,79 @@
+"""Plans made from what an operator did or asked for: his moves, a sweep, repetitions. A step is as in a profile."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tui.analysis.settings import settings_at
+from tui.analysis.sweep import doubling
+from tui.analysis.tables import Tables
+from tui.records.dials import ARRIVALS, DIAL, DialSpec, DialValue
+from tui.records.errors import UserError
+from tui.records.rows import LANES, Lane
+
+NS: Final = 1_000_000_000
+SWEPT: Final = ("concurrency", "prompt_tokens", "output_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """Dials held for a time, the same in both lanes."""
+
+    dials: Mapping[str, DialValue]
+    for_s: float
+
+
+def plan_of_moves(tables: Tables) -> list[PlannedStep]:
+    """The moves of a session as a plan: each rest of the hand is a step with the dials that differ from the last.
+
+    The first step has every dial. Where the lanes' dials were apart, those of lane A are taken: a plan turns both.
+    """
+    session = tables.session
+    lane: Lane = next(lane for lane in LANES if lane in session.lanes)
+    turns = sorted({event.t_ns for event in tables.events if event.kind == "dial" and event.lane in ("", lane)})
+    moments = [session.t0_ns, *turns]
+    ends = [*turns, session.t0_ns + round(session.duration_s * NS)]
+    before: Mapping[str, str] = {}
+    steps = []
+    for setting, start_ns, end_ns in zip(
+        settings_at(session.profile, session.lanes, tables.events, moments), moments, ends, strict=True
+    ):
+        dials = setting[lane]
+        moved = {name: value_of(DIAL[name], text) for name, text in dials.items() if before.get(name) != text}
+        if end_ns > start_ns:
+            steps.append(PlannedStep(moved, round((end_ns - start_ns) / NS, 1)))
+            before = dials
+    return steps
+
+
+def value_of(spec: DialSpec, text: str) -> DialValue:
+    """A dial's value from what the operator read: the reverse of `records.dials.dial_text`."""
+    if text in ARRIVALS:
+        return text
+    number = float(text)
+    if spec.unit == "%":
+        return number / 100
+    return number if spec.name in {"request_rate", "temperature"} else int(number)
+
+
+def sweep_plan(text: str, for_s: float) -> list[PlannedStep]:
+    """The first pass of `concurrency=1..256`, each setting held for `for_s`.
+
+    Raises UserError that says how a sweep is written.
+    """
+    name, _, span = text.replace(" ", "").partition("=")
+    low, dots, high = span.partition("..")
+    if name not in SWEPT or not dots or not low.isdigit() or not high.isdigit():
+        raise UserError(f"{text!r} is no sweep: write for example concurrency=1..256, or one of {', '.join(SWEPT)}")
+    spec = DIAL[name]
+    if not max(spec.low, 1) <= int(low) <= int(high) <= spec.high:
+        raise UserError(f"a sweep of {name} goes upwards within {max(spec.low, 1):g} to {spec.high:g}, not {span}")
+    return [PlannedStep({name: value}, for_s) for value in doubling(int(low), int(high))]
+
+
+def repeated(steps: Sequence[PlannedStep], times: int) -> list[PlannedStep]:
+    """The steps so many times, every other time backwards, so that a drift of the server falls on all alike."""
+    found: list[PlannedStep] = []
+    for count in range(times):
+        found += steps if count % 2 == 0 else reversed(steps)
+    return found
