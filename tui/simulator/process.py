@@ -27,9 +27,9 @@ class SimulatorProcess:
         await _end(self.process)
 
 
-async def start_simulator(engine: str, *, seed: int = 0, speed: float = 1.0) -> SimulatorProcess:
-    """Start one on a free port of loopback and wait until it serves. Raises UserError when it does not."""
-    options = ("--engine", engine, "--seed", str(seed), "--speed", str(speed))
+async def start_simulator(engine: str, *, seed: int = 0, speed: float = 1.0, port: int = 0) -> SimulatorProcess:
+    """Start one on loopback, on a free port unless one is named. Raises UserError when it does not serve."""
+    options = ("--engine", engine, "--seed", str(seed), "--speed", str(speed), "--port", str(port))
     with tempfile.TemporaryFile() as said:  # what it says of itself must not write over the screen
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tui.simulator", *options),
