@@ -106,7 +106,7 @@ def test_following_sees_each_second_whole(tmp_path: Path) -> None:
     recorder.close("done", 6.0)
     assert tape.refresh()
     assert list(tape.seconds(synthetic.T0_NS)) == [in_order(batch) for batch in given]
-    assert not tape.recorded.live
+    assert (tape.recorded.live, tape.recorded.info.ended) == (False, "done")
 
 
 def test_closing_under_a_followers_hands_is_no_error(tmp_path: Path) -> None:

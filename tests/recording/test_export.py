@@ -3,13 +3,17 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
-from tests.recording import synthetic
+from tests.recording import coherent, synthetic
 from tests.recording.conftest import Make
-from tui.recording.export.registry import export
+from tui.recording.analysed import token_gaps
+from tui.recording.export.registry import FORMATS, export
 from tui.recording.export.selection import Selection, window
+from tui.recording.reader import open_session
+from tui.recording.recorder import Recorder
 from tui.recording.schema import schema
 from tui.records.errors import UserError
 from tui.records.session import LaneInfo
@@ -105,6 +109,45 @@ def test_redacted_files_name_no_host_and_no_path(make: Make, tmp_path: Path) -> 
         assert not holds(tmp_path / "redacted", private)
     assert holds(tmp_path / "redacted", "llama")
     assert holds(tmp_path / "redacted", '"cores"')
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("markdown", ".md"), ("html", ".html")])
+def test_a_report_tells_the_session(tmp_path: Path, name: str, suffix: str) -> None:
+    recorded = coherent.record(tmp_path / "s", lanes=SIMULATED | {"b": SIMULATED["a"]})
+    (file,) = export(recorded, name, tmp_path / "out", Selection(redact=True))
+    text = file.path.read_text()
+    assert file.path.name == f"s.SIMULATED{suffix}"
+    assert "SIMULATED: these numbers come from simulated engines" in text
+    assert "vLLM against vLLM" in text
+    assert "127.0.0.1" not in text
+
+
+def test_token_gaps_are_those_of_the_requests(tmp_path: Path) -> None:
+    recorded = coherent.record(tmp_path / "s")
+    gaps = token_gaps(recorded, Selection(lane="a"))["a"]
+    rows = recorded.scan("requests").filter(lane="a").collect().to_dicts()
+    assert gaps.n == sum(max(row["chunks"] - 1, 0) for row in rows)
+    spent_ms = sum((row["t_last_ns"] - row["t_first_ns"]) / 1e6 for row in rows if row["chunks"])
+    assert (gaps.itl_ms * gaps.tokens).sum() == pytest.approx(spent_ms)
+    assert gaps.percentile(0.5) == pytest.approx(np.percentile(gaps.itl_ms, 50, method="inverted_cdf"))
+
+
+def test_every_format_takes_a_session_in_which_all_failed(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "s", synthetic.info())
+    for batch in synthetic.batches(3):
+        batch.chunks.clear()
+        batch.requests = [row for row in batch.requests if row.outcome == "failed"]
+        recorder(batch)
+    recorder.close("done", 3.0)
+    for name in FORMATS:
+        files = export(open_session(tmp_path / "s"), name, tmp_path / "out" / name)
+        assert sum(file.size_bytes for file in files) > 0
+
+
+def test_every_format_takes_an_empty_session(tmp_path: Path) -> None:
+    Recorder(tmp_path / "s", synthetic.info()).close("done", 0.0)
+    for name in FORMATS:
+        export(open_session(tmp_path / "s"), name, tmp_path / "out" / name)
 
 
 def test_progress_counts_up_to_the_end(make: Make, tmp_path: Path) -> None:

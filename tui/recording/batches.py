@@ -37,6 +37,7 @@ class Tape:
         self._rows.clear()
         self._chunks = (_NEVER, {})
         self._reader.look_again()
+        self.recorded.look_again()
         self.t_end_ns = self._end()  # first: what a second's row stands for is on the disk before it
         self.events = rows_of_frame("events", self._reader.rows("events", (0, 2**63 - 1)))
         return self.t_end_ns > before

@@ -1,5 +1,6 @@
 """Opens a session, whatever state its recorder left it in."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +37,11 @@ class Recorded:
     def live(self) -> bool:
         """Whether it is still being recorded."""
         return self.files.live()
+
+    def look_again(self) -> None:
+        """Read `session.toml` anew: of one that was being recorded, it may say now how it ended."""
+        with suppress(OSError, ValueError):
+            self.info = self.files.info() or self.info
 
     def scan(self, table: TableName) -> pl.LazyFrame:
         """A table with the columns of this version: one that an older version did not write is null."""
@@ -96,4 +102,5 @@ def _info_from_tables(files: Files, missing: list[str]) -> SessionInfo:
             found = info_from(pl.read_parquet_metadata(source), source)
             if found is not None:
                 return found
-    raise UserError(f"{files.where} is no session: it has no readable {FILE} and no table that tells of one")
+    why = f" ({missing[-1]})" if missing else ""
+    raise UserError(f"{files.where} is no session: it has no readable {FILE} and no table that tells of one{why}")

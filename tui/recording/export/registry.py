@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tui.recording.export import aiperf, guidellm, sglang, tables, vllm
+from tui.recording.export import aiperf, guidellm, report, sglang, tables, vllm
 from tui.recording.export.job import Exported, Job, Progress
 from tui.recording.export.selection import Selection
 from tui.recording.reader import Recorded
@@ -32,6 +32,8 @@ _ALL = (
     Format("sglang", "the result of `sglang.bench_serving --output-details`, a file a lane", sglang.write_sglang),
     Format("guidellm", "GuideLLM's benchmarks.json, a file a lane", guidellm.write_guidellm),
     Format("aiperf", "AIPerf's summary and records, a folder a lane", aiperf.write_aiperf),
+    Format("markdown", "tables and verdicts as Markdown", report.write_markdown),
+    Format("html", "the report as one page that needs no network", report.write_html),
 )
 FORMATS: dict[str, Format] = {of.name: of for of in _ALL}
 

@@ -1,0 +1,78 @@
+"""A recording, or a part of it, in the form that the analysis takes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tui.analysis.tables import Tables
+from tui.recording.export.selection import Selection, select
+from tui.recording.frames import rows_of_frame
+from tui.recording.reader import Recorded
+from tui.recording.spans import LaneChunks
+from tui.records.rows import Lane
+from tui.records.tables import TableName
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGaps:
+    """Inter-token latencies: the gap between two chunks of a request over the tokens that the later one brought.
+
+    `itl_ms` rises; each value counts `tokens` times.
+    """
+
+    itl_ms: NDArray[np.float64]
+    tokens: NDArray[np.int64]
+
+    @property
+    def n(self) -> int:
+        """How many tokens they were."""
+        return int(self.tokens.sum())
+
+    def percentile(self, share: float) -> float | None:
+        """The smallest value that reaches the share (0 to 1) of the tokens, in ms."""
+        if not self.itl_ms.size:
+            return None
+        reached = np.cumsum(self.tokens)
+        at = int(np.searchsorted(reached, share * reached[-1]))
+        return float(self.itl_ms[min(at, self.itl_ms.size - 1)])
+
+
+def tables_of(recorded: Recorded, selection: Selection | None = None) -> Tables:
+    """The tables that reports and verdicts are made of, sorted by time."""
+    return tables_from(recorded, lambda table: select(recorded, table, selection or Selection()))
+
+
+def tables_from(recorded: Recorded, rows: Callable[[TableName], pl.LazyFrame]) -> Tables:
+    """The same from rows that something has chosen and cleaned."""
+    return Tables(
+        session=recorded.info,
+        requests=rows("requests").sort("t_end_ns").collect(),
+        seconds=rows("seconds").sort("t_ns", "lane").collect(),
+        events=rows_of_frame("events", rows("events").sort("t_ns", maintain_order=True).collect()),
+        gauges=rows("gauges").sort("t_ns").collect(),
+    )
+
+
+def token_gaps(recorded: Recorded, selection: Selection | None = None) -> Mapping[Lane, TokenGaps]:
+    """The inter-token latencies of each lane that has any."""
+    selection = selection or Selection()
+    chunks = select(recorded, "chunks", selection)
+    names = ("request", "t_ns", "tokens")
+    lanes = selection.lanes
+    frames = pl.collect_all([chunks.filter(pl.col("lane") == lane).select(names) for lane in lanes])
+    found = {lane: _gaps(LaneChunks.of(frame)) for lane, frame in zip(lanes, frames, strict=True)}
+    return {lane: gaps for lane, gaps in found.items() if gaps.itl_ms.size}
+
+
+def _gaps(chunks: LaneChunks) -> TokenGaps:
+    order = np.argsort(chunks.request, kind="stable")
+    same = np.diff(chunks.request[order]) == 0
+    gap_ms = np.diff(chunks.t_ns[order])[same] / 1e6
+    # A chunk that carries output brings a token, even where the server's count rounds to none.
+    tokens = np.maximum(chunks.tokens[order][1:][same], 1).astype(np.int64)
+    itl_ms = gap_ms / tokens
+    rising = np.argsort(itl_ms)
+    return TokenGaps(itl_ms[rising], tokens[rising])

@@ -1,0 +1,32 @@
+"""The report of a session as Markdown and as one HTML page."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from tui.analysis.goodput import Limits
+from tui.analysis.report.blocks import Document
+from tui.analysis.report.markdown import markdown
+from tui.analysis.report.page import page
+from tui.analysis.report.session import session_report
+from tui.recording.analysed import tables_from, token_gaps
+from tui.recording.export.job import Exported, Job, exported
+
+
+def write_markdown(job: Job) -> list[Exported]:
+    """One Markdown file: tables and verdicts, no charts."""
+    return _write(job, ".md", markdown)
+
+
+def write_html(job: Job) -> list[Exported]:
+    """One HTML page that needs nothing from outside."""
+    return _write(job, ".html", page)
+
+
+def _write(job: Job, suffix: str, told: Callable[[Document], str]) -> list[Exported]:
+    tables = replace(tables_from(job.recorded, job.rows), session=job.info)
+    slo = job.info.profile.get("slo", {})
+    limits = Limits(slo.get("ttft_ms"), slo.get("tpot_ms"), slo.get("e2e_ms"))
+    document = session_report(tables, token_gaps(job.recorded, job.selection), limits)
+    path = job.path(job.recorded.name, suffix, alone=True)
+    path.write_text(told(document), "utf-8")
+    return [exported(path, "report", tables.requests.height)]
