@@ -1,4 +1,4 @@
-"""What the verdict promises under repeated looking, by 1,000 simulated runs of ten minutes each, look by look."""
+"""What the verdict promises under repeated looking, by 2,000 simulated runs of ten minutes each, look by look."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +11,7 @@ from tests.analysis.simulated import seconds_of
 from tui.analysis.batches import BATCH_S, MIN_BATCHES, log_ratio
 from tui.analysis.verdict import DELTA, throughput_verdict, word_of
 
-RUNS = 1000
+RUNS = 2000
 SECONDS = 600
 
 

@@ -71,7 +71,7 @@ def _memory_bound(tables: Tables) -> Suits:
         low = math.log((a.low or a.mean) / (b.high or b.mean))
         high = math.log((a.high or a.mean) / (b.low or b.mean))
         ratio = Mean(math.log(a.mean / b.mean), 0.0, low, high, min(a.n, b.n))
-    what = "GPU memory in use, of which the KV pool is what each was told to reserve"
+    what = "GPU memory in use (the KV pool is what each was told to reserve)"
     return _choice("memory-bound use", what, ratio, tables, lower_is_better=True)
 
 
