@@ -39,14 +39,14 @@ async def start_simulator(engine: str, *, seed: int = 0, speed: float = 1.0, por
             start_new_session=True,  # ctrl+c on the terminal is for the screen, which ends this one in order
         )
         try:
-            port = await _port(process)
+            listening = await _port(process)
         except BaseException:  # cancelled or late: it must not stay behind
             await _end(process)
             raise
-        if port is None:
+        if listening is None:
             code = await process.wait()
             raise UserError(f"the {clean(engine)} simulator ended with code {code} before it served: {_last(said)}")
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{listening}"
     return SimulatorProcess(url, f"{url}/dcgm/metrics", process)
 
 

@@ -1,0 +1,93 @@
+"""Bad input gets one clear sentence and exit code 2, and no traceback."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.load.faulty_server import always, plain, serving
+from tui.cli.main import main
+
+
+def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("dragstrip: ")
+    assert len(err.splitlines()) == 1, err
+    return err
+
+
+@pytest.fixture(scope="module")
+def not_an_engine() -> Iterator[str]:
+    """A server that is none of ours, in a thread, because the command has its own event loop."""
+    ready, port, end = threading.Event(), 0, asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        nonlocal port
+        async with serving(always(plain("200 OK", b"<html>hello</html>", "text/html"))) as port:
+            ready.set()
+            await end.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    ready.wait()
+    yield f"http://127.0.0.1:{port}"
+    loop.call_soon_threadsafe(end.set)
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "demmo"], "there is no profile `demmo`; did you mean `demo`?"),
+        (["run", "nowhere/x.toml"], "there is no profile file nowhere/x.toml"),
+        (["run"], "name a profile or give --a URL --b URL"),
+        (["run", "demo", "--a", "http://x"], "give a profile or --a URL, not both"),
+        (["run", "--b", "http://x"], "--b needs --a"),
+        (["run", "demo", "--for", "soon"], "soon is no length of time"),
+        (["run", "demo", "--max-concurrency", "9999"], "concurrency is 9999, but must lie between 0 and 4096"),
+        (["run", "demo", "--goodput", "ttfb:3"], "--goodput ttfb:3: expected one of"),
+        (["run", "--a", "http://127.0.0.1:9", "--for", "1s"], "nobody answers at http://127.0.0.1:9"),
+        (["run", "--a", "ftp://host", "--for", "1s"], "ftp"),
+        (["export", "no-such-session"], "there is no session 'no-such-session'"),
+        (["watch", "demmo"], "there is no profile `demmo`"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_it_says_what_is_wrong(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said in told(arguments, capsys)
+
+
+def test_a_server_of_another_kind(not_an_engine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert not_an_engine in told(["run", "--a", not_an_engine, "--for", "1s"], capsys)
+
+
+def test_a_model_that_is_not_served(llamacpp_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    error = told(["run", "--a", llamacpp_url, "--model", "other", "--for", "1s"], capsys)
+    assert "other" in error
+    assert "tiny" in error
+
+
+@pytest.mark.skipif(
+    os.geteuid() == 0, reason="root may write everywhere; the next test covers a place that is a file"
+)
+def test_a_directory_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tmp_path.chmod(0o500)
+    assert "cannot be written" in told(["run", "demo", "--out", str(tmp_path / "x")], capsys)
+
+
+def test_a_place_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    error = told(["run", "demo", "--out", str(tmp_path / "file")], capsys)
+    assert "cannot be written" in error
+    assert "--out" in error
+
+
+def test_an_error_in_a_profile_names_file_line_and_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.toml").write_text('[a]\nurl = "http://h"\n[load]\nconcurency = 3\n')
+    assert "mine.toml:4: load.concurency: there is no such key" in told(["run", str(tmp_path / "mine.toml")], capsys)
