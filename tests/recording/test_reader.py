@@ -74,6 +74,14 @@ def test_without_its_toml_a_session_is_known_from_its_tables(parts: Path, damage
     assert recorded.missing == [f"session.toml is {'torn' if damage == 'torn' else 'not there'}"]
 
 
+def test_a_lane_of_which_only_rows_are_left_is_named(tmp_path: Path) -> None:
+    lanes = {"a": synthetic.info().lanes["a"]}
+    record(tmp_path / "s", synthetic.batches(2), about=synthetic.info(lanes=lanes)).close("", 2.0)
+    recorded = open_session(tmp_path / "s")
+    assert recorded.missing == ["session.toml tells nothing of the server of lane b"]
+    assert recorded.info.lanes["b"].title == "unknown server"
+
+
 def test_an_older_schema_opens_with_nulls(parts: Path) -> None:
     for path in (parts / "requests").iterdir():
         frame = pl.read_parquet(path).drop("cached_tokens", "stamp").with_columns(pl.col("segment").cast(pl.Int16))

@@ -85,6 +85,17 @@ def test_the_session_says_how_it_ended(tmp_path: Path) -> None:
     assert (closed.info.ended, closed.info.duration_s, closed.live) == ("stopped by the operator", 1.5, False)
 
 
+def test_a_lane_that_is_reached_late_is_written_while_recording(tmp_path: Path) -> None:
+    about = synthetic.info()
+    late = about.lanes.pop("b")
+    recorder = record(tmp_path / "s", synthetic.batches(1), about=about)
+    assert list(open_session(tmp_path / "s").info.lanes) == ["a", "b"]  # b: unknown
+    about.lanes = {**about.lanes, "b": late}
+    wait_for(lambda: open_session(tmp_path / "s").info.lanes["b"] == late)
+    recorder.close("stopped", 1.0)
+    assert open_session(tmp_path / "s").info.lanes["b"] == late
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_the_columns_are_those_of_the_rows(tmp_path: Path, table: TableName) -> None:
     record(tmp_path / "s", synthetic.batches(8)).close("stopped", 8.0)

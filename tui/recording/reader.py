@@ -14,8 +14,9 @@ from tui.recording.schema import TIME_COLUMN, schema
 from tui.recording.sessions import list_sessions, resolve, sessions_root
 from tui.records.errors import UserError
 from tui.records.rows import SecondRow
-from tui.records.session import SessionInfo
+from tui.records.session import LaneInfo, SessionInfo
 from tui.records.tables import TABLES, TableName
+from tui.records.text import clean
 
 __all__ = ["Recorded", "list_sessions", "open_session", "resolve", "sessions_root"]
 
@@ -92,7 +93,20 @@ def open_session(path: str | Path) -> Recorded:
     recorded = Recorded(files, info or _info_from_tables(files, missing), missing)
     for table in TABLES:
         files.whole(table, missing)
+    recorded.info.lanes |= _unknown_lanes(recorded)
     return recorded
+
+
+def _unknown_lanes(recorded: Recorded) -> dict[str, LaneInfo]:
+    """Lanes with rows of which nothing else was written: reached late in a session that was cut off."""
+    try:
+        seen = recorded.scan("seconds").filter(pl.col("up")).select(pl.col("lane").unique()).collect()["lane"]
+    except pl.exceptions.PolarsError as error:
+        recorded.missing.append(f"seconds cannot be read ({clean(error)})")
+        return {}
+    unknown = sorted(set(seen) - recorded.info.lanes.keys())
+    recorded.missing += [f"{FILE} tells nothing of the server of lane {lane}" for lane in unknown]
+    return {lane: LaneInfo(url="", engine="openai", title="unknown server") for lane in unknown}
 
 
 def _info_from_tables(files: Files, missing: list[str]) -> SessionInfo:

@@ -34,7 +34,7 @@ def make(folder: Path, name: str) -> Path:
         recorder = Recorder(directory, synthetic.info(name))
         for batch in synthetic.batches(seconds, load):
             recorder(batch)
-            while len(recorder._inbox) > 20:  # noqa: SLF001  # faster than life: not all of it at once
+            while len(recorder._inbox) > 20:  # faster than life: not all of it at once
                 time.sleep(0.02)
         recorder.close("done", float(seconds))
     return directory
