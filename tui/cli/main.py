@@ -6,11 +6,24 @@ import sys
 from collections.abc import Sequence
 
 from tui import __version__
-from tui.cli import demo, export, profiles, run, sessions, simulate, watch
+from tui.cli import (
+    compare,
+    demo,
+    doctor,
+    export,
+    importing,
+    launch,
+    profiles,
+    report,
+    run,
+    sessions,
+    simulate,
+    watch,
+)
 from tui.cli.output import complain
 from tui.records.errors import UserError
 
-COMMANDS = (demo, watch, run, sessions, export, profiles, simulate)
+COMMANDS = (demo, watch, run, doctor, launch, sessions, report, compare, export, importing, profiles, simulate)
 INTERRUPTED = 130
 
 

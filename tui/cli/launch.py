@@ -1,0 +1,64 @@
+"""`dragstrip launch`: start both engines with one configuration, or print the commands that would."""
+
+import argparse
+import asyncio
+import signal
+from collections.abc import Coroutine
+
+from tui.cli.output import complain, say
+from tui.profile.model import Profile
+from tui.profile.reading import read_profile
+
+NAME = "launch"
+HELP = "start both engines of a profile with one configuration, or print the two commands"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Which profile, and whether to start."""
+    parser.add_argument("profile", help="a profile with tables [a.launch] and [b.launch]")
+    parser.add_argument("--print", dest="only_print", action="store_true", help="print the commands, start nothing")
+
+
+def call(args: argparse.Namespace) -> int:
+    """Start, examine, keep them until interrupted, and end them in order."""
+    from tui.session.launch import printed
+
+    profile = read_profile(args.profile)
+    if args.only_print:
+        say(printed(profile))
+        return 0
+    return asyncio.run(_launch(profile))
+
+
+async def _launch(profile: Profile) -> int:
+    from tui.session.doctor import examine, text
+    from tui.session.launch import EngineDiedError, Launcher
+
+    interrupted = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, interrupted.set)
+    try:
+        async with Launcher(profile, lambda lane, stage: complain(f"{lane.upper()} {stage}")) as launcher:
+            complain(f"logs are in {launcher.logs}")
+            if await _unless(interrupted, launcher.start()):
+                say(text(await examine(profile)))
+                complain("both run; end them with ctrl+c")
+                await _unless(interrupted, launcher.ended())
+    except EngineDiedError as error:
+        for line in error.tail:
+            complain(f"  {line}")
+        raise
+    return 0
+
+
+async def _unless(interrupted: asyncio.Event, work: Coroutine[object, object, object]) -> bool:
+    """Whether the work was done before the operator interrupted; its errors are raised."""
+    doing, waiting = asyncio.ensure_future(work), asyncio.ensure_future(interrupted.wait())
+    await asyncio.wait({doing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if doing.done():
+        doing.result()
+        return True
+    doing.cancel()
+    await asyncio.wait([doing])
+    return False

@@ -1,0 +1,67 @@
+"""`dragstrip report`: one session's tables and verdicts, as Markdown or as one HTML page."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.cli.output import complain, say
+from tui.records.errors import UserError
+
+if TYPE_CHECKING:
+    from tui.analysis.report.blocks import Document
+
+NAME = "report"
+HELP = "tables and verdicts of a session, in Markdown or as one HTML page"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Which session, in which form."""
+    parser.add_argument("session", help="a folder, a name that `dragstrip sessions` lists, or the beginning of one")
+    looks(parser)
+    parser.add_argument("--goodput", nargs="+", metavar="LIMIT", help="limits in ms: ttft:500 tpot:30, or a preset")
+    parser.add_argument("--study-csv", metavar="FILE", help="also write the study's CSV")
+
+
+def looks(parser: argparse.ArgumentParser) -> None:
+    """The form and where it goes."""
+    parser.add_argument("--format", choices=("markdown", "html"), default="markdown", help="the form (markdown)")
+    parser.add_argument("--to", metavar="FILE", help="where to write it, instead of stdout")
+
+
+def call(args: argparse.Namespace) -> int:
+    """Write the report."""
+    from tui.analysis.goodput import parse_limits
+    from tui.analysis.report.session import session_report
+    from tui.analysis.study import study, study_csv
+    from tui.recording.analysed import tables_of, token_gaps
+    from tui.recording.reader import open_session
+    from tui.recording.sessions import resolve
+
+    recorded = open_session(resolve(args.session))
+    tables = tables_of(recorded)
+    limits = parse_limits(" ".join(args.goodput)) if args.goodput else None
+    write(args, session_report(tables, token_gaps(recorded), limits))
+    if args.study_csv:
+        save(Path(args.study_csv), study_csv(study(tables)))
+    return 0
+
+
+def write(args: argparse.Namespace, document: "Document") -> None:
+    """In the form and to the place asked for."""
+    from tui.analysis.report.markdown import markdown
+    from tui.analysis.report.page import page
+
+    text = page(document) if args.format == "html" else markdown(document)
+    if args.to:
+        save(Path(args.to), text)
+    else:
+        say(text.rstrip("\n"))
+
+
+def save(path: Path, text: str) -> None:
+    """Write a file and name it. UserError when the place cannot be written."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); name another place") from error
+    complain(f"wrote {path}")
