@@ -152,6 +152,16 @@ def test_one_lane_alone_has_a_report_without_a_verdict() -> None:
     outline(page(session_report(ran("a"))))
 
 
+def test_an_imported_result_tells_no_dial_that_it_does_not_know() -> None:
+    tables = ran("a")
+    tables.session.profile = {"load": {"concurrency": 12, "arrival": "closed"}, "imported": {}}
+    told = markdown(session_report(replace(tables, events=())))
+    assert "conc 12 streams |" in told
+    assert "512" not in told
+    tables.session.profile = {}
+    assert "settings that are not known" in markdown(session_report(replace(tables, events=())))
+
+
 def test_an_empty_session_has_a_report() -> None:
     tables = Tables(session(0.0), requests_frame([]), seconds_frame([]))
     assert "cut short" in markdown(session_report(tables))

@@ -82,7 +82,8 @@ def test_nothing_has_no_segments() -> None:
 
 
 def test_the_dials_in_force_follow_the_events() -> None:
-    profile = {"load": {"concurrency": 16, "seed": 3}, "a": {"dials": {}}, "b": {"dials": {"temperature": 0.7}}}
+    load = {"concurrency": 16, "prompt_tokens": 512, "temperature": 0.0, "seed": 3}
+    profile = {"load": load, "a": {"dials": {}}, "b": {"dials": {"temperature": 0.7}}}
     events = [turned(10, "concurrency", "32"), turned(20, "prompt_tokens", "1024", "b")]
     before, after, last = settings_at(profile, "ab", events, [T0 + 9 * NS, T0 + 11 * NS, T0 + 30 * NS])
     assert [before[lane]["concurrency"] for lane in ("a", "b")] == ["16", "16"]
@@ -91,9 +92,9 @@ def test_the_dials_in_force_follow_the_events() -> None:
     assert (last["a"]["temperature"], last["b"]["temperature"]) == ("0", "0.7")
 
 
-def test_a_profile_without_dials_has_the_defaults() -> None:
-    (found,) = settings_at({}, "a", [], [T0])
-    assert found["a"]["concurrency"] == "8"
+def test_dials_that_a_session_does_not_tell_are_not_made_up() -> None:
+    (found,) = settings_at({"load": {"concurrency": 12}}, "a", [], [T0])
+    assert (found["a"]["concurrency"], found["a"]["prompt_tokens"]) == ("12", "")
     assert "b" not in found
 
 

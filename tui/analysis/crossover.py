@@ -45,6 +45,8 @@ def ladder(rows: Sequence[LedgerRow], name: str) -> list[tuple[float, LedgerRow]
     for row in rows:
         if row.linked and row.dials:
             setting = dict(next(iter(row.dials.values())))
+            if not setting[name]:
+                continue
             groups.setdefault(repr({**setting, name: ""}), []).append((float(setting[name]), row))
     largest = max(groups.values(), key=len, default=[])
     return sorted(largest, key=lambda step: step[0])

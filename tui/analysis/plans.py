@@ -39,7 +39,9 @@ def plan_of_moves(tables: Tables) -> list[PlannedStep]:
         settings_at(session.profile, session.lanes, tables.events, moments), moments, ends, strict=True
     ):
         dials = setting[lane]
-        moved = {name: value_of(DIAL[name], text) for name, text in dials.items() if before.get(name) != text}
+        moved = {
+            name: value_of(DIAL[name], text) for name, text in dials.items() if text and before.get(name) != text
+        }
         if end_ns > start_ns:
             steps.append(PlannedStep(moved, round((end_ns - start_ns) / NS, 1)))
             before = dials

@@ -3,27 +3,29 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import msgspec
-
-from tui.records.dials import DIALS, Dials, dial_text
+from tui.records.dials import DIALS, DialSpec, DialValue, dial_text
 from tui.records.rows import LANES, EventRow, Lane
 
-Setting = Mapping[str, str]  # each dial's value as the operator reads it, by the dial's name
+Setting = Mapping[str, str]  # each dial's value as the operator reads it, by the dial's name; empty: not known
 Settings = Mapping[Lane, Setting]
 
 
 def first_settings(profile: Mapping[str, Any], lanes: Iterable[str]) -> dict[Lane, dict[str, str]]:
-    """The dials of each lane as the session began. `profile` is that of `session.toml`."""
-    known = {spec.name for spec in DIALS}
-    load = {name: value for name, value in profile.get("load", {}).items() if name in known}
+    """The dials of each lane as the session began. `profile` is that of `session.toml`.
+
+    A dial that it does not tell, as that of another tool's imported result, is empty.
+    """
     present = set(lanes)
     found: dict[Lane, dict[str, str]] = {}
     for lane in LANES:
         if lane in present:
-            own = (profile.get(lane) or {}).get("dials", {})
-            dials = msgspec.convert({**load, **own}, Dials, strict=False)
-            found[lane] = {spec.name: dial_text(spec, getattr(dials, spec.name)) for spec in DIALS}
+            dials = {**profile.get("load", {}), **(profile.get(lane) or {}).get("dials", {})}
+            found[lane] = {spec.name: _text(spec, dials.get(spec.name)) for spec in DIALS}
     return found
+
+
+def _text(spec: DialSpec, value: DialValue | None) -> str:
+    return "" if value is None else dial_text(spec, value)
 
 
 def settings_at(

@@ -103,10 +103,12 @@ def groups_of(tables: Tables) -> dict[Group, list[int]]:
 
 
 def _group(dials: Setting) -> Group:
-    if dials["arrival"] != "closed":
+    if dials["arrival"] not in ("closed", ""):
         return "concurrent", f"{dials['arrival']} {dials['request_rate']} req/s", float("inf")
-    if dials["concurrency"] == "1":
+    if dials["concurrency"] == "1" and dials["prompt_tokens"]:
         return "sequential", f"{dials['prompt_tokens']} tokens", float(dials["prompt_tokens"])
+    if not dials["concurrency"]:
+        return "concurrent", "a level that is not known", float("inf")
     return "concurrent", f"{dials['concurrency']} streams", float(dials["concurrency"])
 
 

@@ -21,7 +21,7 @@ def latency_blocks(tables: Tables) -> list[Block]:
         return []
     segment = max(found.segments, key=lambda one: one.settled_s)
     lanes = list(tables.session.lanes)
-    at_a_rate = any(setting["arrival"] != "closed" for setting in found.dials.values())
+    at_a_rate = any(setting["arrival"] not in ("closed", "") for setting in found.dials.values())
     header = ["ms", *(f"{lane.upper()} [95 %], with failures" for lane in lanes)]
     header += ["A against B", "95 % interval", "verdict"] if len(lanes) == 2 else []
     alike = not tables.refused and len({repr(setting) for setting in found.dials.values()}) == 1
@@ -31,7 +31,9 @@ def latency_blocks(tables: Tables) -> list[Block]:
         if metric != "ttft_sched" or at_a_rate
         for name in PERCENTILES
     ]
-    setting = ", ".join(f"{DIAL[name].label} {value}" for name, value in next(iter(found.dials.values())).items())
+    setting = ", ".join(
+        f"{DIAL[name].label} {value}" for name, value in next(iter(found.dials.values())).items() if value
+    )
     note = f"Of requests sent in {segment.settled_s} settled s at {setting}. Lower is better."
     return [Heading("Latency"), Paragraph(note), Table(header, rows)]
 

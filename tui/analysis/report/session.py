@@ -100,24 +100,18 @@ def _ledger(rows: Sequence[LedgerRow]) -> list[Block]:
         return []
     lanes = list(rows[0].dials)
     among = [dials for row in rows for dials in row.dials.values()]
-    header = [
-        "setting",
-        *(f"{lane.upper()} tok/s" for lane in lanes),
-        "A against B",
-        "95 % interval",
-        "settled s",
-        "verdict",
-    ]
+    both = len(lanes) == 2
+    header = ["setting", *(f"{lane.upper()} tok/s" for lane in lanes), "settled s"]
+    header += ["A against B", "95 % interval", "verdict"] if both else []
     cells = []
     for row in rows:
         setting = setting_text(row.dials[lanes[0]], among)
         if not row.linked:
             setting = " / ".join(f"{lane.upper()} {setting_text(row.dials[lane], among)}" for lane in lanes)
         word = f"{row.verdict.word} ({row.verdict.reason})" if row.verdict.ratio is None else row.verdict.word
-        cells.append([
-            setting, *(number(row.tps[lane], 1) for lane in lanes), percent(row.verdict.ratio), interval(row.verdict),
-            f"{row.settled_s}" + (f" in {row.visits} visits" if row.visits > 1 else ""), word,
-        ])  # fmt: skip
+        visits = f" in {row.visits} visits" if row.visits > 1 else ""
+        told = [percent(row.verdict.ratio), interval(row.verdict), word] if both else []
+        cells.append([setting, *(number(row.tps[lane], 1) for lane in lanes), f"{row.settled_s}{visits}", *told])
     note = "Each setting of the dials, all visits to it pooled; settling, client-bound and down seconds left out."
     return [Heading("Ledger"), Paragraph(note), Table(header, cells)]
 

@@ -47,7 +47,7 @@ def setting_text(dials: Setting, among: Sequence[Setting]) -> str:
     """A setting by the dials that differ among several, or by all that matter when none does."""
     differ = [spec.name for spec in DIALS if len({other.get(spec.name) for other in among}) > 1]
     names = differ or ["concurrency" if dials.get("arrival") == "closed" else "request_rate", "prompt_tokens"]
-    return ", ".join(_dial(dials, name) for name in names)
+    return ", ".join(_dial(dials, name) for name in names if dials.get(name)) or "settings that are not known"
 
 
 def _dial(dials: Mapping[str, str], name: str) -> str:
