@@ -1,6 +1,7 @@
 """`python -m tests.screens.show`: the screen on made-up numbers, one second a second."""
 
 import sys
+from contextlib import suppress
 
 from tui.screens.terminal import prepare_terminal
 
@@ -14,9 +15,11 @@ def main() -> int:
     source.playing = True
     app = DragstripApp(source, ascii_only="--ascii" in sys.argv)
     code = app.run()
-    sys.stdout.write("\n".join(app.summary) + "\n")
-    if app.log_path:
-        sys.stderr.write(app.log_path.read_text(encoding="utf-8"))
+    with suppress(OSError):  # the terminal may be gone
+        sys.stdout.write("\n".join(app.summary) + "\n")
+        sys.stdout.flush()
+        if app.log_path:
+            sys.stderr.write(app.log_path.read_text(encoding="utf-8"))
     return code or app.return_code or 0
 
 

@@ -47,7 +47,8 @@ class DragstripApp(App[int]):
     ENABLE_COMMAND_PALETTE = True
 
     def __init__(self, source: Source, *, ascii_only: bool = False) -> None:
-        super().__init__()
+        # With NO_COLOR Textual would make greys of its own unless colours are the terminal's.
+        super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         self.source = source
         self.ascii_only = ascii_only or not speaks_utf8()
         self.summary: list[str] = []

@@ -14,8 +14,8 @@ from tui.widgets.rows import Rows, Span, fit
 
 BOX_CSS = """
 .box {
-  width: auto; max-width: 100%; height: auto; max-height: 100%; padding: 0 1;
-  border: round $accent; background: $background; border-title-color: $foreground;
+  width: auto; max-width: 100%; height: auto; max-height: 100%; padding: 0 1; overflow-x: hidden;
+  border: round $accent; background: $background; border-title-color: $foreground; scrollbar-size: 1 1;
 }
 """
 BoxResult = bool | str | None
@@ -49,7 +49,7 @@ class LinesBox(Box):
         rows.put([fit(line, width) for line in self._lines])
         with VerticalScroll(classes="box") as box:
             box.border_title = self._title
-            box.styles.width = width + 4 if width + 4 < 78 else 80
+            box.styles.width = width + 5
             yield rows
 
 
@@ -66,7 +66,7 @@ def help_lines(bindings: Sequence[BindingType]) -> list[list[Span]]:
     """Two columns of key and description; keys of one action stand together."""
     actions: dict[str, tuple[list[str], str]] = {}
     for binding in Binding.make_bindings(bindings):
-        keys, _ = actions.setdefault(binding.action, ([], binding.description))
+        keys, _ = actions.setdefault(binding.action, ([], binding.tooltip or binding.description))
         keys.append(key_sign(binding.key))
     cells: list[list[Span]] = [
         [(" ".join(keys).rjust(9), "strong"), ("  ", ""), (text, "")] for keys, text in actions.values()
@@ -82,10 +82,12 @@ class QuitBox(Box):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q,enter,ctrl+c,ctrl+q", "yes", "stop the load and quit")]
 
     def compose(self) -> ComposeResult:
-        """One sentence."""
+        """What would happen, and the keys."""
         with Vertical(classes="box") as box:
             box.border_title = "Quit?"
-            yield Static("Load is running.  q or enter: stop it and quit.  esc: go on.", markup=False)
+            box.styles.width = 46
+            yield Static("Load is running.", markup=False)
+            yield Static("q or enter: stop it and quit  esc: go on", markup=False)
 
     def action_yes(self) -> None:
         """Quit."""
@@ -95,7 +97,10 @@ class QuitBox(Box):
 class TextBox(Box):
     """One line of text; enter gives it, escape gives nothing."""
 
-    DEFAULT_CSS = "TextBox .box { width: 60; } TextBox Input { border: none; height: 1; padding: 0; }"
+    DEFAULT_CSS = """
+    TextBox .box { width: 60; }
+    TextBox Input, TextBox Input:focus { border: none; height: 1; padding: 0; background: $background; }
+    """
 
     def __init__(self, title: str, hint: str) -> None:
         super().__init__()

@@ -67,6 +67,8 @@ def _note(view: View) -> str:
 
 def _warning(view: View, *, linked: bool) -> str:
     """What forbids a comparison, the gravest first."""
+    if view.incomparable:
+        return view.incomparable
     lanes: dict[Lane, LaneView] = dict(view.lanes)
     down = [lane.upper() for lane, found in lanes.items() if found.state == "down"]
     if down:

@@ -28,14 +28,14 @@ DIAL_KEYS: list[BindingType] = [
     Binding("quotation_mark", "scale('output_tokens', 2.0)", "output tokens doubled", show=False),
     Binding("l", "link", "turn both lanes' dials together or apart", show=False),
     Binding("u", "undo", "undo the last turn of a dial", show=False),
-    Binding("tab", "app.focus_next", "next dial; then arrows, page up and down, home, end, digits", show=False),
+    Binding("tab", "app.focus_next", "next dial: arrows, page up, page down, home, end, digits", show=False),
     Binding("shift+tab", "app.focus_previous", "previous dial", show=False),
 ]  # fmt: skip
 LOOK_KEYS: list[BindingType] = [
-    Binding("space", "freeze", "freeze"),
-    Binding("w", "window", "window"),
-    Binding("v", "verdict", "verdict"),
-    Binding("o", "overlay", "overlay"),
+    Binding("space", "freeze", "freeze", tooltip="hold the picture; data and recording go on"),
+    Binding("w", "window", "window", tooltip="window of 10, 30, 60 or 300 s"),
+    Binding("v", "verdict", "verdict", tooltip="the next figure to compare by"),
+    Binding("o", "overlay", "overlay", tooltip="both curves in one large chart"),
     Binding("1", "zoom('a')", "lane A alone", group=ZOOM),
     Binding("2", "zoom('b')", "lane B alone", group=ZOOM),
     Binding("escape", "back", "both lanes again, no dial in focus", show=False),
@@ -43,14 +43,14 @@ LOOK_KEYS: list[BindingType] = [
     Binding("c", "colours", "colour theme", show=False),
 ]
 SESSION_KEYS: list[BindingType] = [
-    Binding("x", "toggle_load", "stop load"),
-    Binding("m", "mark", "mark"),
-    Binding("n", "note", "note", show=False),
-    Binding("e", "export", "export", show=False),
+    Binding("x", "toggle_load", "stop load", tooltip="stop all load at once; again: bring it back"),
+    Binding("m", "mark", "mark", tooltip="a mark at this moment, with or without a text"),
+    Binding("n", "note", "note", show=False, tooltip="a note, recorded with the session"),
+    Binding("e", "export", "export", show=False, tooltip="the command that exports this session"),
     Binding("S", "screenshot", "screenshot to a file", show=False),
-    Binding("question_mark", "help", "help"),
+    Binding("question_mark", "help", "help", tooltip="every key"),
     Binding("ctrl+p", "app.command_palette", "every command by name", show=False),
-    Binding("q", "leave", "quit"),
+    Binding("q", "leave", "quit", tooltip="quit; asks once while load is running"),
     Binding("ctrl+c", "leave", "quit", show=False),
 ]
 # The order in which the footer drops what does not fit is the reverse of this.

@@ -19,9 +19,7 @@ from tui.widgets.dial import Dial
 from tui.widgets.dial_strip import DialStrip
 from tui.widgets.glyphs import GLYPHS
 from tui.widgets.palette import PALETTES
-from tui.widgets.status_line import StatusLine
 
-MESSAGE_S = 4.0
 READ_ONLY = "the dials are as recorded"
 
 
@@ -98,7 +96,7 @@ class LiveScreen(PictureScreen):
         if self.frozen_at is None and self.view is not None:
             self.frozen_at = self.view.second
             self.add_class("-frozen")
-            self.query_one(StatusLine).show(self.view, behind_s=0, load_on=self.load_on)
+            self.call_after_refresh(self.show_frozen, self.view, 0)
         else:
             self.frozen_at = None
             self.remove_class("-frozen")

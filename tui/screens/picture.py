@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -45,7 +46,7 @@ def urls(profile: Profile) -> dict[Lane, str]:
 class PictureScreen(Screen[None]):
     """From the top: what goes on, what is asked, who is ahead, why, what happened, what can be pressed."""
 
-    AUTO_FOCUS = None
+    AUTO_FOCUS = ""  # None would mean the application's choice, which is the first dial
 
     def __init__(self, source: Source) -> None:
         super().__init__()
@@ -110,7 +111,12 @@ class PictureScreen(Screen[None]):
         elif self.view is not None:
             behind = view.second - self.frozen_at
             if behind <= 10 or behind % 10 == 0:  # a frozen picture is all but silent
-                self.query_one(StatusLine).show(self.view, behind_s=behind, load_on=self.load_on)
+                self.show_frozen(self.view, behind)
+
+    def show_frozen(self, view: View, behind_s: int) -> None:
+        """Say that the picture stands still, and for how long."""
+        if self.frozen_at is not None:
+            self.query_one(StatusLine).show(view, behind_s=behind_s, load_on=self.load_on)
 
     def take(self, view: View) -> None:
         """Hand every widget its numbers."""
@@ -132,17 +138,21 @@ class PictureScreen(Screen[None]):
             self.query_one(Brief).show(view, headline)
 
     def _show_lanes(self, view: View, headline: Headline) -> None:
-        scale = scale_for(lane.curve[-SCALE_HISTORY_S:] for lane in view.lanes.values())
-        power_top = power_top_of(list(view.lanes.values()))
+        lanes = view.lanes.values()
+        shared = PaneNumbers(
+            view=view.lanes["a"],
+            second=view.second,
+            window_s=view.window_s,
+            scale=scale_for(lane.curve[-SCALE_HISTORY_S:] for lane in lanes),
+            power_top=power_top_of(list(lanes)),
+            marks=view.dial_marks,
+            glyphs=self.glyphs,
+            any_gpu=any(lane.gpus for lane in lanes),
+            any_due=any("ttft_sched" in lane.latencies for lane in lanes),
+        )
         for pane in self.query(LanePane):
             if pane.lane in view.lanes and pane.display:
-                lane = view.lanes[pane.lane]
-                lead = headline.lead == pane.lane
-                pane.show(
-                    PaneNumbers(
-                        lane, view.second, view.window_s, scale, power_top, view.dial_marks, self.glyphs, lead=lead
-                    )
-                )
+                pane.show(replace(shared, view=view.lanes[pane.lane], lead=headline.lead == pane.lane))
 
     def on_resize(self, _: Resize) -> None:
         """Choose what is shown for the new size."""
@@ -167,6 +177,7 @@ class PictureScreen(Screen[None]):
         alone = self.zoomed or ("a" if single else None)
         for pane in self.query(LanePane):
             pane.display = alone in {None, pane.lane} or alone not in self.lanes
+        self.redraw()
         self.call_after_refresh(self.redraw)
 
     def redraw(self) -> None:

@@ -12,6 +12,7 @@ from tui.widgets.dial import Dial
 from tui.widgets.rows import Rows, fit
 
 PENDING_S = 0.1
+MESSAGE_S = 4.0
 UPPER: tuple[DialName, ...] = ("concurrency", "prompt_tokens", "output_tokens")
 LOWER: tuple[DialName, ...] = ("arrival", "request_rate", "shared_prefix", "temperature")
 # Room for `16→32…`; a longer turn shows only where it goes.
@@ -24,7 +25,7 @@ APART_CELLS: dict[DialName, int] = {
     "arrival": 8, "request_rate": 4, "shared_prefix": 3, "temperature": 4,
 }  # fmt: skip
 APART_LABELS: dict[DialName, str] = {
-    "concurrency": "conc", "prompt_tokens": "prompt", "output_tokens": "out",
+    "concurrency": "conc", "prompt_tokens": "in", "output_tokens": "out",
     "arrival": "", "request_rate": "rate", "shared_prefix": "shr", "temperature": "T",
 }  # fmt: skip
 
@@ -76,8 +77,12 @@ class DialStrip(Vertical):
         return focused.lanes if isinstance(focused, Dial) else "both"
 
     def say(self, text: str) -> None:
-        """A sentence beside the dials, until the next one."""
-        self._note.put([fit([(text, "warn")], max(self._note.size.width, len(text)))])
+        """A sentence beside the dials, until the next one; where the lanes are apart there is no room beside them."""
+        if self.has_class("-apart"):
+            if text:
+                self.app.notify(text, markup=False, timeout=MESSAGE_S)
+        else:
+            self._note.put([((text, "warn"),)])
 
     def flash(self, name: DialName) -> None:
         """The dial is at its stop."""
@@ -103,7 +108,7 @@ class DialStrip(Vertical):
 
     def _say_linked(self) -> None:
         text = "as recorded, read-only" if self._board.read_only else "A=B linked" if len(self._lanes) > 1 else ""
-        self._badge.put([fit([(text, "muted")], max(self._badge.size.width, len(text)))])
+        self._badge.put([((text, "muted"),)])
 
     def _shown_dials(self) -> Iterator[Dial]:
         apart = self.has_class("-apart")

@@ -45,4 +45,4 @@ class Hints(Rows):
 
     def show(self, bindings: Iterable[Binding]) -> None:
         """Take the bindings that are active and shown."""
-        self.put([hint_row(grouped(bindings), max(self.size.width, 1))])
+        self.put([hint_row(grouped(bindings), self.size.width or self.app.size.width)])

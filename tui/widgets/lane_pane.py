@@ -8,6 +8,8 @@ from tui.records.rows import Lane
 from tui.widgets.lane_rows import PaneNumbers, lane_rows, pane_title, state_spans
 from tui.widgets.rows import Row, Rows, Span, fit, length
 
+NAME_CELLS = 14  # of the engine's name stay when the reason why a lane is down is long
+
 
 class LanePane(Vertical):
     """The frame never repaints with the numbers: only its title row does, when the state changes."""
@@ -44,7 +46,7 @@ class LanePane(Vertical):
 
     def on_resize(self, _: Resize) -> None:
         """Draw again for the new room."""
-        self.call_after_refresh(self._draw)
+        self._draw()
 
     def _draw(self) -> None:
         if self._numbers is None or not self.display:
@@ -61,7 +63,7 @@ class LanePane(Vertical):
         badge: list[Span] = [(" SIMULATED", "warn strong")] if simulated else []
         state = state_spans(pane.view)
         room = width - 10 - length(badge)
-        shown = min(length(state), max(room - length([(text, "")]), 10))
+        shown = min(length(state), max(room - min(length([(text, "")]), NAME_CELLS), 10))
         left: list[Span] = [("╭─ ", "muted"), (self.lane.upper(), f"{self.lane} strong"), (" ", "")]
         left += [*fit([(text, self.lane)], min(length([(text, "")]), max(room - shown, 0))), *badge, (" ", "")]
         right: list[Span] = [(" ", ""), *fit(state, shown), (" ─╮", "muted")]

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from tui.records.metrics import LATENCIES, SAMPLES_NEEDED, Metric
 from tui.records.text import clean
@@ -32,6 +31,8 @@ class PaneNumbers:
     power_top: float
     marks: Sequence[tuple[int, str]]
     glyphs: Glyphs
+    any_gpu: bool = True  # in either lane: both keep the same rows, so that the lanes mirror each other
+    any_due: bool = False  # the same for TTFT from the moment a request was due
     lead: bool = False  # the verdict says that this lane is ahead
 
 
@@ -42,6 +43,8 @@ def lane_rows(pane: PaneNumbers, width: int, height: int) -> list[Row]:
     if height >= 26:
         above.append(_work(view, width))
     gpus = gpu_rows(view, width, Bars(pane.second, pane.power_top, pane.glyphs.spark), tall=height >= 26)
+    if pane.any_gpu:
+        gpus += [fit((), width)] * ((3 if height >= 26 else 2) - len(gpus))
     below = [*_latency_rows(pane, width), _server(view, width, wide=wide), *gpus, _trouble(view, width)]
     if height >= 26:
         below.append(_client(view, width))
@@ -54,9 +57,14 @@ def lane_rows(pane: PaneNumbers, width: int, height: int) -> list[Row]:
 def pane_title(view: LaneView, url: str) -> tuple[str, bool]:
     """`A vLLM 0.19  127.0.0.1:8000`, and whether it is simulated."""
     info = view.info
-    where = urlsplit(info.url if info else url).netloc.rpartition("@")[2]
+    where = host_of(info.url if info else url)
     name = f"{info.title} {info.version}".strip() if info else ""
     return clean(f"{name}  {where}" if name else where, 100), bool(info and info.simulated)
+
+
+def host_of(url: str) -> str:
+    """`127.0.0.1:8000`; a URL that is none must not end the screen, as `urlsplit` could."""
+    return url.partition("://")[2].partition("/")[0].rpartition("@")[2]
 
 
 def state_spans(view: LaneView) -> list[Span]:
@@ -144,9 +152,7 @@ def _latency_rows(pane: PaneNumbers, width: int) -> list[Row]:
             width,
         )
     ]
-    shown = [*LATENCIES, *([TTFT_DUE] if "ttft_sched" in pane.view.latencies else [])]
-    if "ttft_sched" in pane.view.latencies:  # beside TTFT, of which it is the other half
-        shown = [LATENCIES[0], TTFT_DUE, *LATENCIES[1:]]
+    shown = [LATENCIES[0], TTFT_DUE, *LATENCIES[1:]] if pane.any_due else LATENCIES
     rows += [_latency(pane.view, metric, widths, width) for metric in shown]
     return rows
 
@@ -181,7 +187,11 @@ def _server(view: LaneView, width: int, *, wide: bool) -> Row:
         return fit([("server  ", "muted"), (clean(server.note) or "has not told its metrics yet", "muted")], width)
     stale = server.age_s is not None and server.age_s > STALE_S
     ink = "muted" if stale else _ink(view)
-    words = ("running ", "  waiting ", "  KV ", "  prefix hit ") if wide else ("run ", " wait ", " KV ", " hit ")
+    words = (
+        ("running ", "  waiting ", "  KV ", "  prefix hit ")
+        if wide and not stale
+        else ("run ", " wait ", " KV ", " hit ")
+    )
     values = (
         f"{numbers.whole(server.running):<4}", f"{numbers.whole(server.waiting):<4}",
         f"{numbers.percent(server.kv_usage):<5}", f"{numbers.percent(server.prefix_hit_rate):<5}",

@@ -58,7 +58,7 @@ def _changed_cells(old: Row, new: Row) -> int:
 
 
 class Rows(Widget):
-    """Rows of spans, each painted again only when it changed."""
+    """Rows of spans, each painted again only when it changed; a row that is too long is cut when it is painted."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "Rows { height: 1; width: 1fr; }"
@@ -91,7 +91,7 @@ class Rows(Widget):
     def render_line(self, y: int) -> Strip:
         """One row with the styles of the theme."""
         width, theme = self.content_size.width, self.app.theme
-        row = self._rows[y] if y < len(self._rows) else ()
+        row = fit(self._rows[y], width) if y < len(self._rows) else ()
         ascii_only = getattr(self.app, "ascii_only", False)
         segments = [
             Segment(to_ascii(text) if ascii_only else text, style_of(theme, role)) for text, role in row if text

@@ -7,9 +7,10 @@ from tui.records.rows import LANES
 from tui.records.text import clean
 from tui.session.view import View
 from tui.widgets import numbers
-from tui.widgets.rows import Rows, Span, fit, length, spread
+from tui.widgets.rows import Rows, Span, length, spread
 
 DURABLE_LATE_S = 3.0
+RECORDING_CELLS = 20
 
 
 class StatusLine(Horizontal):
@@ -44,11 +45,10 @@ class StatusLine(Horizontal):
             state: list[Span] = [(f" ● {word} ", "strong"), (numbers.clock(view.second), "")]
         else:
             state = [(f" ‖ FROZEN {numbers.short_clock(behind_s)} behind", "warn strong")]
-        self._state.put([fit(state, max(self._state.size.width, 1))])
-        self._facts.put([fit(_facts(view, load_on=load_on), max(self._facts.size.width, 1))])
+        self._state.put([tuple(state)])
+        self._facts.put([tuple(_facts(view, load_on=load_on))])
         recording = _recording(view)
-        width = max(self._recording.size.width, 1)
-        self._recording.put([spread((), recording, width) if length(recording) <= width else fit(recording, width)])
+        self._recording.put([spread((), recording, max(length(recording), RECORDING_CELLS))])
 
 
 def _facts(view: View, *, load_on: bool) -> list[Span]:

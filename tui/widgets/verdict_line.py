@@ -33,7 +33,7 @@ class VerdictLine(Rows):
 
     def show(self, headline: Headline) -> None:
         """Take the verdict of this second."""
-        self.put([verdict_row(headline, max(self.size.width, 20))])
+        self.put([verdict_row(headline, self.size.width or self.app.size.width)])
 
 
 def ratio_text(ratio: float | None) -> str:

@@ -1,0 +1,17 @@
+"""What a test reads off the screen: its text, row by row."""
+
+from textual.app import App
+from textual.pilot import Pilot
+
+
+def screen_text(app: App[int]) -> str:
+    """The whole screen as plain text, trailing spaces cut."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
+
+
+async def settled(pilot: Pilot[int]) -> str:
+    """The screen once everything that was asked of it is painted."""
+    for _ in range(3):
+        await pilot.pause()
+    return screen_text(pilot.app)

@@ -1,0 +1,290 @@
+"""Every key does what help says, and footer, help and palette name the same keys."""
+
+from pathlib import Path
+
+import pytest
+from textual import events
+from textual.binding import Binding
+from textual.widgets import Input
+
+from tests.screens.fake_source import FakeSource
+from tests.screens.reading import screen_text, settled
+from tui.records.dials import DIALS, DialName
+from tui.screens.app import DragstripApp
+from tui.screens.boxes import ExportBox, HelpBox, QuitBox, TextBox, help_lines
+from tui.screens.keys import DIAL_KEYS, LOOK_KEYS, SESSION_KEYS
+from tui.screens.live import LiveScreen
+from tui.widgets.dial import Dial
+from tui.widgets.hints import grouped
+from tui.widgets.palette import PALETTES
+
+SIZE = (120, 40)
+
+
+def live(app: DragstripApp) -> LiveScreen:
+    screen = app.screen_stack[0]
+    assert isinstance(screen, LiveScreen)
+    return screen
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "before", "after"),
+    [
+        ("left_square_bracket", "concurrency", 32, 24),
+        ("right_square_bracket", "concurrency", 32, 48),
+        ("left_curly_bracket", "concurrency", 32, 16),
+        ("right_curly_bracket", "concurrency", 32, 64),
+        ("comma", "prompt_tokens", 512, 384),
+        ("full_stop", "prompt_tokens", 512, 768),
+        ("less_than_sign", "prompt_tokens", 512, 256),
+        ("greater_than_sign", "prompt_tokens", 512, 1024),
+        ("semicolon", "output_tokens", 128, 96),
+        ("apostrophe", "output_tokens", 128, 192),
+        ("colon", "output_tokens", 128, 64),
+        ("quotation_mark", "output_tokens", 128, 256),
+    ],
+)
+async def test_a_dial_key_turns_both_lanes(key: str, name: DialName, before: int, after: int) -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press(key)
+        text = await settled(pilot)
+        assert [getattr(source.board.shown(lane), name) for lane in ("a", "b")] == [after, after]
+        assert f"{before}→{after}…" in text or f"→{after}…" in text
+        source.fake_board.settle()
+        source.advance()
+        assert "…▶" not in (await settled(pilot)).replace(" ", "")
+
+
+async def test_at_its_limit_a_dial_says_so() -> None:
+    source = FakeSource(second=150)
+    source.board.set("concurrency", 4096)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("right_square_bracket")
+        assert "conc is at its limit" in await settled(pilot)
+
+
+async def test_tab_reaches_all_seven_dials_and_arrows_turn_them() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        reached = []
+        for _ in DIALS:
+            await pilot.press("tab")
+            assert isinstance(app.focused, Dial)
+            reached.append(app.focused.spec.name)
+        assert reached == [spec.name for spec in DIALS]
+        await pilot.press("up")
+        assert source.board.shown("b").temperature == 0.01
+        await pilot.press("end")
+        assert source.board.shown("a").temperature == 2.0
+        await pilot.press("home", "shift+tab", "shift+tab", "shift+tab", "down")
+        assert source.board.shown("a").temperature == 0.0
+        await pilot.press("escape")
+        assert app.focused is None
+
+
+async def test_a_typed_value_is_applied_by_enter_and_dropped_by_escape() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("tab", "4", "0", "enter")
+        await settled(pilot)
+        assert source.board.shown("a").concurrency == 40
+        await pilot.press("1", "2", "escape")
+        await settled(pilot)
+        assert source.board.shown("a").concurrency == 40
+        assert live(app).zoomed is None
+        await pilot.press("9", "9", "9", "9", "enter")
+        assert "must lie between 0 and 4096" in await settled(pilot)
+        await pilot.press("pageup")
+        await settled(pilot)
+        assert source.board.shown("b").concurrency == 80
+
+
+async def test_the_mouse_turns_and_types() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        dial = app.screen.query_one("#dial-both-concurrency", Dial)
+        await pilot.click(dial, offset=(dial.size.width - 1, 0))
+        await settled(pilot)
+        assert source.board.shown("a").concurrency == 48
+        await pilot.click(dial, offset=(5, 0))
+        await settled(pilot)
+        assert source.board.shown("a").concurrency == 32
+        for kind in (events.MouseScrollUp, events.MouseScrollUp, events.MouseScrollDown):
+            dial.post_message(kind(dial, 6, 0, 0, 0, 0, shift=False, meta=False, ctrl=False))
+        await settled(pilot)
+        assert source.board.shown("a").concurrency == 48
+        await pilot.click(dial, offset=(9, 0), times=2)
+        await pilot.press("7", "enter")
+        await settled(pilot)
+        assert source.board.shown("a").concurrency == 7
+
+
+async def test_apart_each_lane_has_its_dials() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("l")
+        text = await settled(pilot)
+        assert "dials apart" in text
+        reached = []
+        for _ in range(14):
+            await pilot.press("tab")
+            assert isinstance(app.focused, Dial)
+            reached.append(app.focused.lanes)
+        assert reached == ["a"] * 7 + ["b"] * 7
+        await pilot.press("right_square_bracket")
+        await settled(pilot)
+        assert (source.board.shown("a").concurrency, source.board.shown("b").concurrency) == (32, 48)
+        await pilot.press("l")
+        assert "A=B linked" in await settled(pilot)
+
+
+async def test_undo_takes_a_turn_back_and_says_when_there_is_none() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("right_square_bracket", "u")
+        await settled(pilot)
+        assert source.board.shown("a").concurrency == 32
+        await pilot.press("u")
+        assert "nothing to undo" in await settled(pilot)
+
+
+async def test_x_stops_the_load_and_brings_it_back() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("x")
+        assert "LOAD STOPPED" in await settled(pilot)
+        assert not source.fake_board.load_on
+        await pilot.press("x")
+        assert "LOAD STOPPED" not in await settled(pilot)
+
+
+async def test_frozen_the_picture_rests_and_the_seconds_behind_are_told() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        before = (await settled(pilot)).split("\n")[4:-2]
+        await pilot.press("space")
+        source.advance(9)
+        text = await settled(pilot)
+        assert "FROZEN 00:09 behind" in text
+        assert text.split("\n")[4:-2] == before
+        await pilot.press("space")
+        text = await settled(pilot)
+        assert "LIVE 00:02:39" in text
+        assert text.split("\n")[4:-2] != before
+
+
+async def test_looking_keys() -> None:
+    app = DragstripApp(FakeSource(second=150))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("w")
+        assert "over 60 s" in await settled(pilot)
+        await pilot.press("v")
+        assert "undecided  TTFT p95" in await settled(pilot)
+        await pilot.press("b")
+        assert live(app).glyphs.kind == "block"
+        await pilot.press("2")
+        text = await settled(pilot)
+        assert "SGLang" in text
+        assert "A vLLM" not in text
+        await pilot.press("escape", "1")
+        assert "B SGLang" not in await settled(pilot)
+        await pilot.press("1")
+        assert "B SGLang" in await settled(pilot)
+        await pilot.press("o")
+        assert "A solid" in await settled(pilot)
+        before = app.theme
+        await pilot.press("c")
+        assert app.theme != before
+        assert {palette.name for palette in PALETTES} <= set(app.available_themes)
+
+
+async def test_mark_note_export_help() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("m", *"warm", "enter")
+        await settled(pilot)
+        await pilot.press("n")
+        await settled(pilot)
+        assert isinstance(app.screen, TextBox)
+        app.screen.query_one(Input).value = "fans loud"
+        await pilot.press("enter")
+        await settled(pilot)
+        await pilot.press("m", "escape")
+        await settled(pilot)
+        assert source.marks == ["warm", "note: fans loud"]
+        await pilot.press("e")
+        assert "dragstrip export 2026-11-23_140207_vllm-vs-sglang" in await settled(pilot)
+        assert isinstance(app.screen, ExportBox)
+        await pilot.press("escape", "question_mark")
+        assert "concurrency one notch up" in await settled(pilot)
+        assert isinstance(app.screen, HelpBox)
+
+
+async def test_a_screenshot_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = DragstripApp(FakeSource(second=150))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("S")
+        assert "screenshot: dragstrip-000150.svg" in await settled(pilot)
+    svg = (tmp_path / "dragstrip-000150.svg").read_text(encoding="utf-8")
+    assert "SGLang" in svg
+    assert "@font-face" not in svg
+
+
+async def test_quit_asks_once_while_load_runs() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("q")
+        await settled(pilot)
+        assert isinstance(app.screen, QuitBox)
+        await pilot.press("escape")
+        await settled(pilot)
+        assert source.stopped == []
+        await pilot.press("ctrl+c")
+        await settled(pilot)
+        await pilot.press("q")
+        await settled(pilot)
+    assert source.stopped == ["quit"]
+    assert app.return_value == 0
+    assert 1 < len(app.summary) <= 6
+    assert "recorded: 2026-11-23_140207_vllm-vs-sglang" in app.summary[-1]
+
+
+async def test_the_palette_offers_the_keys_and_runs_them() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("ctrl+p")
+        await pilot.press(*"concurrency doubled")
+        await pilot.pause(0.3)
+        await pilot.press("enter", "enter")
+        await settled(pilot)
+        assert source.board.shown("a").concurrency == 64
+
+
+async def test_footer_and_help_name_real_keys() -> None:
+    app = DragstripApp(FakeSource(second=150))
+    async with app.run_test(size=(200, 50)) as pilot:
+        footer = (await settled(pilot)).splitlines()[-1]
+        active = [found.binding for found in app.screen.active_bindings.values() if found.binding.show]
+        for keys, label in grouped(active):
+            assert f"{keys} {label}" in footer
+        assert screen_text(app)
+    every = [*DIAL_KEYS, *LOOK_KEYS, *SESSION_KEYS]
+    told = "\n".join("".join(text for text, _ in line) for line in help_lines(every))
+    for binding in Binding.make_bindings(every):
+        assert (binding.tooltip or binding.description) in told
+        action = binding.action.partition("(")[0]
+        assert action.startswith("app.") or hasattr(LiveScreen, f"action_{action}")

@@ -1,0 +1,68 @@
+"""The whole screen as text at fixed seconds and sizes. `UPDATE_SNAPSHOTS=1` writes them anew."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.screens.fake_source import FakeSource
+from tests.screens.reading import settled
+from tui.screens.app import DragstripApp
+from tui.session.view import ServerView, View
+
+FOLDER = Path(__file__).parent / "snapshots"
+
+
+def compare(name: str, text: str) -> None:
+    path = FOLDER / f"{name}.txt"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        FOLDER.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def b_down(view: View) -> View:
+    """Lane B has been down for seven seconds; its server last spoke a while ago."""
+    b = view.lanes["b"]
+    b = replace(
+        b, state="down", state_text="connection refused", output_tps=None, in_flight=0,
+        curve=[*b.curve[:-7], *[None] * 7], server=ServerView(30, 2, 0.38, None, 0, 12.0), gpus=[],
+        gpu_note="GPU not on this host; set dcgm to the URL of an exporter",
+    )  # fmt: skip
+    return replace(view, lanes={"a": view.lanes["a"], "b": b})
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50), (60, 20), (20, 5)])
+async def test_the_screen_at_a_size(size: tuple[int, int]) -> None:
+    app = DragstripApp(FakeSource(second=150))
+    async with app.run_test(size=size) as pilot:
+        compare("{}x{}".format(*size), await settled(pilot))
+
+
+async def test_the_first_paint_knows_no_number() -> None:
+    app = DragstripApp(FakeSource())
+    async with app.run_test(size=(80, 24)) as pilot:
+        compare("connecting", await settled(pilot))
+
+
+async def test_one_lane_alone() -> None:
+    app = DragstripApp(FakeSource(second=150, lanes="a"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        compare("one-lane", await settled(pilot))
+
+
+async def test_a_lane_that_is_down_shows_a_gap_and_since_when() -> None:
+    app = DragstripApp(FakeSource(second=150, change=b_down))
+    async with app.run_test(size=(120, 40)) as pilot:
+        text = await settled(pilot)
+        compare("b-down", text)
+        assert "✖ down 00:07 connection refused" in text
+
+
+async def test_ascii_only_has_no_other_character() -> None:
+    app = DragstripApp(FakeSource(second=150), ascii_only=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        text = await settled(pilot)
+        compare("ascii", text)
+        assert text.isascii()
