@@ -45,7 +45,7 @@ def stretch(batches: int, dof: float, alpha: float, frozen: bool) -> float:
     """How many standard errors the interval at level 1 - alpha reaches to each side after `batches` batches of 20 s.
 
     `frozen`: Student's t, right for one look. Else the asymptotic confidence sequence of Waudby-Smith, Arbour,
-    Sinha, Kennedy and Ramdas (2024, equation 12), right for every look there will ever be, times t / z because the
+    Sinha, Kennedy and Ramdas (Annals of Statistics 52, 2024), right for every look there will ever be, times t / z because the
     standard error is estimated with `dof` degrees of freedom.
     """
     t = t_quantile(1 - alpha / 2, dof)
@@ -64,7 +64,7 @@ def half_width(sd: Floats | float, batches: int, alpha: float, frozen: bool) -> 
 def correlation_time(series: Floats) -> Floats:
     """Integrated autocorrelation time of each row of (runs, n), in samples, at least 1.
 
-    1 + 2 Σ ρ(lag) up to the first lag that is five times the sum so far (Sokal 1997, section 3).
+    1 + 2 Σ ρ(lag) up to the first lag that is five times the sum so far: Sokal's automatic window (1997).
     """
     n = series.shape[1]
     centred = series - series.mean(axis=1, keepdims=True)

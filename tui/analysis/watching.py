@@ -1,0 +1,69 @@
+"""The verdict while an operator watches: looked at every second, said calmly, started anew with each segment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tui.analysis.verdict import DELTA, Calm, Verdict, Word, not_comparable, throughput_verdict
+from tui.records.rows import Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What is known at one look. `segment` is anything that differs between segments, as their start."""
+
+    segment: int
+    tps: Mapping[Lane, Sequence[float]]  # settled whole seconds of this segment, paired
+    settling_s: float = 0.0
+    bound: bool = False  # the client is the limit
+    apart: bool = False  # the lanes are asked for different loads
+    down: str = ""  # which lane is down and why
+    refused: str = ""  # why the two servers may not be compared
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The word to show, and the verdict behind it with its numbers: the word may lag by three looks."""
+
+    word: Word
+    verdict: Verdict
+
+
+@dataclass(slots=True)
+class Watch:
+    """Follows one head-to-head."""
+
+    delta: float = DELTA
+    _segment: int | None = None
+    _calm: Calm = field(default_factory=Calm)
+    _seconds: int = -1
+    _verdict: Verdict | None = None
+
+    def look(self, now: Now) -> Told:
+        """The word and the verdict of this second."""
+        if now.segment != self._segment:
+            self._segment, self._calm, self._verdict = now.segment, Calm(), None
+        verdict = _obstacle(now) or self._throughput(now)
+        self._calm = self._calm.look(verdict, self.delta)
+        return Told(self._calm.shown, verdict)
+
+    def _throughput(self, now: Now) -> Verdict:
+        seconds = min(len(now.tps["a"]), len(now.tps["b"]))
+        if now.settling_s > 0 and seconds == 0:
+            return Verdict("output_tps", "undecided", need_s=now.settling_s, reason="settling")
+        if self._verdict is None or seconds != self._seconds:
+            self._verdict = throughput_verdict(now.tps["a"], now.tps["b"], delta=self.delta)
+            self._seconds = seconds
+        return self._verdict
+
+
+def _obstacle(now: Now) -> Verdict | None:
+    """What forbids a word, the gravest first."""
+    reasons = (
+        ("there is one lane", len(now.tps) < 2),
+        (now.refused, bool(now.refused)),
+        (now.down, bool(now.down)),
+        ("the lanes were asked for different loads", now.apart),
+        ("the client is the limit", now.bound),
+    )
+    reason = next((text for text, holds in reasons if holds), "")
+    return not_comparable("output_tps", reason) if reason else None
