@@ -47,12 +47,14 @@ def tables_of(recorded: Recorded, selection: Selection | None = None) -> Tables:
 
 def tables_from(recorded: Recorded, rows: Callable[[TableName], pl.LazyFrame]) -> Tables:
     """The same from rows that something has chosen and cleaned."""
+    events = rows_of_frame("events", rows("events").sort("t_ns", maintain_order=True).collect())
     return Tables(
         session=recorded.info,
         requests=rows("requests").sort("t_end_ns").collect(),
         seconds=rows("seconds").sort("t_ns", "lane").collect(),
-        events=rows_of_frame("events", rows("events").sort("t_ns", maintain_order=True).collect()),
+        events=events,
         gauges=rows("gauges").sort("t_ns").collect(),
+        refused=next((event.text for event in reversed(events) if event.kind == "incomparable"), ""),
     )
 
 

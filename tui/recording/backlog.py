@@ -1,6 +1,7 @@
 """Rows that are known and not yet on the disk, within a bound."""
 
 from collections import Counter, deque
+from itertools import islice
 from typing import Any
 
 from tui.records.frame import Batch, Chunks
@@ -35,18 +36,23 @@ class Backlog:
         self.chunks.extend(batch.chunks)
         self._bytes += sum(_size(packed) for _, packed in batch.chunks)
 
-    def waiting(self, table: TableName) -> list[Any]:
-        """The rows of a table, or its packed chunks, oldest first."""
-        return list(self.chunks if table == "chunks" else self.rows[table])
+    def waiting(self, table: TableName, about: int) -> list[Any]:
+        """The oldest rows of a table, about so many of them; of chunks, the packed columns that hold so many."""
+        if table != "chunks":
+            return list(islice(self.rows[table], about))
+        taken: list[Any] = []
+        rows = 0
+        for packed in self.chunks:
+            taken.append(packed)
+            rows += len(packed[1].t_ns) // 8
+            if rows >= about:
+                break
+        return taken
 
-    def written(self, table: TableName) -> None:
-        """All of this table that was waiting is on the disk."""
-        if table == "chunks":
-            self._bytes -= sum(_size(packed) for _, packed in self.chunks)
-            self.chunks.clear()
-        else:
-            self._bytes -= ROW_BYTES * len(self.rows[table])
-            self.rows[table].clear()
+    def written(self, table: TableName, items: int) -> None:
+        """The oldest so many of what `waiting` gives are on the disk."""
+        for _ in range(items):
+            self._drop_oldest(table)
 
     def shed(self, limit_bytes: int) -> Counter[TableName]:
         """Drop the oldest until what waits fits into the limit; returns how many rows of each table were lost."""

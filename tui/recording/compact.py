@@ -1,6 +1,7 @@
 """Bring a table's parts into one file."""
 
 import errno
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -27,7 +28,11 @@ def compact(folder: Path, table: TableName, info: SessionInfo) -> int:
         return 0
     new = new_folder(folder)
     path = new / whole_file(table)
-    _stream(parts, path, info)
+    try:
+        _stream(parts, path, info)
+    except OSError:
+        shutil.rmtree(new, ignore_errors=True)  # a full disk needs the room
+        raise
     replace_folder(folder)
     return (folder / whole_file(table)).stat().st_size
 

@@ -41,6 +41,11 @@ class GrowingTable:
         self._part_bytes = 0
 
     @property
+    def full_rows(self) -> int:
+        """How many rows fill a part."""
+        return FULL_ROWS[self._table]
+
+    @property
     def written_bytes(self) -> int:
         """What the table's files hold."""
         return self._sealed_bytes + self._part_bytes
@@ -49,12 +54,20 @@ class GrowingTable:
         """Put rows, or packed chunks, safely on the disk. When it raises OSError, nothing has changed there."""
         fresh = frame_of_chunks(rows) if self._table == "chunks" else frame_of_rows(self._table, rows)
         fresh = self._scrubbed(fresh)
-        part = fresh if self._part is None else pl.concat([self._part, fresh])
-        data = encode(part, self._metadata)
         self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._write(fresh if self._part is None else pl.concat([self._part, fresh]))
+        except OSError:
+            if self._part is None:
+                raise
+            self._seal()  # for a moment, a part that grows takes its room twice: a new one needs less
+            self._write(fresh)
+
+    def _write(self, part: pl.DataFrame) -> None:
+        data = encode(part, self._metadata)
         write_atomically(self._folder / f"part-{self._number:06d}.parquet", data)
         self._part, self._part_bytes = part, len(data)
-        if part.height >= FULL_ROWS[self._table]:
+        if part.height >= self.full_rows:
             self._seal()
 
     def _seal(self) -> None:

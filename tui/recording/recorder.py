@@ -74,10 +74,10 @@ class Recorder:
         try:
             write_info(self._directory, self._info)
             self._compact()
-        except OSError as error:
-            self._pause(error)
+        except OSError as error:  # the parts hold all the same
+            log.warning("%s is not in one file a table: %s", self._directory, error)
         if left := len(self._backlog):
-            self.note = f"{left} rows of the end could not be written: {self.note}"
+            self.note = f"{left} rows of the end are lost: {self.note.partition(';')[0]}"
         self._lock.release()
 
     def _occupy(self) -> Lock:
@@ -136,13 +136,12 @@ class Recorder:
             self._info = info
 
     def _write(self, name: TableName, table: "GrowingTable") -> None:
-        rows = self._backlog.waiting(name)
-        if name == "events":
-            rows += self._losses()
-        if rows:
+        """Piece by piece, so that a long backlog takes what room there is."""
+        while rows := self._backlog.waiting(name, table.full_rows):
             table.append(rows)
-            self._backlog.written(name)
-        if name == "events":
+            self._backlog.written(name, len(rows))
+        if name == "events" and self._lost:
+            table.append(self._losses())
             self._lost.clear()
 
     def _losses(self) -> list[EventRow]:
