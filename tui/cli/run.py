@@ -115,4 +115,6 @@ def _tell(args: argparse.Namespace, session: "LiveSession", collected: "Collecte
     failed = [lane for lane, figures in found["lanes"].items() if not figures["requests"]]
     for lane in failed:
         complain(f"dragstrip: lane {lane.upper()} finished no request")
-    return 1 if failed else 0
+    if session.incomparable:
+        complain(f"dragstrip: {session.incomparable}; accept a difference with --waive KEY")
+    return 1 if failed or session.incomparable else 0

@@ -33,6 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--arrival", choices=ARRIVALS, help="how requests come due under a rate (poisson)")
     parser.add_argument("--seed", type=int, metavar="N", help="the seed of the request list")
     parser.add_argument("--goodput", nargs="+", metavar="LIMIT", help="limits in ms: ttft:500 tpot:30 e2el:5000")
+    parser.add_argument("--waive", action="append", metavar="KEY", help="accept this difference of the two servers")
     parser.add_argument("--no-record", action="store_true", help="write nothing to disk")
     parser.add_argument("--out", metavar="DIR", help="where to record, instead of the user's data directory")
 
@@ -49,7 +50,12 @@ def profile_of(args: argparse.Namespace) -> Profile:
         profile = Profile(name="urls", a=LaneProfile(url=args.a), b=LaneProfile(url=args.b) if args.b else None)
     else:
         raise UserError("name a profile or give --a URL --b URL; `dragstrip profiles` lists the profiles")
-    turned = msgspec.structs.replace(profile, load=_load(args, profile.load), slo=_slo(args, profile.slo))
+    turned = msgspec.structs.replace(
+        profile,
+        load=_load(args, profile.load),
+        slo=_slo(args, profile.slo),
+        waive=[*profile.waive, *(args.waive or [])],
+    )
     changes = {key: value for key, value in (("model", args.model), ("api_key_env", args.api_key_env)) if value}
     lanes = {
         name: msgspec.structs.replace(lane, **changes)

@@ -116,6 +116,7 @@ EventKind = Literal[
     "down",  # text: why
     "up",
     "bound",  # new: "on" or "off"; text: why
+    "incomparable",  # text: what makes the lanes incomparable; empty: nothing does any more
     "fault",  # something beside the load failed: a scrape, a GPU reading, the recorder
     "mark",  # text
     "note",  # text

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tui.engines.recognise import Found, recognise
+from tui.engines.streaming import streams
 from tui.load.driver import Driver
 from tui.load.plan import LanePlan, Setting
 from tui.profile.model import LaneProfile, Profile
@@ -38,6 +39,10 @@ class Inbox(Protocol):
         """Something happened."""
         ...
 
+    def found(self, lane: Lane) -> None:
+        """A server was recognised, for the first time or again."""
+        ...
+
     def driver_gone(self, lane: Lane) -> None:
         """The driver ended, and its streams with it."""
         ...
@@ -55,15 +60,15 @@ class LaneRun:
     asked: Callable[[], Setting]
     go: asyncio.Event
     ready: asyncio.Event = field(default_factory=asyncio.Event)
-    info: LaneInfo | None = None
+    found: Found | None = None
     driver: Driver | None = None
     _down: str = ""
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            found = await self._find()
-            self.info = found.info
+            found = self.found = await self._find()
+            self.inbox.found(self.lane)
             async with asyncio.TaskGroup() as tasks:
                 watchers = [tasks.create_task(watch) for watch in self._watchers(found)]
                 await self._drive(found)
@@ -73,8 +78,20 @@ class LaneRun:
 
     async def first_look(self) -> LaneInfo:
         """Find the server once. UserError when it cannot be measured."""
-        self.info = (await self._recognise()).info
-        return self.info
+        self.found = await self._recognise()
+        await streams(
+            self.found.info.url,
+            self.found.info,
+            headers=self.found.headers,
+            token_pool=self.found.token_pool,
+            verify=self.server.verify_tls,
+        )
+        return self.found.info
+
+    @property
+    def info(self) -> LaneInfo | None:
+        """The server as found."""
+        return self.found.info if self.found else None
 
     def apply(self, setting: Setting) -> None:
         """Turn the driver's dials."""

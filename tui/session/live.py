@@ -93,6 +93,8 @@ class LiveSession:
         self._go = asyncio.Event()
         self._heard = asyncio.Event()
         self._second_over = asyncio.Event()
+        self._side_tasks: list[asyncio.Task[None]] = []
+        self._incomparable = ""
         self._on_second: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
 
@@ -110,6 +112,11 @@ class LiveSession:
         await self._prepare_lanes()
         found = await asyncio.gather(*(run.first_look() for run in self._lanes.values()))
         return dict(zip(self._lanes, found, strict=True))
+
+    @property
+    def incomparable(self) -> str:
+        """What makes the two servers incomparable; empty when nothing does, or it is waived."""
+        return self._incomparable
 
     async def started(self) -> None:
         """Wait until the load runs."""
@@ -151,8 +158,9 @@ class LiveSession:
         """End the load and everything started; what was recorded is complete when this returns."""
         await asyncio.gather(*(run.driver.stop() for run in self._lanes.values() if run.driver is not None))
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            for task in (self._task, *self._side_tasks):
+                task.cancel()
+            await asyncio.wait([self._task, *self._side_tasks])
         self.event(EventRow("", time.monotonic_ns(), "end", text=why))
         if self.recording is not None and self.info is not None:
             self.info.lanes = {str(lane): info for lane, info in self._lane_infos().items()}
@@ -183,6 +191,11 @@ class LiveSession:
             self._rollup.add_event(row, at_once=not self._go.is_set())
         if not self._go.is_set():
             self._on_second()
+
+    def found(self, lane: Lane) -> None:
+        """A server was recognised: look whether the two may be compared, beside everything else."""
+        if len(self._lane_infos()) > 1:
+            self._side_tasks.append(asyncio.create_task(self._examine()))
 
     def driver_gone(self, lane: Lane) -> None:
         """The driver ended, and its streams with it."""
@@ -271,6 +284,16 @@ class LiveSession:
             self._heard.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._heard.wait(), left_s)
+
+    async def _examine(self) -> None:
+        """Read both servers' settings; say what makes them incomparable, and again when that changes."""
+        from tui.analysis.fairness import reason
+        from tui.session.doctor import apart
+
+        why = reason(await apart(self.profile, {lane: run.found for lane, run in self._lanes.items() if run.found}))
+        if why != self._incomparable:
+            self._incomparable = why
+            self.event(EventRow("", time.monotonic_ns(), "incomparable", text=why))
 
     def _lane_infos(self) -> dict[Lane, LaneInfo]:
         return {lane: run.info for lane, run in self._lanes.items() if run.info}

@@ -101,6 +101,7 @@ class SessionState:
     lanes: dict[Lane, LaneState] = field(default_factory=lambda: {lane: LaneState() for lane in LANES})
     events: deque[EventRow] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
     dial_events: list[EventRow] = field(default_factory=list)
+    incomparable: str = ""
     segment: int = 0
     segment_ns: int = 0  # when the dials last moved
     t_ns: int = 0
@@ -127,6 +128,8 @@ class SessionState:
             self.dial_events.append(event)
             self.segment_ns = event.t_ns
             self.segment += 1
+        elif event.kind == "incomparable":
+            self.incomparable = event.text
         for lane in LANES:
             if event.lane in ("", lane):
                 self.lanes[lane].take_event(event)

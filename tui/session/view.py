@@ -100,6 +100,7 @@ class View:
     segment_age_s: float = 0.0
     segment_tps: Mapping[Lane, Sequence[float]] = field(default_factory=dict)  # settled whole seconds of this segment
     segment_bound: bool = False
+    incomparable: str = ""  # why no verdict may be given, whatever the figures say
     recording: str = ""  # empty: not recorded; else where
     recording_note: str = ""  # why recording is paused
     durable_age_s: float | None = None  # since the newest row that is safe on the disk

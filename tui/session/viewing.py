@@ -31,6 +31,7 @@ def make_view(state: SessionState, beside: Beside, window_s: int) -> View:
         wall_ns=beside.wall_ns,
         settling_s=max(0.0, (settled_ns - now_ns) / NS),
         segment_age_s=(now_ns - state.segment_ns) / NS,
+        incomparable=state.incomparable,
         segment_tps=_segment_tps(state, settled_ns, list(dials)),
         segment_bound=any(row.bound for lane in dials for row in state.lanes[lane].seconds if row.t_ns >= settled_ns),
     )
