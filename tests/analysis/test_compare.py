@@ -1,6 +1,9 @@
 """Figures by name, conditions on them, and sessions as draws."""
 
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 
 from tests.analysis.made import failed, request, requests_frame, second, seconds_frame, session, turned
@@ -8,6 +11,8 @@ from tui.analysis.compare import compare, draws_verdict
 from tui.analysis.fail_if import fail_if, parse
 from tui.analysis.figures import Measured, measured
 from tui.analysis.goodput import Limits
+from tui.analysis.report.comparison import comparison_report
+from tui.analysis.report.markdown import markdown
 from tui.analysis.student import t_quantile
 from tui.analysis.tables import Tables
 from tui.records.errors import UserError
@@ -151,3 +156,42 @@ def test_the_interval_of_draws_is_students() -> None:
     half = np.log(1.1) / np.sqrt(3) * t_quantile(0.975, 2)
     assert verdict.low == pytest.approx(1.21 * np.exp(-half))
     assert verdict.word == "undecided"
+
+
+def alone(tables: Tables, lane: Lane, name: str) -> Tables:
+    """One lane of a session as a session of its own, in which it is lane A."""
+    rows = (
+        frame.filter(pl.col("lane") == lane).with_columns(lane=pl.lit("a"))
+        for frame in (tables.requests, tables.seconds)
+    )
+    info = session(LENGTH_S, lanes="a")
+    info.name = name
+    return Tables(info, *rows)
+
+
+def test_two_sessions_of_one_lane_each_are_a_and_b() -> None:
+    both = ran(1, b_ttft=1.5)
+    sessions = [alone(both, "a", "old"), alone(both, "b", "new")]
+    (found,) = compare(sessions)
+    by_figure = {verdict.metric: verdict for verdict in found.verdicts}
+    assert by_figure["ttft_p95"].word == "A ahead"
+    assert by_figure["ttft_p95"].ratio == pytest.approx(1 / 1.5, rel=0.05)
+    assert "one launch" in by_figure["ttft_p95"].reason
+    condition = fail_if("b.ttft_p95 > a.ttft_p95 * 1.05", [measured(tables) for tables in sessions])
+    assert condition.holds == "yes"
+    told = markdown(comparison_report([tables.session for tables in sessions], [found], condition))
+    assert "A is vllm of old, B is vllm of new" in told
+
+
+def test_two_sessions_with_different_loads_are_not_comparable() -> None:
+    both = ran(1)
+    one, other = alone(both, "a", "old"), alone(both, "b", "new")
+    other.session.profile["load"]["concurrency"] = 64
+    (found,) = compare([one, other])
+    assert {verdict.word for verdict in found.verdicts} == {"not comparable"}
+    assert "concurrency 8 against 64" in found.verdicts[0].reason
+
+
+def test_servers_that_may_not_be_compared_have_no_verdict_over_sessions() -> None:
+    (found,) = compare([ran(1, b_ttft=2.0), replace(ran(2, b_ttft=2.0), refused="KV tokens differ")])
+    assert {verdict.reason for verdict in found.verdicts} == {"KV tokens differ"}

@@ -45,8 +45,8 @@ def stretch(batches: int, dof: float, alpha: float, frozen: bool) -> float:
     """How many standard errors the interval at level 1 - alpha reaches to each side after `batches` batches of 20 s.
 
     `frozen`: Student's t, right for one look. Else the asymptotic confidence sequence of Waudby-Smith, Arbour,
-    Sinha, Kennedy and Ramdas (Annals of Statistics 52, 2024), right for every look there will ever be, times t / z because the
-    standard error is estimated with `dof` degrees of freedom.
+    Sinha, Kennedy and Ramdas (Annals of Statistics 52, 2024), right for every look there will ever be, times t / z
+    because the standard error is estimated with `dof` degrees of freedom.
     """
     t = t_quantile(1 - alpha / 2, dof)
     if frozen:

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean, geometric_mean
 
-from tui.analysis.figures import NAMES, Measured, measured
+from tui.analysis.figures import NAMES, Measured, joined, measured
 from tui.analysis.goodput import Limits
 from tui.analysis.ledger import Visited, visited
 from tui.analysis.settings import Setting
@@ -29,17 +29,51 @@ def compare(sessions: Sequence[Tables], limits: Limits | None = None, *, delta: 
     """Lane A against lane B over all sessions, at each setting that all of them visited in both lanes.
 
     The interval is Student's t on the log ratios, one a session (Kalibera & Jones 2013, at the level of the restart).
-    With one session there is no such interval, and the words are `undecided`: its own verdict is in its ledger.
+    With one session there is no such interval, and the words are `undecided`: its own verdict is in its ledger. Two
+    sessions of one lane each are compared as A and B from ten spans of each, at the setting longest in force.
     """
-    by_setting = [_linked(tables) for tables in sessions]
     names = [tables.session.name for tables in sessions]
+    refused = next((tables.refused for tables in sessions if tables.refused), "")
+    if one_lane_each(sessions):
+        return _apart(sessions, names, limits, delta)
+    by_setting = [_linked(tables) for tables in sessions]
     shared = [key for key in (by_setting[0] if by_setting else {}) if all(key in visits for visits in by_setting)]
     found = []
     for key in shared:
         visits = [visits[key] for visits in by_setting]
         figures = [measured(t, visit, limits) for t, visit in zip(sessions, visits, strict=True)]
-        found.append(_compared(visits[0].dials["a"], names, figures, delta))
+        lanes = _means(figures)
+        verdicts = [
+            not_comparable(name, refused) if refused else _over_sessions(name, figures, delta)
+            for name in lanes["a"]
+            if name != "failed_share"
+        ]
+        found.append(Compared(visits[0].dials["a"], names, lanes["a"], lanes["b"], verdicts))
     return found
+
+
+def one_lane_each(sessions: Sequence[Tables]) -> bool:
+    """Whether these are two sessions that stand for A and B."""
+    return len(sessions) == 2 and all(len(tables.session.lanes) == 1 for tables in sessions)
+
+
+def _apart(sessions: Sequence[Tables], names: Sequence[str], limits: Limits | None, delta: float) -> list[Compared]:
+    """Two sessions of one lane each. What both tell of their load must be alike."""
+    longest = [max(visited(tables), key=lambda visit: visit.settled_s, default=None) for tables in sessions]
+    one, other = longest
+    if one is None or other is None or not one.settled_s or not other.settled_s:
+        return []
+    a, b = (next(iter(visit.dials.values())) for visit in (one, other))
+    differ = [f"{name} {a[name]} against {b[name]}" for name in a if a[name] and b[name] and a[name] != b[name]]
+    figures = joined([measured(tables, visit, limits) for tables, visit in zip(sessions, (one, other), strict=True)])
+    lanes = _means(figures)
+    reason = f"the sessions had different loads: {', '.join(differ)}" if differ else ""
+    verdicts = [
+        not_comparable(name, reason) if reason else spans_verdict(name, figures[0], delta=delta)
+        for name in lanes["a"]
+        if name != "failed_share"
+    ]
+    return [Compared(a, names, lanes["a"], lanes["b"], verdicts)]
 
 
 def _linked(tables: Tables) -> dict[str, Visited]:
@@ -48,30 +82,45 @@ def _linked(tables: Tables) -> dict[str, Visited]:
     return {repr(v.dials["a"]): v for v in visits if len(v.dials) == 2 and v.dials["a"] == v.dials["b"]}
 
 
-def _compared(dials: Setting, names: Sequence[str], figures: Sequence[Measured], delta: float) -> Compared:
+def _means(figures: Sequence[Measured]) -> dict[str, dict[str, float]]:
+    """Of each figure that every session has in both lanes: the geometric mean, or the plain one where it can be 0."""
     lanes: dict[str, dict[str, float]] = {"a": {}, "b": {}}
-    verdicts = []
     for name in NAMES:
-        values = {lane: [one.whole.get(f"{lane}.{name}", math.nan) for one in figures] for lane in lanes}
-        if any(math.isnan(value) for lane in values.values() for value in lane):
-            continue
-        if name == "failed_share" or min(*values["a"], *values["b"]) <= 0:
-            lanes["a"][name], lanes["b"][name] = fmean(values["a"]), fmean(values["b"])
-            if name != "failed_share":
-                verdicts.append(not_comparable(name, "it is 0 in a session"))
-            continue
-        lanes["a"][name], lanes["b"][name] = (math.exp(fmean(map(math.log, values[lane]))) for lane in ("a", "b"))
-        verdicts.append(draws_verdict(name, values["a"], values["b"], delta=delta))
-    return Compared(dials, names, lanes["a"], lanes["b"], verdicts)
+        if all(f"{lane}.{name}" in one.whole for one in figures for lane in lanes):
+            for lane, means in lanes.items():
+                values = [one.whole[f"{lane}.{name}"] for one in figures]
+                means[name] = geometric_mean(values) if min(values) > 0 else fmean(values)
+    return lanes
+
+
+def _over_sessions(name: str, figures: Sequence[Measured], delta: float) -> Verdict:
+    a, b = ([one.whole[f"{lane}.{name}"] for one in figures] for lane in ("a", "b"))
+    return draws_verdict(name, a, b, delta=delta)
 
 
 def draws_verdict(figure: str, a: Sequence[float], b: Sequence[float], *, delta: float = DELTA) -> Verdict:
-    """Compare a figure measured once in each of several sessions; values are above 0 and paired by session."""
+    """Compare a figure measured once in each of several sessions; the values are paired by session."""
+    if min(*a, *b) <= 0:
+        return not_comparable(figure, "it is 0 in a session")
     ratios = [math.log(one / other) for one, other in zip(a, b, strict=True)]
     mean, n = fmean(ratios), len(ratios)
     if n < 2:
         return Verdict(figure, "undecided", math.exp(mean), n_batches=n, reason="one session is one draw")
-    half = stdev(ratios) / math.sqrt(n) * t_quantile(1 - ALPHA / 2, n - 1)
+    return _verdict(figure, mean, [ratio - mean for ratio in ratios], f"{n} sessions", delta)
+
+
+def spans_verdict(figure: str, one: Measured, *, delta: float = DELTA) -> Verdict:
+    """Compare a figure of two lanes from the spans of one launch each, by sectioning; nothing of another launch."""
+    pairs = [(spans.get(f"a.{figure}", 0.0), spans.get(f"b.{figure}", 0.0)) for spans in (one.whole, *one.sections)]
+    whole, *spans = [math.log(a / b) for a, b in pairs if a > 0 and b > 0] or [math.nan]
+    if math.isnan(whole) or len(spans) < len(one.sections) or len(spans) < 2:
+        return Verdict(figure, "undecided", reason="a span has no value of it")
+    return _verdict(figure, whole, [span - whole for span in spans], f"{len(spans)} spans of one launch each", delta)
+
+
+def _verdict(figure: str, mean: float, off: Sequence[float], reason: str, delta: float) -> Verdict:
+    """Student's t on log ratios that lie `off` their mean."""
+    n = len(off)
+    half = math.sqrt(sum(d * d for d in off) / (n - 1) / n) * t_quantile(1 - ALPHA / 2, n - 1)
     word = word_of(mean - half, mean + half, delta, better_of(figure))
-    low, high = math.exp(mean - half), math.exp(mean + half)
-    return Verdict(figure, word, math.exp(mean), low, high, n, reason=f"{n} sessions")
+    return Verdict(figure, word, math.exp(mean), math.exp(mean - half), math.exp(mean + half), n, reason=reason)

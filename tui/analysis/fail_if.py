@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Final, Literal
 
-from tui.analysis.figures import NAMES, Figures, Measured
+from tui.analysis.figures import NAMES, Figures, Measured, joined
 from tui.analysis.student import t_quantile
 from tui.analysis.verdict import ALPHA
 from tui.records.errors import UserError
@@ -48,12 +48,12 @@ def fail_if(text: str, sessions: Sequence[Measured]) -> FailIf:
     """Judge a condition on one or more sessions. Raises UserError when it cannot be read, or names no known figure.
 
     Several sessions are draws, one value each (Kalibera & Jones 2013: restarts vary more than seconds). One session
-    alone is judged from ten spans of it, and says nothing of another launch.
+    alone, or two of one lane each (A and B), are judged from ten spans, and say nothing of another launch.
     """
     if not sessions:
         raise UserError("there is no session to judge the condition on")
     judged: list[Judged] = []
-    holds = _judge(parse(text), sessions, judged)
+    holds = _judge(parse(text), joined(sessions), judged)
     return FailIf(holds, judged)
 
 

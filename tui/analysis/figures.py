@@ -49,6 +49,21 @@ def measured(tables: Tables, visit: Visited | None = None, limits: Limits | None
     return Measured(whole, [_figures(tables, cut, limits) for cut in _sections(spans)])
 
 
+def joined(sessions: Sequence[Measured]) -> list[Measured]:
+    """Two sessions of one lane each become one of two lanes, the first as A and the second as B; others stay."""
+    lanes = [{name.split(".")[0] for name in one.whole} for one in sessions]
+    if len(sessions) != 2 or any(len(own) != 1 for own in lanes):
+        return list(sessions)
+    first, second = sessions
+    spans = zip(first.sections, second.sections, strict=False)  # a session too short to cut has none
+    whole = {**_as_lane(first.whole, "a"), **_as_lane(second.whole, "b")}
+    return [Measured(whole, [{**_as_lane(a, "a"), **_as_lane(b, "b")} for a, b in spans])]
+
+
+def _as_lane(figures: Figures, lane: str) -> dict[str, float]:
+    return {f"{lane}.{name.split('.', 1)[1]}": value for name, value in figures.items()}
+
+
 def _sections(spans: Sequence[Span]) -> list[list[Span]]:
     """Ten parts of equal length; a part may reach over the time between two spans."""
     lengths = np.array([until - start for start, until in spans], dtype=np.int64)

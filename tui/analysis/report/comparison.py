@@ -13,7 +13,7 @@ def comparison_report(
     sessions: Sequence[SessionInfo], compared: Sequence[Compared], condition: FailIf | None = None
 ) -> Document:
     """The report of `compare`, with the condition of `--fail-if` and what came of it when there is one."""
-    blocks: list[Block] = [Paragraph(f"Sessions, each one draw: {', '.join(session.name for session in sessions)}.")]
+    blocks: list[Block] = [Paragraph(_who(sessions))]
     if len(sessions) < 2:
         blocks.append(Paragraph("One session says nothing of another launch: record more for intervals."))
     if condition is not None:
@@ -23,6 +23,15 @@ def comparison_report(
     for setting in compared:
         blocks += [Heading(setting_text(setting.dials, [one.dials for one in compared])), _table(setting)]
     return Document("A against B over sessions", any(session.simulated for session in sessions), blocks)
+
+
+def _who(sessions: Sequence[SessionInfo]) -> str:
+    """Which sessions, and whose numbers are A and B where each has one lane."""
+    if len(sessions) == 2 and all(len(session.lanes) == 1 for session in sessions):
+        titles = [next(iter(session.lanes.values())).title for session in sessions]
+        told = [f"{'AB'[i]} is {titles[i]} of {session.name}" for i, session in enumerate(sessions)]
+        return f"{', '.join(told)}; one launch each, which says nothing of another."
+    return f"Sessions, each one draw: {', '.join(session.name for session in sessions)}."
 
 
 def _condition(condition: FailIf) -> list[Block]:
