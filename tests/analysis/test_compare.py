@@ -160,13 +160,11 @@ def test_the_interval_of_draws_is_students() -> None:
 
 def alone(tables: Tables, lane: Lane, name: str) -> Tables:
     """One lane of a session as a session of its own, in which it is lane A."""
-    rows = (
-        frame.filter(pl.col("lane") == lane).with_columns(lane=pl.lit("a"))
-        for frame in (tables.requests, tables.seconds)
-    )
+    tables_of = (tables.requests, tables.seconds)
+    requests, seconds = (f.filter(pl.col("lane") == lane).with_columns(lane=pl.lit("a")) for f in tables_of)
     info = session(LENGTH_S, lanes="a")
     info.name = name
-    return Tables(info, *rows)
+    return Tables(info, requests, seconds)
 
 
 def test_two_sessions_of_one_lane_each_are_a_and_b() -> None:

@@ -34,7 +34,7 @@ def compare(sessions: Sequence[Tables], limits: Limits | None = None, *, delta: 
     """
     names = [tables.session.name for tables in sessions]
     refused = next((tables.refused for tables in sessions if tables.refused), "")
-    if one_lane_each(sessions):
+    if _one_lane_each(sessions):
         return _apart(sessions, names, limits, delta)
     by_setting = [_linked(tables) for tables in sessions]
     shared = [key for key in (by_setting[0] if by_setting else {}) if all(key in visits for visits in by_setting)]
@@ -52,7 +52,7 @@ def compare(sessions: Sequence[Tables], limits: Limits | None = None, *, delta: 
     return found
 
 
-def one_lane_each(sessions: Sequence[Tables]) -> bool:
+def _one_lane_each(sessions: Sequence[Tables]) -> bool:
     """Whether these are two sessions that stand for A and B."""
     return len(sessions) == 2 and all(len(tables.session.lanes) == 1 for tables in sessions)
 
