@@ -113,3 +113,20 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory() -> None:
 def test_an_event_that_is_not_json_is_refused() -> None:
     with pytest.raises(BadEventsError, match="not JSON"):
         read(b"data: {oops\n\n", [], chat=True)
+
+
+@pytest.mark.parametrize("key", ["content", "reasoning", "reasoning_content"])
+@pytest.mark.parametrize("colon", [":", ": "])
+def test_many_events_are_counted_whatever_key_and_spacing_carry_the_output(key: str, colon: str) -> None:
+    def styled(**choice: object) -> bytes:
+        told = {"choices": [{"index": 0, "finish_reason": None} | choice]}
+        return f"data: {json.dumps(told, separators=(',', colon))}\n\n".encode()
+
+    role = styled(delta={"role": "assistant", "content": "", key: ""})
+    many = [styled(delta={key: f"w{number}"}) for number in range(60)]
+    empty = styled(delta={key: ""})
+    last = styled(delta={key: "end"}, finish_reason="length")
+    raw = b"".join([role, *many, empty, *many, last])
+    for cuts in ([], [len(raw) // 2], list(range(700, len(raw), 700))):
+        reader, tokens = read(raw, cuts, chat=True)
+        assert (tokens, reader.chunks, reader.finish_reason) == (121, 121, "length")

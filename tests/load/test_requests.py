@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 
-from tui.load.arrivals import gaps_s
+from tui.load.arrivals import Arrivals, unit_gaps
 from tui.load.composing import Composer
 from tui.load.plan import LanePlan
 from tui.load.requests import RequestList, Wanted
@@ -97,7 +97,7 @@ def test_the_request_goes_to_the_path_under_the_base_url_and_carries_the_headers
 
 
 def draw(arrival: Arrival, rate: float, count: int, seed: int = 1) -> list[float]:
-    return list(islice(gaps_s(arrival, rate, seed), count))
+    return [gap / rate for gap in islice(unit_gaps(arrival, seed), count)]
 
 
 def test_poisson_gaps_are_independent_and_have_the_right_dispersion() -> None:

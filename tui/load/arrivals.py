@@ -2,26 +2,63 @@
 
 import random
 from collections.abc import Iterator
+from itertools import chain, repeat
 
 from tui.records.dials import Arrival
 
 BURST = 8  # requests that come due at one moment
 
 
-def gaps_s(arrival: Arrival, rate: float, seed: int) -> Iterator[float]:
-    """Seconds from each due time to the next, without end; `rate` in requests a second.
+def unit_gaps(arrival: Arrival, seed: int) -> Iterator[float]:
+    """Gaps from each due time to the next in mean gaps, without end: at a rate of 1 a second they are seconds.
 
-    `poisson`: exponential gaps. `constant` and `stagger` (the study's word): 1/rate. `burst`: 8 at once, then a
-    gap of 8/rate.
+    `poisson`: exponential gaps. `constant` and `stagger` (the study's word): all the same. `burst`: 8 at once, then a
+    gap of 8.
     """
-    if rate <= 0:
-        raise ValueError("a rate must be above 0")
-    numbers = random.Random(f"arrivals {seed}")
-    while True:
-        if arrival == "poisson":
-            yield numbers.expovariate(rate)
-        elif arrival == "burst":
-            yield BURST / rate
-            yield from (0.0 for _ in range(BURST - 1))
-        else:
-            yield 1 / rate
+    if arrival == "poisson":
+        numbers = random.Random(f"arrivals {seed}")
+        while True:
+            yield numbers.expovariate(1.0)
+    elif arrival == "burst":
+        while True:
+            yield from chain([float(BURST)], repeat(0.0, BURST - 1))
+    else:
+        yield from repeat(1.0)
+
+
+class Arrivals:
+    """Due times in seconds of a clock. A turn of another dial does not touch them; a new rate stretches what is left.
+
+    Were the series begun anew at each turn, an operator who turns a dial quickly would never see a request come due.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._arrival: Arrival = "closed"
+        self._rate = 0.0
+        self._gaps: Iterator[float] = repeat(1.0)
+        self.next_due_s = 0.0
+
+    def ask(self, arrival: Arrival, rate: float, now_s: float) -> None:
+        """Follow the dials. `rate` in requests a second, above 0 but in a closed loop, which has no due times."""
+        if arrival == self._arrival and rate == self._rate:
+            return
+        if arrival == self._arrival and self._rate > 0 and rate > 0:
+            left_s = max(0.0, self.next_due_s - now_s)
+            self.next_due_s = now_s + left_s * self._rate / rate
+            self._rate = rate
+            return
+        self._arrival, self._rate = arrival, rate
+        if arrival != "closed" and rate > 0:
+            self._gaps = unit_gaps(arrival, self._seed)
+            self.next_due_s = now_s
+            self.step()
+
+    @property
+    def are_due(self) -> bool:
+        """Whether requests come due at all."""
+        return self._arrival != "closed" and self._rate > 0
+
+    def step(self) -> None:
+        """Go on to the next due time."""
+        self.next_due_s += next(self._gaps) / self._rate

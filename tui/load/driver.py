@@ -10,7 +10,9 @@ from typing import Self
 import msgspec
 
 from tui.load.framing import HEADER_BYTES, length, packed
+from tui.load.openfiles import too_many
 from tui.load.plan import LanePlan, Setting, Stop
+from tui.records.errors import UserError
 from tui.records.frame import Frame
 from tui.records.text import clean
 
@@ -31,7 +33,12 @@ class Driver:
 
     @classmethod
     async def start(cls, plan: LanePlan, setting: Setting) -> Self:
-        """Spawn the process and tell it what to do, over the pipe: the plan may hold a key."""
+        """Spawn the process and tell it what to do, over the pipe: the plan may hold a key.
+
+        UserError when this host does not allow so many streams.
+        """
+        if why := too_many(setting.dials.concurrency):
+            raise UserError(why)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tui.load.worker"),
             stdin=asyncio.subprocess.PIPE,

@@ -3,21 +3,23 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from itertools import count
 from urllib.parse import urlsplit
 
-from tui.load.arrivals import gaps_s
+from tui.load.arrivals import Arrivals
 from tui.load.clock import StampClock
 from tui.load.composing import Composer
+from tui.load.lookup import Lookup
+from tui.load.openfiles import most_streams, too_many
 from tui.load.plan import LanePlan, Setting
 from tui.load.selfwatch import SelfWatch
 from tui.load.stream import ChunkSink, Stream, Ticket
 from tui.load.wire import Address, Wire, WireError, connect
-from tui.records.dials import MAX_STREAMS
 from tui.records.rows import Cause, RequestRow
 
 IDLE_WIRE_S = 4.0  # vLLM and SGLang close an idle connection after 5 s
+LINGER_S = 1.0  # after the end mark, for the end of the message
 FIRST_BACK_OFF_S = 0.1
 LONGEST_BACK_OFF_S = 2.0
 PROBE_S = 1.0
@@ -45,8 +47,8 @@ class LaneLoad:
         self._free: list[Wire] = []
         self._resting = 0  # slots that wait after a failure
         self._failures = 0  # in a row
-        self._gaps: Iterator[float] | None = None
-        self._next_due_s = 0.0
+        self._most_streams = most_streams()
+        self._arrivals = Arrivals(plan.seed)
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.watch = SelfWatch(self._loop)  # last: what came before is not the loop's fault
@@ -68,9 +70,15 @@ class LaneLoad:
     def housekeeping(self) -> None:
         """Every frame: the clock's offset, streams that nothing is heard of, wires that are idle too long."""
         self._clock.look()
-        silent_ns = time.monotonic_ns() - int(self._plan.read_timeout_s * 1e9)
-        for stream in [s for s in self._streams if s.wire is not None and s.heard_ns < silent_ns]:
-            stream.fail("read timeout", f"nothing came for {self._plan.read_timeout_s:g} s")
+        now_ns = time.monotonic_ns()
+        silent_ns, lingering_ns = now_ns - int(self._plan.read_timeout_s * 1e9), now_ns - int(LINGER_S * 1e9)
+        for stream in [s for s in self._streams if s.wire is not None]:
+            if stream.is_said and stream.heard_ns < lingering_ns:
+                stream.leave()
+            elif stream.heard_ns < silent_ns:
+                stream.fail("read timeout", f"nothing came for {self._plan.read_timeout_s:g} s")
+        if self.setting.dials.arrival == "closed" and (why := too_many(self.setting.dials.concurrency)):
+            self.watch.limited(why)
         now_s = self._loop.time()
         while self._free and (not self._free[0].is_open or now_s - self._free[0].idle_since_s > IDLE_WIRE_S):
             self._free.pop(0).close()
@@ -90,39 +98,41 @@ class LaneLoad:
     # When streams start.
 
     def _arrange(self) -> None:
-        """Follow the dials: keep slots full, or begin a new series of arrivals."""
+        """Follow the dials: keep slots full, or let requests come due."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        dials = self.setting.dials
-        if dials.arrival == "closed":
+        dials, arrivals = self.setting.dials, self._arrivals
+        arrivals.ask(dials.arrival, dials.request_rate, self._loop.time())
+        if arrivals.are_due:
+            self._timer = self._loop.call_at(arrivals.next_due_s, self._due)
+        else:
             self._fill()
-        elif dials.request_rate > 0:
-            self._gaps = gaps_s(dials.arrival, dials.request_rate, self._plan.seed)
-            self._next_due_s = self._loop.time() + next(self._gaps)
-            self._timer = self._loop.call_at(self._next_due_s, self._due)
 
     def _fill(self) -> None:
         """Closed loop: a request for every free slot."""
         dials = self.setting.dials
         if self.down or dials.arrival != "closed":
             return
-        while len(self._streams) + self._resting < dials.concurrency and not self.down:
+        while len(self._streams) + self._resting < min(dials.concurrency, self._most_streams) and not self.down:
             self.due_total += 1
             self._start(time.monotonic_ns())
 
     def _due(self) -> None:
         """Open loop: everything that is due by now, whatever has become of the requests before."""
-        assert self._gaps is not None
-        now_s = self._loop.time()
-        while self._next_due_s <= now_s:
+        arrivals, now_s = self._arrivals, self._loop.time()
+        while arrivals.next_due_s <= now_s:
             self.due_total += 1
-            t_sched_ns = time.monotonic_ns() - int((now_s - self._next_due_s) * 1e9)
-            self.watch.sent_late(now_s - self._next_due_s)
-            if not self.down and len(self._streams) < MAX_STREAMS:
+            t_sched_ns = time.monotonic_ns() - int((now_s - arrivals.next_due_s) * 1e9)
+            self.watch.sent_late(now_s - arrivals.next_due_s)
+            if len(self._streams) >= self._most_streams:
+                self.watch.limited(
+                    f"{len(self._streams)} requests are in flight, and no more can be: some are not sent"
+                )
+            elif not self.down:
                 self._start(t_sched_ns)
-            self._next_due_s += next(self._gaps)
-        self._timer = self._loop.call_at(self._next_due_s, self._due)
+            arrivals.step()
+        self._timer = self._loop.call_at(arrivals.next_due_s, self._due)
 
     def _start(self, t_sched_ns: int) -> None:
         dials = self.setting.dials
@@ -160,7 +170,7 @@ class LaneLoad:
 
     def _ended(self, stream: Stream, row: RequestRow, wire: Wire | None) -> None:
         """A stream is over: its wire is free, its slot too unless the failure asks for a pause."""
-        if row.cause == "reset" and stream.untouched and row.connect_ms is None and row.t_send_ns is not None:
+        if row.cause == "reset" and stream.may_be_retried:
             self._retry(stream)
             return
         del self._streams[stream]
@@ -178,7 +188,7 @@ class LaneLoad:
     def _retry(self, stream: Stream) -> None:
         """The server had closed a kept-alive connection before the request reached it: once more on a fresh one."""
         del self._streams[stream]
-        again = Stream(stream.ticket, stream.request_bytes, self.sink, self._ended)
+        again = Stream(stream.ticket, stream.request_bytes, self.sink, self._ended, is_retry=True)
         self._streams[again] = None
         self._spawn(self._connect_and_send(again))
 
@@ -231,4 +241,5 @@ def _address(plan: LanePlan) -> Address:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
     port = where.port or (443 if context else 80)
-    return Address(where.hostname or "", port, context, plan.connect_timeout_s)
+    host = where.hostname or ""
+    return Address(host, port, Lookup(host, port), context, plan.connect_timeout_s)

@@ -5,13 +5,20 @@ import resource
 import time
 from collections import deque
 from pathlib import Path
+from typing import NamedTuple
 
 BEAT_S = 0.02
-BUSY_SHARE = 0.9  # of one core, over a second: then the driver and not the server sets the pace
+BUSY_SHARE = 0.9  # of a second in which the driver ran or waited for a core: then it and not the server sets the pace
 LATE_MS = 250.0  # a loop this late starts the next request late; a healthy one stays under 50 ms even on a busy host
 OVERDUE_S = 0.25  # requests sent this long after they were due, for reasons of ours
 FRAMES_LOOKED_AT = 10
 _PAGE_BYTES = resource.getpagesize()
+
+
+class _Look(NamedTuple):
+    t_s: float
+    cpu_s: float
+    waited_s: float
 
 
 class SelfWatch:
@@ -22,30 +29,40 @@ class SelfWatch:
         self._due_s = loop.time() + BEAT_S
         self._worst_ms = 0.0
         self._overdue_s = 0.0
-        self._cpu: deque[tuple[float, float]] = deque(maxlen=FRAMES_LOOKED_AT + 1)
+        self._limit = ""
+        self._looks: deque[_Look] = deque(maxlen=FRAMES_LOOKED_AT + 1)
         loop.call_at(self._due_s, self._beat)
 
     def sent_late(self, overdue_s: float) -> None:
         """A request was sent this long after it was due although nothing but the driver held it up."""
         self._overdue_s = max(self._overdue_s, overdue_s)
 
+    def limited(self, why: str) -> None:
+        """Less load was made than asked, because the client could not."""
+        self._limit = why
+
     def take(self) -> tuple[float, float, str]:
         """CPU seconds of this process so far, the loop's worst lag in ms since the last call, and why it is bound."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cpu_s = usage.ru_utime + usage.ru_stime
-        self._cpu.append((time.monotonic(), cpu_s))
+        self._looks.append(_Look(time.monotonic(), cpu_s, waited_for_core_s()))
         # A loop that is late now has not had its beat yet.
         lag_ms = max(self._worst_ms, (self._loop.time() - self._due_s) * 1000, 0.0)
         bound = self._bound(lag_ms)
-        self._worst_ms, self._overdue_s = 0.0, 0.0
+        self._worst_ms, self._overdue_s, self._limit = 0.0, 0.0, ""
         return cpu_s, lag_ms, bound
 
     def _bound(self, lag_ms: float) -> str:
-        (t0, cpu0), (t1, cpu1) = self._cpu[0], self._cpu[-1]
+        first, last = self._looks[0], self._looks[-1]
+        if self._limit:
+            return self._limit
         if lag_ms > LATE_MS:
             return f"the driver's event loop ran {lag_ms:.0f} ms late"
-        if t1 - t0 > 0.5 and (cpu1 - cpu0) / (t1 - t0) > BUSY_SHARE:
-            return f"the driver uses {100 * (cpu1 - cpu0) / (t1 - t0):.0f} % of a core"
+        took_s = last.t_s - first.t_s
+        if took_s > 0.5:
+            ran, waited = (last.cpu_s - first.cpu_s) / took_s, (last.waited_s - first.waited_s) / took_s
+            if ran + waited > BUSY_SHARE:
+                return f"the driver used {ran:.0%} of a core and waited for one {waited:.0%} of the time"
         if self._overdue_s > OVERDUE_S:
             return f"a request was sent {self._overdue_s * 1000:.0f} ms after it was due"
         return ""
@@ -55,6 +72,14 @@ class SelfWatch:
         self._worst_ms = max(self._worst_ms, (now_s - self._due_s) * 1000)
         self._due_s = now_s + BEAT_S
         self._loop.call_at(self._due_s, self._beat)
+
+
+def waited_for_core_s() -> float:
+    """Seconds in which this process was ready to run and had no core; 0 where the kernel does not tell."""
+    try:
+        return int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def resident_bytes() -> int:

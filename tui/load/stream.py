@@ -46,10 +46,12 @@ class Stream:
     __slots__ = (
         *("heard_ns", "request_bytes", "ticket", "wire"),
         *("_connect_ms", "_t_send_ns", "_first_ns", "_last_ns"),
-        *("_ended", "_events", "_is_over", "_kernel", "_response", "_sink", "_told_tokens"),
+        *("_ended", "_events", "_is_over", "_is_retry", "_kernel", "_response", "_sink", "_told_tokens", "_touched"),
     )
 
-    def __init__(self, ticket: Ticket, request_bytes: bytes, sink: ChunkSink, ended: "Ended") -> None:
+    def __init__(
+        self, ticket: Ticket, request_bytes: bytes, sink: ChunkSink, ended: "Ended", *, is_retry: bool = False
+    ) -> None:
         self.ticket, self.request_bytes = ticket, request_bytes
         self.wire: Wire | None = None
         self.heard_ns = time.monotonic_ns()  # when something of it last moved: the read time-out counts from here
@@ -62,29 +64,39 @@ class Stream:
         self._last_ns: int | None = None
         self._kernel = True
         self._is_over = False
+        self._is_retry = is_retry
+        self._touched = False
         self._told_tokens = 0
 
     def begin(self, wire: Wire, connect_ms: float | None) -> None:
         """Send the request on an open wire."""
         self.wire, self._connect_ms = wire, connect_ms
         wire.reader = self
-        wire.used += 1
         self._t_send_ns = self.heard_ns = time.monotonic_ns()
+        if not self._is_retry:  # one request, one start: what is in flight is counted from these
+            self._sink.sent_t_ns.append(self._t_send_ns)
         try:
             wire.send(self.request_bytes)
         except WireError as error:
+            wire.reader = None
+            wire.close()
             self.closed(error)
-            return
-        self._sink.sent_t_ns.append(self._t_send_ns)
 
     @property
-    def untouched(self) -> bool:
-        """Whether nothing of an answer has come: then a stale kept-alive wire is the likely reason for its end."""
-        return not self._response.head_complete and self._first_ns is None
+    def may_be_retried(self) -> bool:
+        """Whether a kept-alive wire that the server had closed already is the likely reason for its end."""
+        sent_on_used_wire = self._t_send_ns is not None and self._connect_ms is None
+        return sent_on_used_wire and not self._touched and not self._is_retry
+
+    @property
+    def is_said(self) -> bool:
+        """Whether the end mark has come, though perhaps not the end of the message."""
+        return self._events.done
 
     def received(self, data: bytes, t_ns: int, kernel: bool) -> None:
         """Bytes of the answer."""
         response = self._response
+        self._touched = True
         try:
             response.feed(data)
             if response.body:
@@ -143,6 +155,10 @@ class Stream:
     def fail(self, cause: Cause, detail: str) -> None:
         """Give the request up for a reason of ours: a time-out, a broken answer, no connection."""
         self._end("failed", cause, detail)
+
+    def leave(self) -> None:
+        """All is said and the server does not end the message: the answer counts, the wire is closed."""
+        self._complete()
 
     def cancel(self) -> None:
         """The operator does not want it any more; the server sees the connection close."""

@@ -1,6 +1,6 @@
 """One connection: a non-blocking socket whose reads carry the kernel's arrival stamp, with TLS between if asked for.
 
-The stamp is that of the last segment that a read joined; `merged` tells that there were several.
+The stamp is that of the last segment that a read joined.
 """
 
 import asyncio
@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tui.load.clock import StampClock
+from tui.load.lookup import Lookup
 from tui.records.rows import Cause
 from tui.records.text import clean
 
 READ_BYTES = 1 << 16
 ANCILLARY_BYTES = 64
+DOUBTFUL_NS = 50_000_000  # a stamp this old, or from the future, makes us look whether the wall clock was stepped
 SO_TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)  # Linux
 
 
@@ -46,6 +48,7 @@ class Address:
 
     host: str
     port: int
+    lookup: Lookup
     tls: ssl.SSLContext | None
     connect_timeout_s: float
 
@@ -56,9 +59,8 @@ class Wire:
     def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop, clock: StampClock) -> None:
         self.reader: Reader | None = None
         self.idle_since_s = 0.0
-        self.used = 0  # requests sent on it
-        self.merged_reads = 0
         self._sock, self._loop, self._clock = sock, loop, clock
+        self._clock_steps = clock.steps
         self._recvmsg = sock.recvmsg
         self._unsent = b""
         self._open = True
@@ -145,37 +147,57 @@ class Wire:
         except OSError as error:
             self._end(WireError("reset", error.strerror or str(error)))
             return
-        if ancillary:
-            stamp = ancillary[0][2]
-            seconds, nanoseconds = int.from_bytes(stamp[:8], "little"), int.from_bytes(stamp[8:16], "little")
-            t_ns, kernel = seconds * 1_000_000_000 + nanoseconds - self._clock.offset_ns, True
-        else:
-            t_ns, kernel = time.monotonic_ns(), False
+        t_ns, kernel = self._stamp(ancillary)
         if not data:
             self._end(None)
-            return
-        if self._tls is not None:
-            data = self._decrypt(data)
-        if self.reader is not None and data:
+        elif self._tls is None:
+            self._hand_on(data, t_ns, kernel)
+        else:
+            self._decrypt(self._tls, data, t_ns, kernel)
+
+    def _stamp(self, ancillary: list[tuple[int, int, bytes]]) -> tuple[int, bool]:
+        """When a read arrived, and whether the kernel says so. The first read after a stepped clock is not trusted."""
+        now_ns = time.monotonic_ns()
+        if not ancillary:
+            return now_ns, False
+        clock, stamp = self._clock, ancillary[0][2]
+        wall_ns = int.from_bytes(stamp[:8], "little") * 1_000_000_000 + int.from_bytes(stamp[8:16], "little")
+        t_ns = wall_ns - clock.offset_ns
+        if not 0 <= now_ns - t_ns < DOUBTFUL_NS:
+            clock.look()
+            t_ns = wall_ns - clock.offset_ns
+        if self._clock_steps != clock.steps:
+            self._clock_steps = clock.steps
+            return now_ns, False
+        return min(t_ns, now_ns), True
+
+    def _hand_on(self, data: bytes, t_ns: int, kernel: bool) -> None:
+        if self.reader is not None:
             self.reader.received(data, t_ns, kernel)
-        elif data:
+        else:
             self._end(None)  # an answer that nobody asked for
 
-    def _decrypt(self, data: bytes) -> bytes:
-        assert self._tls is not None
+    def _decrypt(self, tls: ssl.SSLObject, data: bytes, t_ns: int, kernel: bool) -> None:
         self._incoming.write(data)
         parts = []
+        closed, broken = False, None
         try:
-            while part := self._tls.read(READ_BYTES):
+            while part := tls.read(READ_BYTES):
                 parts.append(part)
+            closed = True
         except ssl.SSLWantReadError:
             pass
+        except ssl.SSLZeroReturnError:
+            closed = True
         except ssl.SSLError as error:
-            self._end(WireError("tls", error.reason or str(error)))
-        return b"".join(parts)
+            closed, broken = True, WireError("tls", error.reason or str(error))
+        if parts:  # what came before the end was still said
+            self._hand_on(b"".join(parts), t_ns, kernel)
+        if closed:
+            self._end(broken)
 
     def _end(self, error: WireError | None) -> None:
-        reader = self.reader
+        reader = self.reader  # whoever it is must hear of it once
         self.close()
         if reader is not None:
             reader.closed(error)
@@ -193,7 +215,7 @@ async def connect(address: Address, clock: StampClock) -> Wire:
 
 async def _connect(address: Address, clock: StampClock, loop: asyncio.AbstractEventLoop) -> Wire:
     try:
-        found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        found = await address.lookup.places()
     except OSError as error:
         raise WireError("dns", f"{address.host}: {error.strerror or error}") from error
     refused: OSError | None = None

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import resource
 import signal
 import sys
 import time
@@ -14,15 +13,14 @@ import msgspec
 
 from tui.load.framing import HEADER_BYTES, Unpacker, length, packed
 from tui.load.laneload import LaneLoad
+from tui.load.openfiles import raise_limit
 from tui.load.plan import LanePlan, Setting, Stop
 from tui.load.selfwatch import resident_bytes
 from tui.load.stream import ChunkSink
-from tui.records.dials import MAX_STREAMS
 from tui.records.frame import FRAME_PERIOD_S, Chunks, Frame
 
 First = TypeVar("First", LanePlan, Setting)
 
-OPEN_FILES = MAX_STREAMS + 256
 PIPE_READ_BYTES = 1 << 16
 _command = msgspec.msgpack.Decoder(Setting | Stop).decode
 
@@ -53,11 +51,12 @@ class Worker:
             if self._broken is not None:
                 raise self._broken
             if not self._over.is_set():
+                t_ns = await self._all_read()
                 self._load.housekeeping()
-                self._emit()
+                self._emit(t_ns)
             due_s = max(due_s, self._loop.time() - 1)
         self._load.close()
-        self._emit()
+        self._emit(time.monotonic_ns())
         os.set_blocking(sys.stdout.fileno(), True)
         with contextlib.suppress(BrokenPipeError):
             os.write(sys.stdout.fileno(), self._unsent)
@@ -77,11 +76,21 @@ class Worker:
             else:
                 self._load.set(command)
 
-    def _emit(self) -> None:
+    async def _all_read(self) -> int:
+        """A moment before which nothing is still unread: kernel stamps are older than the reading of what they stamp.
+
+        The event loop looks at all sockets once between two steps of a task; what it found is read by the third.
+        """
+        t_ns = time.monotonic_ns()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return t_ns
+
+    def _emit(self, t_ns: int) -> None:
         load, sink = self._load, self._load.sink
         cpu_s, lag_ms, bound = load.watch.take()
         frame = Frame(
-            t_ns=time.monotonic_ns(),
+            t_ns=t_ns,
             segment=load.setting.segment,
             concurrency=load.setting.dials.concurrency,
             in_flight=load.in_flight,
@@ -127,15 +136,6 @@ def _chunks(sink: ChunkSink) -> Chunks:
     return Chunks(sink.request.tobytes(), sink.t_ns.tobytes(), sink.tokens.tobytes())
 
 
-def raise_open_files() -> int:
-    """Allow as many open files as the most streams need, or as the host allows; returns how many that is."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return max(soft, wanted)
-
-
 def _first(kind: type[First]) -> First:
     """A message before the event loop runs; unbuffered, so that the commands behind it stay in the pipe."""
     return msgspec.msgpack.decode(_exactly(length(_exactly(HEADER_BYTES))), type=kind)
@@ -157,7 +157,7 @@ async def _main(plan: LanePlan, setting: Setting) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c is for the screen, which ends this process in order
-    raise_open_files()
+    raise_limit()
     first_plan, first_setting = _first(LanePlan), _first(Setting)
     gc.collect()
     gc.freeze()  # what is there now stays; the collector looks seldom at the rest

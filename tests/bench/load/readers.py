@@ -1,4 +1,4 @@
-"""Other ways to read the same streams, for scale: `python -m tests.bench.load.readers NAME URL STREAMS TOKENS SECONDS`.
+"""Other ways to read the same streams: `python -m tests.bench.load.readers NAME URL STREAMS TOKENS SECONDS`.
 
 It prints one line: tokens and CPU seconds between the end of the warm-up and the end.
 """
@@ -78,12 +78,9 @@ async def aiohttp_scan(url: str, streams: int, tokens: int, count: Count) -> Non
 
 async def openai_client(url: str, streams: int, tokens: int, count: Count) -> None:
     """The official client, as an application uses it."""
-    import httpx
     import openai
 
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    http = openai.DefaultAsyncHttpxClient(limits=limits, timeout=None)
-    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none", http_client=http) as client:
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none", timeout=None) as client:
 
         async def stream() -> None:
             while True:
