@@ -33,6 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--arrival", choices=ARRIVALS, help="how requests come due under a rate (poisson)")
     parser.add_argument("--seed", type=int, metavar="N", help="the seed of the request list")
     parser.add_argument("--goodput", nargs="+", metavar="LIMIT", help="limits in ms: ttft:500 tpot:30 e2el:5000")
+    parser.add_argument("--alternate", action="store_true", help="the lanes take turns: for engines that share a GPU")
     parser.add_argument("--waive", action="append", metavar="KEY", help="accept this difference of the two servers")
     parser.add_argument("--no-record", action="store_true", help="write nothing to disk")
     parser.add_argument("--out", metavar="DIR", help="where to record, instead of the user's data directory")
@@ -54,6 +55,7 @@ def profile_of(args: argparse.Namespace) -> Profile:
         profile,
         load=_load(args, profile.load),
         slo=_slo(args, profile.slo),
+        mode="alternate" if args.alternate else profile.mode,
         waive=[*profile.waive, *(args.waive or [])],
     )
     changes = {key: value for key, value in (("model", args.model), ("api_key_env", args.api_key_env)) if value}

@@ -98,6 +98,7 @@ class SecondRow(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=
     merged_reads: int = 0  # reads that joined several segments, so only the last one's stamp is known
     bound: bool = False  # the client was the limit: no verdict on this second
     up: bool = True
+    resting: bool = False  # the lanes take turns, and this second is not one of this lane's
 
 
 class GaugeRow(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -25,3 +25,4 @@ class LaneNow:
 
     concurrency: int
     up: bool
+    resting: bool

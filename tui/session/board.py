@@ -43,7 +43,7 @@ class DialBoard:
     def asked(self, lane: Lane) -> Dials:
         """What the lane's driver is asked for: the dials in force, or nothing while the load is stopped."""
         dials = self.in_force(lane)
-        return dials if self.load_on else msgspec.structs.replace(dials, **STOPPED)
+        return dials if self.load_on else stopped(dials)
 
     def step(self, name: DialName, notches: int, lanes: Lanes = "both") -> bool:
         """Turn by notches; False when every lane was at the stop already."""
@@ -159,6 +159,11 @@ class DialBoard:
             self._undo.append(self._in_force)
         self._in_force = self._shown.copy()
         self._apply({lane: self.asked(lane) for lane in self._in_force})
+
+
+def stopped(dials: Dials) -> Dials:
+    """The same dials without load."""
+    return msgspec.structs.replace(dials, **STOPPED)
 
 
 def _with(dials: Dials, name: DialName, value: DialValue) -> Dials:

@@ -31,7 +31,7 @@ def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_
     info, dials = beside.infos.get(lane), beside.dials[lane]
     rows = _since(state.seconds, now_ns - window_s * NS)
     details = _since(state.details, now_ns - window_s * NS)
-    live = [r for r in rows if r.up]
+    live = [r for r in state.seconds if r.up and not r.resting][-len(rows) :] if rows else []
     last = state.seconds[-1] if state.seconds else None
     return LaneView(
         lane=lane,
@@ -42,7 +42,7 @@ def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_
         output_tps=_rate(live, lambda r: r.output_tokens),
         total_tps=_rate(live, lambda r: r.output_tokens + r.prompt_tokens),
         request_rate=_rate(live, lambda r: r.finished),
-        curve=[r.output_tokens if r.up else None for r in state.seconds],
+        curve=[r.output_tokens if r.up and not r.resting else None for r in state.seconds],
         latencies=_latencies(details, open_loop=dials.arrival != "closed"),
         in_flight=last.in_flight if last else 0,
         done=state.done,

@@ -7,6 +7,7 @@ import numpy as np
 from tui.records.frame import Chunks, Frame
 from tui.records.metrics import e2e_ms, tpot_ms, ttft_ms
 from tui.records.rows import Lane, RequestRow, SecondRow
+from tui.session.beside import LaneNow
 from tui.session.columns import ChunkArrays, Floats, Int64, int64s
 from tui.session.gaps import ChunkGaps
 
@@ -28,6 +29,7 @@ class LaneCutter:
 
     lane: Lane
     seen_t_ns: int = 0  # nothing before this is still to come
+    streams: int = 0  # in flight, as the driver last said
     _chunks: list[Chunks] = field(default_factory=list)
     _requests: list[RequestRow] = field(default_factory=list)
     _sent: list[bytes] = field(default_factory=list)
@@ -44,7 +46,7 @@ class LaneCutter:
 
     def add(self, frame: Frame) -> None:
         """Take in a frame."""
-        self.seen_t_ns = frame.t_ns
+        self.seen_t_ns, self.streams = frame.t_ns, frame.in_flight
         self._requests += frame.requests
         self._chunks.append(frame.chunks)
         self._sent.append(frame.sent_t_ns)
@@ -58,7 +60,7 @@ class LaneCutter:
         self._bound |= bool(frame.bound)
         self._down = bool(frame.down)
 
-    def cut(self, start_ns: int, end_ns: int, segment: int, concurrency: int, *, up: bool) -> LaneSecond:
+    def cut(self, start_ns: int, end_ns: int, segment: int, now: LaneNow) -> LaneSecond:
         """The second from `start_ns` to `end_ns`; later rows stay for the next."""
         chunks, rest = ChunkArrays.of(self._chunks).cut(end_ns)
         self._chunks = [rest.pack()]
@@ -71,7 +73,7 @@ class LaneCutter:
             lane=self.lane,
             t_ns=start_ns,
             segment=segment,
-            concurrency=concurrency,
+            concurrency=now.concurrency,
             in_flight=max(self._in_flight, 0),
             started=started,
             finished=sum(r.outcome == "ok" for r in requests),
@@ -83,14 +85,15 @@ class LaneCutter:
             loop_lag_ms=self._loop_lag_ms,
             merged_reads=self._merged_reads,
             bound=self._bound,
-            up=up and not self._down,
+            up=now.up and not self._down,
+            resting=now.resting,
         )
         self._loop_lag_ms, self._merged_reads, self._bound = 0.0, 0, False
         return LaneSecond(row, requests, packed)
 
     def reset_flight(self) -> None:
         """The driver is gone, and its streams with it."""
-        self._in_flight = 0
+        self._in_flight = self.streams = 0
 
     def _cut_sent(self, end_ns: int) -> int:
         sent = int64s(b"".join(self._sent))

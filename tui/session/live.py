@@ -23,9 +23,10 @@ from tui.records.dials import Dials
 from tui.records.frame import Batch, Frame
 from tui.records.rows import EventRow, GaugeRow, Lane
 from tui.records.session import LaneInfo, SessionInfo
+from tui.session.alternation import Alternation
 from tui.session.beside import Beside, LaneNow
 from tui.session.blank import blank_view
-from tui.session.board import DialBoard
+from tui.session.board import DialBoard, stopped
 from tui.session.host import host_facts
 from tui.session.moves import dial_events
 from tui.session.view import View
@@ -93,6 +94,9 @@ class LiveSession:
         self._go = asyncio.Event()
         self._heard = asyncio.Event()
         self._second_over = asyncio.Event()
+        self.alternation: Alternation | None = None
+        if profile.mode == "alternate" and profile.b is not None:
+            self.alternation = Alternation(self._turn, self._in_flight)
         self._side_tasks: list[asyncio.Task[None]] = []
         self._incomparable = ""
         self._on_second: Callable[[], None] = lambda: None
@@ -221,6 +225,8 @@ class LiveSession:
                 tasks.create_task(run.run())
             await self._all_ready()
             await self._begin()
+            if self.alternation is not None:
+                tasks.create_task(self.alternation.run())
             await self._seconds()
 
     async def _all_ready(self) -> None:
@@ -264,7 +270,7 @@ class LiveSession:
             await asyncio.sleep(max(0.0, (end_ns - time.monotonic_ns()) / NS))
             await self._frames_until(end_ns)
             lanes = {
-                lane: LaneNow(self._asked[lane].concurrency, up=run.driver is not None)
+                lane: LaneNow(self._asked[lane].concurrency, up=run.driver is not None, resting=self._rests(lane))
                 for lane, run in self._lanes.items()
             }
             batch = self._rollup.cut(start_ns, end_ns, self._segment, lanes)
@@ -303,7 +309,21 @@ class LiveSession:
             listener(batch)
 
     def _setting(self, lane: Lane) -> Setting:
-        return Setting(self._segment, self._asked[lane])
+        waits = self.alternation is not None and self.alternation.active != lane
+        return Setting(self._segment, stopped(self._asked[lane]) if waits else self._asked[lane])
+
+    def _turn(self, lane: Lane | None) -> None:
+        """The lanes take turns: load goes to this one alone, or to none while the other drains."""
+        for each, run in self._lanes.items():
+            run.apply(self._setting(each))
+        if lane is not None:
+            self.event(EventRow(lane, time.monotonic_ns(), "plan", name="turn", text="its turn"))
+
+    def _in_flight(self, lane: Lane) -> int:
+        return self._rollup.in_flight(lane) if self._rollup is not None else 0
+
+    def _rests(self, lane: Lane) -> bool:
+        return self.alternation is not None and not self.alternation.counts(lane)
 
     def _apply(self, asked: dict[Lane, Dials]) -> None:
         """The board put dials in force."""

@@ -40,6 +40,10 @@ class Rollup:
         """What a screen shows now."""
         return make_view(self.state, beside, window_s)
 
+    def in_flight(self, lane: Lane) -> int:
+        """Streams of the lane, as its driver last said."""
+        return self.cutters[lane].streams
+
     def driver_gone(self, lane: Lane) -> None:
         """A driver ended, and its streams with it."""
         self.cutters[lane].reset_flight()
@@ -67,7 +71,7 @@ class Rollup:
         """The second from `start_ns` to `end_ns`, folded into the state."""
         batch = Batch(end_ns)
         for lane, now in lanes.items():
-            second = self.cutters[lane].cut(start_ns, end_ns, segment, now.concurrency, up=now.up)
+            second = self.cutters[lane].cut(start_ns, end_ns, segment, now)
             batch.seconds.append(second.row)
             batch.requests += second.requests
             batch.chunks.append((lane, second.chunks))

@@ -59,9 +59,12 @@ def _segment_tps(state: SessionState, since_ns: int, lanes: list[Lane]) -> dict[
         lane: {
             r.t_ns: float(r.output_tokens)
             for r in state.lanes[lane].seconds
-            if r.t_ns >= since_ns and r.up and not r.bound
+            if r.t_ns >= since_ns and r.up and not r.bound and not r.resting
         }
         for lane in lanes
     }
+    if any(row.resting for lane in lanes for row in state.lanes[lane].seconds):  # in turns: the n-th with the n-th
+        shortest = min(map(len, by_lane.values()))
+        return {lane: list(seconds.values())[:shortest] for lane, seconds in by_lane.items()}
     common = sorted(set.intersection(*(set(seconds) for seconds in by_lane.values())))
     return {lane: [by_lane[lane][t_ns] for t_ns in common] for lane in lanes}

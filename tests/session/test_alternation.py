@@ -1,0 +1,63 @@
+"""Lanes that take turns: ABBA, a drain between, and only one of them loaded at any moment."""
+
+import asyncio
+from itertools import islice
+
+import pytest
+
+from tests.session.test_live import Watched, pair, profile
+from tui.records.rows import Lane
+from tui.session import alternation
+from tui.session.alternation import Alternation, abba
+from tui.session.live import LiveSession
+from tui.simulator.process import SimulatorProcess
+
+__all__ = ["pair"]
+
+
+def test_the_order_is_abba() -> None:
+    assert list(islice(abba(), 8)) == ["a", "b", "b", "a", "a", "b", "b", "a"]
+
+
+async def test_a_turn_begins_when_the_other_lane_has_drained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alternation, "LOOK_S", 0.001)
+    streams: dict[Lane, int] = {"a": 0, "b": 0}
+    turns: list[Lane | None] = []
+    drained = asyncio.Event()
+
+    def turn(lane: Lane | None) -> None:
+        turns.append(lane)
+        if turns == [None, "a", None]:
+            streams["a"] = 2
+            asyncio.get_running_loop().call_later(0.02, finish)
+
+    def finish() -> None:
+        assert turns[-1] is None  # the other one waits
+        streams["a"] = 0
+        drained.set()
+
+    task = asyncio.create_task(Alternation(turn, lambda lane: streams[lane], block_s=0.01).run())
+    await drained.wait()
+    while "b" not in turns:
+        await asyncio.sleep(0)
+    task.cancel()
+    assert turns[:4] == [None, "a", None, "b"]
+
+
+async def test_only_the_lane_whose_turn_it_is_has_load(
+    pair: list[SimulatorProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alternation, "RAMP_S", 0.0)
+    watched = Watched(LiveSession(profile(pair, mode="alternate")))
+    assert watched.session.alternation is not None
+    watched.session.alternation.block_s = 1.0
+    await watched.start()
+    view = await watched.view_when(lambda view: min(lane.done for lane in view.lanes.values()) > 3)
+    await watched.session.stop("done")
+    assert view.mode == "alternate"
+    rows = [row for batch in watched.batches for row in batch.requests if row.outcome == "ok"]
+    spans = {lane: [(r.t_send_ns or 0, r.t_end_ns) for r in rows if r.lane == lane] for lane in ("a", "b")}
+    overlaps = [(a, b) for a in spans["a"] for b in spans["b"] if a[0] < b[1] and b[0] < a[1]]
+    assert not overlaps
+    seconds = [row for batch in watched.batches for row in batch.seconds]
+    assert {row.resting for row in seconds} == {True, False}
