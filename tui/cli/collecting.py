@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tui.records.frame import Batch
-from tui.records.rows import LANES, Lane, RequestRow, SecondRow
+from tui.records.rows import LANES, EventRow, Lane, RequestRow, SecondRow
 from tui.records.session import SessionInfo
 from tui.session.gaps import ChunkGaps
 from tui.session.histogram import LatencyHistogram
@@ -17,12 +17,14 @@ class Collected:
         self.on_second: Callable[[str], None] | None = None
         self._requests: list[RequestRow] = []
         self._seconds: list[SecondRow] = []
+        self._events: list[EventRow] = []
         self._gaps: dict[Lane, ChunkGaps] = {lane: ChunkGaps() for lane in LANES}
         self._itl: dict[Lane, LatencyHistogram] = {lane: LatencyHistogram() for lane in LANES}
 
     def __call__(self, batch: Batch) -> None:
         """Take a batch in."""
         self._requests += batch.requests
+        self._events += batch.events
         for lane, chunks in batch.chunks:
             gaps = self._gaps[lane].feed(chunks)
             self._itl[lane].add(gaps.itl_ms, gaps.tokens)
@@ -38,7 +40,11 @@ class Collected:
         from tui.recording.frames import frame_of_rows
 
         return summary(
-            info, frame_of_rows("requests", self._requests), frame_of_rows("seconds", self._seconds), self._itl
+            info,
+            frame_of_rows("requests", self._requests),
+            frame_of_rows("seconds", self._seconds),
+            self._itl,
+            self._events,
         )
 
 
