@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 
-from tui.load.arrivals import Arrivals, unit_gaps
+from tui.load.arrivals import unit_gaps
 from tui.load.composing import Composer
 from tui.load.plan import LanePlan
 from tui.load.requests import RequestList, Wanted

@@ -2,7 +2,8 @@
 
 A block of whole events goes the fast way when counting bytes proves that each of them carries output; every other
 block is looked at event by event. Inside a JSON string a quote is always escaped, so a key's bytes, quotes
-included, occur only as that key.
+included, occur only as that key. Which key carries the output, and whether a space follows the colon, is learnt
+from the events that were looked at.
 """
 
 from dataclasses import dataclass, field
@@ -15,9 +16,10 @@ from tui.records.text import clean
 MAX_LINE_BYTES = 8 << 20
 END_MARK_BYTES = 24  # the end mark is the last thing of a block, or not in it
 WORTH_HALVING_BYTES = 800  # about three events
+TEXT_KEYS = (b'"content"', b'"text"', b'"reasoning_content"', b'"reasoning"')
 OUTPUT_KEYS = ("content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal")
 _DATA = b"data: {"
-_FINISH = b'"finish_reason":"'
+_FINISH = b'"finish_reason"'
 _COMPLETION_TOKENS = b'"completion_tokens":'
 _BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\n\r\n")
 _decode = msgspec.json.Decoder().decode
@@ -48,10 +50,22 @@ class EventReader:
     _held_bytes: int = 0
     _key: bytes = field(init=False)
     _empty: bytes = field(init=False)
+    _finish: bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        self._key = b'"content":"' if self.chat else b'"text":"'
-        self._empty = self._key + b'"'
+        self._expect(b'"content"' if self.chat else b'"text"', b':"')
+
+    def _expect(self, key: bytes, colon: bytes) -> None:
+        self._key, self._empty, self._finish = key + colon, key + colon + b'"', _FINISH + colon
+
+    def _learn(self, event: bytes) -> None:
+        """An event with output that the expected key did not show: find the one that it has."""
+        for key in TEXT_KEYS:
+            for colon in (b':"', b': "'):
+                start = event.find(key + colon)
+                if start >= 0 and not event.startswith(b'"', start + len(key + colon)):
+                    self._expect(key, colon)
+                    return
 
     def feed(self, data: bytes) -> None:
         """Take body bytes. Raises BadEventsError."""
@@ -94,7 +108,7 @@ class EventReader:
         events = block.count(_DATA)
         if not events or block.count(self._key) != events:
             return False
-        if self._empty in block or _FINISH in block or b"[DONE]" in block[-END_MARK_BYTES:]:
+        if self._empty in block or self._finish in block or b"[DONE]" in block[-END_MARK_BYTES:]:
             return False
         if self.has_usage:
             if block.count(_COMPLETION_TOKENS) != events:
@@ -125,7 +139,10 @@ class EventReader:
             except msgspec.DecodeError as error:
                 raise BadEventsError(f"an event that is not JSON: {clean(error)}") from error
         if isinstance(told, dict):
+            chunks = self.chunks
             self._told(told)
+            if self.chunks > chunks and (self._key not in event or self._empty in event):
+                self._learn(event)
 
     def _told(self, told: dict[str, Any]) -> None:
         if "error" in told or told.get("object") == "error":

@@ -156,7 +156,7 @@ class Wire:
             self._decrypt(self._tls, data, t_ns, kernel)
 
     def _stamp(self, ancillary: list[tuple[int, int, bytes]]) -> tuple[int, bool]:
-        """When a read arrived, and whether the kernel says so. The first read after a stepped clock is not trusted."""
+        """When a read arrived, and whether the kernel says so: not on the first read after the clock was stepped."""
         now_ns = time.monotonic_ns()
         if not ancillary:
             return now_ns, False
