@@ -123,3 +123,14 @@ async def test_a_second_repaints_only_rows_that_changed() -> None:
         same = [y for y, (old, new) in enumerate(zip(before, after, strict=True)) if old == new]
         assert {1, 2, 11, 22, 23} <= set(same)
         assert before != after
+
+
+async def test_another_theme_recolours_every_row() -> None:
+    app = DragstripApp(FakeSource(second=150))
+    async with app.run_test(size=(80, 24)) as pilot:
+        for palette in PALETTES:
+            app.theme = palette.name
+            await settled(pilot)
+            drawn = {s.style for strip in app.screen._compositor.render_strips() for s in strip if s.text == "A"}
+            colour = style_of(palette.name, "a").color
+            assert [style.color for style in drawn if style is not None] == [colour]

@@ -135,7 +135,7 @@ def _work(view: LaneView, width: int) -> Row:
 def _chart(pane: PaneNumbers, width: int, height: int) -> list[Row]:
     view = pane.view
     span = span_of(pane.second, width - AXIS_CELLS, max(CHART_LEAST_S, pane.window_s))
-    pen = Pen(view.lane, pane.glyphs.kind, dotted=view.lane == "b")
+    pen = Pen(view.lane, pane.glyphs.kind)  # solid in both panes: only where curves cross must one be dotted
     return chart_rows(dots(view.curve, pane.second, span), Ground(span, pane.scale, pane.marks), height, pen)
 
 

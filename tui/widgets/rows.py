@@ -67,6 +67,13 @@ class Rows(Widget):
         super().__init__(id=id, classes=classes)
         self._rows: list[Row] = []
 
+    def on_mount(self) -> None:
+        """Our colours are not in the stylesheet, so a change of the theme is watched for here."""
+        self.watch(self.app, "theme", self._recolour, init=False)
+
+    def _recolour(self) -> None:
+        self.refresh()
+
     @property
     def rows(self) -> Sequence[Row]:
         """What is shown."""

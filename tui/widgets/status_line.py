@@ -71,6 +71,8 @@ def _facts(view: View, *, load_on: bool) -> list[Span]:
 def _recording(view: View) -> list[Span]:
     if view.recording_note:
         return [(f"● REC {clean(view.recording_note, 60)} ", "error strong")]
+    if not view.second and not view.recording:
+        return []
     if not view.recording:
         return [("not recorded ", "muted")]
     if view.durable_age_s is not None and view.durable_age_s > DURABLE_LATE_S:

@@ -1,0 +1,84 @@
+"""Make the pictures of this folder: `python screenshots/make.py` for the demo, `--a URL --b URL` for real servers.
+
+Runs a real session without a terminal for a minute and a half, turns the concurrency up twice, and writes NAME-120x40
+and NAME-80x24 as SVG and PNG. The PNGs need cairosvg and the DejaVu fonts.
+"""
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from textual.app import App
+
+from tui.cli.simulated import SimulatedLanes
+from tui.profile.model import LaneProfile, Profile
+from tui.profile.reading import read_profile
+from tui.screens.terminal import prepare_terminal
+
+FOLDER = Path(__file__).parent
+SIZES = ((120, 40), (80, 24))
+TURNS_S = (25, 25, 40)  # between the turns of the dial, and after the last
+
+
+def main() -> None:
+    """Parse the flags, run, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--a", metavar="URL", help="lane A's server; without it the demo is shown")
+    parser.add_argument("--b", metavar="URL", help="lane B's server")
+    parser.add_argument("--name", default="", help="begins the file names (demo, or real)")
+    parser.add_argument("--turns", default=2, type=int, help="how often the concurrency is turned up (2)")
+    parser.add_argument("--dial", nargs=3, type=int, metavar="N", help="concurrency, prompt and output tokens")
+    args = parser.parse_args()
+    profile = _profile(args.a, args.b, args.dial)
+    prepare_terminal()
+    asyncio.run(_make(profile, args.name or ("real" if args.a else "demo"), args.turns))
+
+
+def _profile(a: str | None, b: str | None, dials: list[int] | None) -> Profile:
+    from msgspec.structs import replace
+
+    if a:
+        profile = Profile(name="vllm-vs-sglang", a=LaneProfile(url=a), b=LaneProfile(url=b) if b else None)
+    else:
+        profile = read_profile("demo")
+    if dials:
+        names = ("concurrency", "prompt_tokens", "output_tokens")
+        profile = replace(profile, load=replace(profile.load, **dict(zip(names, dials, strict=True))))
+    return profile
+
+
+async def _make(profile: Profile, name: str, turns: int) -> None:
+    from tui.screens.app import DragstripApp
+    from tui.session.live import LiveSession
+
+    simulated = SimulatedLanes()
+    session = LiveSession(profile, prepare=simulated.prepare, release=simulated.stop)
+    app = DragstripApp(session)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        app.theme = "dragstrip-dark"
+        await session.started()
+        for wait_s in TURNS_S[:turns]:
+            await asyncio.sleep(wait_s)
+            await pilot.press("right_curly_bracket")
+        await asyncio.sleep(TURNS_S[-1])
+        for size in SIZES:
+            await pilot.resize_terminal(*size)
+            await pilot.pause(1.5)
+            write(app, f"{name}-{size[0]}x{size[1]}")
+        await session.stop("picture taken")
+
+
+def write(app: App[int], name: str) -> None:
+    """One picture in both forms."""
+    import cairosvg
+
+    from tui.screens.picture_file import picture_of
+
+    svg = picture_of(app)
+    (FOLDER / f"{name}.svg").write_text(svg, encoding="utf-8")
+    png = str(FOLDER / f"{name}.png")
+    cairosvg.svg2png(bytestring=svg.encode(), write_to=png, output_width=1482)  # type: ignore[no-untyped-call]
+
+
+if __name__ == "__main__":
+    main()
