@@ -87,7 +87,12 @@ def batches_found(directory: Path, table: TableName) -> int:
         return 0
     found = pl.scan_parquet(f"{directory}/{table}/*.parquet").collect().sort(pl.all())
     whole = found.height // expected(table, 1).height
-    assert found.equals(expected(table, whole)), f"{table} in {directory} is not what was given"
+    given = expected(table, whole)
+    assert found.equals(given), (
+        table,
+        found.height,
+        found.join(given, on=found.columns, how="anti", nulls_equal=True),
+    )
     return whole
 
 

@@ -154,6 +154,24 @@ def test_a_disk_that_refuses_pauses_and_loses_nothing(
         assert rows(directory, name).sort(pl.all()).equals(rows(tmp_path / "calm", name).sort(pl.all()))
 
 
+def test_a_folder_that_cannot_be_synced_doubles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows are in the file by then: they are only not safe from a power cut yet."""
+    directory = tmp_path / "s"
+    recorder = record(directory, synthetic.batches(1))
+
+    def broken(folder: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tui.recording.growing.sync_folder", broken)
+        recorder(next(synthetic.batches(1, first=1)))
+        wait_for(lambda: "Input/output" in recorder.note)
+        assert recorder.durable_t_ns == synthetic.T0_NS + synthetic.SECOND_NS
+    wait_for(lambda: recorder.durable_t_ns == synthetic.T0_NS + 2 * synthetic.SECOND_NS)
+    recorder.close("stopped", 2.0)
+    assert rows(directory, "requests").height == 40
+
+
 def test_a_full_backlog_drops_chunks_first_and_counts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory, disk = tmp_path / "s", Disk(monkeypatch)
     recorder = record(directory, synthetic.batches(1), backlog_bytes=60_000)

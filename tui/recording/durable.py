@@ -7,9 +7,16 @@ TORN_SUFFIX = ".tmp"  # does not end in .parquet, so no reader takes an unfinish
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Put `data` at `path`, durably: an earlier file of that name stays in place until the new one is on the disk.
+    """Put `data` at `path`, durably. Raises OSError; the new or the old content is then there, and in whole."""
+    replace_file(path, data)
+    sync_folder(path.parent)
 
-    Raises OSError when the disk is full, read-only or broken; what was at `path` is then still there.
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put `data` at `path`: an earlier file of that name stays in place until the new one is on the disk.
+
+    Raises OSError when the disk is full, read-only or broken; what was at `path` is then still there. The change
+    survives a power cut once `sync_folder` has returned.
     """
     torn = path.with_name(path.name + TORN_SUFFIX)
     try:
@@ -25,7 +32,6 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError:
         torn.unlink(missing_ok=True)  # a full disk needs the room
         raise
-    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from tui.recording.durable import write_atomically
+from tui.recording.durable import replace_file, sync_folder
 from tui.recording.frames import frame_of_chunks, frame_of_rows
 from tui.recording.parts import encode
 from tui.recording.redact import scrub
@@ -39,6 +39,7 @@ class GrowingTable:
         self._part: pl.DataFrame | None = None
         self._sealed_bytes = 0
         self._part_bytes = 0
+        self._unsynced = False
 
     @property
     def full_rows(self) -> int:
@@ -51,7 +52,7 @@ class GrowingTable:
         return self._sealed_bytes + self._part_bytes
 
     def append(self, rows: Sequence[Any]) -> None:
-        """Put rows, or packed chunks, safely on the disk. When it raises OSError, nothing has changed there."""
+        """Write rows, or packed chunks. When it raises OSError, nothing has changed on the disk."""
         fresh = frame_of_chunks(rows) if self._table == "chunks" else frame_of_rows(self._table, rows)
         fresh = self._scrubbed(fresh)
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -63,9 +64,16 @@ class GrowingTable:
             self._seal()  # for a moment, a part that grows takes its room twice: a new one needs less
             self._write(fresh)
 
+    def sync(self) -> None:
+        """Make what was written survive a power cut. Apart from `append`: rows are not written twice if it fails."""
+        if self._unsynced:
+            sync_folder(self._folder)
+            self._unsynced = False
+
     def _write(self, part: pl.DataFrame) -> None:
         data = encode(part, self._metadata)
-        write_atomically(self._folder / f"part-{self._number:06d}.parquet", data)
+        replace_file(self._folder / f"part-{self._number:06d}.parquet", data)
+        self._unsynced = True
         self._part, self._part_bytes = part, len(data)
         if part.height >= self.full_rows:
             self._seal()

@@ -20,7 +20,7 @@ from tui.records.rows import EventRow
 from tui.records.session import SessionInfo
 from tui.records.tables import TABLES, TableName
 
-if TYPE_CHECKING:  # polars takes 0.7 s to import: the thread does it
+if TYPE_CHECKING:  # importing this module must cost nothing
     from tui.recording.growing import GrowingTable
 
 FLUSH_EVERY_S = 0.4  # leaves 0.6 s for gathering and writing until a second is full
@@ -43,7 +43,10 @@ class Recorder:
         flush_every_s: float = FLUSH_EVERY_S,
         backlog_bytes: int = BACKLOG_BYTES,
     ) -> None:
-        """Make the folder and begin. Raises UserError when it cannot be written or holds a session already."""
+        """Make the folder and begin. Raises UserError when it cannot be written or holds a session already.
+
+        Takes up to a second, because polars is imported here: later, the first second would wait for it.
+        """
         self.durable_t_ns: int | None = None  # everything up to here is safe on the disk
         self.written_bytes = 0
         self.note = ""  # empty, or why recording is paused
@@ -56,9 +59,9 @@ class Recorder:
         self._inbox: deque[Batch] = deque()
         self._backlog = Backlog()
         self._lost: Counter[TableName] = Counter()
-        self._tables: dict[TableName, GrowingTable] = {}
         self._closing = threading.Event()
         self._lock = self._occupy()
+        self._tables = self._growing_tables()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
@@ -95,14 +98,14 @@ class Recorder:
             ) from error
         return lock
 
-    def _run(self) -> None:
+    def _growing_tables(self) -> "dict[TableName, GrowingTable]":
         from tui.recording.growing import GrowingTable
         from tui.recording.metadata import metadata_of
 
         metadata = metadata_of(self._info)
-        self._tables = {
-            name: GrowingTable(self._directory / name, name, metadata, self._secrets) for name in WRITE_ORDER
-        }
+        return {name: GrowingTable(self._directory / name, name, metadata, self._secrets) for name in WRITE_ORDER}
+
+    def _run(self) -> None:
         last = False
         try:
             while not last:
@@ -120,6 +123,8 @@ class Recorder:
             self._keep_info()
             for name, table in self._tables.items():
                 self._write(name, table)
+            for table in self._tables.values():
+                table.sync()
         except OSError as error:
             self._pause(error)
             self._lost += self._backlog.shed(self._backlog_bytes)

@@ -58,7 +58,6 @@ def live(folder: Path, seconds: int) -> None:
     """Record in real time."""
     given = frames(seconds)
     recorder = Recorder(folder, synthetic.info())
-    time.sleep(2)  # importing polars in the thread is no part of it
     start_cpu, start = cpu_s(), time.monotonic()
     for number, batches in enumerate(given):
         for at, batch in enumerate(batches):
