@@ -1,10 +1,12 @@
 /* A token source for measuring clients: one thread, epoll, HTTP/1.1, OpenAI-style events in chunked bodies.
  *
- * build:  cc -O2 -o source source.c        usage:  source      (prints its port; ends when its stdin does)
+ * build:  cc -O2 -o source source.c                            usage:  source
+ *         cc -O2 -DWITH_TLS -o source source.c -lssl -lcrypto  usage:  source KEY_AND_CERTIFICATE.pem
+ * It prints its port, and ends when its stdin does.
  * POST /v1/...             as fast as the socket takes
  * POST /p/TTFT_US/DT_US/v1/...  one event every DT_US after TTFT_US, each stream in its own phase; an event carries
  *                          "t_ns", CLOCK_MONOTONIC right before its send
- * GET  /log                what was sent since the last /log: a line a request, "first_ns last_ns received_ns tokens"
+ * GET  /log                the paced answers that ended since the last /log: a line each, "SEED RECEIVED_NS T_NS T_NS ..."
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,6 +21,13 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef WITH_TLS
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+static SSL_CTX *tls_context;
+#else
+typedef void SSL;
+#endif
 
 static const char HEAD[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 enum { HEAD_BYTES = sizeof HEAD - 1, REQUEST_BYTES = 1 << 20, BLOCK_BYTES = 1 << 16, MAX_EVENTS = 1024 };
@@ -26,9 +35,10 @@ enum { HEAD_BYTES = sizeof HEAD - 1, REQUEST_BYTES = 1 << 20, BLOCK_BYTES = 1 <<
 typedef struct Stream {
     int fd, paced, streaming, place; /* place in the heap of due times */
     long left, sent;
-    uint64_t dt_ns, due_ns, received_ns, first_ns;
+    uint64_t dt_ns, due_ns, received_ns, seed, *sent_ns;
     size_t have, out_len, out_off;
     char *request, *out;
+    SSL *tls;
 } Stream;
 
 static int epoll_fd, heap_len;
@@ -75,15 +85,23 @@ static void note(const char *line, size_t len) {
     log_len += len;
 }
 
+static void note_answer(const Stream *s) {
+    char word[64];
+    note(word, (size_t)sprintf(word, "%llu %llu", (unsigned long long)s->seed, (unsigned long long)s->received_ns));
+    for (long i = 0; i < s->sent; i++) note(word, (size_t)sprintf(word, " %llu", (unsigned long long)s->sent_ns[i]));
+    note("\n", 1);
+}
+
 static void put_chunk(Stream *s, const char *event, int len) {
     s->out_len += (size_t)sprintf(s->out + s->out_len, "%x\r\n%s\r\n", (unsigned)len, event);
 }
 
 static void put_token(Stream *s) {
-    char event[512], stamp[48] = "", line[128];
-    uint64_t now = now_ns();
-    if (s->paced) sprintf(stamp, ",\"t_ns\":%llu", (unsigned long long)now);
-    if (!s->sent) s->first_ns = now;
+    char event[512], stamp[48] = "";
+    if (s->paced) {
+        s->sent_ns[s->sent] = now_ns();
+        sprintf(stamp, ",\"t_ns\":%llu", (unsigned long long)s->sent_ns[s->sent]);
+    }
     s->sent++, s->left--;
     int len = sprintf(event, "data: {\"id\":\"chatcmpl-0123456789abcdef0123456789abcdef\",\"object\":\"chat.completion.chunk\","
         "\"created\":1764000000,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" token\"},\"logprobs\":null,"
@@ -95,20 +113,45 @@ static void put_token(Stream *s) {
     put_chunk(s, event, len);
     s->out_len += (size_t)sprintf(s->out + s->out_len, "e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n");
     s->streaming = 0;
-    if (s->paced)
-        note(line, (size_t)sprintf(line, "%llu %llu %llu %ld\n", (unsigned long long)s->first_ns, (unsigned long long)now,
-                                   (unsigned long long)s->received_ns, s->sent));
+    if (s->paced) note_answer(s);
+}
+
+#ifdef WITH_TLS
+static ssize_t tls_result(Stream *s, int n) {
+    if (n > 0) return n;
+    int why = SSL_get_error(s->tls, n);
+    errno = why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? EAGAIN : EPIPE;
+    ERR_clear_error();
+    return -1;
+}
+#endif
+
+static ssize_t wire_send(Stream *s, const char *data, size_t len) {
+#ifdef WITH_TLS
+    if (s->tls) return tls_result(s, SSL_write(s->tls, data, (int)len));
+#endif
+    return send(s->fd, data, len, MSG_NOSIGNAL);
+}
+
+static ssize_t wire_recv(Stream *s, char *data, size_t len) {
+#ifdef WITH_TLS
+    if (s->tls) return tls_result(s, SSL_read(s->tls, data, (int)len)); /* the handshake comes first by itself */
+#endif
+    return recv(s->fd, data, len, 0);
 }
 
 static void drop(Stream *s) {
     unschedule(s);
+#ifdef WITH_TLS
+    SSL_free(s->tls);
+#endif
     close(s->fd);
-    free(s->request), free(s->out), free(s);
+    free(s->request), free(s->out), free(s->sent_ns), free(s);
 }
 
 static int flush_out(Stream *s) { /* 1: all sent, 0: the socket is full, -1: gone */
     while (s->out_off < s->out_len) {
-        ssize_t n = send(s->fd, s->out + s->out_off, s->out_len - s->out_off, MSG_NOSIGNAL);
+        ssize_t n = wire_send(s, s->out + s->out_off, s->out_len - s->out_off);
         if (n < 0 && errno != EAGAIN) return -1;
         struct epoll_event event = {EPOLLIN | (n < 0 ? EPOLLOUT : 0), {.ptr = s}};
         if (n < 0) return epoll_ctl(epoll_fd, EPOLL_CTL_MOD, s->fd, &event), 0;
@@ -140,10 +183,9 @@ static int fire(Stream *s) { /* one block, then it is another stream's turn: epo
 static int answer_log(Stream *s) {
     char head[128];
     int len = sprintf(head, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", log_len);
-    int flags = MSG_NOSIGNAL;
-    send(s->fd, head, (size_t)len, flags);
+    wire_send(s, head, (size_t)len);
     for (size_t off = 0; off < log_len;) {
-        ssize_t n = send(s->fd, log_text + off, log_len - off, flags);
+        ssize_t n = wire_send(s, log_text + off, log_len - off);
         if (n > 0) off += (size_t)n;
         else if (errno != EAGAIN) break;
     }
@@ -153,9 +195,11 @@ static int answer_log(Stream *s) {
 
 static int begin(Stream *s, const char *body) {
     unsigned long ttft_us = 0, dt_us = 0;
-    const char *asked = strstr(body, "\"max_completion_tokens\":");
+    const char *seed = strstr(body, "\"seed\":"), *asked = strstr(body, "\"max_completion_tokens\":");
     if (!asked) asked = strstr(body, "\"max_tokens\":");
     s->left = asked ? strtol(strchr(asked, ':') + 1, NULL, 10) : 16;
+    s->seed = seed ? strtoull(strchr(seed, ':') + 1, NULL, 10) : 0;
+    s->sent_ns = realloc(s->sent_ns, (size_t)s->left * sizeof *s->sent_ns);
     s->sent = 0, s->streaming = 1, s->received_ns = now_ns();
     s->paced = sscanf(s->request, "POST /p/%lu/%lu/", &ttft_us, &dt_us) == 2;
     memcpy(s->out, HEAD, s->out_len = HEAD_BYTES);
@@ -166,7 +210,7 @@ static int begin(Stream *s, const char *body) {
 }
 
 static int receive(Stream *s) {
-    ssize_t n = recv(s->fd, s->request + s->have, REQUEST_BYTES - 1 - s->have, 0);
+    ssize_t n = wire_recv(s, s->request + s->have, REQUEST_BYTES - 1 - s->have);
     if (n <= 0) return n < 0 && errno == EAGAIN ? 0 : -1;
     s->have += (size_t)n;
     s->request[s->have] = 0;
@@ -197,6 +241,13 @@ static void accept_all(int listener) {
         Stream *s = calloc(1, sizeof *s);
         *s = (Stream){.fd = fd, .place = -1, .request = malloc(REQUEST_BYTES), .out = malloc(BLOCK_BYTES + 4096)};
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+#ifdef WITH_TLS
+        if (tls_context) {
+            s->tls = SSL_new(tls_context);
+            SSL_set_fd(s->tls, fd);
+            SSL_set_accept_state(s->tls);
+        }
+#endif
         struct epoll_event event = {EPOLLIN, {.ptr = s}};
         epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
     }
@@ -208,7 +259,18 @@ static struct timespec until_due(void) {
     return (struct timespec){(time_t)(wait / 1000000000u), (long)(wait % 1000000000u)};
 }
 
-int main(void) {
+int main(int count_given, char **given) {
+#ifdef WITH_TLS
+    if (count_given > 1) {
+        tls_context = SSL_CTX_new(TLS_server_method());
+        SSL_CTX_set_mode(tls_context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        if (SSL_CTX_use_certificate_chain_file(tls_context, given[1]) != 1 ||
+            SSL_CTX_use_PrivateKey_file(tls_context, given[1], SSL_FILETYPE_PEM) != 1)
+            return fprintf(stderr, "%s: no key and certificate\n", given[1]), 1;
+    }
+#else
+    if (count_given > 1) return fprintf(stderr, "%s: built without TLS\n", given[0]), 1;
+#endif
     struct sockaddr_in where = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof where;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);

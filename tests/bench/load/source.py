@@ -1,6 +1,7 @@
 """Compile and start the token source, pinned to the first core, so that the reader has the last one to itself."""
 
 import os
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
+CERTIFICATE = Path(__file__).parents[2] / "load" / "localhost.pem"
 CORES = sorted(os.sched_getaffinity(0))
 
 
@@ -16,14 +18,13 @@ CORES = sorted(os.sched_getaffinity(0))
 class Sent:
     """What the source itself knows of one paced answer."""
 
-    first_ns: int
-    last_ns: int
+    seed: int
     received_ns: int
-    tokens: int
+    t_ns: list[int]  # of each token
 
 
 @contextmanager
-def source(binary: Path | None = None) -> Iterator[str]:
+def source(binary: Path | None = None, *, tls: bool = False) -> Iterator[str]:
     """The base URL of a running source; `binary`: another server that takes --port and --cpu."""
     with tempfile.TemporaryDirectory() as folder:
         if binary is not None:
@@ -32,13 +33,16 @@ def source(binary: Path | None = None) -> Iterator[str]:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         else:
             built = Path(folder) / "source"
-            subprocess.run(["cc", "-O2", "-o", built, Path(__file__).with_name("source.c")], check=True)
-            process = subprocess.Popen([built], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            code = str(Path(__file__).with_name("source.c"))
+            with_tls = (["-DWITH_TLS"], ["-lssl", "-lcrypto"]) if tls else ([], [])
+            subprocess.run(["cc", "-O2", *with_tls[0], "-o", built, code, *with_tls[1]], check=True)
+            command = [str(built), str(CERTIFICATE)] if tls else [str(built)]
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             os.sched_setaffinity(process.pid, {CORES[0]})
             assert process.stdout is not None
             port = int(process.stdout.readline())
         try:
-            yield f"http://127.0.0.1:{port}"
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         finally:
             process.kill()
             process.wait()
@@ -46,9 +50,11 @@ def source(binary: Path | None = None) -> Iterator[str]:
 
 def sent(url: str) -> list[Sent]:
     """The source's own log of the paced answers that it has ended since the last call."""
-    with urlopen(f"{url}/log") as answer:  # noqa: S310 - the source that we started
-        lines = answer.read().decode("ascii").splitlines()
-    return [Sent(*map(int, line.split())) for line in lines]
+    unchecked = ssl.create_default_context()
+    unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
+    with urlopen(f"{url}/log", context=unchecked) as answer:  # noqa: S310 - the source that we started
+        lines = [list(map(int, line.split())) for line in answer.read().decode("ascii").splitlines()]
+    return [Sent(seed, received_ns, t_ns) for seed, received_ns, *t_ns in lines]
 
 
 def _free_port() -> int:
