@@ -206,7 +206,7 @@ def _server(view: LaneView, width: int, *, wide: bool) -> Row:
 def _trouble(view: LaneView, width: int) -> Row:
     """The client's own limit first: it makes every other number of the lane doubtful. Then failures by cause."""
     if view.bound:
-        text = f"! client-bound: the load driver is the limit (CPU {view.client_cpu * 100:.0f} %)"
+        text = f"! client-bound: CPU {view.client_cpu * 100:.0f} %, loop lag {view.loop_lag_ms:.0f} ms"
         return fit([(text, "warn strong")], width)
     if not view.failed:
         return fit([("no failures", "muted")], width)
