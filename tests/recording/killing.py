@@ -1,6 +1,5 @@
 """Kill a recording program at a random moment and look at what it left."""
 
-import itertools
 import os
 import random
 import signal
@@ -32,11 +31,11 @@ class Kill:
     given: list[tuple[int, int]]  # (ns, batches handed over by then)
     safe: int  # batches that the recorder had called safe
     killed_ns: int
-    stalled_ns: int  # the longest that the program itself got no processor: this machine's part of any delay
+    starved_ns: int  # how long its threads waited for a processor: this machine's part of any delay
 
     def given_before(self, ago_s: float) -> int:
         """Batches that had been handed over that long before the kill, not counting time without a processor."""
-        latest = self.killed_ns - self.stalled_ns - int(ago_s * 1e9)
+        latest = self.killed_ns - self.starved_ns - int(ago_s * 1e9)
         return max((number for at_ns, number in self.given if at_ns <= latest), default=0)
 
 
@@ -55,21 +54,25 @@ def kill_one(directory: Path, mode: str, seed: int) -> Kill:
                 break
         time.sleep(chance.uniform(0, LIVE_S if mode == "live" else CLOSING_S))
     finally:
-        killed_ns = time.monotonic_ns()
+        killed_ns, starved_ns = time.monotonic_ns(), waited_for_processor_ns(victim.pid)
         os.kill(victim.pid, signal.SIGKILL)
         rest, _ = victim.communicate()
-    return _kill(directory, [*lines, *rest.splitlines()], killed_ns)
+    return _kill(directory, [*lines, *rest.splitlines()], killed_ns, starved_ns)
 
 
-def _kill(directory: Path, lines: list[bytes], killed_ns: int) -> Kill:
+def waited_for_processor_ns(pid: int) -> int:
+    """All the time that a program's threads were ready to run and did not, as Linux counts it."""
+    waits = [path.read_text().split()[1] for path in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    return sum(map(int, waits))
+
+
+def _kill(directory: Path, lines: list[bytes], killed_ns: int, starved_ns: int) -> Kill:
     said = [
         (int(at), what, int(number[0]) if number else 0) for at, what, *number in (line.split() for line in lines)
     ]
     given = [(at, number) for at, what, number in said if what == b"given"]
-    times = [at for at, _ in given]
-    gaps = [later - at for at, later in itertools.pairwise(times)]
     safe = max((number for _, what, number in said if what == b"safe"), default=0)
-    return Kill(directory, given, safe, killed_ns, max(gaps, default=0))
+    return Kill(directory, given, safe, killed_ns, starved_ns)
 
 
 @cache
@@ -100,7 +103,7 @@ def look(kill: Kill, mode: str) -> int:
     """Check everything that must be true of what is left; returns how many batches were lost."""
     tables = [table for table in TABLES if table != "events"]
     if mode == "closing":
-        kill = Kill(kill.directory, kill.given, BATCHES_TO_CLOSE, kill.killed_ns, kill.stalled_ns)
+        kill = Kill(kill.directory, kill.given, BATCHES_TO_CLOSE, kill.killed_ns, kill.starved_ns)
     found = {table: batches_found(kill.directory, table) for table in tables}  # as it lies there, unhealed
     assert all(count >= kill.safe for count in found.values()), (found, kill.safe)
     assert all(count >= kill.given_before(1.0) for count in found.values()), (found, kill.given[-1])
