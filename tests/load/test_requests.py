@@ -1,6 +1,7 @@
 """The list of requests: the same in both lanes, exact in length, fresh each session."""
 
 import statistics
+from collections.abc import Callable
 from itertools import islice
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tui.load.arrivals import unit_gaps
 from tui.load.composing import Composer
 from tui.load.plan import LanePlan
-from tui.load.requests import RequestList, Wanted
+from tui.load.requests import FILLER, RequestList, Wanted
 from tui.records.dials import Arrival, Dials
 
 POOL = list(range(100, 400))
@@ -74,16 +75,53 @@ def composer(**changes: object) -> Composer:
     return Composer(LanePlan(**(fields | changes)))  # type: ignore[arg-type]
 
 
-def test_text_prompts_come_to_the_asked_length_by_what_the_server_counts() -> None:
-    def counted(wanted: Wanted) -> int:  # a server whose words take 1.3 tokens and whose template takes 11
-        return 11 + round(1.3 * wanted.words)
+def letters(word: str) -> int:
+    return len(word)
 
-    compose = composer()
-    for tokens in (512, 2048, 512):
-        for number in range(12):
+
+def pieces(word: str) -> int:
+    return 1 + (len(word) - 1) // 3
+
+
+def whole(_: str) -> int:
+    return 1
+
+
+@pytest.mark.parametrize("cost", [whole, pieces, letters])
+@pytest.mark.parametrize("template", [0, 7, 25])
+def test_text_prompts_have_the_asked_length_by_what_the_server_counts(
+    cost: Callable[[str], int], template: int
+) -> None:
+    def counted(wanted: Wanted) -> int:
+        words = str(wanted.prompt).split()
+        return template + sum(1 if word == FILLER else cost(word) for word in words)
+
+    compose, number = composer(), 0
+    for tokens in (512, 64, 8192, 2048, 512, 100_000):
+        for _ in range(8):
+            number += 1
             wanted = compose.wanted(number, Dials(prompt_tokens=tokens))
             compose.learn(wanted, counted(wanted))
-        assert counted(compose.wanted(99, Dials(prompt_tokens=tokens))) == pytest.approx(tokens, rel=0.01)
+        for further in range(20):
+            assert abs(counted(compose.wanted(1000 + further, Dials(prompt_tokens=tokens))) - tokens) <= 1
+
+
+def test_a_server_that_counts_nonsense_is_not_followed() -> None:
+    compose = composer()
+    for number in range(20):
+        compose.learn(compose.wanted(number, Dials(prompt_tokens=512)), 1)
+    assert len(str(compose.wanted(99, Dials(prompt_tokens=512)).prompt).split()) < 1100
+
+
+def test_text_prompts_begin_alike_only_as_far_as_is_shared() -> None:
+    compose = composer(salt="s")
+    fresh = [str(compose.wanted(n, Dials(prompt_tokens=16)).prompt).split() for n in range(50)]
+    assert len({tuple(words) for words in fresh}) == 50
+    shared = Dials(prompt_tokens=4000, shared_prefix=0.5)
+    common = [str(compose.wanted(n, shared).prompt).split() for n in range(50)]
+    starts = [next(i for i, (a, b) in enumerate(zip(common[0], w, strict=True)) if a != b) for w in common[1:]]
+    assert min(starts) >= 2000
+    assert max(starts) < 2010
 
 
 def test_the_request_goes_to_the_path_under_the_base_url_and_carries_the_headers() -> None:

@@ -6,12 +6,11 @@ import msgspec
 
 from tui.engines.base import Ask
 from tui.engines.registry import engine
+from tui.load.fitting import Fitting
 from tui.load.plan import LanePlan
 from tui.load.requests import RequestList, Wanted
 from tui.records.dials import Dials
 
-MOST_WORDS_A_TOKEN = 2
-LEARN_SHARE = 0.5  # how far one answer moves what is known of tokens a word
 _encode = msgspec.json.Encoder().encode
 
 
@@ -28,18 +27,14 @@ class Composer:
             token_pool=plan.token_pool if plan.prompt_form == "ids" else [],
         )
         self._ids = plan.prompt_form == "ids" and bool(plan.token_pool)
-        self._tokens_a_word = 1.0
-        self._around = 0.0  # tokens that a chat template puts around the prompt
-        self._seen: tuple[int, int] | None = None  # words and prompt tokens of an answer with another length
+        self._fitting = Fitting()
         self._head = _head(plan)
 
     def wanted(self, number: int, dials: Dials) -> Wanted:
         """Request `number` under these dials."""
         if self._ids:
             return self._list.ids(number, dials)
-        words = max(1, round((dials.prompt_tokens - self._around) / self._tokens_a_word))
-        words = min(words, MOST_WORDS_A_TOKEN * dials.prompt_tokens)  # a server that counts nonsense is not followed
-        return self._list.text(number, dials, words)
+        return self._list.text(number, dials, *self._fitting.fit(dials.prompt_tokens))
 
     def request(self, wanted: Wanted, dials: Dials) -> bytes:
         """The HTTP request."""
@@ -56,21 +51,8 @@ class Composer:
 
     def learn(self, wanted: Wanted, prompt_tokens: int | None) -> None:
         """The server counted a text prompt: the next one comes closer to the length asked for."""
-        if self._ids or not prompt_tokens or not wanted.words:
-            return
-        seen = self._seen
-        if seen is not None and abs(seen[0] - wanted.words) > max(8, wanted.words // 4):
-            slope = (prompt_tokens - seen[1]) / (wanted.words - seen[0])
-            if slope > 0:  # two lengths tell the template's share from the words'
-                self._tokens_a_word += LEARN_SHARE * (slope - self._tokens_a_word)
-                self._around = max(0.0, prompt_tokens - self._tokens_a_word * wanted.words)
-                self._seen = wanted.words, prompt_tokens
-                return
-        if seen is None:
-            self._seen = wanted.words, prompt_tokens
-        told = (prompt_tokens - self._around) / wanted.words
-        if told > 0:
-            self._tokens_a_word += LEARN_SHARE * (told - self._tokens_a_word)
+        if prompt_tokens and not self._ids:
+            self._fitting.learn(wanted.words, wanted.fillers, prompt_tokens)
 
 
 def _head(plan: LanePlan) -> bytes:

@@ -2,16 +2,15 @@
 
 import random
 from dataclasses import dataclass
-from typing import TypeVar
 
 from tui.engines.tokens import WORDS
 from tui.records.dials import Dials
 
-T = TypeVar("T")
-
 BASE_TOKENS = 1 << 18  # drawn once; prompts are cut out of it, because drawing 100,000 ids takes 20 ms
 UNIQUE_TOKENS = 8  # at a prompt's own start: no engine's prefix cache can match beyond
+SHUFFLED_WORDS = 64  # likewise of a text prompt, whose words must stay the same ones
 COMMON_WORDS = WORDS.split()
+FILLER = "the"  # one token of every vocabulary that was made from English
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,8 @@ class Wanted:
     number: int
     prompt: str | list[int]
     prompt_tokens: int  # as asked
-    words: int  # of a text prompt
+    words: int  # of a text prompt: so many of the common list, in an order of its own
+    fillers: int  # and so many times `FILLER` after its first word, which is always that
     output_tokens: int
     seed: int
 
@@ -39,30 +39,46 @@ class RequestList:
     def ids(self, number: int, dials: Dials) -> Wanted:
         """Request `number` with a prompt of exactly so many token ids."""
         numbers = self._numbers(number)
-        prompt = self._cut(self._base_ids, self._ids, numbers, dials.prompt_tokens, dials.shared_prefix)
-        return self._wanted(number, prompt, 0, numbers, dials)
+        prompt = self._cut(numbers, dials.prompt_tokens, dials.shared_prefix)
+        return self._wanted(number, prompt, numbers, dials)
 
-    def text(self, number: int, dials: Dials, words: int) -> Wanted:
-        """Request `number` with a prompt of so many common words."""
+    def text(self, number: int, dials: Dials, words: int, fillers: int) -> Wanted:
+        """Request `number` with a prompt of the first `words` common words and `fillers` more.
+
+        A word without a space before it may cost more: the first one is the same in all prompts.
+        """
         numbers = self._numbers(number)
-        cut = self._cut(self._base_words, COMMON_WORDS, numbers, words, dials.shared_prefix)
-        return self._wanted(number, " ".join(cut), words, numbers, dials)
+        common = min(round(dials.shared_prefix * (words + fillers)), max(words - UNIQUE_TOKENS, 0))
+        own = self._base_words[common:words]
+        if own:
+            turned = numbers.randrange(len(own))
+            own = own[turned:] + own[:turned]
+            start = own[:SHUFFLED_WORDS]
+            numbers.shuffle(start)
+            own[: len(start)] = start
+        prompt = " ".join([FILLER, *self._base_words[:common], *own, *[FILLER] * fillers])
+        return self._wanted(number, prompt, numbers, dials, (words, fillers))
 
     def _numbers(self, number: int) -> random.Random:
         return random.Random(f"request {self._seed} {self._salt} {number}")
 
     def _wanted(
-        self, number: int, prompt: str | list[int], words: int, numbers: random.Random, dials: Dials
+        self,
+        number: int,
+        prompt: str | list[int],
+        numbers: random.Random,
+        dials: Dials,
+        text: tuple[int, int] = (0, 0),
     ) -> Wanted:
         factor = random.Random(f"output {self._seed} {number}").uniform(1 - self._jitter, 1 + self._jitter)
         output_tokens = max(1, round(dials.output_tokens * factor))
-        return Wanted(number, prompt, dials.prompt_tokens, words, output_tokens, numbers.getrandbits(31))
+        return Wanted(number, prompt, dials.prompt_tokens, *text, output_tokens, numbers.getrandbits(31))
 
-    @staticmethod
-    def _cut(base: list[T], pool: list[T], numbers: random.Random, length: int, shared: float) -> list[T]:
+    def _cut(self, numbers: random.Random, length: int, shared: float) -> list[int]:
         """The shared prefix, a unique start, and a cut of the base for the rest."""
+        base = self._base_ids
         common = base[: min(round(shared * length), max(length - UNIQUE_TOKENS, 0))]
-        unique = numbers.choices(pool, k=min(UNIQUE_TOKENS, length - len(common)))
+        unique = numbers.choices(self._ids, k=min(UNIQUE_TOKENS, length - len(common)))
         rest = length - len(common) - len(unique)
         start = numbers.randrange(len(base) - rest)
         return [*common, *unique, *base[start : start + rest]]
