@@ -38,7 +38,7 @@ class LaneLoad:
         self.setting = setting
         self._plan = plan
         self._loop = asyncio.get_running_loop()
-        self._address = _address(plan)
+        self._address = address_of(plan)
         self._composer = Composer(plan)
         self._clock = StampClock()
         self._clock.look()
@@ -232,7 +232,8 @@ class LaneLoad:
         task.add_done_callback(self._tasks.discard)
 
 
-def _address(plan: LanePlan) -> Address:
+def address_of(plan: LanePlan) -> Address:
+    """Where a lane's server is, and by which rules its certificate is checked."""
     where = urlsplit(plan.url)
     context: ssl.SSLContext | None = None
     if where.scheme == "https":

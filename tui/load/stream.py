@@ -68,6 +68,15 @@ class Stream:
         self._touched = False
         self._told_tokens = 0
 
+    def keep_text(self) -> None:
+        """Keep the answer's words, which costs a decoding of every event: for a second opinion, never for load."""
+        self._events.text = []
+
+    @property
+    def text(self) -> str:
+        """What was kept of the answer's words."""
+        return "".join(self._events.text or ())
+
     def begin(self, wire: Wire, connect_ms: float | None) -> None:
         """Send the request on an open wire."""
         self.wire, self._connect_ms = wire, connect_ms

@@ -39,14 +39,16 @@ class Opinion:
         return ", ".join(f"another {name}" for name, (theirs, own) in pairs.items() if theirs != own)
 
 
-async def ask(found: Found, prompt: str, *, verify: bool = True, timeout_s: float = 30) -> Opinion:
-    """Stream four tokens through the official client."""
+async def ask(
+    found: Found, prompt: str, *, output_tokens: int = OUTPUT_TOKENS, verify: bool = True, timeout_s: float = 30
+) -> Opinion:
+    """Stream a few tokens through the official client."""
     import openai
 
     info = found.info
     chat = info.endpoint == "chat"
     request = engine(info.engine).body(
-        Ask("chat" if chat else "completions", info.model, prompt, OUTPUT_TOKENS, 0.0, 0)
+        Ask("chat" if chat else "completions", info.model, prompt, output_tokens, 0.0, 0)
     )
     official = {name: value for name, value in request.items() if name in _OFFICIAL}
     extra = {name: value for name, value in request.items() if name not in _OFFICIAL}

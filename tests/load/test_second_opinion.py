@@ -1,0 +1,70 @@
+"""The official client and the measured path read the same answer alike."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import msgspec
+import pytest
+
+from tests.simulator.serving import serving
+from tui.engines.base import Endpoint
+from tui.engines.recognise import Found, recognise
+from tui.load.once import Answer, once
+from tui.load.plan import LanePlan
+from tui.load.requests import Wanted
+from tui.records.dials import Dials
+from tui.session.second_opinion import Opinion, ask
+
+PROMPT = "The quick brown fox jumps over 13 lazy dogs; naïve façades, 東京 and λ-calculus follow."
+TOKENS = 24
+Asking = Callable[[Endpoint], AbstractAsyncContextManager[Found]]
+
+
+def simulated(engine: str) -> Asking:
+    @asynccontextmanager
+    async def found(endpoint: Endpoint) -> AsyncIterator[Found]:
+        async with serving(engine) as client:
+            yield await found_at(str(client.base_url).rstrip("/"), endpoint)
+
+    return found
+
+
+async def found_at(url: str, endpoint: Endpoint) -> Found:
+    found = await recognise(url)
+    info = msgspec.structs.replace(found.info, endpoint=endpoint, prompt_form="text")
+    return Found(info, [], found.metrics_url, found.metrics_note, found.headers)
+
+
+async def ours(found: Found) -> Answer:
+    plan = LanePlan(
+        lane="a",
+        url=found.info.url,
+        engine=found.info.engine,
+        model=found.info.model,
+        endpoint="chat" if found.info.endpoint == "chat" else "completions",
+        prompt_form="text",
+        headers=dict(found.headers),
+    )
+    return await once(plan, Wanted(0, PROMPT, 16, 0, 0, TOKENS, 0), Dials(temperature=0.0))
+
+
+def agree(answer: Answer, opinion: Opinion) -> None:
+    assert (opinion.trouble, answer.row.outcome, answer.row.detail) == ("", "ok", "")
+    assert answer.text == opinion.text != ""
+    assert answer.row.output_tokens == opinion.output_tokens == TOKENS
+    assert answer.row.prompt_tokens == opinion.prompt_tokens
+    assert answer.row.finish_reason == opinion.finish_reason == "length"
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "completions"])
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+async def test_on_the_simulators(engine: str, endpoint: Endpoint) -> None:
+    async with simulated(engine)(endpoint) as found:
+        agree(await ours(found), await ask(found, PROMPT, output_tokens=TOKENS))
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "completions"])
+async def test_on_a_real_llamacpp_server(llamacpp_url: str, endpoint: Endpoint) -> None:
+    found = await found_at(llamacpp_url, endpoint)
+    await ours(found)  # from here on its prompt is cached: computing it anew would round another way
+    agree(await ours(found), await ask(found, PROMPT, output_tokens=TOKENS))
