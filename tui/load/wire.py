@@ -16,6 +16,7 @@ from tui.records.rows import Cause
 from tui.records.text import clean
 
 READ_BYTES = 1 << 16
+RECORD_BYTES = 1 << 14  # the most that one TLS record holds
 ANCILLARY_BYTES = 64
 DOUBTFUL_NS = 50_000_000  # a stamp this old, or from the future, makes us look whether the wall clock was stepped
 SO_TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)  # Linux
@@ -182,9 +183,14 @@ class Wire:
         parts = []
         closed, broken = False, None
         try:
-            while part := tls.read(READ_BYTES):
+            while True:
+                part = tls.read(RECORD_BYTES)
+                if not part:
+                    closed = True
+                    break
                 parts.append(part)
-            closed = True
+                if not self._incoming.pending and not tls.pending():
+                    break  # asking once more would cost an exception a token
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
