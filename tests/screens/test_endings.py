@@ -27,7 +27,13 @@ def change(view):
         raise RuntimeError("broken view")
     return view
 
-source = FakeSource(second=150, change=change)
+class Source(FakeSource):
+    async def stop(self, why):
+        await super().stop(why)
+        if "unsaved" in sys.argv:
+            raise OSError("the last rows were not written")
+
+source = Source(second=150, change=change)
 source.playing = True
 app = DragstripApp(source)
 code = app.run()
@@ -95,3 +101,17 @@ def test_an_error_of_ours_is_in_a_log_and_not_on_the_screen(tmp_path: Path) -> N
     assert "broken view" in Path(log).read_text(encoding="utf-8")
     assert b"Traceback" not in seen
     Path(log).unlink()
+
+
+def test_a_source_that_cannot_end_well_is_told_of(tmp_path: Path) -> None:
+    told, seen = tmp_path / "told", bytearray()
+    process, fd = run(told, "unsaved")
+    read_until(fd, b"window", seen)
+    os.write(fd, b"q")
+    read_until(fd, b"Quit?", seen)
+    os.write(fd, b"q")
+    read_until(fd, SHOW_CURSOR, seen)
+    assert process.wait(20) == 1
+    log = Path(told.read_text().split()[-1])
+    assert "the last rows were not written" in log.read_text(encoding="utf-8")
+    log.unlink()

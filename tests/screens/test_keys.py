@@ -145,6 +145,22 @@ async def test_apart_each_lane_has_its_dials() -> None:
         assert "A=B linked" in await settled(pilot)
 
 
+async def test_apart_a_typed_value_is_applied_whole() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("l", "tab", *"1024", "enter")
+        await settled(pilot)
+        assert (source.board.shown("a").concurrency, source.board.shown("b").concurrency) == (1024, 32)
+        await pilot.press("tab", *"100000", "enter")
+        source.fake_board.settle()
+        source.advance()
+        text = await settled(pilot)
+        assert source.board.shown("a").prompt_tokens == 100_000
+        assert "100k" in text
+        assert "1024" in text
+
+
 async def test_undo_takes_a_turn_back_and_says_when_there_is_none() -> None:
     source = FakeSource(second=150)
     app = DragstripApp(source)
@@ -181,6 +197,27 @@ async def test_frozen_the_picture_rests_and_the_seconds_behind_are_told() -> Non
         text = await settled(pilot)
         assert "LIVE 00:02:39" in text
         assert text.split("\n")[4:-2] != before
+
+
+async def test_frozen_a_key_shows_what_it_does_and_nothing_else_moves() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("space")
+        source.advance(7)
+        held = await settled(pilot)
+        assert "00:07 behind" in held
+        await pilot.press("w")
+        text = await settled(pilot)
+        assert "window 60 s, once the picture moves again" in text
+        assert "FROZEN 00:07 behind" in text
+        assert "over 30 s" in text
+        await pilot.press("v")
+        assert "TTFT p95 A/B" in await settled(pilot)
+        await pilot.press("x")
+        assert "LOAD STOPPED" in await settled(pilot)
+        await pilot.press("space")
+        assert "over 60 s" in await settled(pilot)
 
 
 async def test_looking_keys() -> None:

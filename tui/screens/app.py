@@ -97,6 +97,9 @@ class DragstripApp(App[int]):
             self.summary += summary_lines(self._live.view)
         try:
             await self.source.stop(why)
+        except Exception as error:  # noqa: BLE001 - it is written to the log, and the terminal must be restored
+            self.log_path = self.log_path or write_log(error)
+            code = code or CRASHED
         finally:
             self.exit(code, return_code=code)
 

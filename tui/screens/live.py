@@ -94,7 +94,7 @@ class LiveScreen(PictureScreen):
     def action_freeze(self) -> None:
         """Hold the picture; the data go on."""
         if self.frozen_at is None and self.view is not None:
-            self.frozen_at = self.view.second
+            self.frozen_at, self.behind_s = self.view.second, 0
             self.add_class("-frozen")
             self.call_after_refresh(self.show_frozen, self.view, 0)
         else:
@@ -106,7 +106,10 @@ class LiveScreen(PictureScreen):
         """The next length of the window."""
         at = WINDOWS_S.index(self.window_s) if self.window_s in WINDOWS_S else 0
         self.window_s = WINDOWS_S[(at + 1) % len(WINDOWS_S)]
-        self.take(self.source.view(self.window_s))
+        if self.frozen_at is None:
+            self.take(self.source.view(self.window_s))
+        else:  # the figures of a moment that has passed cannot be had over another window
+            self.say(f"window {self.window_s} s, once the picture moves again")
 
     def action_verdict(self) -> None:
         """The next figure to compare by."""

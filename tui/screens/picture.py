@@ -13,7 +13,7 @@ from textual.screen import Screen
 from tui.profile.model import Profile
 from tui.records.rows import Lane
 from tui.screens.headline import OBJECTIVES, headline_of
-from tui.screens.keys import FOOTER
+from tui.screens.keys import FOOTER, ZOOM
 from tui.session.source import Source
 from tui.session.view import View
 from tui.widgets.brief import Brief
@@ -57,6 +57,7 @@ class PictureScreen(Screen[None]):
         self.zoomed: Lane | None = None
         self.load_on = True
         self.frozen_at: int | None = None
+        self.behind_s = 0  # how far the frozen picture is behind
         self.view: View | None = None
         self.overlay_wanted: bool | None = None
         self.begun = asyncio.Event()
@@ -109,7 +110,7 @@ class PictureScreen(Screen[None]):
         if self.frozen_at is None:
             self.take(view)
         elif self.view is not None:
-            behind = view.second - self.frozen_at
+            behind = self.behind_s = view.second - self.frozen_at
             if behind <= 10 or behind % 10 == 0:  # a frozen picture is all but silent
                 self.show_frozen(self.view, behind)
 
@@ -123,6 +124,10 @@ class PictureScreen(Screen[None]):
         self.view = view
         word = "REPLAY" if self.source.replay else "LIVE"
         self.query_one(StatusLine).show(view, behind_s=None, load_on=self.load_on, word=word)
+        self._show_numbers(view)
+
+    def _show_numbers(self, view: View) -> None:
+        """All that a frozen picture holds: everything but the status line."""
         headline = headline_of(view, self.objective, linked=self.source.board.linked)
         self.query_one(VerdictLine).show(headline)
         self._show_lanes(view, headline)
@@ -188,19 +193,23 @@ class PictureScreen(Screen[None]):
         if self.view is not None and self.frozen_at is None:
             self.take(self.view)
         elif self.view is not None:
-            self._show_lanes(self.view, headline_of(self.view, self.objective, linked=self.source.board.linked))
+            self.show_frozen(self.view, self.behind_s)
+            self._show_numbers(self.view)
 
     def show_hints(self) -> None:
         """The bottom row from the bindings that are active and shown."""
         active = [found.binding for found in self.active_bindings.values() if found.binding.show]
-        self.query_one(Hints).show(in_footer_order(active))
+        first = ZOOM.description if self.has_class("-single") and len(self.lanes) > 1 else ""
+        self.query_one(Hints).show(in_footer_order(active, first))
 
 
-def in_footer_order(bindings: Iterable[Binding]) -> list[Binding]:
-    """The bindings with the most needed ones first, because a narrow footer keeps the first ones."""
+def in_footer_order(bindings: Iterable[Binding], first: str = "") -> list[Binding]:
+    """The bindings with the most needed ones first (`first` before all), because a narrow footer keeps those."""
 
     def place(binding: Binding) -> int:
         label = binding.group.description if binding.group else binding.description
+        if label == first:
+            return -1
         return FOOTER.index(label) if label in FOOTER else len(FOOTER)
 
     return sorted(bindings, key=place)

@@ -13,6 +13,7 @@ from tui.widgets.rows import Row, Rows, Span, fit
 
 FLASH_S = 0.25
 TYPED = "0123456789."
+TYPED_CELLS = 8  # longer than any value of a dial
 DIAL_KEYS = Binding.Group("focused dial")
 
 
@@ -119,7 +120,8 @@ class Dial(Rows, can_focus=True):
         event.prevent_default()
 
     def _type(self, text: str) -> None:
-        self._typed = text[: self._cells - 1]
+        """Keep what was typed whole, though a narrow dial shows its end: 1024 must never be applied as 102."""
+        self._typed = text[:TYPED_CELLS]
         self._draw()
 
     def _apply_typed(self, text: str) -> None:
@@ -160,10 +162,16 @@ class Dial(Rows, can_focus=True):
 
     def _value(self) -> str:
         if self._typed is not None:
-            return f"{self._typed}_".center(self._cells)
-        new, old = dial_text(self.spec, self._shown), dial_text(self.spec, self._in_force)
+            return f"{self._typed}_"[-self._cells :].center(self._cells)
+        new, old = (self._fitting(dial_text(self.spec, value)) for value in (self._shown, self._in_force))
         unit = self.spec.unit if self.spec.unit == "%" else ""
         if not self.pending:
             return (new + unit).center(self._cells)
         turning = next((t for t in (f"{old}→{new}…", f"→{new}…", new) if len(t) <= self._cells), new[: self._cells])
         return turning.center(self._cells)
+
+    def _fitting(self, text: str) -> str:
+        """A value too long for a narrow dial in thousands: `100k`."""
+        if len(text) <= self._cells or self.spec.name == "arrival":
+            return text
+        return f"{float(text) / 1000:.3g}k" if float(text) >= 1000 else text[: self._cells]
