@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -73,7 +74,9 @@ def always(answer: bytes, *, then: str = "keep") -> Manners:
 
 
 @asynccontextmanager
-async def serving(manners: Manners, port: int = 0) -> AsyncIterator[int]:
+async def serving(
+    manners: Manners, port: int = 0, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
     """Serve with these manners; gives the port."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -89,7 +92,7 @@ async def serving(manners: Manners, port: int = 0) -> AsyncIterator[int]:
             tasks.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", port)
+    server = await asyncio.start_server(connected, host, port, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
+from msgspec import structs
 
 from tests.load.faulty_server import (
     DONE,
@@ -154,6 +155,7 @@ async def test_a_stale_connection_is_retried_once_on_a_fresh_one() -> None:
         load.close()
     assert {r.outcome for r in load.rows} <= {"ok", "cancelled"}
     assert [r.request for r in load.rows[:5]] == [0, 1, 2, 3, 4]
+    assert len(load.sink.sent_t_ns) == sum(r.t_send_ns is not None for r in load.rows)  # a retry starts no request
 
 
 async def test_a_server_that_is_not_there_takes_the_lane_down_until_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,6 +264,29 @@ async def test_requests_come_due_at_the_rate_whatever_the_server_does() -> None:
         load.close()
     gaps_ms = [(b - a) / 1e6 for a, b in pairwise(dues)]
     assert all(9.9 < gap < 10.1 for gap in gaps_ms)  # due times do not drift, however late a timer fires
+
+
+async def test_turning_another_dial_does_not_move_due_times_and_a_new_rate_stretches_the_wait() -> None:
+    async with serving(always(GOOD)) as port:
+        asked = Dials(arrival="constant", request_rate=20.0, prompt_tokens=16)
+        load = LaneLoad(plan(port), Setting(0, asked))
+        due_s = load._arrivals.next_due_s
+        for move in range(100):
+            load.set(Setting(move, structs.replace(asked, prompt_tokens=16 + move)))
+        assert load._arrivals.next_due_s == due_s
+        await until(lambda: load.due_total >= 3, load)
+        left_s = load._arrivals.next_due_s - asyncio.get_running_loop().time()
+        load.set(Setting(101, structs.replace(asked, request_rate=2.0)))
+        assert load._arrivals.next_due_s - asyncio.get_running_loop().time() == pytest.approx(10 * left_s, abs=0.01)
+        load.close()
+
+
+async def test_an_answer_that_is_said_but_never_ended_counts() -> None:
+    async with serving(always(GOOD.removesuffix(END), then="silence")) as port:
+        load = LaneLoad(plan(port, read_timeout_s=30.0), closed(1))
+        await until(lambda: bool(load.rows), load)
+        load.close()
+    assert (load.rows[0].outcome, load.rows[0].output_tokens) == ("ok", 3)
 
 
 async def test_a_request_belongs_to_the_segment_in_which_it_was_sent() -> None:

@@ -1,0 +1,87 @@
+"""The measured path over https: the same rows, and a cause of its own when TLS fails."""
+
+import ssl
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.load.faulty_server import DONE, END, GOOD, HEAD, Manners, always, serving, token, usage
+from tests.load.test_laneload import closed, plan, until
+from tui.load.laneload import LaneLoad
+from tui.records.rows import RequestRow
+
+CERTIFICATE = Path(__file__).with_name("localhost.pem")  # of localhost and 127.0.0.1, signed by itself
+OTHER = "127.0.0.2"
+MANY = 5_000
+
+
+def tls() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    return context
+
+
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+
+
+async def rows(
+    manners: Manners, *, host: str = "127.0.0.1", count: int = 1, streams: int = 1, verify: bool = True
+) -> list[RequestRow]:
+    async with serving(manners, host=host, tls=tls()) as port:
+        url = f"https://{host}:{port}"
+        load = LaneLoad(
+            plan(port, url=url, verify_tls=verify, read_timeout_s=5.0, connect_timeout_s=5.0), closed(streams)
+        )
+        await until(lambda: len(load.rows) >= count, load)
+        load.close()
+    return load.rows
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_good_answer_is_a_row_with_the_kernels_stamp(host: str) -> None:
+    found = (await rows(always(GOOD), host=host, count=40, streams=4))[:40]
+    assert {(row.outcome, row.output_tokens, row.stamp) for row in found} == {("ok", 3, "kernel")}
+    assert sum(row.connect_ms is not None for row in found) == 4  # the connections are used again
+    for row in found:
+        assert row.t_send_ns is not None
+        assert row.t_first_ns is not None
+        assert row.t_last_ns is not None
+        assert row.t_send_ns <= row.t_first_ns <= row.t_last_ns <= row.t_end_ns
+
+
+@pytest.mark.usefixtures("trusted")
+async def test_many_records_at_once_are_all_read() -> None:
+    answer = HEAD + token() * (MANY - 1) + token(finish="length") + usage(7, MANY) + DONE + END
+    found = await rows(always(answer), count=3)
+    assert [(row.outcome, row.chunks, row.output_tokens) for row in found[:3]] == [("ok", MANY, MANY)] * 3
+
+
+async def test_a_certificate_that_nobody_vouches_for() -> None:
+    row = (await rows(always(GOOD)))[0]
+    assert (row.outcome, row.cause, row.t_send_ns, row.t_first_ns) == ("failed", "tls", None, None)
+    assert "self-signed" in row.detail.lower().replace(" ", "-")
+
+
+async def test_that_certificate_when_the_operator_says_not_to_check() -> None:
+    row = (await rows(always(GOOD), verify=False))[0]
+    assert row.outcome == "ok"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux answers to all of 127.0.0.0/8")
+@pytest.mark.usefixtures("trusted")
+async def test_the_certificate_of_another_host() -> None:
+    row = (await rows(always(GOOD), host=OTHER))[0]
+    assert (row.outcome, row.cause) == ("failed", "tls")
+    assert OTHER in row.detail
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("then", ["close", "reset"])
+async def test_an_answer_cut_off_in_mid_stream(then: str) -> None:
+    row = (await rows(always(HEAD + token(), then=then)))[0]
+    assert (row.outcome, row.output_tokens) == ("failed", 1)
+    assert row.cause in ("cut short", "reset")

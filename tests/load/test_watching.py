@@ -1,0 +1,87 @@
+"""The instrument watches itself: starved, limited by the host, or with a stepped clock, it says so."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.load.faulty_server import GOOD, always, serving
+from tests.load.test_driver import plan
+from tui.load import clock, openfiles
+from tui.load.clock import StampClock
+from tui.load.driver import Driver
+from tui.load.laneload import LaneLoad
+from tui.load.plan import Setting
+from tui.records.dials import Dials
+from tui.records.errors import UserError
+
+HOG = "while True: pass"
+
+
+async def test_a_driver_that_shares_its_core_with_busy_loops_says_that_it_is_the_limit() -> None:
+    core = {max(os.sched_getaffinity(0))}
+    # A driver is a scheduling group of its own where the kernel groups by session, and so is each hog.
+    hogs = [subprocess.Popen([sys.executable, "-c", HOG], start_new_session=True) for _ in range(4)]
+    try:
+        for hog in hogs:
+            os.sched_setaffinity(hog.pid, core)
+        async with serving(always(GOOD)) as port:
+            driver = await Driver.start(plan(f"http://127.0.0.1:{port}"), Setting(1, Dials(concurrency=64)))
+            os.sched_setaffinity(driver.pid, core)
+            bound = ""
+            async for frame in driver.frames():
+                bound = bound or frame.bound
+                if bound:
+                    break
+            await driver.stop()
+    finally:
+        for hog in hogs:
+            hog.send_signal(signal.SIGKILL)
+            hog.wait()
+    assert "core" in bound or "late" in bound
+
+
+def test_a_step_of_the_wall_clock_is_noticed_and_drift_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    offsets = iter([1_000_000_000, 1_000_002_000, 1_000_001_000, 1_600_000_000, 1_600_000_500])
+    monkeypatch.setattr(clock, "wall_minus_monotonic_ns", lambda: next(offsets))
+    stamps, steps = StampClock(), []
+    for _ in range(5):
+        stamps.look()
+        steps.append(stamps.steps)
+    assert steps == [0, 0, 0, 1, 1]
+    assert stamps.offset_ns == 1_600_000_500
+
+
+def limits(soft: int, hard: int) -> object:
+    return lambda _: (soft, hard)
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "streams"),
+    [(256, 1024, 960), (256, 1 << 20, 4096), (256, resource.RLIM_INFINITY, 4096), (80, 80, 16)],
+)
+def test_a_low_limit_of_open_files_is_raised_as_far_as_it_goes(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, streams: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", limits(soft, hard))
+    assert openfiles.most_streams() == streams
+    assert openfiles.too_many(streams) == ""
+    if streams < 4096:
+        assert f"at most {streams} of {streams + 1} streams" in openfiles.too_many(streams + 1)
+
+
+async def test_more_streams_than_the_host_allows_are_refused_or_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", limits(66, 66))
+    asked = Setting(1, Dials(concurrency=5))
+    async with serving(always(GOOD)) as port:
+        lane = plan(f"http://127.0.0.1:{port}")
+        with pytest.raises(UserError, match="at most 2 of 5 streams run: allow 69 with `ulimit -n`"):
+            await Driver.start(lane, asked)
+        load = LaneLoad(lane, asked)
+        assert load.in_flight == 2
+        load.housekeeping()
+        assert "at most 2 of 5 streams" in load.watch.take()[2]
+        load.close()
