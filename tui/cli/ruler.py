@@ -1,0 +1,34 @@
+"""`dragstrip ruler`: what does the client itself add on this machine?"""
+
+import argparse
+import asyncio
+
+from tui.cli.output import say
+from tui.records.errors import UserError
+
+NAME = "ruler"
+HELP = "what the client itself adds on this machine, and how much load its figures can be trusted with"
+DEFAULT_STEP_S = 3.0
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """How long to measure."""
+    parser.add_argument(
+        "--step",
+        type=float,
+        default=DEFAULT_STEP_S,
+        metavar="SECONDS",
+        help="length of each of the three measurements",
+    )
+
+
+def call(args: argparse.Namespace) -> int:
+    """Measure and print; 1 when this machine is too busy for any figure to be trusted."""
+    if not 1 <= args.step <= 600:
+        raise UserError(f"--step is {args.step:g}, but must lie between 1 and 600 seconds")
+    from tui.load.ruler import measure
+
+    ruler = asyncio.run(measure(args.step))
+    for line in ruler.lines():
+        say(line)
+    return 0 if ruler.trusted_tokens_s else 1
