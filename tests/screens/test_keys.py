@@ -299,6 +299,17 @@ async def test_quit_asks_once_while_load_runs() -> None:
     assert "recorded: 2026-11-23_140207_vllm-vs-sglang" in app.summary[-1]
 
 
+async def test_two_quick_keys_ask_once_and_quit() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        live(app).action_leave()
+        live(app).action_leave()
+        await settled(pilot)
+        assert sum(isinstance(screen, QuitBox) for screen in app.screen_stack) <= 1
+        assert source.stopped == ["quit"]
+
+
 async def test_the_palette_offers_the_keys_and_runs_them() -> None:
     source = FakeSource(second=150)
     app = DragstripApp(source)

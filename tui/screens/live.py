@@ -187,7 +187,10 @@ class LiveScreen(PictureScreen):
     def action_leave(self) -> None:
         """Quit; asks once while load is running."""
         running = self.view is not None and any(lane.in_flight for lane in self.view.lanes.values())
-        if running and not self.source.replay:
+        asked = isinstance(
+            self.app.screen, QuitBox
+        )  # two quick keys may both arrive here before the box has the keys
+        if running and not self.source.replay and not asked:
             self.app.push_screen(QuitBox(), self._leave_if)
         else:
             self._leave_if(True)
