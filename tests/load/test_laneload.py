@@ -1,6 +1,8 @@
 """The load of one lane: concurrency is exact, failures are rows, a server that comes back is used again."""
 
 import asyncio
+import errno
+import socket
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -179,6 +181,19 @@ async def test_a_name_that_nobody_knows() -> None:
     await until(lambda: bool(load.rows), load)
     load.close()
     assert load.rows[0].cause == "dns"
+
+
+async def test_a_host_that_gives_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    load = LaneLoad(plan(1), STOPPED)
+    monkeypatch.setattr(socket, "socket", none_left)
+    load.set(closed(1))
+    await until(lambda: bool(load.rows), load)
+    load.close()
+    assert (load.rows[0].outcome, load.rows[0].cause) == ("failed", "unreachable")
+    assert load.down == "unreachable: 127.0.0.1:1: Too many open files"
 
 
 async def test_tls_to_a_plain_server() -> None:

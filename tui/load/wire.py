@@ -226,7 +226,11 @@ async def _connect(address: Address, clock: StampClock, loop: asyncio.AbstractEv
         raise WireError("dns", f"{address.host}: {error.strerror or error}") from error
     refused: OSError | None = None
     for family, kind, protocol, _, where in found:
-        sock = socket.socket(family, kind, protocol)
+        try:
+            sock = socket.socket(family, kind, protocol)
+        except OSError as error:  # no such protocol on this host, or too many open files
+            refused = error
+            continue
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
