@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,8 @@ async def test_frames_carry_rows_and_packed_columns_that_agree() -> None:
     assert {row.segment for row in rows} == {7}
     assert tokens.sum() >= sum(row.output_tokens for row in rows)
     assert len(tokens) == len(arrivals)
+    for before, frame in pairwise(frames):  # nothing before a frame's time is still to come
+        assert all(np.frombuffer(frame.chunks.t_ns, "<i8") >= before.t_ns)
     assert frames[-1].rss_bytes > 0
     assert frames[-1].due_total >= frames[-1].started_total > 0
 
