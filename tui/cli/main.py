@@ -4,47 +4,57 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
 
 from tui import __version__
-from tui.cli import (
-    compare,
-    demo,
-    doctor,
-    export,
-    importing,
-    launch,
-    profiles,
-    report,
-    run,
-    sessions,
-    simulate,
-    watch,
-)
 from tui.cli.output import complain
 from tui.records.errors import UserError
 
-COMMANDS = (demo, watch, run, doctor, launch, sessions, report, compare, export, importing, profiles, simulate)
+# What is typed → its module, in the order in which help lists them. Only the one that is called is imported: the
+# screen's first paint waits for it.
+COMMANDS = {
+    "demo": "demo",
+    "watch": "watch",
+    "run": "run",
+    "doctor": "doctor",
+    "launch": "launch",
+    "ruler": "ruler",
+    "sessions": "sessions",
+    "report": "report",
+    "compare": "compare",
+    "export": "export",
+    "import": "importing",
+    "profiles": "profiles",
+    "simulate": "simulate",
+}
 INTERRUPTED = 130
 
 
-def parser() -> argparse.ArgumentParser:
-    """All commands and their flags."""
+def parser(only: str = "") -> argparse.ArgumentParser:
+    """All commands and their flags, or one alone."""
     top = argparse.ArgumentParser(
         prog="dragstrip",
         description="Two LLM inference servers, one clock, one list of requests: head to head in the terminal.",
     )
     top.add_argument("--version", action="version", version=f"dragstrip {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        sub = commands.add_parser(command.NAME, help=command.HELP, description=command.HELP)
+    for name in [only] if only else COMMANDS:
+        command = _module(name)
+        sub = commands.add_parser(name, help=command.HELP, description=command.HELP)
         command.arguments(sub)
         sub.set_defaults(call=command.call)
     return top
 
 
+def _module(name: str) -> ModuleType:
+    return import_module(f"tui.cli.{COMMANDS[name]}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 a lane failed or the comparison was refused, 2 bad usage or profile, 130 interrupted."""
-    args = parser().parse_args(argv)
+    typed = list(sys.argv[1:] if argv is None else argv)
+    args = parser(only=typed[0] if typed and typed[0] in COMMANDS else "").parse_args(typed)
     try:
         return int(args.call(args))
     except UserError as error:

@@ -14,6 +14,7 @@ from tui.profile.model import Profile
 from tui.records.rows import Lane
 from tui.screens.headline import OBJECTIVES, headline_of
 from tui.screens.keys import FOOTER, ZOOM
+from tui.screens.terminal import painted
 from tui.session.source import Source
 from tui.session.view import View
 from tui.widgets.brief import Brief
@@ -96,6 +97,7 @@ class PictureScreen(Screen[None]):
         self.call_after_refresh(self._start)
 
     async def _start(self) -> None:
+        painted()
         await self.source.start(self._second_complete)
         self.begun.set()
 
