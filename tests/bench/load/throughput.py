@@ -27,8 +27,11 @@ from tui.load.plan import LanePlan, Setting
 from tui.recording.recorder import Recorder
 from tui.records.dials import Dials
 from tui.records.frame import Batch
+from tui.records.rows import LANES, Lane
 
 OTHERS = ("bound", "aiohttp", "openai")
+ONE_LANE = "dragstrip"
+OURS = {ONE_LANE: 1, "dragstrip, two lanes": 2}
 WARM_UP_S = 2.0  # the recorder imports Polars in it
 
 
@@ -55,39 +58,45 @@ def other(name: str, url: str, streams: int, tokens: int, seconds: float) -> Cos
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, preexec_fn=lambda: os.sched_setaffinity(0, pinned)
     )
-    counted, cpu_s = done.stdout.split()
-    return Cost(int(counted), float(cpu_s), seconds=seconds)
+    counted, cpu_s, took_s = done.stdout.split()
+    return Cost(int(counted), float(cpu_s), seconds=float(took_s))
 
 
-async def ours(url: str, streams: int, tokens: int, seconds: float) -> Cost:
-    """The driver, its pipe, and a parent that records what comes."""
-    plan = LanePlan(lane="a", url=url, engine="openai", model="m", endpoint="chat", prompt_form="text")
+async def ours(url: str, streams: int, tokens: int, seconds: float, lanes: int = 1) -> Cost:
+    """A driver for each lane, their pipes, and one parent that records what comes."""
     dials = Dials(concurrency=streams, prompt_tokens=16, output_tokens=tokens)
     with tempfile.TemporaryDirectory() as folder:
         recorder = Recorder(Path(folder) / "session", synthetic.info())
-        driver = await Driver.start(plan, Setting(1, dials))
-        os.sched_setaffinity(driver.pid, {CORES[-1]})
-        cost = await _watch(driver, recorder, seconds)
-        await driver.stop()
+        costs = await asyncio.gather(*(_lane(url, lane, dials, seconds, recorder) for lane in LANES[:lanes]))
         recorder.close("done", seconds)
-    return cost
+    return Cost(
+        sum(cost.tokens for cost in costs),
+        sum(cost.cpu_s for cost in costs),
+        max(cost.parent_cpu_s for cost in costs),  # each saw the whole of it
+        max(cost.rss_bytes for cost in costs),
+        costs[0].seconds,
+    )
 
 
-async def _watch(driver: Driver, recorder: Recorder, seconds: float) -> Cost:
-    begun_s, counted = time.monotonic(), 0
-    frames = driver.frames()
-    async for frame in frames:
-        recorder(Batch(frame.t_ns, requests=frame.requests, chunks=[("a", frame.chunks)]))
-        if time.monotonic() - begun_s > WARM_UP_S:
-            break
-    began_s, parent_s, driver_s = time.monotonic(), _cpu_s(), frame.cpu_s_total
-    async for frame in frames:
-        recorder(Batch(frame.t_ns, requests=frame.requests, chunks=[("a", frame.chunks)]))
+async def _lane(url: str, lane: Lane, dials: Dials, seconds: float, recorder: Recorder) -> Cost:
+    plan = LanePlan(lane=lane, url=url, engine="openai", model="m", endpoint="chat", prompt_form="text")
+    driver = await Driver.start(plan, Setting(1, dials))
+    os.sched_setaffinity(driver.pid, {CORES[-1]})
+    began: tuple[float, float, float] | None = None
+    warm_s, counted = time.monotonic() + WARM_UP_S, 0
+    async for frame in driver.frames():
+        recorder(Batch(frame.t_ns, requests=frame.requests, chunks=[(lane, frame.chunks)]))
+        now_s = time.monotonic()
+        if began is None:
+            began = (now_s, _cpu_s(), frame.cpu_s_total) if now_s > warm_s else None
+            continue
         counted += int(np.frombuffer(frame.chunks.tokens, "<i4").sum())
-        if time.monotonic() - began_s > seconds:
+        if now_s - began[0] > seconds:
             break
-    took_s = time.monotonic() - began_s
-    return Cost(counted, frame.cpu_s_total - driver_s, _cpu_s() - parent_s, frame.rss_bytes, took_s)
+    assert began is not None
+    cost = Cost(counted, frame.cpu_s_total - began[2], _cpu_s() - began[1], frame.rss_bytes, now_s - began[0])
+    await driver.stop()
+    return cost
 
 
 def _cpu_s() -> float:
@@ -101,10 +110,11 @@ def measure(url: str, streams: int, tokens: int, seconds: float, rounds: int) ->
     for _ in range(rounds):
         for name in OTHERS:
             costs.setdefault(name, []).append(other(name, url, streams, tokens, seconds))
-        costs.setdefault("dragstrip", []).append(asyncio.run(ours(url, streams, tokens, seconds)))
+        for name, lanes in OURS.items():
+            costs.setdefault(name, []).append(asyncio.run(ours(url, streams, tokens, seconds, lanes)))
     floor = costs["bound"]
     print(f"{streams} streams, {tokens} tokens a request, {rounds} rounds of {seconds:g} s")
-    for name in ("bound", "dragstrip", "aiohttp", "openai"):
+    for name in ("bound", *OURS, "aiohttp", "openai"):
         mine = costs[name]
         per_million = statistics.median(cost.per_million_s for cost in mine)
         ratio = statistics.median(
@@ -112,10 +122,10 @@ def measure(url: str, streams: int, tokens: int, seconds: float, rounds: int) ->
         )
         rate = statistics.median(cost.tokens / cost.seconds for cost in mine)
         print(
-            f"  {name:10} {per_million:8.2f} CPU s a million tokens, {ratio:7.1f} x the floor, {rate:12,.0f} tokens/s"
+            f"  {name:20} {per_million:8.2f} CPU s a million tokens, {ratio:7.1f} x the floor, {rate:12,.0f} tokens/s"
         )
-    driver = costs["dragstrip"][-1]
-    share = statistics.median(cost.parent_cpu_s / (cost.cpu_s + cost.parent_cpu_s) for cost in costs["dragstrip"])
+    driver = costs[ONE_LANE][-1]
+    share = statistics.median(cost.parent_cpu_s / (cost.cpu_s + cost.parent_cpu_s) for cost in costs[ONE_LANE])
     print(f"  dragstrip: {share:.1%} of it in the parent, {driver.rss_bytes / 2**20:.0f} MiB in the driver")
 
 
