@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -15,6 +16,7 @@ from tui.load.clock import StampClock
 from tui.load.driver import Driver
 from tui.load.laneload import LaneLoad
 from tui.load.plan import Setting
+from tui.load.selfwatch import BEAT_S, SelfWatch
 from tui.records.dials import Dials
 from tui.records.errors import UserError
 
@@ -85,3 +87,42 @@ async def test_more_streams_than_the_host_allows_are_refused_or_said(monkeypatch
         load.housekeeping()
         assert "at most 2 of 5 streams" in load.watch.take()[2]
         load.close()
+
+
+class Hands:
+    """A loop whose time is turned by hand: it calls back what is due, as late as the hand was."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self._due: list[tuple[float, Callable[[], None]]] = []
+
+    def time(self) -> float:
+        return self.now_s
+
+    def call_at(self, when_s: float, call: Callable[[], None]) -> None:
+        self._due.append((when_s, call))
+
+    def turn(self, by_s: float) -> None:
+        self.now_s += by_s
+        due, self._due = [c for c in self._due if c[0] <= self.now_s], [c for c in self._due if c[0] > self.now_s]
+        for _, call in due:
+            call()
+
+
+def bound_after(*lags_ms: float, has_work: bool = True) -> str:
+    """What is said after frames with these lags."""
+    hands = Hands()
+    watch, said = SelfWatch(hands), ""  # type: ignore[arg-type]
+    for lag_ms in lags_ms:
+        hands.turn(BEAT_S + lag_ms / 1000)
+        said = watch.take(has_work=has_work)[2]
+    return said
+
+
+def test_one_hiccup_of_the_host_is_no_limit_and_time_lost_again_or_for_long_is() -> None:
+    assert bound_after(*[40.0] * 20) == ""
+    assert bound_after(300.0) == ""
+    assert "event loop ran late" in bound_after(300.0, 10.0, 200.0)
+    assert "event loop ran late" in bound_after(600.0)
+    assert bound_after(600.0, *[10.0] * 10) == ""  # it is over
+    assert bound_after(600.0, has_work=False) == ""

@@ -59,6 +59,11 @@ class LaneLoad:
         """Requests begun and not ended."""
         return len(self._streams)
 
+    @property
+    def has_work(self) -> bool:
+        """Whether anything runs or should: else no lateness of ours does harm."""
+        return bool(self._streams) or self._timer is not None or self.setting.dials.concurrency > 0
+
     def set(self, setting: Setting) -> None:
         """New dials. Raised concurrency starts streams at once; lowered, running ones finish unless cancelled."""
         self.setting = setting

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 BEAT_S = 0.02
 BUSY_SHARE = 0.9  # of a second in which the driver ran or waited for a core: then it and not the server sets the pace
-LATE_MS = 250.0  # a loop this late starts the next request late; a healthy one stays under 50 ms even on a busy host
+LATE_MS = 50.0  # a healthy loop stays under it even on a busy host
+LOST_MS = 400.0  # of about a second: one hiccup of the host is no limit, time lost again and again or for long is
 OVERDUE_S = 0.25  # requests sent this long after they were due, for reasons of ours
 FRAMES_LOOKED_AT = 10
 _PAGE_BYTES = resource.getpagesize()
@@ -30,6 +31,7 @@ class SelfWatch:
         self._worst_ms = 0.0
         self._overdue_s = 0.0
         self._limit = ""
+        self._lags_ms: deque[float] = deque(maxlen=FRAMES_LOOKED_AT)
         self._looks: deque[_Look] = deque(maxlen=FRAMES_LOOKED_AT + 1)
         loop.call_at(self._due_s, self._beat)
 
@@ -41,23 +43,28 @@ class SelfWatch:
         """Less load was made than asked, because the client could not."""
         self._limit = why
 
-    def take(self) -> tuple[float, float, str]:
-        """CPU seconds of this process so far, the loop's worst lag in ms since the last call, and why it is bound."""
+    def take(self, *, has_work: bool = True) -> tuple[float, float, str]:
+        """CPU seconds of this process so far, the loop's worst lag in ms since the last call, and why it is bound.
+
+        A driver that has nothing to do is the limit of nothing, however late it is.
+        """
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cpu_s = usage.ru_utime + usage.ru_stime
         self._looks.append(_Look(time.monotonic(), cpu_s, waited_for_core_s()))
         # A loop that is late now has not had its beat yet.
         lag_ms = max(self._worst_ms, (self._loop.time() - self._due_s) * 1000, 0.0)
-        bound = self._bound(lag_ms)
+        self._lags_ms.append(lag_ms if has_work and lag_ms > LATE_MS else 0.0)
+        bound = self._bound() if has_work else ""
         self._worst_ms, self._overdue_s, self._limit = 0.0, 0.0, ""
         return cpu_s, lag_ms, bound
 
-    def _bound(self, lag_ms: float) -> str:
+    def _bound(self) -> str:
         first, last = self._looks[0], self._looks[-1]
         if self._limit:
             return self._limit
-        if lag_ms > LATE_MS:
-            return f"the driver's event loop ran {lag_ms:.0f} ms late"
+        lost_ms = sum(self._lags_ms)
+        if lost_ms > LOST_MS:
+            return f"the driver's event loop ran late, {lost_ms:.0f} ms in the last {len(self._lags_ms)} frames"
         took_s = last.t_s - first.t_s
         if took_s > 0.5:
             ran, waited = (last.cpu_s - first.cpu_s) / took_s, (last.waited_s - first.waited_s) / took_s

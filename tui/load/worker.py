@@ -88,7 +88,7 @@ class Worker:
 
     def _emit(self, t_ns: int) -> None:
         load, sink = self._load, self._load.sink
-        cpu_s, lag_ms, bound = load.watch.take()
+        cpu_s, lag_ms, bound = load.watch.take(has_work=load.has_work)
         frame = Frame(
             t_ns=t_ns,
             segment=load.setting.segment,
