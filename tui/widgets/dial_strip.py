@@ -51,24 +51,26 @@ class DialStrip(Vertical):
         self._note = Rows(classes="note")
 
     def compose(self) -> ComposeResult:
-        """Both arrangements; one of them is displayed."""
+        """The linked arrangement; that of lanes apart is made when they first are: the first paint is sooner."""
         for names, note in ((UPPER, self._badge), (LOWER, self._note)):
             with Horizontal(classes="linked"):
                 for name in names:
                     yield Dial(DIAL[name], "both", label=DIAL[name].label, cells=LINKED_CELLS[name])
                 yield note
-        for lane in self._lanes:
-            with Horizontal(classes="apart"):
-                yield Rows(id=f"dials-{lane}", classes="lane")
-                for spec in DIALS:
-                    yield Dial(spec, lane, label=APART_LABELS[spec.name], cells=APART_CELLS[spec.name])
 
     def on_mount(self) -> None:
         """Show what the board says, and look again while a turn is not in force."""
         self._timer = self.set_interval(PENDING_S, self.show, pause=True)
-        for lane in self._lanes:
-            self.query_one(f"#dials-{lane}", Rows).put([fit([(lane.upper(), f"{lane} strong")], 2)])
         self.show()
+
+    def _make_apart(self) -> None:
+        """A row of dials for each lane."""
+        for lane in self._lanes:
+            letter = Rows(classes="lane")
+            dials = [Dial(spec, lane, label=APART_LABELS[spec.name], cells=APART_CELLS[spec.name]) for spec in DIALS]
+            self.mount(Horizontal(letter, *dials, classes="apart"))
+            letter.put([fit([(lane.upper(), f"{lane} strong")], 2)])
+        self.call_after_refresh(self.show)
 
     @property
     def focused_lanes(self) -> Lanes:
@@ -96,6 +98,8 @@ class DialStrip(Vertical):
         apart = not self._board.linked and len(self._lanes) > 1
         if self.has_class("-apart") != apart:
             self.set_class(apart, "-apart")
+            if apart and not self.query(".apart"):
+                self._make_apart()
         for dial in self._shown_dials():
             lane: Lane = "b" if dial.lanes == "b" else "a"
             name = dial.spec.name
