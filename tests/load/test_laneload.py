@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import socket
 from collections.abc import Callable
 from itertools import pairwise
@@ -25,6 +26,9 @@ from tests.load.faulty_server import (
 from tui.load import laneload
 from tui.load.laneload import LaneLoad
 from tui.load.plan import LanePlan, Setting
+from tui.load.response import Response
+from tui.load.stream import Stream
+from tui.load.wire import Wire
 from tui.records.dials import Dials
 from tui.records.rows import Cause
 
@@ -79,6 +83,18 @@ async def test_the_stamp_is_the_kernels_where_it_stamps() -> None:
         await until(lambda: len(load.rows) >= 2, load)
         load.close()
     assert load.rows[1].stamp == "kernel"
+
+
+async def test_what_is_over_is_freed_at_once() -> None:
+    gc.disable()  # the driver's collector runs seldom: what only it can free piles up for minutes
+    try:
+        async with serving(always(GOOD)) as port:
+            load = LaneLoad(plan(port), closed(2))
+            await until(lambda: len(load.rows) >= 50, load)
+            load.close()
+        assert not [thing for thing in gc.get_objects() if isinstance(thing, Stream | Response | Wire)]
+    finally:
+        gc.enable()
 
 
 HUGE = b"data: " + b"x" * (9 << 20)

@@ -81,6 +81,10 @@ class Response:
         self.body.clear()
         return data
 
+    def let_go(self) -> None:
+        """Free the parser, which holds this object as this object holds it: only the collector would free both."""
+        del self._parser
+
     def keep_error(self, data: bytes) -> None:
         """Gather the start of a body that is not a stream."""
         self._error += data[: MAX_ERROR_BYTES - len(self._error)]

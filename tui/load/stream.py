@@ -213,7 +213,9 @@ class Stream:
             if not (reusable and self._response.keep_alive and self._response.complete):
                 wire.close()
                 wire = None
-        self._ended(self, self._row(outcome, cause, detail), wire)
+        row = self._row(outcome, cause, detail)
+        self._response.let_go()
+        self._ended(self, row, wire)
 
     def _row(self, outcome: Outcome, cause: Cause, detail: str) -> RequestRow:
         wanted, events = self.ticket.wanted, self._events
