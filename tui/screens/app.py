@@ -16,7 +16,7 @@ from tui.records.errors import UserError
 from tui.screens.commands import KeyCommands
 from tui.screens.live import LiveScreen
 from tui.screens.summary import summary_lines
-from tui.screens.terminal import speaks_utf8
+from tui.screens.terminal import is_gone, let_go, speaks_utf8
 from tui.session.source import Source
 from tui.widgets.glyphs import GLYPHS
 from tui.widgets.palette import PALETTES, first_theme, theme_of
@@ -101,6 +101,8 @@ class DragstripApp(App[int]):
             self.log_path = self.log_path or write_log(error)
             code = code or CRASHED
         finally:
+            if is_gone():
+                let_go(code)
             self.exit(code, return_code=code)
 
     def _signalled(self, number: int) -> None:

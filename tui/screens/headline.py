@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tui.records.rows import Lane
-from tui.session.view import LaneView, Percentiles, View
+from tui.session.view import LaneView, Percentiles, VerdictView, View
 from tui.widgets.verdict_line import Headline
 
-Kind = Literal["output_tps", "ttft_p95", "itl_p95", "goodput"]
+Kind = Literal["output_tps", "ttft_p50", "ttft_p95", "ttft_p99", "tpot_p95", "e2e_p95", "goodput"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,10 @@ class Objective:
 OBJECTIVES: tuple[Objective, ...] = (
     Objective("output_tps", "output tok/s"),
     Objective("ttft_p95", "TTFT p95"),
-    Objective("itl_p95", "ITL p95"),
+    Objective("tpot_p95", "TPOT p95"),
+    Objective("e2e_p95", "E2E p95"),
+    Objective("ttft_p50", "TTFT p50"),
+    Objective("ttft_p99", "TTFT p99"),
     Objective("goodput", "goodput req/s"),
 )
 
@@ -32,7 +34,9 @@ def value_of(lane: LaneView, kind: Kind) -> float | None:
         return lane.output_tps
     if kind == "goodput":
         return lane.goodput
-    return lane.latencies.get(kind.removesuffix("_p95"), Percentiles()).p95
+    name, _, percentile = kind.partition("_")
+    found: float | None = getattr(lane.latencies.get(name, Percentiles()), percentile)
+    return found
 
 
 def ratio_of(view: View, kind: Kind) -> float | None:
@@ -44,39 +48,49 @@ def ratio_of(view: View, kind: Kind) -> float | None:
 
 
 def headline_of(view: View, objective: Objective, *, linked: bool) -> Headline:
-    """The plain ratio over the window; the word stays `undecided`, because a ratio alone decides nothing."""
+    """The verdict of this second; where it has no ratio yet, the plain ratio over the window stands beside the word."""
     if len(view.lanes) < 2:
         return Headline("undecided", "", note="one lane alone: there is nothing to compare")
     beside = tuple((o.label, ratio_of(view, o.kind)) for o in OBJECTIVES if o != objective)
-    shown = tuple((label, ratio) for label, ratio in beside if ratio is not None)
+    found = view.verdicts.get(objective.kind) or _missing(view)
+    forbidden = found.word == "not comparable"
     return Headline(
-        "undecided",
+        found.word,
         objective.label,
-        ratio_of(view, objective.kind),
-        note=_note(view),
-        beside=shown,
-        warning=_warning(view, linked=linked),
+        ratio_of(view, objective.kind) if found.ratio is None else found.ratio,
+        found.low,
+        found.high,
+        note="" if forbidden else _note(view, found),
+        beside=tuple((label, ratio) for label, ratio in beside if ratio is not None),
+        warning=found.reason if forbidden else _warning(view, linked=linked),
     )
 
 
-def _note(view: View) -> str:
-    if view.settling_s > 0 and view.second:
-        return f"{view.window_s} s window, settling"
-    return f"{view.window_s} s window"
+def _missing(view: View) -> VerdictView:
+    """No verdict on this figure yet: nothing is settled, or nobody set limits for goodput."""
+    of_tokens = view.verdicts.get("output_tps")
+    if of_tokens is not None and (of_tokens.word == "not comparable" or of_tokens.reason == "settling"):
+        return of_tokens
+    return VerdictView("undecided")
+
+
+def _note(view: View, found: VerdictView) -> str:
+    """What the word stands on, or what it still needs."""
+    window = f"{view.window_s} s window"
+    if found.reason == "settling":
+        return f"{window}, settling" if view.second else window
+    if found.word == "undecided":
+        if found.need_s is not None:
+            return f"needs about {found.need_s:.0f} s more"
+        return found.reason or window
+    settled_s = min(map(len, view.segment_tps.values()), default=0)
+    known = f", {view.delta_from}" if view.delta_from else ""
+    return f"{settled_s} s settled, level within {view.delta:.1%}{known}"
 
 
 def _warning(view: View, *, linked: bool) -> str:
-    """What forbids a comparison, the gravest first."""
-    if view.incomparable:
-        return view.incomparable
-    lanes: dict[Lane, LaneView] = dict(view.lanes)
-    down = [lane.upper() for lane, found in lanes.items() if found.state == "down"]
-    if down:
-        return f"{' and '.join(down)} down"
-    bound = [lane.upper() for lane, found in lanes.items() if found.bound]
+    """What makes the figures doubtful, the gravest first."""
+    bound = [lane.upper() for lane, found in view.lanes.items() if found.bound]
     if bound:
         return f"client-bound in {' and '.join(bound)}"
-    models = {found.info.model for found in lanes.values() if found.info}
-    if len(models) > 1:
-        return "different models"
     return "" if linked else "dials apart"

@@ -4,7 +4,12 @@ import codecs
 import gc
 import locale
 import os
+import stat
+import sys
+import termios
+import threading
 
+LET_GO_S = 0.5
 SSH_FPS = "15"  # bounds what a held key sends; one key press still echoes at once
 
 
@@ -24,6 +29,29 @@ def painted() -> None:
     """The first paint is done: what there is stays, and the collector looks at what comes."""
     gc.freeze()
     gc.enable()
+
+
+def is_gone() -> bool:
+    """Whether the terminal that this program began on was closed."""
+    try:
+        termios.tcgetattr(sys.__stderr__.fileno() if sys.__stderr__ else 2)
+    except (termios.error, OSError, ValueError):
+        return True
+    return False
+
+
+def let_go(code: int) -> None:
+    """The terminal was closed: what is written to it goes nowhere, and nothing waits for it longer than a moment.
+
+    Textual's writer ends at the first write that fails, and whatever is written after that would wait for ever.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        if stat.S_ISCHR(os.fstat(descriptor).st_mode):  # a redirected stdout is still good
+            os.dup2(nowhere, descriptor)
+    last = threading.Timer(LET_GO_S, os._exit, [code])
+    last.daemon = True
+    last.start()
 
 
 def speaks_utf8() -> bool:
