@@ -48,7 +48,7 @@ def ratio_of(view: View, kind: Kind) -> float | None:
 
 
 def headline_of(view: View, objective: Objective, *, linked: bool) -> Headline:
-    """The verdict of this second; where it has no ratio yet, the plain ratio over the window stands beside the word."""
+    """The verdict of this second; while it has no ratio, the plain one over the window stands beside the word."""
     if len(view.lanes) < 2:
         return Headline("undecided", "", note="one lane alone: there is nothing to compare")
     beside = tuple((o.label, ratio_of(view, o.kind)) for o in OBJECTIVES if o != objective)

@@ -213,7 +213,7 @@ class LiveSession:
             return
         if self._prepare is not None:
             self.profile = await self._prepare(self.profile)
-        run_of, self._rollup = await asyncio.to_thread(_heavy_parts, list(self._asked))
+        run_of, self._rollup = await asyncio.to_thread(_heavy_parts, list(self._asked), self.profile)
         salt = secrets.token_hex(8)
         for lane, server in servers(self.profile).items():
             self._lanes[lane] = run_of(lane, self.profile, server, salt, self, partial(self._setting, lane), self._go)
@@ -340,9 +340,11 @@ def servers(profile: Profile) -> dict[Lane, LaneProfile]:
     return {"a": profile.a} if profile.b is None else {"a": profile.a, "b": profile.b}
 
 
-def _heavy_parts(lanes: list[Lane]) -> "tuple[type[LaneRun], Rollup]":
+def _heavy_parts(lanes: list[Lane], profile: Profile) -> "tuple[type[LaneRun], Rollup]":
     """Import what needs numpy and httpx: a few tenths of a second, spent in a thread."""
     from tui.session.lane import LaneRun
     from tui.session.rollup import Rollup
 
-    return LaneRun, Rollup.of(lanes, time.monotonic_ns())
+    rollup = Rollup.of(lanes, time.monotonic_ns())
+    rollup.state.standing.slo = profile.slo
+    return LaneRun, rollup

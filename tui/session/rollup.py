@@ -29,7 +29,7 @@ class Rollup:
 
     def begin(self, t0_ns: int) -> None:
         """The load starts: second 0 is from here."""
-        self.state.t0_ns = self.state.segment_ns = self.state.t_ns = t0_ns
+        self.state.begin(t0_ns)
 
     @property
     def elapsed_s(self) -> float:

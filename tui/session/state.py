@@ -12,9 +12,11 @@ from tui.records.rows import LANES, EventRow, GaugeRow, Lane, RequestRow, Second
 from tui.session.columns import ChunkArrays, Floats
 from tui.session.gaps import ChunkGaps
 from tui.session.histogram import Bucketed, bucketed
+from tui.session.verdict import Standing
 
 HISTORY_S = 600  # of curves and gauge readings
 LONGEST_WINDOW_S = 300
+SLOW_OVER_S = 60
 EVENTS_KEPT = 500
 
 OF_REQUESTS = {"ttft": ttft_ms, "ttft_sched": ttft_sched_ms, "tpot": tpot_ms, "e2e": e2e_ms}
@@ -105,6 +107,19 @@ class SessionState:
     segment: int = 0
     segment_ns: int = 0  # when the dials last moved
     t_ns: int = 0
+    standing: Standing = field(default_factory=Standing)
+
+    def begin(self, t0_ns: int) -> None:
+        """The load starts: second 0 is from here."""
+        self.t0_ns = self.segment_ns = self.t_ns = t0_ns
+        self.standing.restart(t0_ns)
+
+    @property
+    def slow_ms(self) -> float:
+        """The p95 of E2E over the last minute in the slower lane; 0 before a request ended."""
+        recent = [[d.latencies["e2e"] for d in list(lane.details)[-SLOW_OVER_S:]] for lane in self.lanes.values()]
+        values = [np.concatenate(lane) for lane in recent if lane]
+        return max((float(np.percentile(of, 95)) for of in values if len(of)), default=0.0)
 
     def apply(self, batch: Batch) -> None:
         """Fold in a batch that holds whole seconds."""
@@ -120,6 +135,8 @@ class SessionState:
             self.lanes[row.lane].take_second(
                 row, requests[row.lane], [chunks for lane, chunks in batch.chunks if lane == row.lane]
             )
+        if batch.seconds:
+            self.standing.take(batch.seconds, batch.requests, self.slow_ms)
 
     def take_event(self, event: EventRow) -> None:
         """Fold one event in."""
@@ -128,6 +145,7 @@ class SessionState:
             self.dial_events.append(event)
             self.segment_ns = event.t_ns
             self.segment += 1
+            self.standing.restart(event.t_ns)
         elif event.kind == "incomparable":
             self.incomparable = event.text
         for lane in LANES:

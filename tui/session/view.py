@@ -83,6 +83,22 @@ class LaneView:
 
 
 @dataclass(frozen=True, slots=True)
+class VerdictView:
+    """One figure of the lanes compared, on the settled seconds of this segment.
+
+    `ratio` is A over B, with its interval. `need_s` is about how many seconds more bring a decision, None when it is
+    made or cannot be told.
+    """
+
+    word: Literal["A ahead", "B ahead", "level", "undecided", "not comparable"]
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    need_s: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """The whole screen's numbers at second `second` of the session."""
 
@@ -101,6 +117,9 @@ class View:
     segment_tps: Mapping[Lane, Sequence[float]] = field(default_factory=dict)  # settled whole seconds of this segment
     segment_bound: bool = False
     incomparable: str = ""  # why no verdict may be given, whatever the figures say
+    verdicts: Mapping[str, VerdictView] = field(default_factory=dict)  # by figure: output_tps, ttft_p95, …, goodput
+    delta: float = 0.03  # closer than this is level
+    delta_from: str = ""  # empty: the usual one; else where it was measured
     recording: str = ""  # empty: not recorded; else where
     recording_note: str = ""  # why recording is paused
     durable_age_s: float | None = None  # since the newest row that is safe on the disk

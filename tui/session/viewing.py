@@ -1,23 +1,20 @@
 """The whole view: both lanes, the dials' marks on the charts, the segment that a verdict may use."""
 
-import numpy as np
+from collections.abc import Mapping
 
 from tui.records.dials import DIAL
 from tui.records.rows import EventRow, Lane
 from tui.session.beside import Beside
 from tui.session.compose import NS, lane_view
 from tui.session.state import SessionState
-from tui.session.view import View
-
-LEAST_SETTLING_S = 5.0
-MOST_SETTLING_S = 60.0
+from tui.session.view import LaneView, VerdictView, View
 
 
 def make_view(state: SessionState, beside: Beside, window_s: int) -> View:
     """What a screen shows of `state`, over the last `window_s` seconds."""
     now_ns, dials = state.t_ns, beside.dials
     lanes = {lane: lane_view(lane, state.lanes[lane], beside, now_ns, window_s) for lane in dials}
-    settled_ns = state.segment_ns + int(_settling_s(state) * NS)
+    segment = state.standing.segment
     return View(
         second=max(0, (now_ns - state.t0_ns) // NS),
         window_s=window_s,
@@ -29,11 +26,13 @@ def make_view(state: SessionState, beside: Beside, window_s: int) -> View:
         events=list(state.events),
         t0_ns=state.t0_ns,
         wall_ns=beside.wall_ns,
-        settling_s=max(0.0, (settled_ns - now_ns) / NS),
+        settling_s=segment.settling_s(now_ns, state.slow_ms),
         segment_age_s=(now_ns - state.segment_ns) / NS,
         incomparable=state.incomparable,
-        segment_tps=_segment_tps(state, settled_ns, list(dials)),
-        segment_bound=any(row.bound for lane in dials for row in state.lanes[lane].seconds if row.t_ns >= settled_ns),
+        segment_tps=_segment_tps(state, list(dials)),
+        segment_bound=segment.bound_s > 0,
+        verdicts=_verdicts(state, beside, lanes),
+        delta=state.standing.delta,
     )
 
 
@@ -42,29 +41,35 @@ def _mark(event: EventRow) -> str:
     return f"{label} {event.old}→{event.new}" + (f" {event.lane.upper()}" if event.lane else "")
 
 
-def _settling_s(state: SessionState) -> float:
-    """How long after a turn of a dial the figures still mix two settings: twice the p95 of E2E, within limits."""
-    slowest_ms = 0.0
-    for lane in state.lanes.values():
-        recent = [d.latencies["e2e"] for d in list(lane.details)[-60:]]
-        values = np.concatenate(recent) if recent else np.empty(0)
-        if len(values):
-            slowest_ms = max(slowest_ms, float(np.percentile(values, 95)))
-    return min(max(LEAST_SETTLING_S, 2 * slowest_ms / 1000), MOST_SETTLING_S)
+def _segment_tps(state: SessionState, lanes: list[Lane]) -> dict[Lane, list[float]]:
+    """Output tokens of the settled seconds that count, paired in time; of lanes in turns, the n-th with the n-th."""
+    counted = {lane: list(state.standing.segment.lanes[lane].tps) for lane in lanes}
+    shortest = min(map(len, counted.values()))
+    return {lane: seconds[:shortest] for lane, seconds in counted.items()}
 
 
-def _segment_tps(state: SessionState, since_ns: int, lanes: list[Lane]) -> dict[Lane, list[float]]:
-    """Output tokens of the settled whole seconds that every lane has: up, and not held back by the client."""
-    by_lane = {
-        lane: {
-            r.t_ns: float(r.output_tokens)
-            for r in state.lanes[lane].seconds
-            if r.t_ns >= since_ns and r.up and not r.bound and not r.resting
-        }
-        for lane in lanes
-    }
-    if any(row.resting for lane in lanes for row in state.lanes[lane].seconds):  # in turns: the n-th with the n-th
-        shortest = min(map(len, by_lane.values()))
-        return {lane: list(seconds.values())[:shortest] for lane, seconds in by_lane.items()}
-    common = sorted(set.intersection(*(set(seconds) for seconds in by_lane.values())))
-    return {lane: [by_lane[lane][t_ns] for t_ns in common] for lane in lanes}
+def _verdicts(state: SessionState, beside: Beside, lanes: Mapping[Lane, LaneView]) -> dict[str, VerdictView]:
+    """The words of this second; where something forbids a word, that instead of each."""
+    told = state.standing.told
+    if why := _obstacle(state, beside, lanes):
+        return {figure: VerdictView("not comparable", reason=why) for figure in {"output_tps", *told}}
+    settling_s = state.standing.segment.settling_s(state.t_ns, state.slow_ms)
+    if state.standing.segment.settled_ns is None:
+        return {"output_tps": VerdictView("undecided", need_s=settling_s, reason="settling")}
+    return dict(told)
+
+
+def _obstacle(state: SessionState, beside: Beside, lanes: Mapping[Lane, LaneView]) -> str:
+    """What forbids a comparison, the gravest first; empty when nothing does."""
+    if len(lanes) < 2:
+        return "there is one lane"
+    down = [lane.upper() for lane, shown in lanes.items() if shown.state == "down"]
+    models = {info.model for info in beside.infos.values()}
+    reasons = (
+        (state.incomparable, bool(state.incomparable)),
+        (f"{' and '.join(down)} down", bool(down)),
+        ("different models", len(models) > 1 and "model" not in beside.profile.waive),
+        ("dials apart", len(set(beside.dials.values())) > 1),
+        ("the load is stopped", all(shown.state == "stopped" for shown in lanes.values())),
+    )
+    return next((text for text, holds in reasons if holds), "") or state.standing.obstacle()

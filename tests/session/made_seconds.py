@@ -1,0 +1,129 @@
+"""A session made up second by second: rows as two servers of given rates would give, folded into a state."""
+
+import random
+from dataclasses import dataclass, field
+
+from tui.profile.model import LaneProfile, Profile, Slo
+from tui.records.dials import Dials
+from tui.records.frame import Batch
+from tui.records.rows import LANES, EventRow, Lane, RequestRow, SecondRow
+from tui.records.session import LaneInfo
+from tui.session.beside import Beside
+from tui.session.state import SessionState
+from tui.session.verdict_segment import NS
+from tui.session.view import View
+from tui.session.viewing import make_view
+
+NOISE = 0.03
+REQUESTS_A_SECOND = 4
+
+
+@dataclass
+class Run:
+    """Both lanes at `rate` tokens a second with a few per cent of noise, seeded."""
+
+    rate: dict[Lane, float] = field(default_factory=lambda: {"a": 1000, "b": 1000})
+    ttft_ms: dict[Lane, float] = field(default_factory=lambda: {"a": 100, "b": 100})
+    slo: Slo = field(default_factory=Slo)
+    e2e_s: float = 1.0
+    finishing: bool = True
+    failing: float = 0.0  # share of lane B's requests
+    bound: bool = False
+    incomparable: str = ""
+    models: tuple[str, str] = ("m", "m")
+    apart: bool = False
+    turns_s: int = 0  # above 0: the lanes take turns of so many seconds
+    state: SessionState = field(default_factory=lambda: SessionState(0))
+    dials: dict[Lane, Dials] = field(default_factory=lambda: {lane: Dials(concurrency=8) for lane in LANES})
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(7)
+        self.state.begin(1000 * NS)
+        self.state.standing.slo = self.slo
+        if self.incomparable:
+            self.state.take_event(EventRow("", self.state.t_ns, "incomparable", text=self.incomparable))
+        if self.apart:
+            self.dials["b"] = Dials(concurrency=9)
+
+    def seconds(self, count: int) -> None:
+        """So many more."""
+        for _ in range(count):
+            self._fold()
+
+    def second(self) -> View:
+        """One more, and what a screen then shows."""
+        self._fold()
+        return self.view()
+
+    def turn(self) -> None:
+        """A dial is turned now."""
+        self.state.apply(
+            Batch(self.state.t_ns, events=[EventRow("", self.state.t_ns, "dial", "concurrency", "8", "16")])
+        )
+
+    def view(self) -> View:
+        """What a screen shows."""
+        profile = Profile(name="made", a=LaneProfile(url="http://a"), b=LaneProfile(url="http://b"), slo=self.slo)
+        infos: dict[Lane, LaneInfo] = {
+            lane: LaneInfo(url="", engine="vllm", title="vLLM", version="", model=model)
+            for lane, model in zip(LANES, self.models, strict=True)
+        }
+        return make_view(self.state, Beside(profile, infos, self.dials, 0), 10)
+
+    def _fold(self) -> None:
+        start_ns = self.state.t_ns
+        batch = Batch(start_ns + NS)
+        for lane in LANES:
+            tokens = self.rate[lane] * (1 + self.random.gauss(0, NOISE))
+            batch.seconds.append(self._row(lane, start_ns, round(tokens)))
+            if self.finishing and not batch.seconds[-1].resting:
+                batch.requests += [self._request(lane, start_ns, i) for i in range(REQUESTS_A_SECOND)]
+        self.state.apply(batch)
+
+    def _row(self, lane: Lane, start_ns: int, tokens: int) -> SecondRow:
+        turn = LANES[(start_ns // NS // self.turns_s) % 2] if self.turns_s else lane
+        return SecondRow(
+            lane=lane,
+            t_ns=start_ns,
+            segment=self.state.segment,
+            concurrency=8,
+            in_flight=8,
+            started=REQUESTS_A_SECOND,
+            finished=REQUESTS_A_SECOND,
+            failed=0,
+            output_tokens=0 if turn != lane else tokens,
+            prompt_tokens=0,
+            bound=self.bound,
+            resting=turn != lane,
+        )
+
+    def _request(self, lane: Lane, start_ns: int, place: int) -> RequestRow:
+        end_ns = start_ns + (place + 1) * NS // (REQUESTS_A_SECOND + 1)
+        send_ns = end_ns - round(self.e2e_s * NS)
+        failed = lane == "b" and self.random.random() < self.failing
+        first_ns = send_ns + round(self.ttft_ms[lane] * (1 + self.random.gauss(0, NOISE)) * 1e6)
+        return RequestRow(
+            lane=lane,
+            request=start_ns // NS * REQUESTS_A_SECOND + place,
+            segment=self.state.segment,
+            t_sched_ns=send_ns,
+            t_send_ns=send_ns,
+            t_first_ns=None if failed else first_ns,
+            t_last_ns=None if failed else end_ns,
+            t_end_ns=end_ns,
+            connect_ms=None,
+            prompt_tokens_asked=8,
+            prompt_tokens=8,
+            cached_tokens=None,
+            output_tokens_asked=10,
+            output_tokens=0 if failed else 10,
+            tokens_from="usage",
+            chunks=10,
+            k_first=1,
+            finish_reason="length",
+            outcome="failed" if failed else "ok",
+            http_status=200,
+            cause="reset" if failed else "",
+            detail="",
+            stamp="user",
+        )

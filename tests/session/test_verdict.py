@@ -1,0 +1,105 @@
+"""The verdict of a running head-to-head, from rows made up second by second."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from tests.session.made_seconds import Run
+from tui.profile.model import Slo
+
+
+def test_after_enough_settled_seconds_the_faster_lane_is_ahead() -> None:
+    run = Run(rate={"a": 1200, "b": 1000})
+    words = [run.second().verdicts["output_tps"].word for _ in range(240)]
+    assert words[0] == "undecided"
+    assert words[-1] == "A ahead"
+    found = run.view().verdicts["output_tps"]
+    assert found.ratio == pytest.approx(1.2, rel=0.03)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 1.2 < found.high
+    assert changes(words) == 1
+
+
+def test_a_close_race_does_not_flicker() -> None:
+    run = Run(rate={"a": 1032, "b": 1000})
+    assert changes(run.second().verdicts["output_tps"].word for _ in range(600)) <= 3
+
+
+def test_too_few_seconds_say_how_many_more_are_needed() -> None:
+    run = Run()
+    run.seconds(30)
+    found = run.view().verdicts["output_tps"]
+    assert found.word == "undecided"
+    assert found.need_s == 80 - len(run.view().segment_tps["a"])
+
+
+def test_a_turned_dial_starts_anew_and_settles_first() -> None:
+    run = Run(rate={"a": 1200, "b": 1000})
+    run.seconds(200)
+    run.turn()
+    view = run.second()
+    assert view.verdicts["output_tps"].reason == "settling"
+    assert view.verdicts["output_tps"].word == "undecided"
+    assert view.settling_s > 0
+    assert view.segment_tps == {"a": [], "b": []}
+
+
+def test_a_segment_is_not_settled_before_each_lane_has_finished_a_request() -> None:
+    run = Run(finishing=False)
+    run.seconds(30)
+    assert run.view().segment_tps["a"] == []
+    run.seconds(31)
+    assert run.view().segment_tps["a"] != []  # but it is not waited for beyond a minute
+
+
+def test_the_settled_start_stands_although_requests_become_slower() -> None:
+    run = Run()
+    run.seconds(20)
+    before = run.view().segment_tps["a"]
+    run.e2e_s = 20.0
+    run.seconds(10)
+    assert run.view().segment_tps["a"][: len(before)] == before
+    assert run.view().settling_s == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"incomparable": "precision differs"}, "precision differs"),
+        ({"bound": True}, "the client was the limit in most seconds"),
+        ({"models": ("x", "y")}, "different models"),
+        ({"apart": True}, "dials apart"),
+        ({"failing": 0.5}, "requests failed in lane B"),
+    ],
+)
+def test_what_forbids_a_comparison_is_said_instead_of_a_word(change: dict[str, object], why: str) -> None:
+    run = Run(rate={"a": 1200, "b": 1000}, **change)  # type: ignore[arg-type]
+    run.seconds(120)
+    verdicts = run.view().verdicts
+    assert {found.word for found in verdicts.values()} == {"not comparable"}
+    assert all(why in found.reason for found in verdicts.values())
+
+
+def test_latencies_and_goodput_have_their_own_words() -> None:
+    run = Run(ttft_ms={"a": 100, "b": 200}, slo=Slo(ttft_ms=150))
+    run.seconds(260)
+    verdicts = run.view().verdicts
+    assert verdicts["ttft_p50"].word == verdicts["ttft_p95"].word == "A ahead"
+    assert verdicts["ttft_p95"].ratio == pytest.approx(0.5, rel=0.1)
+    assert verdicts["goodput"].word == "A ahead"
+    assert verdicts["output_tps"].word in {"level", "undecided"}
+
+
+def test_lanes_that_take_turns_are_compared_the_nth_second_with_the_nth() -> None:
+    run = Run(rate={"a": 1200, "b": 1000}, turns_s=10)
+    run.seconds(400)
+    view = run.view()
+    assert len(view.segment_tps["a"]) == len(view.segment_tps["b"]) > 150
+    assert view.verdicts["output_tps"].word == "A ahead"
+
+
+def changes(words: Iterable[str]) -> int:
+    """How often the word became another."""
+    said = list(words)
+    return sum(said[i] != said[i - 1] for i in range(1, len(said)))
