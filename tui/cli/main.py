@@ -18,6 +18,7 @@ COMMANDS = {
     "watch": "watch",
     "run": "run",
     "doctor": "doctor",
+    "calibrate": "calibrate",
     "launch": "launch",
     "ruler": "ruler",
     "sessions": "sessions",

@@ -8,7 +8,7 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tui.cli import target
+from tui.cli import noise_store, target
 from tui.cli.output import complain, say
 from tui.profile.model import Profile
 from tui.records.errors import UserError
@@ -32,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Run, record, print the summary."""
-    profile = target.profile_of(args)
+    profile = noise_store.with_floor(target.profile_of(args))
     return asyncio.run(_run(args, profile, seconds(args.duration)))
 
 

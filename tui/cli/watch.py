@@ -2,7 +2,7 @@
 
 import argparse
 
-from tui.cli import target
+from tui.cli import noise_store, target
 from tui.cli.output import complain, say
 from tui.profile.model import Profile
 
@@ -31,6 +31,7 @@ def show(args: argparse.Namespace, profile: Profile) -> int:
     from tui.cli.recording import recorder_for
     from tui.cli.simulated import SimulatedLanes
 
+    profile = noise_store.with_floor(profile)
     record = recorder_for(args, profile)
     simulated = SimulatedLanes()
 

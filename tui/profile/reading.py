@@ -114,6 +114,8 @@ def _problems(profile: Profile) -> list[tuple[tuple[str, ...], str]]:
     found: list[tuple[tuple[str, ...], str]] = []
     if problem := check(profile.load):
         found.append((("load", problem.split()[0]), problem))
+    if profile.delta is not None and not 0 < profile.delta < 1:
+        found.append((("delta",), f"must lie between 0 and 1, as 0.03 for 3 %, not {profile.delta:g}"))
     for name, lane in (("a", profile.a), ("b", profile.b)):
         if lane is None:
             continue

@@ -344,7 +344,8 @@ def _heavy_parts(lanes: list[Lane], profile: Profile) -> "tuple[type[LaneRun], R
     """Import what needs numpy and httpx: a few tenths of a second, spent in a thread."""
     from tui.session.lane import LaneRun
     from tui.session.rollup import Rollup
+    from tui.session.verdict import Standing
 
     rollup = Rollup.of(lanes, time.monotonic_ns())
-    rollup.state.standing.slo = profile.slo
+    rollup.state.standing = Standing.under(profile)
     return LaneRun, rollup

@@ -6,7 +6,7 @@ Needs numpy and Polars: imported after the first paint.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from tui.analysis.latency import Latencies, latency_verdict
 from tui.analysis.ledger import MOST_FAILED
 from tui.analysis.verdict import DELTA, Calm, Verdict, Word
 from tui.analysis.watching import Now, Watch
-from tui.profile.model import Slo
+from tui.profile.model import Profile, Slo
 from tui.records.rows import LANES, Lane, RequestRow, SecondRow
 from tui.session.verdict_segment import LaneSegment, SegmentSoFar
 from tui.session.view import VerdictView
@@ -35,6 +35,11 @@ class Standing:
     _watch: Watch = field(default_factory=Watch)
     _calm: dict[str, Calm] = field(default_factory=dict)
     _next: "cycle[str]" = field(default_factory=lambda: cycle(TIMED_FIGURES))
+
+    @classmethod
+    def under(cls, profile: Profile) -> Self:
+        """With the limits and the δ of a profile: those of the recording, in a replay."""
+        return cls(slo=profile.slo, delta=profile.delta or DELTA)
 
     def restart(self, start_ns: int) -> None:
         """A dial was turned: nothing of before counts."""

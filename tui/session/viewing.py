@@ -33,6 +33,7 @@ def make_view(state: SessionState, beside: Beside, window_s: int) -> View:
         segment_bound=segment.bound_s > 0,
         verdicts=_verdicts(state, beside, lanes),
         delta=state.standing.delta,
+        delta_from=beside.profile.delta_from,
     )
 
 

@@ -1,0 +1,69 @@
+"""`dragstrip calibrate`: lane A's server against itself, for the δ under which two servers are called level."""
+
+import argparse
+import asyncio
+from datetime import UTC, datetime
+
+import msgspec
+
+from tui.cli import noise_store, target
+from tui.cli.output import complain, say
+from tui.profile.model import Profile
+from tui.records.rows import Lane
+
+NAME = "calibrate"
+HELP = "measure the noise floor: one server in both lanes (it carries the load of both)"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Targets, dials and how long."""
+    target.arguments(parser)
+    parser.add_argument("--for", dest="duration", default="120s", metavar="TIME", help="how long (120s)")
+
+
+def call(args: argparse.Namespace) -> int:
+    """Run A against A, store δ, say it."""
+    from tui.analysis.noise import noise_floor
+    from tui.cli.run import seconds
+
+    profile = target.profile_of(args)
+    server, model, setting = noise_store.identity(profile)
+    tps = asyncio.run(settled_tps(profile, seconds(args.duration)))
+    noise = noise_floor(tps["a"], tps["b"])
+    noise_store.keep(
+        noise_store.Floor(
+            server=server,
+            model=model,
+            setting=setting,
+            measured=datetime.now(tz=UTC).date().isoformat(),
+            **{name: getattr(noise, name) for name in ("delta", "ratio", "low", "high", "seconds")},
+        )
+    )
+    say(f"δ = {noise.delta:.1%} for {server} at {setting}")
+    say(f"A/A ratio {noise.ratio:.3f} [{noise.low:.3f} … {noise.high:.3f}] over {noise.seconds} settled seconds")
+    if noise.biased:
+        complain("dragstrip: the lanes differ although the server is one; δ covers it, but look for the cause")
+    return 0
+
+
+async def settled_tps(profile: Profile, for_s: float) -> dict[Lane, list[float]]:
+    """The tokens of each settled second of lane A's server in both lanes."""
+    from tui.cli.simulated import SimulatedLanes
+    from tui.session.live import LiveSession
+
+    simulated = SimulatedLanes()
+    alone = await simulated.prepare(msgspec.structs.replace(profile, b=None, mode="together"))
+    session = LiveSession(msgspec.structs.replace(alone, b=alone.a), release=simulated.stop)
+    try:
+        await session.reach()
+        await session.start(lambda: None)
+        ended = asyncio.create_task(session.ended())
+        complete = asyncio.create_task(session.elapsed(for_s))
+        await asyncio.wait({ended, complete}, return_when=asyncio.FIRST_COMPLETED)
+        complete.cancel()
+        if ended.done():
+            ended.result()
+        ended.cancel()
+        return {lane: list(values) for lane, values in session.view(10).segment_tps.items()}
+    finally:
+        await session.stop("done")
