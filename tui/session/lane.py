@@ -63,6 +63,7 @@ class LaneRun:
     found: Found | None = None
     driver: Driver | None = None
     _down: str = ""
+    _starts: int = 0  # of drivers before this one
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -142,7 +143,7 @@ class LaneRun:
             prompt_form="ids" if found.info.prompt_form == "ids" and self.server.endpoint != "chat" else "text",
             token_pool=found.token_pool,
             seed=load.seed,
-            salt=self.salt,
+            salt=f"{self.salt} {self._starts}",  # a driver started again must not find its own prompts cached
             output_jitter=load.output_jitter,
             record_chunks=self.profile.record.chunks,
             connect_timeout_s=load.connect_timeout_s,
@@ -155,6 +156,7 @@ class LaneRun:
     async def _drive(self, found: Found) -> None:
         """Run one driver until it ends by itself, which it should not."""
         driver = self.driver = await Driver.start(self._plan(found), STOPPED)
+        self._starts += 1
         self.ready.set()
         try:
             await self.go.wait()
