@@ -11,7 +11,6 @@ from tui.cli.output import complain, say
 from tui.profile.model import Profile
 from tui.records.rows import Lane
 
-NAME = "calibrate"
 HELP = "measure the noise floor: one server in both lanes (it carries the load of both)"
 
 

@@ -5,7 +5,6 @@ import argparse
 from tui.cli import report
 from tui.cli.output import complain
 
-NAME = "compare"
 HELP = "compare A and B over several sessions; --fail-if makes it a gate"
 
 

@@ -4,7 +4,6 @@ import argparse
 
 from tui.cli import target, watch
 
-NAME = "demo"
 HELP = "the whole screen on two simulated engines; nothing else needed"
 
 

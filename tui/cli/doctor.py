@@ -7,7 +7,6 @@ from tui.cli import target
 from tui.cli.output import say
 from tui.profile.model import Profile
 
-NAME = "doctor"
 HELP = "are these two comparable? settings side by side, what is unfair, and the flag that mends it"
 
 

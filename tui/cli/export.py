@@ -8,7 +8,6 @@ from pathlib import Path
 from tui.cli.output import say
 from tui.records.tables import TABLES
 
-NAME = "export"
 HELP = "write a recorded session as CSV, Parquet, JSON and other formats"
 PROGRESS_AFTER_S = 1.0
 

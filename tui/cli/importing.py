@@ -6,7 +6,6 @@ from pathlib import Path
 from tui import __version__
 from tui.cli.output import say
 
-NAME = "import"
 HELP = "bring a result of `vllm bench serve` or of SGLang's benchmark in as a session"
 
 

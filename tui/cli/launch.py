@@ -9,7 +9,6 @@ from tui.cli.output import complain, say
 from tui.profile.model import Profile
 from tui.profile.reading import read_profile
 
-NAME = "launch"
 HELP = "start both engines of a profile with one configuration, or print the two commands"
 
 

@@ -9,7 +9,6 @@ from tui.profile.reading import list_profiles, read_profile
 from tui.profile.writing import Answers, profile_text
 from tui.records.errors import UserError
 
-NAME = "profiles"
 HELP = "list the profiles; `profiles new NAME` writes one"
 
 

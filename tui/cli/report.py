@@ -10,7 +10,6 @@ from tui.records.errors import UserError
 if TYPE_CHECKING:
     from tui.analysis.report.blocks import Document
 
-NAME = "report"
 HELP = "tables and verdicts of a session, in Markdown or as one HTML page"
 
 

@@ -6,7 +6,6 @@ import asyncio
 from tui.cli.output import say
 from tui.records.errors import UserError
 
-NAME = "ruler"
 HELP = "what the client itself adds on this machine, and how much load its figures can be trusted with"
 DEFAULT_STEP_S = 3.0
 

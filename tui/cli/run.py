@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tui.cli.collecting import Collected
     from tui.session.live import LiveSession
 
-NAME = "run"
 HELP = "the same head-to-head without a terminal; --json prints one object"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}

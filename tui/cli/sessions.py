@@ -5,7 +5,6 @@ from pathlib import Path
 
 from tui.cli.output import complain, say
 
-NAME = "sessions"
 HELP = "list the recorded sessions"
 
 

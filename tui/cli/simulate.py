@@ -5,7 +5,6 @@ import asyncio
 
 from tui.cli.output import complain
 
-NAME = "simulate"
 HELP = "serve one simulated engine"
 
 

@@ -6,7 +6,6 @@ from tui.cli import noise_store, target
 from tui.cli.output import complain, say
 from tui.profile.model import Profile
 
-NAME = "watch"
 HELP = "watch two servers side by side, live"
 
 
