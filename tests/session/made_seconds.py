@@ -3,13 +3,14 @@
 import random
 from dataclasses import dataclass, field
 
-from tui.profile.model import LaneProfile, Profile, Slo
+from tui.profile.model import LaneProfile, LoadProfile, Profile, Slo
 from tui.records.dials import Dials
 from tui.records.frame import Batch
 from tui.records.rows import LANES, EventRow, Lane, RequestRow, SecondRow
 from tui.records.session import LaneInfo
 from tui.session.beside import Beside
 from tui.session.state import SessionState
+from tui.session.verdict import Standing
 from tui.session.verdict_segment import NS
 from tui.session.view import View
 from tui.session.viewing import make_view
@@ -38,12 +39,18 @@ class Run:
 
     def __post_init__(self) -> None:
         self.random = random.Random(7)
+        self.state.standing = Standing.under(self.profile)
         self.state.begin(1000 * NS)
-        self.state.standing.slo = self.slo
         if self.incomparable:
             self.state.take_event(EventRow("", self.state.t_ns, "incomparable", text=self.incomparable))
         if self.apart:
             self.dials["b"] = Dials(concurrency=9)
+
+    @property
+    def profile(self) -> Profile:
+        """Two servers at eight streams."""
+        a, b = LaneProfile(url="http://a"), LaneProfile(url="http://b")
+        return Profile(name="made", a=a, b=b, slo=self.slo, load=LoadProfile(concurrency=8))
 
     def seconds(self, count: int) -> None:
         """So many more."""
@@ -55,20 +62,18 @@ class Run:
         self._fold()
         return self.view()
 
-    def turn(self) -> None:
-        """A dial is turned now."""
-        self.state.apply(
-            Batch(self.state.t_ns, events=[EventRow("", self.state.t_ns, "dial", "concurrency", "8", "16")])
-        )
+    def turn(self, old: str = "8", new: str = "16") -> None:
+        """Concurrency is turned now."""
+        event = EventRow("", self.state.t_ns, "dial", "concurrency", old, new)
+        self.state.apply(Batch(self.state.t_ns, events=[event]))
 
     def view(self) -> View:
         """What a screen shows."""
-        profile = Profile(name="made", a=LaneProfile(url="http://a"), b=LaneProfile(url="http://b"), slo=self.slo)
         infos: dict[Lane, LaneInfo] = {
             lane: LaneInfo(url="", engine="vllm", title="vLLM", version="", model=model)
             for lane, model in zip(LANES, self.models, strict=True)
         }
-        return make_view(self.state, Beside(profile, infos, self.dials, 0), 10)
+        return make_view(self.state, Beside(self.profile, infos, self.dials, 0), 10)
 
     def _fold(self) -> None:
         start_ns = self.state.t_ns

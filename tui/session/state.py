@@ -145,7 +145,7 @@ class SessionState:
             self.dial_events.append(event)
             self.segment_ns = event.t_ns
             self.segment += 1
-            self.standing.restart(event.t_ns)
+            self.standing.turn(event)
         elif event.kind == "incomparable":
             self.incomparable = event.text
         for lane in LANES:

@@ -16,7 +16,8 @@ from tui.analysis.ledger import MOST_FAILED
 from tui.analysis.verdict import DELTA, Calm, Verdict, Word
 from tui.analysis.watching import Now, Watch
 from tui.profile.model import Profile, Slo
-from tui.records.rows import LANES, Lane, RequestRow, SecondRow
+from tui.records.rows import LANES, EventRow, Lane, RequestRow, SecondRow
+from tui.session.verdict_ledger import LiveLedger
 from tui.session.verdict_segment import LaneSegment, SegmentSoFar
 from tui.session.view import VerdictView
 
@@ -32,6 +33,7 @@ class Standing:
     delta: float = DELTA
     segment: SegmentSoFar = field(default_factory=SegmentSoFar)
     told: dict[str, VerdictView] = field(default_factory=dict)
+    ledger: LiveLedger = field(default_factory=LiveLedger)
     _watch: Watch = field(default_factory=Watch)
     _calm: dict[str, Calm] = field(default_factory=dict)
     _next: "cycle[str]" = field(default_factory=lambda: cycle(TIMED_FIGURES))
@@ -39,10 +41,15 @@ class Standing:
     @classmethod
     def under(cls, profile: Profile) -> Self:
         """With the limits and the δ of a profile: those of the recording, in a replay."""
-        return cls(slo=profile.slo, delta=profile.delta or DELTA)
+        return cls(slo=profile.slo, delta=profile.delta or DELTA, ledger=LiveLedger.of(profile))
+
+    def turn(self, event: EventRow) -> None:
+        """A dial was turned: nothing of before counts for the verdict; the ledger keeps it."""
+        self.ledger.turn(event, self.segment)
+        self.restart(event.t_ns)
 
     def restart(self, start_ns: int) -> None:
-        """A dial was turned: nothing of before counts."""
+        """A segment begins."""
         self.segment = SegmentSoFar(start_ns)
         self.told, self._calm, self._next = {}, {}, cycle(TIMED_FIGURES)
 

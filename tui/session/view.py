@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tui.records.dials import Dials
 from tui.records.rows import EventRow, Lane
 from tui.records.session import LaneInfo
+
+if TYPE_CHECKING:  # Polars stands behind it, and a screen paints before that is imported
+    from tui.analysis.ledger import LedgerRow
 
 WINDOWS_S: tuple[int, ...] = (10, 30, 60, 300)
 
@@ -119,6 +122,9 @@ class View:
     incomparable: str = ""  # why no verdict may be given, whatever the figures say
     verdicts: Mapping[str, VerdictView] = field(default_factory=dict)  # by figure: output_tps, ttft_p95, …, goodput
     delta: float = 0.03  # closer than this is level
+    ledger: "Sequence[LedgerRow]" = ()  # every setting visited, in order of the first visit
+    ledger_now: int = -1  # which of them is in force
+    crossover: str = ""  # where the lead changes hands as one dial is turned
     delta_from: str = ""  # empty: the usual one; else where it was measured
     recording: str = ""  # empty: not recorded; else where
     recording_note: str = ""  # why recording is paused

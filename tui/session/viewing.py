@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from tui.analysis.crossover import crossover
 from tui.records.dials import DIAL
 from tui.records.rows import EventRow, Lane
 from tui.session.beside import Beside
@@ -15,6 +16,7 @@ def make_view(state: SessionState, beside: Beside, window_s: int) -> View:
     now_ns, dials = state.t_ns, beside.dials
     lanes = {lane: lane_view(lane, state.lanes[lane], beside, now_ns, window_s) for lane in dials}
     segment = state.standing.segment
+    ledger, ledger_now = state.standing.ledger.rows(segment, state.standing.delta, state.incomparable)
     return View(
         second=max(0, (now_ns - state.t0_ns) // NS),
         window_s=window_s,
@@ -33,6 +35,9 @@ def make_view(state: SessionState, beside: Beside, window_s: int) -> View:
         segment_bound=segment.bound_s > 0,
         verdicts=_verdicts(state, beside, lanes),
         delta=state.standing.delta,
+        ledger=ledger,
+        ledger_now=ledger_now,
+        crossover=crossover(ledger),
         delta_from=beside.profile.delta_from,
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from tui.records.rows import Lane
 from tui.session.view import View
 from tui.widgets import numbers
+from tui.widgets.ledger_rows import ledger_rows
 from tui.widgets.rows import Row, Rows, Span, fit
 from tui.widgets.verdict_line import ratio_text
 
@@ -18,7 +19,8 @@ class SettingsTable(Rows):
         """Take this second."""
         width, height = self.content_size
         if width and height:
-            self.put(settings_rows(view, width, height))
+            table = ledger_rows if view.ledger else settings_rows  # the ledger is there once anything is known
+            self.put(table(view, width, height))
 
 
 def settings_rows(view: View, width: int, height: int) -> list[Row]:
