@@ -3,8 +3,10 @@
 import argparse
 import asyncio
 import json
+import math
 import re
 import signal
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -26,11 +28,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Targets, dials, how long, in which form."""
     target.arguments(parser)
     parser.add_argument("--for", dest="duration", default="60s", metavar="TIME", help="how long: 30s, 10m, 1h (60s)")
+    parser.add_argument("--plan", action="store_true", help="run the profile's plan to its end, instead of --for")
+    parser.add_argument(
+        "--sweep", metavar="DIAL=LOW..HIGH", help="double a dial, then refine; each step --for so long"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
 
 def call(args: argparse.Namespace) -> int:
     """Run, record, print the summary."""
+    if args.plan and args.sweep:
+        raise UserError("give --plan or --sweep, not both")
     profile = noise_store.with_floor(target.profile_of(args))
     return asyncio.run(_run(args, profile, seconds(args.duration)))
 
@@ -65,7 +73,7 @@ async def _run(args: argparse.Namespace, profile: Profile, for_s: float) -> int:
     try:
         await session.reach()
         await session.start(lambda: None)
-        await _until(session, for_s, stop, collected, quiet=args.json)
+        await _until(session, _complete(args, session, for_s), stop, collected, quiet=args.json)
     finally:
         await session.stop(f"signal {caught[0]}" if caught else "done")
     if caught:
@@ -76,14 +84,36 @@ async def _run(args: argparse.Namespace, profile: Profile, for_s: float) -> int:
     return _tell(args, session, collected)
 
 
+async def _complete(args: argparse.Namespace, session: "LiveSession", for_s: float) -> None:
+    """Until the time is up; with a plan, until its last step has been held."""
+    if not args.plan and not args.sweep:
+        await session.elapsed(for_s)
+        return
+    await session.started()
+    if args.sweep:
+        from tui.cli.sweep import Sweep, first_pass
+
+        steps = first_pass(args.sweep, for_s)
+        sweep = Sweep.of(steps, for_s)
+        session.start_plan(steps, lambda step: sweep.measured(step, session.view(math.floor(for_s) or 1)))
+    else:
+        session.start_plan(session.profile.plan)
+    await session.plan_over()
+
+
 async def _until(
-    session: "LiveSession", for_s: float, stop: asyncio.Event, collected: "Collected", *, quiet: bool
+    session: "LiveSession",
+    whole: Coroutine[None, None, None],
+    stop: asyncio.Event,
+    collected: "Collected",
+    *,
+    quiet: bool,
 ) -> None:
     """Until the time is up, the operator interrupts, or the session ends in an error, which is raised."""
     ended = asyncio.create_task(session.ended())
     interrupted = asyncio.create_task(stop.wait())
     started = asyncio.create_task(session.started())
-    complete = asyncio.create_task(session.elapsed(for_s))
+    complete = asyncio.create_task(whole)
     try:
         await asyncio.wait({ended, interrupted, started}, return_when=asyncio.FIRST_COMPLETED)
         if started.done():
@@ -92,6 +122,8 @@ async def _until(
             await asyncio.wait({ended, interrupted, complete}, return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
             ended.result()
+        if complete.done():
+            complete.result()
     finally:
         for task in (ended, interrupted, started, complete):
             task.cancel()

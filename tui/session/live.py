@@ -6,7 +6,7 @@ Whatever needs numpy or httpx is imported once the session runs, because the scr
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ import msgspec
 
 from tui import __version__
 from tui.load.plan import Setting
-from tui.profile.model import LaneProfile, Profile
+from tui.profile.model import LaneProfile, Profile, Step
 from tui.profile.reading import lane_dials
 from tui.records.dials import Dials
 from tui.records.frame import Batch, Frame
@@ -29,6 +29,7 @@ from tui.session.blank import blank_view
 from tui.session.board import DialBoard, stopped
 from tui.session.host import host_facts
 from tui.session.moves import dial_events
+from tui.session.plan import More, PlanRun, checked
 from tui.session.view import View
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class LiveSession:
         self.alternation: Alternation | None = None
         if profile.mode == "alternate" and profile.b is not None:
             self.alternation = Alternation(self._turn, self._in_flight)
+        self.plan: PlanRun | None = None
         self._side_tasks: list[asyncio.Task[None]] = []
         self._incomparable = ""
         self._on_second: Callable[[], None] = lambda: None
@@ -132,6 +134,28 @@ class LiveSession:
             self._second_over.clear()
             await self._second_over.wait()
 
+    def start_plan(self, steps: Sequence[Step], more: More = lambda _: ()) -> None:
+        """Run these steps from now on. UserError when there is none, or one cannot be put in force."""
+        base = {lane: self.board.in_force(lane) for lane in self._asked}
+        self.plan = PlanRun(checked(steps, base), base, self.board.jump, self.board.in_force, more)
+        self.plan.begin(time.monotonic())
+
+    def toggle_plan(self) -> str:
+        """Start the profile's plan, pause it or go on; returns one sentence where there is none."""
+        if self.plan is not None and not self.plan.over:
+            self.plan.toggle(time.monotonic())
+        elif not self.profile.plan:
+            return "the profile has no [[plan]]"
+        else:
+            self.start_plan(self.profile.plan)
+        return ""
+
+    async def plan_over(self) -> None:
+        """Wait until every step of the plan has been held."""
+        while self.plan is None or not self.plan.over:
+            self._second_over.clear()
+            await self._second_over.wait()
+
     async def ended(self) -> None:
         """Wait until the session ends, which it does by itself only in error: then that error is raised."""
         if self._task is not None:
@@ -143,6 +167,8 @@ class LiveSession:
         if self._rollup is None:
             return blank_view(self.profile, asked, window_s)
         view = self._rollup.view(Beside(self.profile, self._lane_infos(), asked, self._wall_ns), window_s)
+        if self.plan is not None:
+            view = replace(view, plan=self.plan.text())
         if self.recording is None:
             return view
         durable_ns = self.recording.durable_t_ns
@@ -275,6 +301,8 @@ class LiveSession:
             }
             batch = self._rollup.cut(start_ns, end_ns, self._segment, lanes)
             self._hand_on(Batch(end_ns, seconds=batch.seconds))
+            if self.plan is not None:
+                self.plan.second(end_ns / NS, self._segment, batch.requests)
             self._second_over.set()
             if end_ns + NS > time.monotonic_ns():  # else more seconds are overdue: show only the last
                 self._on_second()

@@ -126,6 +126,7 @@ class View:
     ledger_now: int = -1  # which of them is in force
     crossover: str = ""  # where the lead changes hands as one dial is turned
     delta_from: str = ""  # empty: the usual one; else where it was measured
+    plan: str = ""  # the step that runs and what is left; empty: no plan runs
     recording: str = ""  # empty: not recorded; else where
     recording_note: str = ""  # why recording is paused
     durable_age_s: float | None = None  # since the newest row that is safe on the disk

@@ -1,0 +1,43 @@
+"""`dragstrip run --plan` to the plan's end, on simulators."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tui.cli.main import main
+
+PROFILE = """
+[a]
+simulate = "vllm"
+[b]
+simulate = "sglang"
+[load]
+concurrency = 2
+prompt_tokens = 16
+output_tokens = 4
+[[plan]]
+dials = { concurrency = 3 }
+requests = 3
+[[plan]]
+dials = { concurrency = 4 }
+for_s = 2
+"""
+
+
+def test_a_plan_runs_to_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "p.toml").write_text(PROFILE)
+    assert main(["run", str(tmp_path / "p.toml"), "--plan", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert 3 <= told["duration_s"] < 15
+    assert all(lane["requests"] >= 3 for lane in told["lanes"].values())
+
+
+def test_a_profile_without_a_plan_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "demo", "--plan", "--no-record"]) == 2
+    assert "[[plan]]" in capsys.readouterr().err
+
+
+def test_a_sweep_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "demo", "--sweep", "speed=1..2", "--no-record"]) == 2
+    assert "is no sweep" in capsys.readouterr().err

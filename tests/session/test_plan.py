@@ -1,0 +1,113 @@
+"""A plan step by step: by time, by requests, paused by a hand on a dial; and the sweep that makes its own steps."""
+
+import msgspec
+import pytest
+
+from tests.session.made_seconds import Run
+from tui.cli.sweep import Sweep, first_pass
+from tui.profile.model import Step
+from tui.records.dials import Dials
+from tui.records.errors import UserError
+from tui.records.rows import LANES, Lane, RequestRow
+from tui.session.plan import PlanRun, checked
+
+BASE: dict[Lane, Dials] = {lane: Dials(concurrency=4) for lane in LANES}
+
+
+class Hands:
+    """Dials that a plan or a hand puts in force."""
+
+    def __init__(self) -> None:
+        self.dials = dict(BASE)
+        self.history: list[int] = []
+
+    def put(self, dials: dict[Lane, Dials]) -> None:
+        self.dials = dict(dials)
+        self.history.append(dials["a"].concurrency)
+
+    def run(self, *steps: Step) -> PlanRun:
+        plan = PlanRun(checked(steps, BASE), BASE, self.put, lambda lane: self.dials[lane])
+        plan.begin(0.0)
+        return plan
+
+
+def ended(lane: Lane, count: int) -> list[RequestRow]:
+    run = Run()
+    return [run._request(lane, 10**12, place) for place in range(count)]
+
+
+def test_steps_are_held_for_their_time_and_keep_what_they_do_not_turn() -> None:
+    hands = Hands()
+    plan = hands.run(Step(dials={"concurrency": 8}, for_s=3), Step(dials={"output_tokens": 64}, for_s=2))
+    for second in range(1, 3):
+        plan.second(second, 0, [])
+    assert plan.text() == "plan 1/2  conc 8  0:03 left"
+    plan.second(3, 0, [])
+    assert hands.dials["b"] == Dials(concurrency=8, output_tokens=64)
+    plan.second(5, 0, [])
+    assert plan.over
+    assert plan.text() == ""
+
+
+def test_a_step_of_requests_waits_for_the_slower_lane_and_counts_its_own_only() -> None:
+    hands = Hands()
+    plan = hands.run(Step(dials={"concurrency": 8}, requests=5))
+    plan.second(1, 1, ended("a", 5) + ended("b", 5))  # of segment 0: sent before the step
+    assert not plan.over
+    plan.second(2, 0, ended("a", 9) + ended("b", 3))
+    assert plan.text() == "plan 1/1  conc 8  3/5 requests"
+    plan.second(3, 0, ended("b", 2))
+    assert plan.over
+
+
+def test_a_hand_on_a_dial_pauses_and_going_on_begins_the_step_again() -> None:
+    hands = Hands()
+    plan = hands.run(Step(dials={"concurrency": 8}, for_s=3))
+    hands.dials["a"] = msgspec.structs.replace(hands.dials["a"], concurrency=9)
+    for second in range(1, 10):
+        plan.second(second, 0, [])
+    assert not plan.over
+    assert "paused" in plan.text()
+    plan.toggle(10)
+    assert hands.history == [8, 8]
+    plan.second(12, 0, [])
+    assert not plan.over
+    plan.second(13, 0, [])
+    assert plan.over
+
+
+@pytest.mark.parametrize(
+    ("steps", "why"),
+    [
+        ([], "no \\[\\[plan\\]\\]"),
+        ([Step(dials={"concurrency": 8})], "for_s or requests"),
+        ([Step(dials={"concurrency": 10**6}, for_s=1)], "concurrency is"),
+        ([Step(dials={"conc": 8}, for_s=1)], "conc"),
+    ],
+)
+def test_a_plan_that_cannot_run_says_why(steps: list[Step], why: str) -> None:
+    with pytest.raises(UserError, match=why):
+        checked(steps, BASE)
+
+
+def test_a_sweep_doubles_and_then_halves_around_the_knees() -> None:
+    steps = first_pass("concurrency=4..16", 20)
+    sweep = Sweep.of(steps, 20)
+    visited: list[int] = []
+    todo = [step.dials["concurrency"] for step in steps]
+    while todo:
+        setting = int(todo.pop(0))
+        visited.append(setting)
+        knee = min(setting, 8)
+        run = Run(
+            rate={"a": 100.0 * knee, "b": 90.0 * knee}, ttft_ms=dict.fromkeys(LANES, 50.0 * (setting / 8) ** 2 + 20)
+        )
+        run.seconds(20)
+        todo += [
+            step.dials["concurrency"] for step in sweep.measured(Step(dials={"concurrency": setting}), run.view())
+        ]
+    more = visited[3:]
+    assert visited[:3] == [4, 8, 16]
+    assert more
+    assert all(4 < setting < 16 for setting in more)
+    assert len(set(visited)) == len(visited)
