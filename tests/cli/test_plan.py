@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tui.cli.main import main
+from tui.profile.reading import parse_profile
 
 PROFILE = """
 [a]
@@ -41,3 +42,15 @@ def test_a_profile_without_a_plan_says_so(capsys: pytest.CaptureFixture[str]) ->
 def test_a_sweep_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "demo", "--sweep", "speed=1..2", "--no-record"]) == 2
     assert "is no sweep" in capsys.readouterr().err
+
+
+def test_the_moves_of_a_session_are_a_plan_that_can_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p.toml").write_text(PROFILE)
+    assert main(["run", str(tmp_path / "p.toml"), "--plan", "--json"]) == 0
+    session = json.loads(capsys.readouterr().out)["session"]
+    assert main(["plan", session]) == 0
+    again = parse_profile('[a]\nsimulate = "vllm"\n' + capsys.readouterr().out, "again.toml")
+    assert [step.dials["concurrency"] for step in again.plan][-2:] == [3, 4]
+    assert all(step.for_s for step in again.plan)

@@ -126,6 +126,9 @@ class FakeSource:
         made = fake_view(self.second, window_s, self._lanes, self.board)
         return self._change(made) if self._change else made
 
+    def toggle_plan(self) -> str:
+        return "the profile has no [[plan]]"
+
     def mark(self, text: str) -> None:
         self.marks.append(text)
 

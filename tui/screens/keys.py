@@ -44,6 +44,7 @@ LOOK_KEYS: list[BindingType] = [
 ]
 SESSION_KEYS: list[BindingType] = [
     Binding("x", "toggle_load", "stop load", tooltip="stop all load at once; again: bring it back"),
+    Binding("P", "plan", "plan", show=False, tooltip="start the profile's plan, pause it or go on"),
     Binding("m", "mark", "mark", tooltip="a mark at this moment, with or without a text"),
     Binding("n", "note", "note", show=False, tooltip="a note, recorded with the session"),
     Binding("e", "export", "export", show=False, tooltip="the command that exports this session"),

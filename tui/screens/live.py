@@ -149,6 +149,12 @@ class LiveScreen(PictureScreen):
 
     # The session.
 
+    def action_plan(self) -> None:
+        """Start the profile's plan, pause it or go on."""
+        if problem := self.source.toggle_plan():
+            self.say(problem)
+        self.redraw()
+
     def action_mark(self) -> None:
         """A mark at this moment, with or without a text."""
         self.app.push_screen(TextBox("Mark", "a text, or enter for a plain mark"), self._marked)

@@ -146,6 +146,8 @@ class LiveSession:
             self.plan.toggle(time.monotonic())
         elif not self.profile.plan:
             return "the profile has no [[plan]]"
+        elif not self._go.is_set():
+            return "the plan can start once the load runs"
         else:
             self.start_plan(self.profile.plan)
         return ""

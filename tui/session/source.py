@@ -69,6 +69,10 @@ class Source(Protocol):
         """The numbers now."""
         ...
 
+    def toggle_plan(self) -> str:
+        """Start the profile's plan, pause it or go on; returns one sentence where that cannot be."""
+        ...
+
     def mark(self, text: str) -> None:
         """Put a mark at this moment."""
         ...
