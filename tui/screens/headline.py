@@ -90,6 +90,9 @@ def _note(view: View, found: VerdictView) -> str:
 
 def _warning(view: View, *, linked: bool) -> str:
     """What makes the figures doubtful, the gravest first."""
+    down = [lane.upper() for lane, found in view.lanes.items() if found.state == "down"]
+    if down:
+        return f"{' and '.join(down)} down"
     bound = [lane.upper() for lane, found in view.lanes.items() if found.bound]
     if bound:
         return f"client-bound in {' and '.join(bound)}"
