@@ -1,11 +1,11 @@
 """What must be settled before Textual is imported, because it reads these once, at import."""
 
 import codecs
+import errno
 import gc
 import locale
 import os
 import stat
-import sys
 import termios
 import threading
 
@@ -32,11 +32,11 @@ def painted() -> None:
 
 
 def is_gone() -> bool:
-    """Whether the terminal that this program began on was closed."""
+    """Whether the terminal that this program began on was closed; False when it never had one."""
     try:
-        termios.tcgetattr(sys.__stderr__.fileno() if sys.__stderr__ else 2)
-    except (termios.error, OSError, ValueError):
-        return True
+        termios.tcgetattr(2)
+    except termios.error as error:
+        return bool(error.args[0] == errno.EIO)
     return False
 
 
