@@ -1,6 +1,6 @@
 """Recorded sessions to read, export and replay."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,3 +26,19 @@ def make(tmp_path: Path) -> Make:
         return open_session(tmp_path / "sessions" / name)
 
     return record
+
+
+@pytest.fixture(autouse=True)
+def _no_recorder_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A recorder that a test leaves open must not go on beating under the tests that follow."""
+    made: list[Recorder] = []
+    begin = Recorder.__init__
+
+    def remember(self: Recorder, *args: object, **options: object) -> None:
+        begin(self, *args, **options)  # type: ignore[arg-type]
+        made.append(self)
+
+    monkeypatch.setattr(Recorder, "__init__", remember)
+    yield
+    for recorder in made:
+        recorder._closing.set()
