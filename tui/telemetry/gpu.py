@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from tui.engines.address import base_url
@@ -20,16 +20,16 @@ _NVML_TIMEOUT_S = 5.0  # the first opening wakes every GPU of the host when pers
 _HANGS = "the NVIDIA driver does not answer"
 
 
-class GpuReader:
+class GpuReader(Protocol):
     """Reads one lane's GPUs each second until cancelled."""
 
     async def names(self) -> dict[int, str]:
         """What the lane's GPUs are called, by index. ReadingError with one line when none can be read."""
-        raise NotImplementedError
+        ...
 
     async def run(self, emit: Emit, fault: Fault) -> None:
         """Emit readings. `fault` is told each new trouble once, and an empty string when it is over."""
-        raise NotImplementedError
+        ...
 
 
 class NvmlReader(GpuReader):
