@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
+from pathlib import Path
 
 import httpx
 import msgspec
 import pytest
 
 from tui.profile.model import LaneProfile, LoadProfile, Profile
+from tui.recording.info import read_info
+from tui.recording.recorder import Recorder
 from tui.records.errors import UserError
 from tui.records.frame import Batch
 from tui.records.rows import Lane
@@ -163,6 +166,26 @@ async def test_a_lane_without_a_server_does_not_keep_the_other_waiting(
     view = await watched.view_when(lambda view: view.lanes["a"].done > 3)
     assert view.lanes["b"].state == "down"
     assert "nobody answers at http://127.0.0.1:9" in view.lanes["b"].state_text
+    await watched.session.stop("done")
+
+
+async def test_a_server_that_comes_late_is_in_the_recording_at_once(
+    pair: list[SimulatorProcess], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """So that a session killed early knows its servers."""
+    monkeypatch.setattr("tui.session.live.FIRST_LANE_WAITS_S", 0.2)
+    monkeypatch.setattr("tui.session.lane.RETRY_S", 0.1)
+    late, port = profile(pair), int(pair[1].url.rpartition(":")[2])
+    await pair[1].stop()
+    watched = Watched(LiveSession(late, record=lambda info: Recorder(tmp_path / "s", info)))
+    await watched.start()
+    await watched.view_when(lambda view: view.lanes["a"].done > 3)
+    assert list(read_info(tmp_path / "s").lanes) == ["a"]
+    pair[1] = await start_simulator("sglang", speed=20, port=port)
+    view = await watched.view_when(lambda view: view.lanes["b"].state == "up" and view.lanes["b"].done > 0)
+    await watched.view_when(lambda later: later.second > view.second + 1)
+    found = read_info(tmp_path / "s")
+    assert (found.ended, found.lanes["b"].title) == ("", "SGLang")
     await watched.session.stop("done")
 
 

@@ -195,7 +195,7 @@ class LiveSession:
             await asyncio.wait([self._task, *self._side_tasks])
         self.event(EventRow("", time.monotonic_ns(), "end", text=why))
         if self.recording is not None and self.info is not None:
-            self.info.lanes = {str(lane): info for lane, info in self._lane_infos().items()}
+            self._tell_lanes()
             duration_s = (time.monotonic_ns() - self.info.t0_ns) / NS
             await asyncio.to_thread(self.recording.close, why, duration_s)
         if self._release is not None:
@@ -225,7 +225,10 @@ class LiveSession:
             self._on_second()
 
     def found(self, lane: Lane) -> None:
-        """A server was recognised: look whether the two may be compared, beside everything else."""
+        """A server was recognised: the recording hears of it at once, and whether the two may be compared is looked
+        at beside everything else.
+        """
+        self._tell_lanes()
         if len(self._lane_infos()) > 1:
             self._side_tasks.append(asyncio.create_task(self._examine()))
 
@@ -284,6 +287,7 @@ class LiveSession:
             self.recording = await asyncio.to_thread(self._record, info)
         assert self._rollup is not None
         self.info, self._wall_ns = info, info.wall_ns
+        self._tell_lanes()  # one may have been recognised while the recorder was made
         self._rollup.begin(info.t0_ns)
         if self.recording is not None:
             self.recording(Batch(info.t0_ns, events=list(self._rollup.state.events)))
@@ -330,6 +334,11 @@ class LiveSession:
         if why != self._incomparable:
             self._incomparable = why
             self.event(EventRow("", time.monotonic_ns(), "incomparable", text=why))
+
+    def _tell_lanes(self) -> None:
+        """Servers that are known by now belong to what is known of the session; a recorder writes them down."""
+        if self.info is not None:
+            self.info.lanes = {str(lane): info for lane, info in self._lane_infos().items()}
 
     def _lane_infos(self) -> dict[Lane, LaneInfo]:
         return {lane: run.info for lane, run in self._lanes.items() if run.info}
