@@ -66,7 +66,7 @@ def test_repetitions_alternate_their_order() -> None:
 
 def test_the_curve_has_a_point_for_each_setting_with_its_intervals() -> None:
     tables = ran()
-    found = curve(tables, ledger(tables))
+    found = curve(ledger(tables))
     assert found is not None
     assert found.dial == "concurrency"
     assert [point.setting for point in found.lines["a"]] == [8, 16, 32]
@@ -79,4 +79,4 @@ def test_the_curve_has_a_point_for_each_setting_with_its_intervals() -> None:
 
 def test_without_a_varied_dial_there_is_no_curve() -> None:
     tables = replace(ran(), events=())
-    assert curve(tables, ledger(tables)[:1]) is None
+    assert curve(ledger(tables)[:1]) is None

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from tests.analysis.made import NS, T0, request, requests_frame, second, seconds_frame, session, turned
-from tui.analysis.study import CSV_HEADER, mean_of, study, study_csv
+from tui.analysis.means import mean_of
+from tui.analysis.study import CSV_HEADER, study, study_csv
 from tui.analysis.suits import suits
 from tui.analysis.tables import Tables
 from tui.records.rows import Lane, RequestRow

@@ -1,6 +1,7 @@
 """The ledger of a running head-to-head: a row a setting, revisits pooled, the sentence where the lead changes."""
 
 from tests.session.made_seconds import Run
+from tui.analysis.curve import curve
 from tui.session.view import View
 from tui.widgets.ledger_rows import ledger_rows
 
@@ -52,3 +53,23 @@ def test_servers_that_may_not_be_compared_have_no_word_in_any_row() -> None:
     (row,) = run.view().ledger
     assert row.verdict.word == "not comparable"
     assert row.verdict.reason == "precision differs"
+
+
+def test_the_ledger_draws_the_curve_of_both_lanes_with_intervals() -> None:
+    run = Run(rate={"a": 1200, "b": 1000})
+    run.seconds(40)
+    assert curve(run.view().ledger) is None
+    run.turn("8", "16")
+    run.rate, run.ttft_ms = {"a": 1100, "b": 2000}, {"a": 200, "b": 200}
+    run.seconds(40)
+    found = curve(run.view().ledger)
+    assert found is not None
+    assert (found.dial, found.percentile) == ("concurrency", "p95")
+    assert [point.setting for point in found.lines["a"]] == [8, 16]
+    assert [point.beaten for point in found.lines["a"]] == [False, True]
+    assert [point.beaten for point in found.lines["b"]] == [False, False]
+    for point in found.lines["b"]:
+        assert point.throughput_low is not None
+        assert point.latency_high is not None
+        assert point.throughput_low < point.throughput
+        assert point.latency < point.latency_high

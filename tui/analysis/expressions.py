@@ -3,10 +3,12 @@
 Null where a request has none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import polars as pl
+
+Span = tuple[int, int]  # ns, from and until before
 
 LATENCY: Final[Mapping[str, pl.Expr]] = {
     "ttft": (pl.col("t_first_ns") - pl.col("t_send_ns")) / 1e6,
@@ -21,3 +23,11 @@ LATENCY: Final[Mapping[str, pl.Expr]] = {
 def lane_of(frame: pl.DataFrame, lane: str) -> pl.DataFrame:
     """The rows of one lane."""
     return frame.filter(pl.col("lane") == lane)
+
+
+def within(spans: Sequence[Span], column: str) -> pl.Expr:
+    """Whether a moment lies in one of the spans."""
+    inside = pl.lit(value=False)
+    for start, until in spans:
+        inside |= (pl.col(column) >= start) & (pl.col(column) < until)
+    return inside

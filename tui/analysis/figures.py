@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from tui.analysis.expressions import LATENCY, lane_of
+from tui.analysis.expressions import LATENCY, Span, lane_of, within
 from tui.analysis.goodput import Limits, good
 from tui.analysis.latency import SECTIONS
 from tui.analysis.ledger import Visited, visited
@@ -21,7 +21,6 @@ RATE_NAMES: Final = ("output_tps", "total_tps", "request_rate", "goodput", "fail
 NAMES: Final = (*RATE_NAMES, *LATENCY_NAMES)
 
 Figures = Mapping[str, float]
-Span = tuple[int, int]  # ns, from and until before
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +79,6 @@ def _sections(spans: Sequence[Span]) -> list[list[Span]]:
                 part.append((start + first - begin, start + past - begin))
         parts.append(part)
     return parts
-
-
-def within(spans: Sequence[Span], column: str) -> pl.Expr:
-    """Whether a moment lies in one of the spans."""
-    inside = pl.lit(value=False)
-    for start, until in spans:
-        inside |= (pl.col(column) >= start) & (pl.col(column) < until)
-    return inside
 
 
 def _figures(tables: Tables, spans: Sequence[Span], limits: Limits | None) -> dict[str, float]:

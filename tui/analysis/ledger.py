@@ -1,12 +1,16 @@
 """The ledger: each dial setting visited is a row, with both lanes and the verdict."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from tui.analysis.batches import BATCH_S
+from tui.analysis.expressions import lane_of, within
+from tui.analysis.latency import Latencies, LatencyFigure, latencies_of, latency_figure
+from tui.analysis.means import Mean, mean_of
 from tui.analysis.segments import NS, Segment, segments
 from tui.analysis.settings import Setting, settings_at
 from tui.analysis.tables import Tables
@@ -14,6 +18,17 @@ from tui.analysis.verdict import DELTA, Verdict, not_comparable, throughput_verd
 from tui.records.rows import Lane
 
 MOST_FAILED: Final = 0.01  # above this share a server that answers errors quickly could be ahead
+
+
+CURVE_PERCENTILES: Final = ("p50", "p95")
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFigures:
+    """One lane at one setting, each value with its 95 % interval: what a curve is drawn from."""
+
+    tps: Mean  # output tokens of a settled second
+    ttft: Mapping[str, LatencyFigure]  # by percentile, in ms; of requests sent in settled time
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +43,7 @@ class LedgerRow:
     failed: Mapping[Lane, int]
     bound: bool  # the client was the limit in most settled seconds
     verdict: Verdict
+    figures: Mapping[Lane, LaneFigures] = field(default_factory=dict)
 
     @property
     def linked(self) -> bool:
@@ -71,11 +87,30 @@ def ledger(tables: Tables, *, delta: float = DELTA, frozen: bool = True) -> list
         own = {lane: _total(counts, lane, visit.segments) for lane in visit.dials}
         refused = not_comparable("output_tps", tables.refused) if tables.refused else None
         verdict = refused or _verdict(visit, own, delta=delta, frozen=frozen)
-        rows.append(_row(visit, own, verdict))
+        rows.append(_row(visit, own, verdict, {lane: _figures(tables, visit, lane) for lane in visit.dials}))
     return rows
 
 
-def _row(visit: Visited, own: Mapping[Lane, tuple[int, int]], verdict: Verdict) -> LedgerRow:
+def lane_figures(tps: Sequence[float], ttft: Latencies) -> LaneFigures:
+    """From the tokens of each settled second and the TTFT of each request sent in them."""
+    return LaneFigures(
+        mean_of(np.asarray(tps, dtype=np.float64)), {name: latency_figure(ttft, name) for name in CURVE_PERCENTILES}
+    )
+
+
+def _figures(tables: Tables, visit: Visited, lane: Lane) -> LaneFigures:
+    spans = [(segment.settled_ns, segment.end_ns) for segment in visit.segments]
+    requests = lane_of(tables.requests, lane).filter(within(spans, "t_send_ns"))
+    tps = [value for segment in visit.segments for value in segment.tps.get(lane, ())]
+    return lane_figures(tps, latencies_of(requests, "ttft"))
+
+
+def _row(
+    visit: Visited,
+    own: Mapping[Lane, tuple[int, int]],
+    verdict: Verdict,
+    figures: Mapping[Lane, LaneFigures],
+) -> LedgerRow:
     settled_s, pooled = visit.settled_s, visit.segments
     tps = {lane: sum(sum(s.tps.get(lane, ())) for s in pooled) / max(settled_s, 1) for lane in visit.dials}
     return LedgerRow(
@@ -87,6 +122,7 @@ def _row(visit: Visited, own: Mapping[Lane, tuple[int, int]], verdict: Verdict) 
         failed={lane: failed for lane, (_, failed) in own.items()},
         bound=sum(segment.bound_s for segment in pooled) > settled_s,
         verdict=verdict,
+        figures=figures,
     )
 
 

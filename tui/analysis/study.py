@@ -6,40 +6,24 @@ TPS is the output tokens of one request over its E2E, latency its TTFT in second
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from tui.analysis.expressions import LATENCY, lane_of
 from tui.analysis.ledger import visited
+from tui.analysis.means import Mean, mean_of
 from tui.analysis.settings import Setting
-from tui.analysis.student import t_quantile
 from tui.analysis.tables import Tables
 from tui.records import gauges
 from tui.records.rows import LANES, Lane
 
 CSV_HEADER: Final = ("Request Type", "Framework", "TPS", "Latency", "Memory Usage")
-SECTIONS: Final = 10
 GIB: Final = 2**30
 
 Kind = Literal["sequential", "concurrent"]
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Mean:
-    """A mean with standard deviation and 95 % interval; the interval is None of fewer than two values."""
-
-    mean: float
-    sd: float
-    low: float | None
-    high: float | None
-    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +109,6 @@ def _row(tables: Tables, group: Group, lane: Lane, own: pl.DataFrame) -> StudyRo
         latency_s=mean_of(own["ttft_s"].drop_nulls().to_numpy()),
         memory_gib=memory_gib(tables.gauges, lane, start_ns, end_ns),
     )
-
-
-def mean_of(values: Floats) -> Mean:
-    """Mean, deviation and 95 % interval of values (n,) in order of time.
-
-    From 20 values on the interval is of the means of ten sections, because requests that overlap are alike.
-    """
-    if not values.size:
-        return Mean(math.nan, math.nan, None, None, 0)
-    mean = float(values.mean())
-    if values.size < 2:
-        return Mean(mean, 0.0, None, None, 1)
-    parts = np.array([part.mean() for part in np.array_split(values, SECTIONS)]) if values.size >= 20 else values
-    half = float(parts.std(ddof=1)) / math.sqrt(parts.size) * t_quantile(0.975, parts.size - 1)
-    return Mean(mean, float(values.std(ddof=1)), mean - half, mean + half, int(values.size))
 
 
 def memory_gib(readings: pl.DataFrame, lane: Lane, start_ns: object, end_ns: object) -> Mean | None:

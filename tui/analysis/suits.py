@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from tui.analysis.expressions import lane_of
-from tui.analysis.study import Group, Mean, groups_of, mean_of, memory_gib, with_tps
+from tui.analysis.means import Mean, mean_of
+from tui.analysis.study import Group, groups_of, memory_gib, with_tps
 from tui.analysis.tables import Tables
 from tui.records.rows import LANES, Lane
 

@@ -18,6 +18,7 @@ class Point:
     throughput_high: float | None = None
     latency_low: float | None = None
     latency_high: float | None = None
+    beaten: bool = False  # another setting of the same lane has more throughput at less latency
 
 
 def doubling(low: int, high: int) -> list[int]:

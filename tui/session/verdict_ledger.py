@@ -4,14 +4,16 @@ from array import array
 from dataclasses import dataclass, field
 
 import msgspec
+import numpy as np
 
 from tui.analysis.batches import BATCH_S
-from tui.analysis.ledger import MOST_FAILED, LedgerRow
+from tui.analysis.latency import Latencies
+from tui.analysis.ledger import MOST_FAILED, LaneFigures, LedgerRow, lane_figures
 from tui.analysis.settings import first_settings
 from tui.analysis.verdict import Verdict, not_comparable, throughput_verdict
 from tui.profile.model import Profile
 from tui.records.rows import LANES, EventRow, Lane
-from tui.session.verdict_segment import SegmentSoFar
+from tui.session.verdict_segment import MOST_REQUESTS, SegmentSoFar
 
 Settings = dict[Lane, dict[str, str]]
 
@@ -23,6 +25,8 @@ class VisitSoFar:
     dials: Settings
     visits: int = 0
     tps: dict[Lane, "array[float]"] = field(default_factory=lambda: {lane: array("d") for lane in LANES})
+    sent_s: dict[Lane, "array[float]"] = field(default_factory=lambda: {lane: array("d") for lane in LANES})
+    ttft_ms: dict[Lane, "array[float]"] = field(default_factory=lambda: {lane: array("d") for lane in LANES})
     ok: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(LANES, 0))
     failed: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(LANES, 0))
     bound_s: int = 0
@@ -38,13 +42,20 @@ class VisitSoFar:
             pooled = self.tps[name]
             del pooled[len(pooled) // BATCH_S * BATCH_S :]
             pooled.extend(lane.tps[:added])
+            for column, more in ((self.sent_s[name], lane.sent_s), (self.ttft_ms[name], lane.ms["ttft"])):
+                column.extend(more)
+                del column[:-MOST_REQUESTS]
             self.ok[name] += lane.ok
             self.failed[name] += lane.failed
 
     def with_segment(self, segment: SegmentSoFar) -> "VisitSoFar":
         """What it would be with one more visit, which still runs."""
-        tps = {lane: array("d", values) for lane, values in self.tps.items()}
-        more = VisitSoFar(self.dials, self.visits, tps, dict(self.ok), dict(self.failed), self.bound_s, self.down_s)
+        tps, sent_s, ttft_ms = (
+            {lane: array("d", values) for lane, values in column.items()}
+            for column in (self.tps, self.sent_s, self.ttft_ms)
+        )
+        counted = (dict(self.ok), dict(self.failed), self.bound_s, self.down_s)
+        more = VisitSoFar(self.dials, self.visits, tps, sent_s, ttft_ms, *counted)
         more.add(segment)
         return more
 
@@ -62,7 +73,14 @@ class VisitSoFar:
             failed={lane: self.failed[lane] for lane in lanes},
             bound=self.bound_s > settled_s,
             verdict=not_comparable("output_tps", why) if why else self._verdict(delta),
+            figures={lane: self._figures(lane) for lane in lanes},
         )
+
+    def _figures(self, lane: Lane) -> LaneFigures:
+        sent_s, ms = np.array(self.sent_s[lane]), np.array(self.ttft_ms[lane])
+        order = np.argsort(sent_s, kind="stable")
+        order = order[~np.isnan(ms[order])]
+        return lane_figures(self.tps[lane], Latencies(sent_s[order], ms[order], self.failed[lane]))
 
     def _verdict(self, delta: float) -> Verdict:
         return throughput_verdict(self.tps["a"], self.tps["b"], delta=delta)

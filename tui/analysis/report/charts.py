@@ -15,7 +15,7 @@ NS = 1_000_000_000
 
 def charts(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
     """The charts, or nothing where there is nothing to draw. They stand below what came before, with no heading."""
-    curve = _curve(tables, rows)
+    curve = _curve(rows)
     return [*_over_time(tables), *([curve] if curve is not None else [])]
 
 
@@ -50,13 +50,13 @@ def _by_second(tables: Tables, lane: str, column: str) -> Values:
     return values
 
 
-def _curve(tables: Tables, rows: Sequence[LedgerRow]) -> Chart | None:
-    """Throughput against TTFT p95 along the dial that was varied."""
-    found = curve(tables, rows)
+def _curve(rows: Sequence[LedgerRow]) -> Chart | None:
+    """Throughput against TTFT along the dial that was varied."""
+    found = curve(rows)
     if found is None or max(map(len, found.lines.values()), default=0) < 2:
         return None
     caption = (
-        f"Output tok/s against TTFT p95 in ms, a point for each value of {DIAL[found.dial].label}, with 95 % "
-        "intervals; points beaten on both axes are dimmed. Upper left is better. A solid, B dashed."
+        f"Output tok/s against TTFT {found.percentile} in ms, a point for each value of {DIAL[found.dial].label}, "
+        "with 95 % intervals; points beaten on both axes are dimmed. Upper left is better. A solid, B dashed."
     )
-    return Chart(curve_chart(found.lines, "TTFT p95, ms", "tok/s"), caption)
+    return Chart(curve_chart(found.lines, f"TTFT {found.percentile}, ms", "tok/s"), caption)

@@ -1,7 +1,6 @@
 """Latency percentiles of both lanes at the setting longest in force, with intervals and verdicts."""
 
-from tui.analysis.expressions import LATENCY, lane_of
-from tui.analysis.figures import within
+from tui.analysis.expressions import LATENCY, lane_of, within
 from tui.analysis.latency import LatencyFigure, latencies_of, latency_figure, latency_verdict
 from tui.analysis.ledger import visited
 from tui.analysis.report.blocks import Block, Heading, Paragraph, Table

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from tui.analysis.means import Mean
 from tui.analysis.report.blocks import Block, Document, Heading, Paragraph, Table
 from tui.analysis.report.words import NONE, number
-from tui.analysis.study import Mean, Study, StudyRow, study
+from tui.analysis.study import Study, StudyRow, study
 from tui.analysis.suits import suits
 from tui.analysis.tables import Tables
 

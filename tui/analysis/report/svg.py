@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from tui.analysis.sweep import Point, dominated
+from tui.analysis.sweep import Point
 from tui.records.rows import Lane
 
 WIDTH, HEIGHT = 720, 260
@@ -55,10 +55,9 @@ def curve_chart(lanes: Mapping[Lane, Sequence[Point]], x_unit: str, y_unit: str)
     axes = _Axes(right, top)
     parts = [_frame(axes, x_unit, y_unit)]
     for lane, line in lanes.items():
-        beaten = dominated(line)
         places = [(axes.x(point.latency), axes.y(point.throughput)) for point in line]
-        parts.append(_polyline(lane, [place for place, out in zip(places, beaten, strict=True) if not out]))
-        parts += [_cross(lane, axes, point, dim=out) for point, out in zip(line, beaten, strict=True)]
+        parts.append(_polyline(lane, [place for place, point in zip(places, line, strict=True) if not point.beaten]))
+        parts += [_cross(lane, axes, point, dim=point.beaten) for point in line]
         parts += [_letter(lane, x + 8, y + 12) for x, y in places[-1:]]
     return _svg(parts)
 
