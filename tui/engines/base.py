@@ -58,4 +58,5 @@ class Engine:
     reset_path: str = ""  # a POST to it empties the prefix cache
     reset_needs: str = ""  # when it has that endpoint
     keep_alive_s: float = 5.0
+    kv_preallocated: bool = False  # it takes its whole KV pool when it starts
     gpu_titles: tuple[str, ...] = ()  # process titles that hold GPU memory

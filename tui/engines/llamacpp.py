@@ -40,6 +40,7 @@ ENGINE = Engine(
     mean_of=frozenset({gauges.KV_USAGE}),
     tokenize_path="/tokenize",
     version_path="/props",
+    kv_preallocated=True,
     cheap_health="/health",
     gpu_titles=("llama-server",),
 )

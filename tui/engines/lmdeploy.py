@@ -37,5 +37,6 @@ ENGINE = Engine(
     },
     mean_of=frozenset({gauges.KV_USAGE}),
     tokenize_path="/v1/encode",
+    kv_preallocated=True,
     cheap_health="/health",
 )

@@ -67,6 +67,7 @@ ENGINE = Engine(
     mean_of=frozenset({gauges.KV_USAGE}),
     rank_labels=("tp_rank", "pp_rank", "moe_ep_rank"),
     tokenize_path="/tokenize",
+    kv_preallocated=True,
     cheap_health="/ping",  # /health generates a token and takes a second
     reset_path="/flush_cache",
     reset_needs="no request runs or waits",

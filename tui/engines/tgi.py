@@ -30,5 +30,6 @@ ENGINE = Engine(
     },
     tokenize_path="/tokenize",
     version_path="/info",
+    kv_preallocated=True,
     cheap_health="/health",
 )

@@ -39,5 +39,6 @@ ENGINE = Engine(
     },
     mean_of=frozenset({gauges.KV_USAGE}),
     version_path="/version",
+    kv_preallocated=True,
     cheap_health="/health",
 )

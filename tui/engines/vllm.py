@@ -55,6 +55,7 @@ ENGINE = Engine(
     mean_of=frozenset({gauges.KV_USAGE}),
     tokenize_path="/tokenize",
     version_path="/version",
+    kv_preallocated=True,
     cheap_health="/health",
     reset_path="/reset_prefix_cache",
     reset_needs="started with VLLM_SERVER_DEV_MODE=1 in its environment",

@@ -6,6 +6,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
+from tui.engines.registry import ENGINES
 from tui.profile.model import Slo
 from tui.records import gauges as g
 from tui.records.dials import Dials
@@ -14,6 +15,7 @@ from tui.records.rows import Lane, SecondRow
 from tui.records.session import LaneInfo
 from tui.session.beside import Beside
 from tui.session.columns import Floats
+from tui.session.energy import tokens_per_joule
 from tui.session.histogram import LatencyHistogram
 from tui.session.state import LaneState, SecondDetail
 from tui.session.view import GpuView, LaneView, Percentiles, ServerView
@@ -53,13 +55,14 @@ def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_
         prompt_tokens_seen=_mean([d.prompt_tokens for d in details]),
         output_tokens_seen=_mean([d.output_tokens for d in details]),
         goodput=_goodput(details, beside.profile.slo, len(live)),
-        server=_server(state, now_ns, window_s),
+        server=_server(state, info, now_ns, window_s),
         gpus=_gpus(state, now_ns),
         gpu_note=state.fault.get("gpu", ""),
         client_cpu=float(np.mean([r.client_cpu_s for r in rows])) if rows else 0.0,
         loop_lag_ms=max((r.loop_lag_ms for r in rows), default=0.0),
         bound=any(r.bound for r in rows[-3:]),
         stamp=state.stamp,
+        tokens_per_joule=tokens_per_joule(live, state.gauges),
     )
 
 
@@ -117,7 +120,7 @@ def _goodput(details: list[SecondDetail], slo: Slo, seconds: int) -> float | Non
     return met / seconds
 
 
-def _server(state: LaneState, now_ns: int, window_s: int) -> ServerView:
+def _server(state: LaneState, info: LaneInfo | None, now_ns: int, window_s: int) -> ServerView:
     def now(name: str) -> float | None:
         readings = state.gauges.get((g.SERVER, name))
         return readings[-1][1] if readings and now_ns - readings[-1][0] < FRESH_S * NS else None
@@ -131,6 +134,10 @@ def _server(state: LaneState, now_ns: int, window_s: int) -> ServerView:
         preemptions=now(g.PREEMPTIONS),
         age_s=None if newest is None else max((now_ns - newest) / NS, 0.0),
         note=state.fault.get(g.SERVER, ""),
+        kv_preallocated=info is not None and info.engine in ENGINES and ENGINES[info.engine].kv_preallocated,
+        kv_pool_tokens=now(g.KV_POOL_TOKENS),
+        kv_pool_bytes=now(g.KV_BYTES),
+        weights_bytes=now(g.WEIGHTS_BYTES),
     )
 
 
@@ -162,6 +169,7 @@ def _gpu(state: LaneState, source: str, now_ns: int) -> GpuView:
         return [by_second.get(second) for second in range(last - GPU_CURVE_S, last)]
 
     newest = max((r[-1][0] for (s, _), r in state.gauges.items() if s == source and r), default=now_ns)
+    throttled = now(g.GPU_THROTTLED)
     return GpuView(
         index=int(source[3:]),
         memory_used_bytes=now(g.GPU_MEMORY_USED),
@@ -173,4 +181,7 @@ def _gpu(state: LaneState, source: str, now_ns: int) -> GpuView:
         utilization_curve=curve(g.GPU_UTILIZATION),
         power_curve=curve(g.GPU_POWER),
         memory_curve=curve(g.GPU_MEMORY_USED),
+        temperature_c=now(g.GPU_TEMPERATURE),
+        sm_clock_mhz=now(g.GPU_SM_CLOCK),
+        throttled=None if throttled is None else throttled > 0,
     )

@@ -38,6 +38,9 @@ class GpuView:
     utilization_curve: Sequence[float | None] = ()
     power_curve: Sequence[float | None] = ()
     memory_curve: Sequence[float | None] = ()
+    temperature_c: float | None = None
+    sm_clock_mhz: float | None = None
+    throttled: bool | None = None  # the clocks are held down against the load, by heat or by a power limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,10 @@ class ServerView:
     preemptions: float | None = None
     age_s: float | None = None  # of the newest reading
     note: str = ""  # why there are no readings
+    kv_preallocated: bool = False  # the pool is taken at the start: used memory stays flat whatever the load
+    kv_pool_tokens: float | None = None
+    kv_pool_bytes: float | None = None
+    weights_bytes: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,7 @@ class LaneView:
     loop_lag_ms: float
     bound: bool
     stamp: str
+    tokens_per_joule: float | None = None  # output tokens over its GPUs' energy; None: not read, or not its own alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """The whole view: both lanes, the dials' marks on the charts, the segment that a verdict may use."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from urllib.parse import urlsplit
 
 from tui.analysis.crossover import crossover
 from tui.records.dials import DIAL
@@ -15,6 +17,8 @@ def make_view(state: SessionState, beside: Beside, window_s: int) -> View:
     """What a screen shows of `state`, over the last `window_s` seconds."""
     now_ns, dials = state.t_ns, beside.dials
     lanes = {lane: lane_view(lane, state.lanes[lane], beside, now_ns, window_s) for lane in dials}
+    if beside.profile.mode == "together" and _share_a_gpu(beside, lanes):
+        lanes = {lane: replace(shown, tokens_per_joule=None) for lane, shown in lanes.items()}
     segment = state.standing.segment
     ledger, ledger_now = state.standing.ledger.rows(segment, state.standing.delta, state.incomparable)
     return View(
@@ -40,6 +44,14 @@ def make_view(state: SessionState, beside: Beside, window_s: int) -> View:
         crossover=crossover(ledger),
         delta_from=beside.profile.delta_from,
     )
+
+
+def _share_a_gpu(beside: Beside, lanes: Mapping[Lane, LaneView]) -> bool:
+    """Whether the lanes' engines run on one GPU, whose energy nobody can then tell apart."""
+    servers = [server for server in (beside.profile.a, beside.profile.b) if server is not None]
+    hosts = {server.dcgm or urlsplit(server.url).hostname for server in servers}
+    indices = [{gpu.index for gpu in shown.gpus} for shown in lanes.values()]
+    return len(indices) == 2 and len(hosts) == 1 and bool(indices[0] & indices[1])
 
 
 def _mark(event: EventRow) -> str:
