@@ -23,9 +23,10 @@ def recorder_for(args: argparse.Namespace, profile: Profile) -> "Record | None":
     _check_writable(root)
 
     def record(info: SessionInfo) -> "Recording":
+        from tui.recording.claim import claim
         from tui.recording.recorder import Recorder
 
-        return Recorder(root / info.name, info)
+        return Recorder(claim(root, info), info)
 
     return record
 

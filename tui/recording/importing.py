@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tui.recording.claim import claim
 from tui.recording.foreign_result import ForeignResult, read_result
 from tui.recording.recorder import Recorder
 from tui.recording.seconds import second_rows
@@ -30,7 +31,7 @@ def import_result(path: Path, version: str, root: Path | None = None) -> list[Pa
     The file must have the details of each request. Raises UserError when it is no such file.
     """
     results = [read_result(raw, path) for raw in _objects(path)]
-    return [_record(result, path, version, root or sessions_root(), at) for at, result in enumerate(results)]
+    return [_record(result, path, version, root or sessions_root()) for result in results]
 
 
 def _objects(path: Path) -> list[dict[str, Any]]:
@@ -51,8 +52,8 @@ def _objects(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _record(result: ForeignResult, path: Path, version: str, root: Path, at: int) -> Path:
-    name = clean(f"imported_{path.stem}" + (f"_{at + 1}" if at else ""), 80).replace("/", "_").replace(" ", "_")
+def _record(result: ForeignResult, path: Path, version: str, root: Path) -> Path:
+    name = clean(f"imported_{path.stem}", 80).replace("/", "_").replace(" ", "_")
     requests, chunks = result.rows()
     end_ns = max((row.t_end_ns for row in requests), default=T0_NS) + 1
     wall_ns = result.wall_ns or path.stat().st_mtime_ns
@@ -75,9 +76,10 @@ def _record(result: ForeignResult, path: Path, version: str, root: Path, at: int
         host={},
         version=version,
     )
-    recorder = Recorder(root / name, info)
+    folder = claim(root, info)
+    recorder = Recorder(folder, info)
     notes = [EventRow("", T0_NS, "note", "import", text=f"{result.tool} does not tell: {what}") for what in unknown]
     seconds = second_rows(requests, chunks, T0_NS, result.concurrency)
     recorder(Batch(end_ns, requests=requests, chunks=[("a", chunks)], seconds=seconds, events=notes))
     recorder.close(f"imported from {result.tool}", result.duration_s)
-    return root / name
+    return folder
