@@ -44,6 +44,47 @@ async def test_a_turn_begins_when_the_other_lane_has_drained(monkeypatch: pytest
     assert turns[:4] == [None, "a", None, "b"]
 
 
+async def test_a_plans_steps_are_turns_of_a_b_then_b_a(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alternation, "LOOK_S", 0.001)
+    turns: list[Lane | None] = []
+    held: dict[Lane, int] = {"a": 0, "b": 0}
+    steps = 0
+
+    def enough(lane: Lane) -> bool:
+        """Each look is a second of the lane's turn; three are a step's share."""
+        nonlocal steps
+        if turns and lane == turns[-1]:
+            held[lane] += 1
+        if min(held.values()) >= 3:
+            held.update(a=0, b=0)
+            steps += 1
+        return held[lane] >= 3
+
+    task = asyncio.create_task(Alternation(turns.append, lambda _: 0, enough=enough, block_s=10.0).run())
+    while steps < 3:
+        await asyncio.sleep(0)
+    task.cancel()
+    assert [lane for lane in turns if lane] == ["a", "b", "a", "b"]  # A B, B A, A B: a turn goes on across a step
+
+
+async def test_a_turn_counts_once_its_first_streams_are_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alternation, "RAMP_S", 0.0)
+    slow_ms = 60_000.0
+    begun = asyncio.Event()
+    turns = Alternation(lambda lane: begun.set() if lane else None, lambda _: 0, lambda: slow_ms)
+    task = asyncio.create_task(turns.run())
+    await begun.wait()
+    assert not turns.counts("a")
+    slow_ms = 0.0
+    await asyncio.sleep(0)
+    assert turns.counts("a")
+    assert not turns.counts("b")
+    turns.restart()
+    slow_ms = 60_000.0
+    assert not turns.counts("a")
+    task.cancel()
+
+
 async def test_only_the_lane_whose_turn_it_is_has_load(
     pair: list[SimulatorProcess], monkeypatch: pytest.MonkeyPatch
 ) -> None:

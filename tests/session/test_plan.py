@@ -49,6 +49,19 @@ def test_steps_are_held_for_their_time_and_keep_what_they_do_not_turn() -> None:
     assert plan.text() == ""
 
 
+def test_of_lanes_that_take_turns_each_gets_the_whole_time_of_a_step() -> None:
+    hands = Hands()
+    plan = hands.run(Step(dials={"concurrency": 8}, for_s=2))
+    for second in range(1, 4):
+        plan.second(second, 0, [], resting={"b"})
+    assert [plan.enough(lane) for lane in LANES] == [True, False]
+    plan.second(4, 0, [], resting={"a", "b"})
+    plan.second(5, 0, [], resting={"a"})
+    assert plan.text() == "plan 1/1  conc 8  0:01 left"
+    plan.second(6, 0, [], resting={"a"})
+    assert plan.over
+
+
 def test_a_step_of_requests_waits_for_the_slower_lane_and_counts_its_own_only() -> None:
     hands = Hands()
     plan = hands.run(Step(dials={"concurrency": 8}, requests=5))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tui.records.rows import LANES, Lane
 
 BLOCK_S = 30.0
-RAMP_S = 3.0  # of a block, until its streams are all under way: not counted
+RAMP_S = 3.0  # of a block at least, until its streams are all under way: not counted
 LONGEST_DRAIN_S = 120.0
 LOOK_S = 0.1
 
@@ -24,10 +24,16 @@ def abba() -> Iterator[Lane]:
 
 @dataclass(slots=True)
 class Alternation:
-    """Whose turn it is. `turn` is told when that changes; `in_flight` says how many streams a lane still has."""
+    """Whose turn it is. `turn` is told when that changes; `in_flight` says how many streams a lane still has.
+
+    `slow_ms` is about how long a stream takes: a turn counts once its first streams are over. `enough` says that a
+    lane needs no more of the setting now in force: its turn ends, so that a plan's steps are turns of A B, B A, A B.
+    """
 
     turn: Callable[[Lane | None], None]
     in_flight: Callable[[Lane], int]
+    slow_ms: Callable[[], float] = lambda: 0.0
+    enough: Callable[[Lane], bool] = lambda _: False
     block_s: float = BLOCK_S
     active: Lane | None = None
     _since_s: float = field(default=0.0)
@@ -35,14 +41,29 @@ class Alternation:
     async def run(self) -> None:
         """Take turns until cancelled."""
         for lane in abba():
+            if self.enough(lane):
+                await asyncio.sleep(LOOK_S)  # both may have enough, until the next setting is in force
+                continue
             if lane != self.active:
                 await self._drain()
                 self._give(lane)
-            await asyncio.sleep(self.block_s)
+            await self._block(lane)
 
     def counts(self, lane: Lane) -> bool:
         """Whether what the lane does now is measured: it has the turn, and its streams are under way."""
-        return lane == self.active and asyncio.get_running_loop().time() - self._since_s > RAMP_S
+        ramp_s = max(RAMP_S, self.slow_ms() / 1000)
+        return lane == self.active and asyncio.get_running_loop().time() - self._since_s > ramp_s
+
+    def restart(self) -> None:
+        """The dials were turned: what the lane did so far in this turn is of another setting."""
+        self._since_s = asyncio.get_running_loop().time()
+
+    async def _block(self, lane: Lane) -> None:
+        looks = max(1, round(self.block_s / LOOK_S))
+        for _ in range(looks):
+            if self.enough(lane):
+                break
+            await asyncio.sleep(self.block_s / looks)
 
     async def _drain(self) -> None:
         """Nobody has the turn until the last stream of the lane that had it is over."""

@@ -97,7 +97,7 @@ class LiveSession:
         self._second_over = asyncio.Event()
         self.alternation: Alternation | None = None
         if profile.mode == "alternate" and profile.b is not None:
-            self.alternation = Alternation(self._turn, self._in_flight)
+            self.alternation = Alternation(self._turn, self._in_flight, self._slow_ms, self._enough)
         self.plan: PlanRun | None = None
         self._side_tasks: list[asyncio.Task[None]] = []
         self._incomparable = ""
@@ -308,7 +308,8 @@ class LiveSession:
             batch = self._rollup.cut(start_ns, end_ns, self._segment, lanes)
             self._hand_on(Batch(end_ns, seconds=batch.seconds))
             if self.plan is not None:
-                self.plan.second(end_ns / NS, self._segment, batch.requests)
+                resting = {row.lane for row in batch.seconds if row.resting}
+                self.plan.second(end_ns / NS, self._segment, batch.requests, resting)
             self._second_over.set()
             if end_ns + NS > time.monotonic_ns():  # else more seconds are overdue: show only the last
                 self._on_second()
@@ -361,12 +362,20 @@ class LiveSession:
     def _in_flight(self, lane: Lane) -> int:
         return self._rollup.in_flight(lane) if self._rollup is not None else 0
 
+    def _slow_ms(self) -> float:
+        return self._rollup.state.slow_ms if self._rollup is not None else 0.0
+
+    def _enough(self, lane: Lane) -> bool:
+        return self.plan is not None and self.plan.enough(lane)
+
     def _rests(self, lane: Lane) -> bool:
         return self.alternation is not None and not self.alternation.counts(lane)
 
     def _apply(self, asked: dict[Lane, Dials]) -> None:
         """The board put dials in force."""
         self._segment += 1
+        if self.alternation is not None:
+            self.alternation.restart()
         for event in dial_events(self._asked, asked, time.monotonic_ns()):
             self.event(event)
         self._asked = dict(asked)

@@ -1,7 +1,7 @@
 """A plan while it runs: each step's dials in force for a time, or until so many requests ended in each lane."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -19,6 +19,8 @@ More = Callable[[Step], Sequence[Step]]
 class PlanRun:
     """Steps from `base`, the dials as the plan begins; each step turns its own and leaves the others as they were.
 
+    Of lanes that take turns each gets the whole time of a step: only the seconds of its own turns count for it.
+
     `put` puts dials in force, `in_force` tells what is. `more` is asked for further steps as each one ends.
     """
 
@@ -30,7 +32,7 @@ class PlanRun:
     at: int = -1  # the step that runs
     paused: bool = False
     _since_s: float = 0.0
-    _age_s: float = 0.0
+    _held_s: dict[Lane, float] = field(default_factory=dict)
     _ended: Counter[Lane] = field(default_factory=Counter)
 
     @property
@@ -48,16 +50,20 @@ class PlanRun:
         if not self.paused:
             self._go_to(self.at, now_s)
 
-    def second(self, now_s: float, segment: int, requests: Iterable[RequestRow]) -> None:
+    def second(
+        self, now_s: float, segment: int, requests: Iterable[RequestRow], resting: Collection[Lane] = ()
+    ) -> None:
         """A second is complete: go on when the step has been held. A dial that was turned pauses the plan."""
         if self.over or self.paused:
             return
         if any(self.in_force(lane) != dials for lane, dials in self._dials(self.at).items()):
             self.paused = True
             return
-        self._age_s = now_s - self._since_s
+        passed_s, self._since_s = now_s - self._since_s, now_s
+        for lane in self.base.keys() - set(resting):
+            self._held_s[lane] += passed_s
         self._ended.update(row.lane for row in requests if row.segment == segment and row.outcome != "cancelled")
-        if self._held():
+        if all(map(self.enough, self.base)):
             self.steps += self.more(self.steps[self.at])
             self._go_to(self.at + 1, now_s)
 
@@ -72,19 +78,22 @@ class PlanRun:
         if step.requests is not None:
             return f"{place}  {self._fewest()}/{step.requests} requests"
         later = [one.for_s or 0 for one in self.steps[self.at + 1 :] if one.requests is None]
-        left_s = round(max((step.for_s or 0) - self._age_s, 0) + sum(later))
+        left_s = round(max((step.for_s or 0) - min(self._held_s.values()), 0) + sum(later))
         return f"{place}  {left_s // 60}:{left_s % 60:02d} left"
 
-    def _held(self) -> bool:
+    def enough(self, lane: Lane) -> bool:
+        """Whether the lane has had all of the step that runs."""
+        if self.over or self.paused:
+            return False
         step = self.steps[self.at]
-        by_time = step.for_s is not None and self._age_s >= step.for_s
-        return by_time or (step.requests is not None and self._fewest() >= step.requests)
+        by_time = step.for_s is not None and self._held_s[lane] >= step.for_s
+        return by_time or (step.requests is not None and self._ended[lane] >= step.requests)
 
     def _fewest(self) -> int:
         return min(self._ended[lane] for lane in self.base)
 
     def _go_to(self, at: int, now_s: float) -> None:
-        self.at, self._since_s, self._age_s = at, now_s, 0.0
+        self.at, self._since_s, self._held_s = at, now_s, dict.fromkeys(self.base, 0.0)
         self._ended.clear()
         if not self.over:
             self.put(self._dials(at))

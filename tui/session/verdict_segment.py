@@ -91,7 +91,13 @@ class SegmentSoFar:
         return max(0.0, settling_s(slow_ms) - (now_ns - self.start_ns) / NS)
 
     def _settle(self, end_ns: int, rows: Mapping[Lane, SecondRow], slow_ms: float) -> None:
-        """It is settled when the time is up and every lane that runs has shown how long its requests now take."""
+        """It is settled when the time is up and every lane that runs has shown how long its requests now take.
+
+        Of lanes that take turns it is at once: what a turn begins with rests, and does not count anyway.
+        """
+        if any(row.resting for row in rows.values()):
+            self.settled_ns = self.start_ns
+            return
         age_s = (end_ns - self.start_ns) / NS
         waiting = {lane for lane, row in rows.items() if row.up and row.in_flight} - self.finished
         if age_s >= settling_s(slow_ms) and (not waiting or age_s >= MOST_SETTLING_S):
