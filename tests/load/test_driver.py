@@ -150,7 +150,7 @@ async def test_a_real_llamacpp_server_and_we_count_alike(llamacpp_url: str) -> N
     assert {row.outcome for row in rows} == {"ok"}, rows
     assert all(row.prompt_tokens == 40 for row in rows)
     assert all(row.output_tokens == row.output_tokens_asked for row in rows)
-    assert all(row.tokens_from == "usage" for row in rows)
+    assert all(row.tokens_from == "usage at end" for row in rows)
 
 
 @pytest.mark.parametrize("streams", [64])

@@ -67,7 +67,7 @@ async def test_a_good_answer_is_a_row_with_every_stamp() -> None:
         load.close()
     row = load.rows[1]
     assert row.outcome == "ok"
-    assert (row.output_tokens, row.tokens_from, row.prompt_tokens, row.k_first) == (3, "usage", 7, 1)
+    assert (row.output_tokens, row.tokens_from, row.prompt_tokens, row.k_first) == (3, "usage at end", 7, 1)
     assert row.t_send_ns is not None
     assert row.t_first_ns is not None
     assert row.t_last_ns is not None
@@ -310,6 +310,19 @@ async def test_turning_another_dial_does_not_move_due_times_and_a_new_rate_stret
         load.set(Setting(101, structs.replace(asked, request_rate=2.0)))
         assert load._arrivals.next_due_s - asyncio.get_running_loop().time() == pytest.approx(10 * left_s, abs=0.01)
         load.close()
+
+
+async def test_a_stream_thinks_after_each_request_and_others_do_not_wait_for_it() -> None:
+    async with serving(always(GOOD)) as port:
+        load = LaneLoad(plan(port, think_s=0.2), closed(2))
+        await until(lambda: len(load.rows) >= 6, load)
+        load.close()
+    done = [row for row in load.rows if row.outcome == "ok"]
+    sent = sorted(row.t_send_ns or 0 for row in done)
+    ends = sorted(row.t_end_ns for row in done)
+    for place in range(len(done) - 2):  # two streams: the next but one is the same slot's
+        assert sent[place + 2] - ends[place] >= 0.199e9
+    assert sent[1] - sent[0] < 0.1e9
 
 
 async def test_an_answer_that_is_said_but_never_ended_counts() -> None:

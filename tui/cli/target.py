@@ -30,6 +30,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--api-key-env", metavar="VARIABLE", help="the environment variable that holds the API key")
     for flag, (_, kind, text) in DIAL_FLAGS.items():
         parser.add_argument(flag, type=kind, metavar="N", help=text)
+    parser.add_argument(
+        "--usage", choices=("each", "end"), help="tokens counted by the server in each chunk, or once"
+    )
     parser.add_argument("--arrival", choices=ARRIVALS, help="how requests come due under a rate (poisson)")
     parser.add_argument("--seed", type=int, metavar="N", help="the seed of the request list")
     parser.add_argument("--goodput", nargs="+", metavar="LIMIT", help="limits in ms: ttft:500 tpot:30 e2el:5000")
@@ -58,7 +61,11 @@ def profile_of(args: argparse.Namespace) -> Profile:
         mode="alternate" if args.alternate else profile.mode,
         waive=[*profile.waive, *(args.waive or [])],
     )
-    changes = {key: value for key, value in (("model", args.model), ("api_key_env", args.api_key_env)) if value}
+    changes = {
+        key: value
+        for key, value in (("model", args.model), ("api_key_env", args.api_key_env), ("usage", args.usage))
+        if value
+    }
     lanes = {
         name: msgspec.structs.replace(lane, **changes)
         for name, lane in (("a", turned.a), ("b", turned.b))

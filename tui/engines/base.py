@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 Endpoint = Literal["completions", "chat"]
 PromptForm = Literal["ids", "text"]
+Usage = Literal["each", "end"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Ask:
     output_tokens: int
     temperature: float
     seed: int
+    usage: Usage = "each"  # how often the answer is to say how many tokens it has brought, where the engine can
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +60,6 @@ class Engine:
     reset_path: str = ""  # a POST to it empties the prefix cache
     reset_needs: str = ""  # when it has that endpoint
     keep_alive_s: float = 5.0
+    usage: Usage = "end"  # as asked for unless the operator says otherwise; "end": it knows no other
     kv_preallocated: bool = False  # it takes its whole KV pool when it starts
     gpu_titles: tuple[str, ...] = ()  # process titles that hold GPU memory

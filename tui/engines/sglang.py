@@ -3,7 +3,7 @@
 from typing import Any
 
 from tui.engines.base import Ask, Engine, Selector
-from tui.engines.bodies import length_field, official, without_seed_when_random
+from tui.engines.bodies import length_field, official, usage_wanted, without_seed_when_random
 from tui.records import gauges
 
 _HITS = ("device_hit", "host_hit", "storage_hit")
@@ -12,13 +12,13 @@ _GB = float(1 << 30)
 
 
 def body(ask: Ask) -> dict[str, Any]:
-    """A request of exact length that reports usage with every chunk."""
+    """A request of exact length that can report usage with every chunk."""
     return without_seed_when_random(official(ask, length_field=length_field(ask))) | {
         "top_k": -1,
         "min_p": 0.0,
         "repetition_penalty": 1.0,
         "ignore_eos": True,
-        "stream_options": {"include_usage": True, "continuous_usage_stats": True},
+        "stream_options": usage_wanted(ask),
     }
 
 
@@ -67,6 +67,7 @@ ENGINE = Engine(
     mean_of=frozenset({gauges.KV_USAGE}),
     rank_labels=("tp_rank", "pp_rank", "moe_ep_rank"),
     tokenize_path="/tokenize",
+    usage="each",
     kv_preallocated=True,
     cheap_health="/ping",  # /health generates a token and takes a second
     reset_path="/flush_cache",

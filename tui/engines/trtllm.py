@@ -3,18 +3,18 @@
 from typing import Any
 
 from tui.engines.base import Ask, Engine, Selector
-from tui.engines.bodies import length_field, official
+from tui.engines.bodies import length_field, official, usage_wanted
 from tui.records import gauges
 
 
 def body(ask: Ask) -> dict[str, Any]:
-    """A request of exact length that reports usage with every chunk. 0 turns `top_k` off."""
+    """A request of exact length that can report usage with every chunk. 0 turns `top_k` off."""
     return official(ask, length_field=length_field(ask)) | {
         "top_k": 0,
         "min_p": 0.0,
         "repetition_penalty": 1.0,
         "ignore_eos": True,
-        "stream_options": {"include_usage": True, "continuous_usage_stats": True},
+        "stream_options": usage_wanted(ask),
     }
 
 
@@ -39,6 +39,7 @@ ENGINE = Engine(
     },
     mean_of=frozenset({gauges.KV_USAGE}),
     version_path="/version",
+    usage="each",
     kv_preallocated=True,
     cheap_health="/health",
 )

@@ -3,18 +3,18 @@
 from typing import Any
 
 from tui.engines.base import Ask, Engine, Selector
-from tui.engines.bodies import length_field, official, without_seed_when_random
+from tui.engines.bodies import length_field, official, usage_wanted, without_seed_when_random
 from tui.records import gauges
 
 
 def body(ask: Ask) -> dict[str, Any]:
-    """A request of exact length that reports usage with every chunk (0.8 to 10 % of its chunks join tokens)."""
+    """A request of exact length that can report usage with every chunk (0.8 to 10 % of its chunks join tokens)."""
     return without_seed_when_random(official(ask, length_field=length_field(ask))) | {
         "top_k": -1,
         "min_p": 0.0,
         "repetition_penalty": 1.0,
         "ignore_eos": True,
-        "stream_options": {"include_usage": True, "continuous_usage_stats": True},
+        "stream_options": usage_wanted(ask),
     }
 
 
@@ -55,6 +55,7 @@ ENGINE = Engine(
     mean_of=frozenset({gauges.KV_USAGE}),
     tokenize_path="/tokenize",
     version_path="/version",
+    usage="each",
     kv_preallocated=True,
     cheap_health="/health",
     reset_path="/reset_prefix_cache",

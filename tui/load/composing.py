@@ -45,6 +45,7 @@ class Composer:
             output_tokens=wanted.output_tokens,
             temperature=dials.temperature,
             seed=wanted.seed,
+            usage=self._plan.usage or self._engine.usage,
         )
         body = _encode(self._engine.body(ask) | self._plan.extra_body)
         return b"%sContent-Length: %d\r\n\r\n%s" % (self._head, len(body), body)

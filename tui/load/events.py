@@ -39,6 +39,7 @@ class EventReader:
     k_first: int = 0  # tokens in the first of them
     completion_tokens: int = 0  # as the server's usage says, so far
     has_usage: bool = False
+    usage_each: bool = False  # usage came with output, not only behind it
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
     finish_reason: str = ""
@@ -157,6 +158,7 @@ class EventReader:
         if has_output or (counted and self.chunks and not ends):
             # Without usage on every chunk a chunk with output is a token.
             brought = counted if self.has_usage else 1
+            self.usage_each = self.usage_each or bool(counted and not (self.chunks and self.finish_reason))
             self.chunks += 1
             self.tokens += brought
             self.k_first = self.k_first or max(brought, 1)
@@ -187,7 +189,8 @@ class EventReader:
             self.cached_tokens = details["cached_tokens"]
         if not isinstance(completion, int):
             return 0
-        risen = completion - self.completion_tokens
+        # Until there is a usage, every chunk has counted as one token.
+        risen = completion - (self.completion_tokens if self.has_usage else self.chunks)
         self.has_usage = self.has_usage or completion > 0
         self.completion_tokens = max(completion, self.completion_tokens)
         return max(risen, 0)

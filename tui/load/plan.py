@@ -17,10 +17,12 @@ class LanePlan(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     endpoint: Literal["completions", "chat"]
     prompt_form: Literal["ids", "text"]
+    usage: Literal["", "each", "end"] = ""  # empty: the engine's default
     token_pool: list[int] = []  # ordinary token ids that this server knows, for prompts of ids
     seed: int = 0
     salt: str = ""  # new each session and the same in both lanes: no cache is warm by accident
     output_jitter: float = 0.1
+    think_s: float = 0.0  # in a closed loop, from a request's end to the next one of its slot
     record_chunks: bool = True
     connect_timeout_s: float = 5.0
     read_timeout_s: float = 60.0

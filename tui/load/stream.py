@@ -235,7 +235,7 @@ class Stream:
             cached_tokens=events.cached_tokens,
             output_tokens_asked=wanted.output_tokens,
             output_tokens=events.completion_tokens if events.has_usage else events.chunks,
-            tokens_from="usage" if events.has_usage else "chunks",
+            tokens_from="chunks" if not events.has_usage else "usage" if events.usage_each else "usage at end",
             chunks=events.chunks,
             k_first=events.k_first,
             finish_reason=events.finish_reason,

@@ -19,6 +19,7 @@ class LaneProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     model: str = ""  # empty: the server's only model
     api_key_env: str = ""  # name of the environment variable that holds the key
     endpoint: Literal["", "completions", "chat"] = ""  # empty: what the engine does best
+    usage: Literal["", "each", "end"] = ""  # how often the server counts tokens: in each chunk, or once at the end
     dcgm: str = ""  # URL of a DCGM exporter
     gpus: list[int] = []  # NVML indices; empty: the GPUs that the server's own processes use
     headers: dict[str, str] = {}
@@ -33,6 +34,7 @@ class LoadProfile(Dials, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     seed: int = 0
     output_jitter: float = 0.1
+    think_s: float = 0.0  # closed loop: from the end of a request to the next one of its stream
     connect_timeout_s: float = 5.0
     read_timeout_s: float = 60.0  # without a byte from the server
 

@@ -13,7 +13,7 @@ LANES: tuple[Lane, ...] = ("a", "b")
 
 Outcome = Literal["ok", "failed", "cancelled"]
 Stamp = Literal["kernel", "user"]
-TokensFrom = Literal["usage", "chunks"]
+TokensFrom = Literal["usage", "usage at end", "chunks"]
 
 Cause = Literal[
     "",  # nothing went wrong
@@ -40,7 +40,8 @@ class RequestRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One request in one lane, written when it ended, however it ended.
 
     A stamp is None when that moment never came, so that no failed request becomes a latency by accident.
-    `prompt_tokens` and `output_tokens` are what the server counted when `tokens_from` is `usage`.
+    `prompt_tokens` and `output_tokens` are what the server counted unless `tokens_from` is `chunks`. With `usage` it
+    said so with every chunk; with `usage at end` only in all, and each chunk before that counts as one token.
     """
 
     lane: Lane

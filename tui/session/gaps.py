@@ -15,7 +15,8 @@ Ints = NDArray[np.int64]
 class Gaps:
     """The gaps that became known with one frame, all columns (n,) with one row for each chunk but a request's first.
 
-    `itl_ms` is the gap divided by the tokens that the later chunk brought, and counts `tokens` times.
+    `itl_ms` is the gap divided by the tokens that the later chunk brought, and counts `tokens` times. Tokens that
+    only the usage at the end told of stand at the last chunk's moment: nobody knows their own, so they have no gap.
     """
 
     request: Ints
@@ -53,6 +54,7 @@ class ChunkGaps:
         same = request[1:] == request[:-1]
         ends = np.append(~same, np.ones(min(request.size, 1), dtype=bool))
         self._request, self._last_ns = request[ends], t_ns[ends]
+        same &= t_ns[1:] > t_ns[:-1]
         gap_ms = np.diff(t_ns)[same] / 1e6
         later_ns, brought = t_ns[1:][same], brought[1:][same]
         second = (later_ns - self._t0_ns) // 1_000_000_000

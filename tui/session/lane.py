@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tui.engines.recognise import Found, recognise
+from tui.engines.registry import engine
 from tui.engines.streaming import streams
 from tui.load.driver import Driver
 from tui.load.plan import LanePlan, Setting
@@ -117,7 +118,7 @@ class LaneRun:
                 return found
 
     async def _recognise(self) -> Found:
-        return await recognise(
+        found = await recognise(
             self.server.url,
             key=self._key(),
             key_env=self.server.api_key_env,
@@ -127,6 +128,9 @@ class LaneRun:
             verify=self.server.verify_tls,
             timeout_s=self.profile.load.connect_timeout_s,
         )
+        if self.server.usage == "each" and engine(found.info.engine).usage == "end":
+            raise UserError(f"{found.info.title} counts tokens at the end of an answer only: leave usage out, or end")
+        return found
 
     def _key(self) -> str:
         """The key from the environment variable that the profile names; it goes nowhere but into a header."""
@@ -141,10 +145,12 @@ class LaneRun:
             model=found.info.model,
             endpoint="chat" if (self.server.endpoint or found.info.endpoint) == "chat" else "completions",
             prompt_form="ids" if found.info.prompt_form == "ids" and self.server.endpoint != "chat" else "text",
+            usage=self.server.usage,
             token_pool=found.token_pool,
             seed=load.seed,
             salt=f"{self.salt} {self._starts}",  # a driver started again must not find its own prompts cached
             output_jitter=load.output_jitter,
+            think_s=load.think_s,
             record_chunks=self.profile.record.chunks,
             connect_timeout_s=load.connect_timeout_s,
             read_timeout_s=load.read_timeout_s,
