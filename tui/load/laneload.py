@@ -45,7 +45,7 @@ class LaneLoad:
         self._numbers = count()
         self._streams: dict[Stream, None] = {}  # in order of their start; a retry keeps its place
         self._free: list[Wire] = []
-        self._resting = 0  # slots that wait after a failure
+        self._resting = 0  # slots that wait after a failure, or think
         self._failures = 0  # in a row
         self._most_streams = most_streams()
         self._arrivals = Arrivals(plan.seed)
@@ -189,6 +189,8 @@ class LaneLoad:
         elif row.outcome == "failed" and not self.down:
             self._back_off()
         self._fill()
+            if self.setting.dials.arrival == "closed":
+                self._rest(self._plan.think_s)
 
     def _retry(self, stream: Stream) -> None:
         """The server had closed a kept-alive connection before the request reached it: once more on a fresh one."""
@@ -203,8 +205,13 @@ class LaneLoad:
         """A slot rests after a failure, longer from one to the next, so that a failing server is not hammered."""
         self._failures += 1
         wait_s = min(FIRST_BACK_OFF_S * 2 ** min(self._failures - 1, 10), LONGEST_BACK_OFF_S)
-        self._resting += 1
-        self._loop.call_later(wait_s, self._rested)
+        self._rest(max(wait_s, self._plan.think_s))
+
+    def _rest(self, wait_s: float) -> None:
+        """A slot stays empty so long."""
+        if wait_s > 0:
+            self._resting += 1
+            self._loop.call_later(wait_s, self._rested)
 
     def _rested(self) -> None:
         self._resting -= 1

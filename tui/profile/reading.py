@@ -13,6 +13,7 @@ from tui.profile.model import LaneProfile, Profile
 from tui.records.dials import DIAL, Dials, check
 from tui.records.errors import UserError
 
+LONGEST_THINK_S = 600.0
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
 _MISSING = re.compile(r"missing required field `(?P<key>[^`]*)`")
@@ -114,6 +115,8 @@ def _problems(profile: Profile) -> list[tuple[tuple[str, ...], str]]:
     found: list[tuple[tuple[str, ...], str]] = []
     if problem := check(profile.load):
         found.append((("load", problem.split()[0]), problem))
+    if not 0 <= profile.load.think_s <= LONGEST_THINK_S:
+        found.append((("load", "think_s"), f"must lie between 0 and {LONGEST_THINK_S:g} seconds"))
     if profile.delta is not None and not 0 < profile.delta < 1:
         found.append((("delta",), f"must lie between 0 and 1, as 0.03 for 3 %, not {profile.delta:g}"))
     for name, lane in (("a", profile.a), ("b", profile.b)):
