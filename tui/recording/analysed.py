@@ -69,12 +69,17 @@ def token_gaps(recorded: Recorded, selection: Selection | None = None) -> Mappin
     return {lane: gaps for lane, gaps in found.items() if gaps.itl_ms.size}
 
 
-def _gaps(chunks: LaneChunks) -> TokenGaps:
+def gaps_in_time(chunks: LaneChunks) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """Of every chunk but a request's first: when it came (ns), the ITL of its tokens (ms), and how many they are."""
     order = np.argsort(chunks.request, kind="stable")
     same = np.diff(chunks.request[order]) == 0
-    gap_ms = np.diff(chunks.t_ns[order])[same] / 1e6
+    t_ns = chunks.t_ns[order]
     # A chunk that carries output brings a token, even where the server's count rounds to none.
     tokens = np.maximum(chunks.tokens[order][1:][same], 1).astype(np.int64)
-    itl_ms = gap_ms / tokens
+    return t_ns[1:][same], np.diff(t_ns)[same] / 1e6 / tokens, tokens
+
+
+def _gaps(chunks: LaneChunks) -> TokenGaps:
+    _, itl_ms, tokens = gaps_in_time(chunks)
     rising = np.argsort(itl_ms)
     return TokenGaps(itl_ms[rising], tokens[rising])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tui.recording.export import aiperf, guidellm, report, sglang, tables, vllm
+from tui.recording.export import aiperf, charts, guidellm, report, sglang, tables, vllm
 from tui.recording.export.job import Exported, Job, Progress
 from tui.recording.export.selection import Selection
 from tui.recording.reader import Recorded
@@ -34,6 +34,8 @@ _ALL = (
     Format("aiperf", "AIPerf's summary and records, a folder a lane", aiperf.write_aiperf),
     Format("markdown", "tables and verdicts as Markdown", report.write_markdown),
     Format("html", "the report as one page that needs no network", report.write_html),
+    Format("svg", "throughput and latency percentiles over time, both lanes, as one picture", charts.write_svg),
+    Format("png", "the same picture for where SVG is not shown; needs `dragstrip[png]`", charts.write_png),
 )
 FORMATS: dict[str, Format] = {of.name: of for of in _ALL}
 

@@ -1,0 +1,101 @@
+"""The charts show what was measured: values in windows, gaps where there is too little, and the dials that moved."""
+
+import struct
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import polars as pl
+import pytest
+
+from tests.recording import coherent, synthetic
+from tests.recording.conftest import Make
+from tui.recording.export.over_time import over_time
+from tui.recording.export.registry import export
+from tui.recording.export.selection import Selection
+from tui.records.dials import DIAL
+from tui.records.errors import UserError
+from tui.records.session import LaneInfo
+
+LOAD = synthetic.Load(requests_per_s=100, tokens=20)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def parsed(path: Path) -> ET.Element:
+    return ET.fromstring(path.read_text())  # noqa: S314  (we have just written it)
+
+
+def texts(root: ET.Element, kind: str) -> list[str]:
+    return [found.text or "" for found in root.iter(f"{SVG}text") if kind in found.get("class", "").split()]
+
+
+def test_a_picture_has_both_lanes_in_every_chart(make: Make, tmp_path: Path) -> None:
+    (file,) = export(make(load=LOAD), "svg", tmp_path / "mine.svg")
+    assert file.path == tmp_path / "mine.svg"
+    root = parsed(file.path)
+    charts = root.findall(f"{SVG}svg")
+    assert texts(root, "caption") == [
+        "Output tokens that arrived, each second",
+        "Requests in flight, each second",
+        *("TTFT p50 of each second", "TTFT p99 of each 5 s"),
+        *("TPOT p50 of each second", "TPOT p99 of each 5 s"),
+        *("ITL p50 of each second", "ITL p99 of each second"),
+    ]
+    assert [texts(chart, "letter") for chart in charts] == [["A", "B"]] * 8
+    assert all(
+        texts(chart, "mark")[1] == f"{DIAL['concurrency'].label} 8" for chart in charts
+    )  # a dial that moved in second 7
+    places = {(chart.get("x"), chart.get("y")) for chart in charts}
+    assert len(places) == len(charts)
+
+
+def test_a_window_and_a_lane(make: Make, tmp_path: Path) -> None:
+    recorded = make(load=LOAD)
+    t0 = synthetic.T0_NS + 5 * synthetic.SECOND_NS
+    part = Selection(lane="b", t0_ns=t0, t1_ns=t0 + 10 * synthetic.SECOND_NS)
+    (file,) = export(recorded, "svg", tmp_path, part)
+    root = parsed(file.path)
+    assert texts(root, "letter") == ["B"] * 8
+    assert "From second 5 of" in texts(root, "note")[0]
+
+
+def test_a_percentile_is_of_values_in_the_shortest_window_that_carries_it() -> None:
+    slow = pl.DataFrame({"second": [at // 40 for at in range(400)], "ms": [float(at % 97) for at in range(400)]})
+    found = over_time({"a": slow}, ("p99", "p95"), 10)
+    assert found is not None
+    assert (found.percentile, found.window_s) == ("p99", 10)
+    assert set(found.lines["a"]) == {sorted(slow["ms"])[395]}  # the 396th of 400
+    found = over_time({"a": slow, "b": slow.filter(pl.col("second") < 4)}, ("p99", "p95"), 10)
+    assert found is not None
+    assert (found.percentile, found.window_s) == ("p95", 2)
+    assert found.lines["a"][0] == sorted(slow["ms"][:80])[75]
+    assert found.lines["b"] == [*found.lines["a"][:4], *[None] * 6]
+    assert over_time({"a": slow.head(71)}, ("p99", "p95"), 10) is None
+    assert over_time({"a": slow.clear()}, ("p50",), 10) is None
+
+
+def test_where_values_are_too_few_the_chart_says_so(tmp_path: Path) -> None:
+    simulated = dict.fromkeys("ab", LaneInfo(url="", engine="vllm", title="<vLLM & co>", simulated=True))
+    (file,) = export(coherent.record(tmp_path / "s", lanes=simulated), "svg", tmp_path / "out")
+    root = parsed(file.path)
+    assert file.path.name == "s.SIMULATED.svg"
+    assert "TTFT p95: needs 72 values" in texts(root, "caption")
+    assert texts(root, "title") == ["<vLLM & co> against <vLLM & co>: made-up"]
+    assert texts(root, "simulated") == ["SIMULATED: these numbers come from simulated engines, not from real ones."]
+
+
+def test_the_same_as_png(make: Make, tmp_path: Path) -> None:
+    recorded = make(seconds=3)
+    (svg,) = export(recorded, "svg", tmp_path)
+    (png,) = export(recorded, "png", tmp_path)
+    size = parsed(svg.path)
+    head = png.path.read_bytes()[:24]
+    assert head.startswith(b"\x89PNG")
+    assert struct.unpack(">II", head[16:]) == tuple(2 * int(size.get(side, "0")) for side in ("width", "height"))
+
+
+def test_png_without_its_library_is_one_sentence(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    with pytest.raises(UserError, match=r"install it with `pip install 'dragstrip\[png\]'`, or export --format svg"):
+        export(make(seconds=1), "png", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
