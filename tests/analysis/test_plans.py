@@ -1,4 +1,4 @@
-"""Plans made of moves, sweeps and repetitions, and the curve that a sweep draws."""
+"""Plans made of moves and sweeps, and the curve that a sweep draws."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from tests.analysis.made import requests_frame, seconds_frame, session, turned
 from tests.analysis.test_report import ran
 from tui.analysis.curve import curve
 from tui.analysis.ledger import ledger
-from tui.analysis.plans import PlannedStep, plan_of_moves, repeated, sweep_plan, value_of
+from tui.analysis.plans import PlannedStep, plan_of_moves, sweep_plan, value_of
 from tui.analysis.tables import Tables
 from tui.records.dials import DIALS, dial_text
 from tui.records.errors import UserError
@@ -56,12 +56,6 @@ def test_a_sweep_is_a_plan_by_doubling() -> None:
 def test_a_sweep_that_cannot_be_read_is_told_how_to_write_it(text: str) -> None:
     with pytest.raises(UserError, match=r"sweep"):
         sweep_plan(text, 30)
-
-
-def test_repetitions_alternate_their_order() -> None:
-    steps = sweep_plan("concurrency=1..4", 30)
-    values = [step.dials["concurrency"] for step in repeated(steps, 3)]
-    assert values == [1, 2, 4, 4, 2, 1, 1, 2, 4]
 
 
 def test_the_curve_has_a_point_for_each_setting_with_its_intervals() -> None:

@@ -44,13 +44,20 @@ def test_a_sweep_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert "is no sweep" in capsys.readouterr().err
 
 
+def test_a_repetition_needs_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "demo", "--repeat", "2", "--no-record"]) == 2
+    assert "--plan" in capsys.readouterr().err
+    assert main(["run", "sequential", "--plan", "--repeat", "0", "--no-record"]) == 2
+    assert "between 1 and" in capsys.readouterr().err
+
+
 def test_the_moves_of_a_session_are_a_plan_that_can_be_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "p.toml").write_text(PROFILE)
-    assert main(["run", str(tmp_path / "p.toml"), "--plan", "--json"]) == 0
+    assert main(["run", str(tmp_path / "p.toml"), "--plan", "--repeat", "2", "--json"]) == 0
     session = json.loads(capsys.readouterr().out)["session"]
     assert main(["plan", session]) == 0
     again = parse_profile('[a]\nsimulate = "vllm"\n' + capsys.readouterr().out, "again.toml")
-    assert [step.dials["concurrency"] for step in again.plan][-2:] == [3, 4]
+    assert [step.dials["concurrency"] for step in again.plan][-3:] == [3, 4, 3]
     assert all(step.for_s for step in again.plan)

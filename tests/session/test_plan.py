@@ -20,13 +20,19 @@ class Hands:
     def __init__(self) -> None:
         self.dials = dict(BASE)
         self.history: list[int] = []
+        self.told: list[tuple[str, str, str]] = []
+
+    def say(self, lane: str, word: str, text: str) -> None:
+        self.told.append((lane, word, text))
 
     def put(self, dials: dict[Lane, Dials]) -> None:
         self.dials = dict(dials)
         self.history.append(dials["a"].concurrency)
 
-    def run(self, *steps: Step) -> PlanRun:
-        plan = PlanRun(checked(steps, BASE), BASE, self.put, lambda lane: self.dials[lane])
+    def run(self, *steps: Step, repeat: int = 1) -> PlanRun:
+        plan = PlanRun(
+            checked(steps, BASE), BASE, self.put, lambda lane: self.dials[lane], say=self.say, repeat=repeat
+        )
         plan.begin(0.0)
         return plan
 
@@ -89,10 +95,42 @@ def test_a_hand_on_a_dial_pauses_and_going_on_begins_the_step_again() -> None:
     assert plan.over
 
 
+def test_repetitions_alternate_their_order_and_each_step_puts_the_same_in_force() -> None:
+    hands = Hands()
+    first, second = Step(dials={"concurrency": 8}, for_s=1), Step(dials={"output_tokens": 64}, for_s=1)
+    plan = hands.run(first, second, repeat=3)
+    seen = [hands.dials["b"]]
+    for at in range(1, 6):
+        plan.second(at, 0, [])
+        seen.append(hands.dials["b"])
+    one, other = Dials(concurrency=8), Dials(concurrency=8, output_tokens=64)
+    assert seen == [one, other, other, one, one, other]
+    assert plan.text() == "plan 6/6  out 64  0:01 left"
+    plan.second(6, 0, [])
+    assert plan.over
+
+
+def test_a_lane_that_stays_down_does_not_hold_a_step_of_requests_for_ever() -> None:
+    hands = Hands()
+    plan = hands.run(Step(dials={"concurrency": 8}, requests=5), Step(dials={"concurrency": 9}, requests=1))
+    plan.second(1, 0, ended("a", 5))
+    for at in range(2, 40):
+        plan.second(at, 0, [], down={"b"})
+    plan.second(40, 0, [])  # it was back for a moment
+    for at in range(41, 100):
+        plan.second(at, 0, [], down={"b"})
+    assert hands.history == [8]
+    plan.second(100, 0, [], down={"b"})
+    assert hands.history == [8, 9]
+    given_up = [(lane, text) for lane, word, text in hands.told if word == "given up"]
+    assert given_up == [("b", "down for 60 s: step 1 of 2 is over for this lane, with 0 of 5 requests")]
+
+
 @pytest.mark.parametrize(
     ("steps", "why"),
     [
         ([], "no \\[\\[plan\\]\\]"),
+        ([Step(dials={"concurrency": 0}, requests=3)], "no stream"),
         ([Step(dials={"concurrency": 8})], "for_s or requests"),
         ([Step(dials={"concurrency": 10**6}, for_s=1)], "concurrency is"),
         ([Step(dials={"conc": 8}, for_s=1)], "conc"),

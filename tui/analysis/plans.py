@@ -1,6 +1,6 @@
-"""Plans made from what an operator did or asked for: his moves, a sweep, repetitions. A step is as in a profile."""
+"""Plans made from what an operator did or asked for: his moves, a sweep. A step is as in a profile."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,11 +71,3 @@ def sweep_plan(text: str, for_s: float) -> list[PlannedStep]:
     if not max(spec.low, 1) <= int(low) <= int(high) <= spec.high:
         raise UserError(f"a sweep of {name} goes upwards within {max(spec.low, 1):g} to {spec.high:g}, not {span}")
     return [PlannedStep({name: value}, for_s) for value in doubling(int(low), int(high))]
-
-
-def repeated(steps: Sequence[PlannedStep], times: int) -> list[PlannedStep]:
-    """The steps so many times, every other time backwards, so that a drift of the server falls on all alike."""
-    found: list[PlannedStep] = []
-    for count in range(times):
-        found += steps if count % 2 == 0 else reversed(steps)
-    return found

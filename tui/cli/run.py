@@ -10,9 +10,12 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tui.cli import noise_store, target
 from tui.cli.output import complain, say
 from tui.profile.model import Profile
+from tui.profile.reading import MOST_REPEATS
 from tui.records.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     target.arguments(parser)
     parser.add_argument("--for", dest="duration", default="60s", metavar="TIME", help="how long: 30s, 10m, 1h (60s)")
     parser.add_argument("--plan", action="store_true", help="run the profile's plan to its end, instead of --for")
+    parser.add_argument("--repeat", type=int, metavar="N", help="the plan so many times, every other time backwards")
     parser.add_argument(
         "--sweep", metavar="DIAL=LOW..HIGH", help="double a dial, then refine; each step --for so long"
     )
@@ -39,7 +43,13 @@ def call(args: argparse.Namespace) -> int:
     """Run, record, print the summary."""
     if args.plan and args.sweep:
         raise UserError("give --plan or --sweep, not both")
+    if args.repeat is not None and not args.plan:
+        raise UserError("--repeat goes with --plan: it is the plan that is repeated")
+    if args.repeat is not None and not 1 <= args.repeat <= MOST_REPEATS:
+        raise UserError(f"--repeat must lie between 1 and {MOST_REPEATS}, not {args.repeat}")
     profile = noise_store.with_floor(target.profile_of(args))
+    if args.sweep or args.repeat:
+        profile = msgspec.structs.replace(profile, repeat=args.repeat or 1)
     return asyncio.run(_run(args, profile, seconds(args.duration)))
 
 

@@ -74,6 +74,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     slo: Slo = Slo()
     record: RecordProfile = RecordProfile()
     plan: list[Step] = []
+    repeat: int = 1  # of the plan, every other time backwards
     delta: float | None = None  # lanes closer than this share are level; None: as calibrated, else 3 %
     delta_from: str = ""  # where it was measured
     waive: list[str] = []  # keys of `records.terms` whose difference is known and accepted

@@ -14,6 +14,9 @@ from tui.records.dials import DIAL, Dials, check
 from tui.records.errors import UserError
 
 LONGEST_THINK_S = 600.0
+MOST_REPEATS = 1000
+Problem = tuple[tuple[str, ...], str]  # where in the profile, and one sentence
+
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
 _MISSING = re.compile(r"missing required field `(?P<key>[^`]*)`")
@@ -110,15 +113,12 @@ def _known_keys(path: list[str]) -> list[str]:
     return list(kind.__struct_fields__)
 
 
-def _problems(profile: Profile) -> list[tuple[tuple[str, ...], str]]:
+def _problems(profile: Profile) -> list[Problem]:
     """What the types alone cannot say, as (key path, sentence)."""
-    found: list[tuple[tuple[str, ...], str]] = []
+    found: list[Problem] = []
     if problem := check(profile.load):
         found.append((("load", problem.split()[0]), problem))
-    if not 0 <= profile.load.think_s <= LONGEST_THINK_S:
-        found.append((("load", "think_s"), f"must lie between 0 and {LONGEST_THINK_S:g} seconds"))
-    if profile.delta is not None and not 0 < profile.delta < 1:
-        found.append((("delta",), f"must lie between 0 and 1, as 0.03 for 3 %, not {profile.delta:g}"))
+    found += [*_number_problems(profile), *_plan_problems(profile)]
     for name, lane in (("a", profile.a), ("b", profile.b)):
         if lane is None:
             continue
@@ -127,6 +127,22 @@ def _problems(profile: Profile) -> list[tuple[tuple[str, ...], str]]:
         if lane.simulate not in ("", "vllm", "sglang"):
             found.append(((name, "simulate"), f"expected vllm or sglang, got {lane.simulate}"))
         found += [((name, "dials", key), problem) for key, problem in _dial_problems(lane.dials)]
+    return found
+
+
+def _number_problems(profile: Profile) -> list[Problem]:
+    found: list[Problem] = []
+    if not 0 <= profile.load.think_s <= LONGEST_THINK_S:
+        found.append((("load", "think_s"), f"must lie between 0 and {LONGEST_THINK_S:g} seconds"))
+    if not 1 <= profile.repeat <= MOST_REPEATS:
+        found.append((("repeat",), f"must lie between 1 and {MOST_REPEATS}, not {profile.repeat}"))
+    if profile.delta is not None and not 0 < profile.delta < 1:
+        found.append((("delta",), f"must lie between 0 and 1, as 0.03 for 3 %, not {profile.delta:g}"))
+    return found
+
+
+def _plan_problems(profile: Profile) -> list[Problem]:
+    found: list[Problem] = []
     for number, step in enumerate(profile.plan):
         if (step.for_s is None) == (step.requests is None):
             found.append((("plan",), f"step {number + 1} needs for_s or requests, and only one of them"))

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
@@ -137,7 +137,9 @@ class LiveSession:
     def start_plan(self, steps: Sequence[Step], more: More = lambda _: ()) -> None:
         """Run these steps from now on. UserError when there is none, or one cannot be put in force."""
         base = {lane: self.board.in_force(lane) for lane in self._asked}
-        self.plan = PlanRun(checked(steps, base), base, self.board.jump, self.board.in_force, more)
+        self.plan = PlanRun(
+            checked(steps, base), base, self.board.jump, self.board.asked, more, self._tell_plan, self.profile.repeat
+        )
         self.plan.begin(time.monotonic())
 
     def toggle_plan(self) -> str:
@@ -309,7 +311,8 @@ class LiveSession:
             self._hand_on(Batch(end_ns, seconds=batch.seconds))
             if self.plan is not None:
                 resting = {row.lane for row in batch.seconds if row.resting}
-                self.plan.second(end_ns / NS, self._segment, batch.requests, resting)
+                down = {row.lane for row in batch.seconds if not row.up}
+                self.plan.second(end_ns / NS, self._segment, batch.requests, resting, down)
             self._second_over.set()
             if end_ns + NS > time.monotonic_ns():  # else more seconds are overdue: show only the last
                 self._on_second()
@@ -358,6 +361,9 @@ class LiveSession:
             run.apply(self._setting(each))
         if lane is not None:
             self.event(EventRow(lane, time.monotonic_ns(), "plan", name="turn", text="its turn"))
+
+    def _tell_plan(self, lane: Lane | Literal[""], word: str, text: str) -> None:
+        self.event(EventRow(lane, time.monotonic_ns(), "plan", name=word, text=text))
 
     def _in_flight(self, lane: Lane) -> int:
         return self._rollup.in_flight(lane) if self._rollup is not None else 0

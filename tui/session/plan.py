@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final, Literal
 
 import msgspec
 
@@ -13,6 +14,9 @@ from tui.records.rows import Lane, RequestRow
 
 Put = Callable[[dict[Lane, Dials]], None]
 More = Callable[[Step], Sequence[Step]]
+Say = Callable[[Lane | Literal[""], str, str], None]
+
+GIVEN_UP_S: Final = 60.0  # of a lane that is down: a server may be started anew meanwhile
 
 
 @dataclass(slots=True)
@@ -21,7 +25,9 @@ class PlanRun:
 
     Of lanes that take turns each gets the whole time of a step: only the seconds of its own turns count for it.
 
-    `put` puts dials in force, `in_force` tells what is. `more` is asked for further steps as each one ends.
+    `put` puts dials in force, `in_force` tells what is. `more` is asked for further steps as each one ends. `say` is
+    told what happened: the lane or both, a word, and a sentence. With `repeat` the steps are held so many times,
+    every other time backwards, so that a drift of a server falls on all alike; each puts the same in force.
     """
 
     steps: list[Step]
@@ -29,16 +35,28 @@ class PlanRun:
     put: Put
     in_force: Callable[[Lane], Dials]
     more: More = lambda _: ()
-    at: int = -1  # the step that runs
+    say: Say = lambda _lane, _word, _text: None
+    repeat: int = 1
+    at: int = -1  # the place in `order` of the step that runs
     paused: bool = False
+    order: list[int] = field(default_factory=list)  # of the steps, by their number
     _since_s: float = 0.0
     _held_s: dict[Lane, float] = field(default_factory=dict)
     _ended: Counter[Lane] = field(default_factory=Counter)
+    _down_s: Counter[Lane] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.order = there_and_back(len(self.steps), self.repeat)
 
     @property
     def over(self) -> bool:
         """Whether every step has been held."""
-        return self.at >= len(self.steps)
+        return self.at >= len(self.order)
+
+    @property
+    def step(self) -> Step:
+        """The one that runs."""
+        return self.steps[self.order[self.at]]
 
     def begin(self, now_s: float) -> None:
         """The first step."""
@@ -46,38 +64,48 @@ class PlanRun:
 
     def toggle(self, now_s: float) -> None:
         """Pause, or take the step up again from its beginning."""
-        self.paused = not self.paused
-        if not self.paused:
+        if self.paused:
+            self.paused = False
             self._go_to(self.at, now_s)
+        else:
+            self._pause("by the operator")
 
     def second(
-        self, now_s: float, segment: int, requests: Iterable[RequestRow], resting: Collection[Lane] = ()
+        self,
+        now_s: float,
+        segment: int,
+        requests: Iterable[RequestRow],
+        resting: Collection[Lane] = (),
+        down: Collection[Lane] = (),
     ) -> None:
         """A second is complete: go on when the step has been held. A dial that was turned pauses the plan."""
         if self.over or self.paused:
             return
         if any(self.in_force(lane) != dials for lane, dials in self._dials(self.at).items()):
-            self.paused = True
+            self._pause("a dial was turned, or the load stopped")
             return
         passed_s, self._since_s = now_s - self._since_s, now_s
         for lane in self.base.keys() - set(resting):
             self._held_s[lane] += passed_s
+            self._look_whether_down(lane, passed_s if lane in down else 0.0)
         self._ended.update(row.lane for row in requests if row.segment == segment and row.outcome != "cancelled")
         if all(map(self.enough, self.base)):
-            self.steps += self.more(self.steps[self.at])
+            more = self.more(self.step)
+            self.order += range(len(self.steps), len(self.steps) + len(more))
+            self.steps += more
             self._go_to(self.at + 1, now_s)
 
     def text(self) -> str:
         """`plan 2/3  conc 16  0:41 left`; empty when it is over."""
         if self.over or self.at < 0:
             return ""
-        step = self.steps[self.at]
-        place = f"plan {self.at + 1}/{len(self.steps)}  {setting_text(step)}"
+        step = self.step
+        place = f"plan {self.at + 1}/{len(self.order)}  {setting_text(step)}"
         if self.paused:
-            return f"{place}  paused: a dial was turned, P goes on"
+            return f"{place}  paused: P goes on"
         if step.requests is not None:
             return f"{place}  {self._fewest()}/{step.requests} requests"
-        later = [one.for_s or 0 for one in self.steps[self.at + 1 :] if one.requests is None]
+        later = [self.steps[number].for_s or 0 for number in self.order[self.at + 1 :]]
         left_s = round(max((step.for_s or 0) - min(self._held_s.values()), 0) + sum(later))
         return f"{place}  {left_s // 60}:{left_s % 60:02d} left"
 
@@ -85,9 +113,26 @@ class PlanRun:
         """Whether the lane has had all of the step that runs."""
         if self.over or self.paused:
             return False
-        step = self.steps[self.at]
+        step = self.step
         by_time = step.for_s is not None and self._held_s[lane] >= step.for_s
-        return by_time or (step.requests is not None and self._ended[lane] >= step.requests)
+        return by_time or (
+            step.requests is not None and (self._ended[lane] >= step.requests or self._down_s[lane] >= GIVEN_UP_S)
+        )
+
+    def _look_whether_down(self, lane: Lane, down_s: float) -> None:
+        """A lane that stays down would hold a step of requests for ever."""
+        before_s = self._down_s[lane]
+        self._down_s[lane] = before_s + down_s if down_s else 0.0
+        if self.step.requests is not None and before_s < GIVEN_UP_S <= self._down_s[lane]:
+            why = f"down for {GIVEN_UP_S:g} s: {self._place()} is over for this lane"
+            self.say(lane, "given up", f"{why}, with {self._ended[lane]} of {self.step.requests} requests")
+
+    def _pause(self, why: str) -> None:
+        self.paused = True
+        self.say("", "paused", f"{self._place()} is paused: {why}")
+
+    def _place(self) -> str:
+        return f"step {self.at + 1} of {len(self.order)}"
 
     def _fewest(self) -> int:
         return min(self._ended[lane] for lane in self.base)
@@ -95,14 +140,24 @@ class PlanRun:
     def _go_to(self, at: int, now_s: float) -> None:
         self.at, self._since_s, self._held_s = at, now_s, dict.fromkeys(self.base, 0.0)
         self._ended.clear()
-        if not self.over:
+        self._down_s.clear()
+        if self.over:
+            self.say("", "over", "every step of the plan has been held")
+        else:
+            self.say("", "step", f"{self._place()}: {setting_text(self.step)}".removesuffix(": "))
             self.put(self._dials(at))
 
     def _dials(self, at: int) -> dict[Lane, Dials]:
+        """What a step puts in force: its own, and those of the steps written before it."""
         found = dict(self.base)
-        for step in self.steps[: at + 1]:
+        for step in self.steps[: self.order[at] + 1]:
             found = {lane: turned(dials, step) for lane, dials in found.items()}
         return found
+
+
+def there_and_back(count: int, times: int) -> list[int]:
+    """0 to count - 1 so many times, every other time backwards."""
+    return [number for turn in range(times) for number in (range(count) if turn % 2 == 0 else reversed(range(count)))]
 
 
 def turned(dials: Dials, step: Step) -> Dials:
@@ -124,6 +179,8 @@ def checked(steps: Sequence[Step], base: dict[Lane, Dials]) -> list[Step]:
         if (step.for_s or 0) <= 0 and (step.requests or 0) <= 0:
             raise UserError(f"step {number} of the plan needs for_s or requests above 0")
         base = {lane: turned(dials, step) for lane, dials in base.items()}
+        if step.requests and any(dials.arrival == "closed" and not dials.concurrency for dials in base.values()):
+            raise UserError(f"step {number} of the plan waits for requests, but has no stream that could send one")
     return list(steps)
 
 
