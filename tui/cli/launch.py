@@ -16,6 +16,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Which profile, and whether to start."""
     parser.add_argument("profile", help="a profile with tables [a.launch] and [b.launch]")
     parser.add_argument("--print", dest="only_print", action="store_true", help="print the commands, start nothing")
+    parser.add_argument(
+        "--together",
+        action="store_true",
+        help="start both at once although they share a GPU: when their KV pools do not depend on the free memory",
+    )
 
 
 def call(args: argparse.Namespace) -> int:
@@ -26,10 +31,10 @@ def call(args: argparse.Namespace) -> int:
     if args.only_print:
         say(printed(profile))
         return 0
-    return asyncio.run(_launch(profile))
+    return asyncio.run(_launch(profile, together=args.together))
 
 
-async def _launch(profile: Profile) -> int:
+async def _launch(profile: Profile, *, together: bool) -> int:
     from tui.session.doctor import examine, text
     from tui.session.launch import EngineDiedError, Launcher
 
@@ -37,7 +42,9 @@ async def _launch(profile: Profile) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, interrupted.set)
     try:
-        async with Launcher(profile, lambda lane, stage: complain(f"{lane.upper()} {stage}")) as launcher:
+        async with Launcher(
+            profile, lambda lane, stage: complain(f"{lane.upper()} {stage}"), together=together
+        ) as launcher:
             complain(f"logs are in {launcher.logs}")
             if await _unless(interrupted, launcher.start()):
                 say(text(await examine(profile)))

@@ -54,10 +54,12 @@ class Launcher:
     """The engines of one profile, running while this context is open.
 
     `tell` hears of each new stage of each lane. Logs are kept in `logs`, by default a new temporary folder.
+    `together` starts engines at once although they share a GPU: right when neither sizes its KV pool by what is free.
     """
 
-    def __init__(self, profile: Profile, tell: Tell, logs: Path | None = None) -> None:
+    def __init__(self, profile: Profile, tell: Tell, logs: Path | None = None, *, together: bool = False) -> None:
         self._profile = profile
+        self._together = together
         self._commands = commands(profile)
         self._tell = tell
         self.logs = logs or Path(tempfile.mkdtemp(prefix="dragstrip-engines-"))
@@ -79,7 +81,7 @@ class Launcher:
         """
         servers = _launched(self._profile)
         await asyncio.gather(*(_check_place(lane, server) for lane, server in servers.items()))
-        if _apart(list(servers.values())):
+        if self._together or _apart(list(servers.values())):
             return await self._start_together(servers)
         return {lane: await self._start(lane, server) for lane, server in servers.items()}
 
