@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.recording import synthetic
 from tests.recording.test_recorder import record
 from tui.recording.export.registry import FORMATS, export
-from tui.recording.reader import open_session
+from tui.recording.export.selection import Selection
+from tui.recording.reader import Recorded, open_session
 from tui.recording.redact import HIDDEN, clean_url, without_secrets
 from tui.records.frame import Batch
 from tui.records.rows import EventRow, RequestRow
@@ -17,7 +19,8 @@ KEY = "sk-live-0123456789abcdef"
 HEADER = "tenant-secret-77"
 TOKEN = "tok_in_the_url"
 PASSWORD = "hunter2hunter2"
-SECRETS = (KEY, HEADER, TOKEN, PASSWORD)
+LITERAL = "sk-written-in-the-profile"
+SECRETS = (KEY, HEADER, TOKEN, PASSWORD, LITERAL)
 URL = f"https://user:{PASSWORD}@host:8000/v1?token={TOKEN}#top"
 
 PROFILE = {
@@ -27,7 +30,7 @@ PROFILE = {
         "api_key_env": "DRAGSTRIP_TEST_KEY",
         "headers": {"Authorization": f"Bearer {HEADER}", "X-Team": HEADER},
         "dcgm": f"http://host:9400/metrics?auth={TOKEN}",
-        "extra_body": {"api_key": KEY, "top_k": 5},
+        "extra_body": {"api_key": LITERAL, "top_k": 5},
     },
     "b": None,
     "sentence": f"a note with {KEY} in it",
@@ -77,24 +80,88 @@ def refused(detail: str) -> RequestRow:
 def test_no_file_of_a_session_and_no_export_holds_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAGSTRIP_TEST_KEY", KEY)
     lanes = {"a": LaneInfo(url=URL, engine="vllm", title="vLLM", model="m")}
-    says = f"Incorrect API key provided: {KEY} ({HEADER})"
-    events = [EventRow("a", synthetic.T0_NS, "fault", "server", old=KEY, new=HEADER, text=says)]
+    says = f"Incorrect API key provided: {KEY} ({HEADER}) {LITERAL}"
+    events = [
+        EventRow("a", synthetic.T0_NS, "fault", "server", old=KEY, new=HEADER, text=says),
+        EventRow("a", synthetic.T0_NS, "down", text=f"nobody answers at {URL} (user:{PASSWORD}, {TOKEN})"),
+    ]
     batches = [Batch(synthetic.T0_NS, requests=[refused(says)], events=events), *synthetic.batches(1)]
     recorder = record(tmp_path / "live", batches, about=synthetic.info(profile=PROFILE, lanes=lanes))
     assert_clean(tmp_path)
     recorder.close("done", 1.0)
     recorded = open_session(tmp_path / "live")
     (detail,) = recorded.scan("requests").collect().filter(http_status=401)["detail"]
-    assert detail == f"Incorrect API key provided: {HIDDEN} ({HIDDEN})"
+    assert detail == f"Incorrect API key provided: {HIDDEN} ({HIDDEN}) {HIDDEN}"
     for name in FORMATS:
         export(recorded, name, tmp_path / "out" / name)
     assert_clean(tmp_path)
 
 
 def assert_clean(folder: Path) -> None:
-    """No file holds a secret. Parquet compresses its texts: the exports as CSV and JSON show what is in them."""
+    """No file holds a secret, as it lies there or in what Parquet has compressed."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert files
     for path in files:
         content = path.read_bytes()
         assert not [secret for secret in SECRETS if secret.encode() in content], path
+    everything = told(folder)
+    assert HIDDEN in everything
+    assert not [secret for secret in SECRETS if secret in everything]
+
+
+PRIVATE = ("gpu7", "gpu8", "10.1.2.3", "/srv/secret", "bench-client-3", "user-home")
+
+
+def private_session(folder: Path) -> Recorded:
+    """Its places stand wherever a place can: in what is known of it, and in the words of servers and operators."""
+    model = "/srv/secret/user-home/llama-8b"
+    lanes = {
+        "a": LaneInfo(url="http://gpu7.corp.example:8001/v1", engine="vllm", title="vLLM", model=model),
+        "b": LaneInfo(url="http://10.1.2.3:8002", engine="sglang", title="SGLang", model=model),
+    }
+    profile = {
+        "name": "p",
+        "a": {
+            "url": "http://gpu7.corp.example:8001/v1",
+            "dcgm": "http://gpu8.corp.example:9400/metrics",
+            "model": model,
+        },
+        "b": {"url": "http://10.1.2.3:8002"},
+        "sentence": f"gpu7.corp.example against 10.1.2.3 with {model}",
+    }
+    says = f"the model {model} does not exist at gpu7.corp.example:8001"
+    events = [
+        EventRow("a", synthetic.T0_NS, "start", text=f"vLLM 0.33.0, {model}, at http://gpu7.corp.example:8001/v1"),
+        EventRow("b", synthetic.T0_NS + 1, "down", text="nobody answers at http://10.1.2.3:8002"),
+        EventRow("", synthetic.T0_NS + 2, "fault", "dcgm", old="bench-client-3", new="gpu8.corp.example", text=says),
+    ]
+    batches = [Batch(synthetic.T0_NS, requests=[refused(says)], events=events), *synthetic.batches(3)]
+    about = synthetic.info(profile=profile, lanes=lanes, host={"name": "bench-client-3", "cores": "96"})
+    record(folder, batches, about=about).close("done", 3.0)
+    return open_session(folder)
+
+
+def told(folder: Path) -> str:
+    """All the text in the files of a folder and in their names. Parquet compresses its texts: what is in it."""
+    found = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        found.append(str(path.relative_to(folder)))
+        if path.suffix == ".parquet":
+            texts = pl.read_parquet(path).select(pl.col(pl.String))
+            found += [text for column in texts for text in column.unique().to_list() if text]
+            found += pl.read_parquet_metadata(path).values()
+        else:
+            found.append(path.read_bytes().decode("utf-8", "replace"))
+    return "\n".join(found)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_redacted_export_names_no_host_and_no_path_in_any_format(tmp_path: Path, name: str) -> None:
+    recorded = private_session(tmp_path / "session")
+    export(recorded, name, tmp_path / "redacted", Selection(redact=True))
+    export(recorded, name, tmp_path / "plain")
+    plain, redacted = told(tmp_path / "plain"), told(tmp_path / "redacted")
+    assert not [text for text in PRIVATE if text in redacted]
+    if name not in ("svg", "png"):  # they name engines only
+        assert [text for text in PRIVATE if text in plain]
+        assert "llama-8b" in redacted or HIDDEN in redacted

@@ -2,9 +2,9 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 import msgspec
 
@@ -15,6 +15,7 @@ _SECRET_NAME = re.compile(r"authorization|api[-_]?key|token$|secret|password|pas
 _KEY_ENV = "api_key_env"
 _HOST_NAME = "name"
 _SHORTEST_SECRET = 4  # shorter ones would blot out ordinary words
+_SHORTEST_IN_QUERY = 8  # most of a query is no secret: `?version=2024`
 
 
 def without_secrets(profile: dict[str, Any]) -> dict[str, Any]:
@@ -28,15 +29,34 @@ def without_secrets(profile: dict[str, Any]) -> dict[str, Any]:
 
 
 def secrets_of(profile: dict[str, Any]) -> tuple[str, ...]:
-    """The secret texts that a profile holds or names: header values and the variables that hold API keys."""
-    found: set[str] = set()
-    for name, value in profile.items():
-        if isinstance(value, dict):
-            found.update(str(v) for v in value.values()) if name == "headers" else found.update(secrets_of(value))
-        elif name == _KEY_ENV and isinstance(value, str):
-            found.add(os.environ.get(value, ""))
+    """The secret texts that a profile holds or names, longest first.
+
+    They are header values, what is named like a secret, passwords and queries of URLs, and the API keys in the
+    variables that it names.
+    """
+    found = set(_secrets_in(profile))
     found.update(text.removeprefix("Bearer ") for text in tuple(found))
     return tuple(sorted((s for s in found - {HIDDEN} if len(s) >= _SHORTEST_SECRET), key=len, reverse=True))
+
+
+def _secrets_in(profile: dict[str, Any]) -> Iterator[str]:
+    for name, value in profile.items():
+        if isinstance(value, dict):
+            yield from map(str, value.values()) if name == "headers" else _secrets_in(value)
+        elif isinstance(value, str) and name == _KEY_ENV:
+            yield os.environ.get(value, "")
+        elif isinstance(value, str):
+            yield from [value] if _SECRET_NAME.search(name) else _secrets_in_url(value)
+
+
+def _secrets_in_url(text: str) -> Iterator[str]:
+    """Servers and libraries quote URLs in their errors, in whole and in pieces."""
+    try:
+        parts = urlsplit(text if "://" in text else "")
+    except ValueError:
+        return
+    yield from (parts.query, parts.password or "", unquote(parts.password or ""))
+    yield from (value for _, value in parse_qsl(parts.query) if len(value) >= _SHORTEST_IN_QUERY)
 
 
 def clean_url(url: str) -> str:
