@@ -57,7 +57,7 @@ class Engine:
     tokenize_path: str = ""
     version_path: str = ""
     cheap_health: str = ""  # an endpoint that costs no generation
-    reset_path: str = ""  # a POST to it empties the prefix cache
+    reset_path: str = ""  # a POST to it empties the prefix cache; with {slot} in it, to that of every slot
     reset_needs: str = ""  # when it has that endpoint
     keep_alive_s: float = 5.0
     usage: Usage = "end"  # as asked for unless the operator says otherwise; "end": it knows no other

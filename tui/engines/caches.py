@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from tui.engines.base import Engine
 from tui.engines.fetch import Site, client
 from tui.engines.recognise import Found
 from tui.engines.registry import engine
+
+_ABSENT = (404, 501)
 
 
 async def reset_cache(found: Found, *, verify: bool = True, timeout_s: float = 10, transport: Any = None) -> str:
@@ -13,9 +16,20 @@ async def reset_cache(found: Found, *, verify: bool = True, timeout_s: float = 1
     if not own.reset_path:
         return f"{own.title} has no endpoint that empties its prefix cache; restart it"
     async with client(found.headers, verify=verify, transport=transport) as http:
-        answer = await Site(http, found.info.url, timeout_s).ask(own.reset_path, {})
-    if answer.status == 404:
-        return f"{own.title} empties its prefix cache only when {own.reset_needs}"
-    if answer.status != 200 or answer.told().get("success") is False:
-        return f"{own.title} did not empty its prefix cache (HTTP {answer.status}): {answer.words()}"
+        site = Site(http, found.info.url, timeout_s)
+        for path in await _paths(site, own):
+            answer = await site.ask(path, {})
+            if answer.status in _ABSENT:
+                return f"{own.title} empties its prefix cache only when {own.reset_needs}"
+            if answer.status != 200 or answer.told().get("success") is False:
+                why = f"HTTP {answer.status}: {answer.words()}" if answer.status else "no answer"
+                return f"{own.title} did not empty its prefix cache ({why})"
     return ""
+
+
+async def _paths(site: Site, own: Engine) -> list[str]:
+    """Where to post: once, or for each of the slots that hold a cache of their own."""
+    if "{slot}" not in own.reset_path:
+        return [own.reset_path]
+    slots = (await site.ask("/props")).told().get("total_slots")
+    return [own.reset_path.replace("{slot}", str(n)) for n in range(slots if isinstance(slots, int) else 1)]

@@ -53,10 +53,14 @@ class Answer:
 
 
 def client(headers: Mapping[str, str], *, verify: bool = True, transport: Any = None) -> "httpx.AsyncClient":
-    """A client as the probes and scrapes use it: straight to the server, as the load goes, past any proxy."""
+    """A client as the probes and scrapes use it: straight to the server, as the load goes, past any proxy.
+
+    It wants plain bytes: vLLM would compress its metrics page for each scrape, on the loop that serves the load.
+    """
     import httpx
 
-    return httpx.AsyncClient(headers=dict(headers), verify=verify, trust_env=False, transport=transport)
+    plain = {"Accept-Encoding": "identity"}
+    return httpx.AsyncClient(headers=plain | dict(headers), verify=verify, trust_env=False, transport=transport)
 
 
 async def fetch(
@@ -71,8 +75,12 @@ async def fetch(
 
     Raises `httpx.HTTPError` or TimeoutError when nothing whole comes within `timeout_s`, TooLargeError above `limit`.
     """
+    import httpx
+
     method = "GET" if payload is None else "POST"
     async with asyncio.timeout(timeout_s), http.stream(method, url, json=payload, timeout=timeout_s) as response:
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise httpx.DecodingError("it is compressed, though plain bytes were asked for")  # to any length
         body = bytearray()
         async for piece in response.aiter_bytes():
             body += piece

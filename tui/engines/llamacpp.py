@@ -42,5 +42,7 @@ ENGINE = Engine(
     version_path="/props",
     kv_preallocated=True,
     cheap_health="/health",
+    reset_path="/slots/{slot}?action=erase",
+    reset_needs="started with --slot-save-path DIR",
     gpu_titles=("llama-server",),
 )

@@ -107,9 +107,8 @@ async def _alive(site: Site, found: Engine) -> None:
     """UserError when the engine behind the API is dead or still loading: the API may answer all the same."""
     health = await site.ask(found.cheap_health)
     if health.status == 503:
-        raise UserError(
-            f"{site.base} is not ready ({found.title} says 503 at {found.cheap_health}): {health.words()}"
-        )
+        words = f": {health.words()}" if health.words() else ""
+        raise UserError(f"{site.base} is not ready ({found.title} says 503 at {found.cheap_health}){words}")
 
 
 def _refused(base: str, error: Exception) -> str:

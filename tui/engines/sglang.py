@@ -64,7 +64,7 @@ ENGINE = Engine(
         ),
         gauges.PREEMPTIONS: (Selector("sglang:num_retracted_requests_total"),),
     },
-    mean_of=frozenset({gauges.KV_USAGE}),
+    mean_of=frozenset({gauges.KV_USAGE, gauges.KV_BYTES, gauges.WEIGHTS_BYTES}),
     rank_labels=("tp_rank", "pp_rank", "moe_ep_rank"),
     tokenize_path="/tokenize",
     usage="each",

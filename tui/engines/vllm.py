@@ -36,7 +36,10 @@ ENGINE = Engine(
             Selector("vllm:cache_config_info", label="kv_cache_size_tokens"),
             Selector("vllm:cache_config_info", label="num_gpu_blocks", times="block_size"),
         ),
-        gauges.KV_BYTES: (Selector("vllm:cache_config_info", label="kv_cache_memory_bytes"),),
+        # What was set aside, which is not the pool where its number of blocks was given.
+        gauges.KV_BYTES: (
+            Selector("vllm:cache_config_info", {"num_gpu_blocks_override": ("None",)}, label="kv_cache_memory_bytes"),
+        ),
         gauges.PREFIX_HITS: (
             Selector("vllm:prefix_cache_hits_total"),
             Selector("vllm:gpu_prefix_cache_hits_total"),
@@ -52,7 +55,7 @@ ENGINE = Engine(
         gauges.PROMPT_TOKENS: (Selector("vllm:prompt_tokens_total"),),
         gauges.PREEMPTIONS: (Selector("vllm:num_preemptions_total"),),
     },
-    mean_of=frozenset({gauges.KV_USAGE}),
+    mean_of=frozenset({gauges.KV_USAGE, gauges.KV_BYTES}),
     tokenize_path="/tokenize",
     version_path="/version",
     usage="each",

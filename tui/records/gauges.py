@@ -17,8 +17,8 @@ GENERATION_TOKENS: Final = "generation_tokens_total"  # live: rises while reques
 GENERATION_TOKENS_FINISHED: Final = "generation_tokens_finished_total"  # exact: rises when a request ends
 PROMPT_TOKENS: Final = "prompt_tokens_total"
 PREEMPTIONS: Final = "preemptions_total"
-WEIGHTS_BYTES: Final = "weights_bytes"
-KV_BYTES: Final = "kv_bytes"
+WEIGHTS_BYTES: Final = "weights_bytes"  # on each GPU
+KV_BYTES: Final = "kv_bytes"  # of the KV pool on each GPU
 SERVER_NAMES: tuple[str, ...] = (
     RUNNING, WAITING, KV_USAGE, KV_POOL_TOKENS, PREFIX_HITS, PREFIX_QUERIES, GENERATION_TOKENS,
     GENERATION_TOKENS_FINISHED, PROMPT_TOKENS, PREEMPTIONS, WEIGHTS_BYTES, KV_BYTES,

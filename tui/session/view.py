@@ -56,8 +56,8 @@ class ServerView:
     note: str = ""  # why there are no readings
     kv_preallocated: bool = False  # the pool is taken at the start: used memory stays flat whatever the load
     kv_pool_tokens: float | None = None
-    kv_pool_bytes: float | None = None
-    weights_bytes: float | None = None
+    kv_pool_bytes: float | None = None  # on each GPU
+    weights_bytes: float | None = None  # on each GPU
 
 
 @dataclass(frozen=True, slots=True)

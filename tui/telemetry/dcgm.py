@@ -12,6 +12,7 @@ from tui.telemetry.nvml import THROTTLE_REASONS
 from tui.telemetry.page import Page
 from tui.telemetry.prometheus import parse
 
+MOST_GPUS = 64  # of one host; the largest have 16
 _MIB = float(1 << 20)
 _USED, _FREE, _RESERVED = "DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_FB_FREE", "DCGM_FI_DEV_FB_RESERVED"
 _UTILIZATION, _ACTIVE = "DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_PROF_GR_ENGINE_ACTIVE"
@@ -69,6 +70,8 @@ def read_page(page: bytes) -> dict[int, dict[str, float]]:
             if labels.get("gpu", "").isdigit() and math.isfinite(value):
                 of_gpu = raw.setdefault(int(labels["gpu"]), {})
                 of_gpu[name] = value + (of_gpu.get(name, 0.0) if name in _SUMMED else 0.0)
+    if len(raw) > MOST_GPUS:
+        raise ValueError(f"it shows {len(raw):,} GPUs")
     return {index: _gauges(raw[index]) for index in sorted(raw)}
 
 

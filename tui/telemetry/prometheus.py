@@ -8,6 +8,8 @@ the ratio; the tests hold both to the same result).
 import re
 from collections.abc import Iterable
 
+MOST_SAMPLES = 2048  # of one metric; a server of 64 ranks shows some hundred
+
 Sample = tuple[dict[str, str], float]  # labels, value
 
 _LABEL = re.compile(rb'[ \t,]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\\n]|\\.)*)"')
@@ -21,11 +23,16 @@ def parse(page: bytes, wanted: Iterable[str]) -> dict[str, list[Sample]]:
     """The samples of each wanted metric, by its name as exposed (`…_total`, `…_count`), in the order of the page.
 
     A metric that is not on the page is left out. Timestamps and exemplars are skipped; NaN and infinities are
-    returned as they are. Raises ValueError when a wanted line is not Prometheus text.
+    returned as they are. Raises ValueError when a wanted line is not Prometheus text, and when a metric has more than
+    `MOST_SAMPLES`: reading a page must not hold up what runs beside it.
     """
     found: dict[str, list[Sample]] = {}
     for name in wanted:
-        samples = [_sample(page, end) for end in _ends(page, name.encode())]
+        samples: list[Sample] = []
+        for end in _ends(page, name.encode()):
+            if len(samples) == MOST_SAMPLES:
+                raise ValueError(f"it shows {name} more than {MOST_SAMPLES:,} times")
+            samples.append(_sample(page, end))
         if samples:
             found[name] = samples
     return found
@@ -36,9 +43,16 @@ def _ends(page: bytes, name: bytes) -> Iterable[int]:
     at = page.find(name)
     while at >= 0:
         end = at + len(name)
-        if page[end : end + 1] in (b"{", b" ", b"\t") and not page[page.rfind(b"\n", 0, at) + 1 : at].strip(b" \t"):
+        if page[end : end + 1] in (b"{", b" ", b"\t") and _begins_line(page, at):
             yield end
         at = page.find(name, end)
+
+
+def _begins_line(page: bytes, at: int) -> bool:
+    """Whether only blanks stand before `at`. Looking back for the line's start would be quadratic in a long line."""
+    while at and page[at - 1 : at] in (b" ", b"\t"):
+        at -= 1
+    return at == 0 or page[at - 1 : at] == b"\n"
 
 
 def _sample(page: bytes, at: int) -> Sample:

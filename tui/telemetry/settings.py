@@ -9,6 +9,7 @@ from tui.engines.fetch import Site, client
 from tui.engines.recognise import Found
 from tui.records.session import LaneInfo
 from tui.records.text import clean
+from tui.telemetry.numbers import finite
 from tui.telemetry.prometheus import parse
 
 
@@ -86,7 +87,7 @@ def _vllm_cache(page: bytes) -> dict[str, Any]:
         "kv_block": block,
         "prefix_cache": {"True": True, "False": False}.get(first.get("enable_prefix_caching", "")),
         "kv_dtype": first.get("cache_dtype"),
-        "memory_fraction": _float(first.get("gpu_memory_utilization")),
+        "memory_fraction": finite(first.get("gpu_memory_utilization")),
     }
 
 
@@ -123,7 +124,7 @@ async def _sglang(site: Site, info: LaneInfo) -> dict[str, Any]:
     state = (await site.ask("/server_info")).told() or (await site.ask("/get_server_info")).told()
     if not state:
         return {"note": "SGLang's /server_info does not answer"}
-    inner = [row for row in state.get("internal_states") or [] if isinstance(row, dict)]
+    inner = _rows(state.get("internal_states"))
     running = [_int(row.get("effective_max_running_requests_per_dp")) for row in inner]
     decode = _table(_table(state, "cuda_graph_config"), "decode")
     chunk = _int(state.get("chunked_prefill_size"))
@@ -150,7 +151,7 @@ async def _sglang(site: Site, info: LaneInfo) -> dict[str, Any]:
         "overlap": _not(state.get("disable_overlap_schedule")),
         "stream_interval": _int(state.get("stream_interval")),
         "seed": _int(state.get("random_seed")),
-        "memory_fraction": _float(state.get("mem_fraction_static")),
+        "memory_fraction": finite(state.get("mem_fraction_static")),
     }
 
 
@@ -189,9 +190,12 @@ _READERS: dict[str, Callable[[Site, LaneInfo], Awaitable[dict[str, Any]]]] = {
 
 async def _root(site: Site, model: str) -> object:
     """The path of the weights behind a served name, from /v1/models."""
-    entries = (await site.ask("/v1/models")).told().get("data")
-    rows = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    rows = _rows((await site.ask("/v1/models")).told().get("data"))
     return next((entry.get("root") for entry in rows if entry.get("id") == model), None)
+
+
+def _rows(value: object) -> list[dict[str, Any]]:
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
 def _table(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -201,17 +205,8 @@ def _table(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _int(value: object) -> int | None:
     """A whole number, also from the text of a label."""
-    number = _float(value)
+    number = finite(value)
     return int(number) if number is not None else None
-
-
-def _float(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        return None
 
 
 def _bool(value: object) -> bool | None:
