@@ -123,8 +123,9 @@ FAILURES: list[tuple[str, Manners, Cause]] = [
 
 @pytest.mark.parametrize(("manners", "cause"), [f[1:] for f in FAILURES], ids=[f[0] for f in FAILURES])
 async def test_each_failure_has_its_cause_and_no_latency_by_accident(manners: Manners, cause: Cause) -> None:
+    patience_s = 0.3 if cause == "read timeout" else 30.0
     async with serving(manners) as port:
-        load = LaneLoad(plan(port), closed(1))
+        load = LaneLoad(plan(port, read_timeout_s=patience_s), closed(1))
         await until(lambda: bool(load.rows), load)
         load.close()
     row = load.rows[0]

@@ -1,13 +1,16 @@
 """The measured path over https: the same rows, and a cause of its own when TLS fails."""
 
+import asyncio
 import ssl
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.load.faulty_server import DONE, END, GOOD, HEAD, Manners, always, serving, token, usage
 from tests.load.test_laneload import closed, plan, until
+from tui.load import wire
 from tui.load.laneload import LaneLoad
 from tui.records.rows import RequestRow
 
@@ -85,3 +88,23 @@ async def test_an_answer_cut_off_in_mid_stream(then: str) -> None:
     row = (await rows(always(HEAD + token(), then=then)))[0]
     assert (row.outcome, row.output_tokens) == ("failed", 1)
     assert row.cause in ("cut short", "reset")
+
+
+async def test_many_handshakes_take_turns_with_the_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds, steps = 0, Counter[int]()
+    loop, step = asyncio.get_running_loop(), wire._step
+
+    def turn() -> None:
+        nonlocal rounds
+        rounds += 1
+        loop.call_soon(turn)
+
+    def counted(object_: ssl.SSLObject) -> bool:
+        steps[rounds] += 1
+        return step(object_)
+
+    monkeypatch.setattr(wire, "_step", counted)
+    turn()
+    found = await rows(always(GOOD), verify=False, count=40, streams=40)
+    assert {row.outcome for row in found[:40]} == {"ok"}
+    assert max(steps.values()) <= wire.HANDSHAKES_AT_ONCE

@@ -71,6 +71,9 @@ class EventReader:
     def feed(self, data: bytes) -> None:
         """Take body bytes. Raises BadEventsError."""
         self.tokens = 0
+        if not self._held and data.endswith(b"\n\n"):
+            self._read(data)
+            return
         end = _end_of_events(data, self._held[-1][-3:] if self._held else b"")
         if not end:
             self._hold(data)

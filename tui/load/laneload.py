@@ -13,6 +13,7 @@ from tui.load.composing import Composer
 from tui.load.lookup import Lookup
 from tui.load.openfiles import most_streams, too_many
 from tui.load.plan import LanePlan, Setting
+from tui.load.polling import Poller
 from tui.load.selfwatch import SelfWatch
 from tui.load.stream import ChunkSink, Stream, Ticket
 from tui.load.wire import Address, Wire, WireError, connect
@@ -23,6 +24,7 @@ LINGER_S = 1.0  # after the end mark, for the end of the message
 FIRST_BACK_OFF_S = 0.1
 LONGEST_BACK_OFF_S = 2.0
 PROBE_S = 1.0
+FEW, FILL_S = 16, 0.005  # so many requests are begun in one go, and no more when that took so long
 CANNOT_CONNECT: frozenset[Cause] = frozenset({"dns", "refused", "unreachable", "connect timeout", "tls"})
 
 
@@ -42,6 +44,7 @@ class LaneLoad:
         self._composer = Composer(plan)
         self._clock = StampClock()
         self._clock.look()
+        self._poller = Poller(self._loop)
         self._numbers = count()
         self._streams: dict[Stream, None] = {}  # in order of their start; a retry keeps its place
         self._free: list[Wire] = []
@@ -99,6 +102,7 @@ class LaneLoad:
             task.cancel()
         for wire in self._free:
             wire.close()
+        self._poller.close()
 
     # When streams start.
 
@@ -115,13 +119,18 @@ class LaneLoad:
             self._fill()
 
     def _fill(self) -> None:
-        """Closed loop: a request for every free slot."""
+        """Closed loop: a request for every free slot. Of many, some go first and then what streams is read."""
         dials = self.setting.dials
         if self.down or dials.arrival != "closed":
             return
+        begun_s, started = self._loop.time(), 0
         while len(self._streams) + self._resting < min(dials.concurrency, self._most_streams) and not self.down:
+            if started >= FEW and self._loop.time() - begun_s > FILL_S:
+                self._loop.call_soon(self._fill)
+                return
             self.due_total += 1
             self._start(time.monotonic_ns())
+            started += 1
 
     def _due(self) -> None:
         """Open loop: everything that is due by now, whatever has become of the requests before."""
@@ -162,7 +171,7 @@ class LaneLoad:
     async def _connect_and_send(self, stream: Stream) -> None:
         begun_ns = time.monotonic_ns()
         try:
-            wire = await connect(self._address, self._clock)
+            wire = await connect(self._address, self._clock, self._poller)
         except WireError as error:
             if error.cause in CANNOT_CONNECT:
                 self._go_down(error)
@@ -186,11 +195,11 @@ class LaneLoad:
         if row.outcome == "ok":
             self._failures = 0
             self._composer.learn(stream.ticket.wanted, row.prompt_tokens)
+            if self.setting.dials.arrival == "closed":
+                self._rest(self._plan.think_s)
         elif row.outcome == "failed" and not self.down:
             self._back_off()
         self._fill()
-            if self.setting.dials.arrival == "closed":
-                self._rest(self._plan.think_s)
 
     def _retry(self, stream: Stream) -> None:
         """The server had closed a kept-alive connection before the request reached it: once more on a fresh one."""
@@ -227,7 +236,7 @@ class LaneLoad:
         while True:
             await asyncio.sleep(PROBE_S)
             try:
-                wire = await connect(self._address, self._clock)
+                wire = await connect(self._address, self._clock, self._poller)
             except WireError as error:
                 self.down = f"{error.cause}: {error.detail}"
                 continue

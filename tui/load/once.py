@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
 from tui.load.clock import StampClock
 from tui.load.composing import Composer
 from tui.load.laneload import address_of
 from tui.load.plan import LanePlan
+from tui.load.polling import Poller
 from tui.load.requests import Wanted
 from tui.load.stream import ChunkSink, Stream, Ticket
 from tui.load.wire import Wire, connect
@@ -25,7 +27,8 @@ class Answer:
 
 async def once(plan: LanePlan, wanted: Wanted, dials: Dials) -> Answer:
     """Send `wanted` and read its answer. WireError when there is no connection."""
-    ended: asyncio.Future[RequestRow] = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[RequestRow] = loop.create_future()
 
     def end(_: Stream, row: RequestRow, wire: Wire | None) -> None:
         if wire is not None:
@@ -34,15 +37,16 @@ async def once(plan: LanePlan, wanted: Wanted, dials: Dials) -> Answer:
 
     clock = StampClock()
     clock.look()
-    wire = await connect(address_of(plan), clock)
-    ticket = Ticket(plan.lane, wanted, 0, time.monotonic_ns(), plan.endpoint == "chat")
-    stream = Stream(ticket, Composer(plan).request(wanted, dials), ChunkSink(), end)
-    stream.keep_text()
-    stream.begin(wire, None)
-    try:
-        async with asyncio.timeout(plan.read_timeout_s):
+    with closing(Poller(loop)) as poller:
+        wire = await connect(address_of(plan), clock, poller)
+        ticket = Ticket(plan.lane, wanted, 0, time.monotonic_ns(), plan.endpoint == "chat")
+        stream = Stream(ticket, Composer(plan).request(wanted, dials), ChunkSink(), end)
+        stream.keep_text()
+        stream.begin(wire, None)
+        try:
+            async with asyncio.timeout(plan.read_timeout_s):
+                row = await ended
+        except TimeoutError:
+            stream.fail("read timeout", f"no whole answer within {plan.read_timeout_s:g} s")
             row = await ended
-    except TimeoutError:
-        stream.fail("read timeout", f"no whole answer within {plan.read_timeout_s:g} s")
-        row = await ended
     return Answer(row, stream.text)

@@ -6,20 +6,24 @@ The stamp is that of the last segment that a read joined.
 import asyncio
 import socket
 import ssl
-import time
-from dataclasses import dataclass
+import struct
+from dataclasses import dataclass, field
+from time import monotonic_ns
 from typing import Protocol
 
 from tui.load.clock import StampClock
 from tui.load.lookup import Lookup
+from tui.load.polling import Poller
 from tui.records.rows import Cause
 from tui.records.text import clean
 
 READ_BYTES = 1 << 16
 RECORD_BYTES = 1 << 14  # the most that one TLS record holds
 ANCILLARY_BYTES = 64
+HANDSHAKES_AT_ONCE = 4  # a thousand at once would keep the running streams waiting for half a second
 DOUBTFUL_NS = 50_000_000  # a stamp this old, or from the future, makes us look whether the wall clock was stepped
 SO_TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)  # Linux
+_timespec = struct.Struct("@ll").unpack_from  # seconds and nanoseconds
 
 
 class WireError(Exception):
@@ -52,15 +56,18 @@ class Address:
     lookup: Lookup
     tls: ssl.SSLContext | None
     connect_timeout_s: float
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(HANDSHAKES_AT_ONCE))
 
 
 class Wire:
     """An open connection. One reader at a time; `send` and `close` never block."""
 
-    def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop, clock: StampClock) -> None:
+    def __init__(
+        self, sock: socket.socket, loop: asyncio.AbstractEventLoop, clock: StampClock, poller: Poller
+    ) -> None:
         self.reader: Reader | None = None
         self.idle_since_s = 0.0
-        self._sock, self._loop, self._clock = sock, loop, clock
+        self._sock, self._loop, self._clock, self._poller = sock, loop, clock, poller
         self._clock_steps = clock.steps
         self._recvmsg = sock.recvmsg
         self._unsent = b""
@@ -69,24 +76,24 @@ class Wire:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
 
-    async def shake_hands(self, context: ssl.SSLContext, host: str) -> None:
-        """Begin TLS. Raises WireError."""
+    async def shake_hands(self, context: ssl.SSLContext, host: str, turns: asyncio.Semaphore) -> None:
+        """Begin TLS. Raises WireError.
+
+        A step takes half a millisecond of arithmetic: `turns` are few, and whoever had one gives the streams a turn.
+        """
         tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         while True:
-            try:
-                tls.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._flush_handshake()
-                data = await self._loop.sock_recv(self._sock, READ_BYTES)
-                if not data:
-                    raise WireError("tls", "the server closed the connection during the TLS handshake") from None
-                self._incoming.write(data)
-            except ssl.SSLError as error:
-                raise WireError("tls", getattr(error, "verify_message", "") or error.reason or str(error)) from error
-            else:
-                await self._flush_handshake()
+            async with turns:
+                is_done = _step(tls)
+                await asyncio.sleep(0)
+            await self._flush_handshake()
+            if is_done:
                 self._tls = tls
                 return
+            data = await self._loop.sock_recv(self._sock, READ_BYTES)
+            if not data:
+                raise WireError("tls", "the server closed the connection during the TLS handshake")
+            self._incoming.write(data)
 
     async def _flush_handshake(self) -> None:
         if data := self._outgoing.read():
@@ -94,7 +101,7 @@ class Wire:
 
     def listen(self) -> None:
         """Read from now on."""
-        self._loop.add_reader(self._sock.fileno(), self._readable)
+        self._poller.add(self._sock.fileno(), self._readable)
 
     def send(self, data: bytes) -> None:
         """Hand bytes to the kernel, and what it does not take at once when it does. Raises WireError."""
@@ -118,7 +125,7 @@ class Wire:
         """Close at once; the server sees the end of a stream that was cut off."""
         if self._open:
             self._open = False
-            self._loop.remove_reader(self._sock.fileno())
+            self._poller.remove(self._sock.fileno())
             self._loop.remove_writer(self._sock.fileno())
             self._sock.close()
             self.reader = None
@@ -158,11 +165,12 @@ class Wire:
 
     def _stamp(self, ancillary: list[tuple[int, int, bytes]]) -> tuple[int, bool]:
         """When a read arrived, and whether the kernel says so: not on the first read after the clock was stepped."""
-        now_ns = time.monotonic_ns()
+        now_ns = monotonic_ns()
         if not ancillary:
             return now_ns, False
-        clock, stamp = self._clock, ancillary[0][2]
-        wall_ns = int.from_bytes(stamp[:8], "little") * 1_000_000_000 + int.from_bytes(stamp[8:16], "little")
+        clock = self._clock
+        seconds, ns = _timespec(ancillary[0][2])
+        wall_ns = seconds * 1_000_000_000 + ns
         t_ns = wall_ns - clock.offset_ns
         if not 0 <= now_ns - t_ns < DOUBTFUL_NS:
             clock.look()
@@ -183,14 +191,12 @@ class Wire:
         parts = []
         closed, broken = False, None
         try:
-            while True:
-                part = tls.read(RECORD_BYTES)
-                if not part:
-                    closed = True
-                    break
+            while part := tls.read(RECORD_BYTES):
                 parts.append(part)
-                if not self._incoming.pending and not tls.pending():
+                if not self._incoming.pending:
                     break  # asking once more would cost an exception a token
+            else:
+                closed = True
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
@@ -209,17 +215,17 @@ class Wire:
             reader.closed(error)
 
 
-async def connect(address: Address, clock: StampClock) -> Wire:
+async def connect(address: Address, clock: StampClock, poller: Poller) -> Wire:
     """A wire to the server, ready to send on. Raises WireError."""
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(address.connect_timeout_s):
-            return await _connect(address, clock, loop)
+            return await _connect(address, clock, poller)
     except TimeoutError:
         raise WireError("connect timeout", f"no connection within {address.connect_timeout_s:g} s") from None
 
 
-async def _connect(address: Address, clock: StampClock, loop: asyncio.AbstractEventLoop) -> Wire:
+async def _connect(address: Address, clock: StampClock, poller: Poller) -> Wire:
+    loop = asyncio.get_running_loop()
     try:
         found = await address.lookup.places()
     except OSError as error:
@@ -236,9 +242,9 @@ async def _connect(address: Address, clock: StampClock, loop: asyncio.AbstractEv
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with_stamps(sock)
             await loop.sock_connect(sock, where)
-            wire = Wire(sock, loop, clock)
+            wire = Wire(sock, loop, clock, poller)
             if address.tls is not None:
-                await wire.shake_hands(address.tls, address.host)
+                await wire.shake_hands(address.tls, address.host, address.turns)
         except OSError as error:
             sock.close()
             refused = error
@@ -250,6 +256,17 @@ async def _connect(address: Address, clock: StampClock, loop: asyncio.AbstractEv
             return wire
     cause: Cause = "refused" if isinstance(refused, ConnectionRefusedError) else "unreachable"
     raise WireError(cause, f"{address.host}:{address.port}: {refused.strerror if refused else 'no address'}")
+
+
+def _step(tls: ssl.SSLObject) -> bool:
+    """Go on with a handshake; whether it is done, else more must come."""
+    try:
+        tls.do_handshake()
+    except ssl.SSLWantReadError:
+        return False
+    except ssl.SSLError as error:
+        raise WireError("tls", getattr(error, "verify_message", "") or error.reason or str(error)) from error
+    return True
 
 
 def with_stamps(sock: socket.socket) -> bool:
