@@ -22,6 +22,7 @@ COMMANDS = {
     "launch": "launch",
     "ruler": "ruler",
     "sessions": "sessions",
+    "replay": "replay",
     "plan": "plan",
     "report": "report",
     "compare": "compare",

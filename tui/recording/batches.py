@@ -1,6 +1,7 @@
 """A recording as the batches that live sends: replay feeds the same session state with them."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ from tui.recording.schema import TIME_COLUMN
 from tui.recording.spans import LaneChunks, Range, SpanReader
 from tui.records.frame import Batch, Chunks
 from tui.records.rows import EventRow, Lane
+from tui.records.session import SessionInfo
 from tui.records.tables import TABLES, TableName
 
 SECOND_NS = 1_000_000_000
@@ -30,6 +32,22 @@ class Tape:
         self._rows: dict[TableName, tuple[Range, pl.DataFrame]] = {}
         self._chunks: tuple[Range, Mapping[Lane, LaneChunks]] = (_NEVER, {})
         self.refresh()
+
+    @property
+    def info(self) -> SessionInfo:
+        """What is known of the session besides its rows."""
+        return self.recorded.info
+
+    @property
+    def live(self) -> bool:
+        """Whether it is still being recorded."""
+        return self.recorded.live
+
+    @property
+    def size_bytes(self) -> int:
+        """What its files hold; 0 of one that is not on this machine."""
+        sources = (source for table in TABLES for source in self.recorded.files.whole(table, []))
+        return sum(Path(source).stat().st_size for source in sources if "://" not in source)
 
     def refresh(self) -> bool:
         """Look what has been recorded since; returns whether there is a new second."""
@@ -77,13 +95,16 @@ class Tape:
 
     def chunks(self, t0_ns: int, t1_ns: int) -> list[tuple[Lane, Chunks]]:
         """The chunks of each lane that has any, in order of time."""
+        return [(lane, of.packed()) for lane, of in self.chunk_columns(t0_ns, t1_ns).items() if of.t_ns.size]
+
+    def chunk_columns(self, t0_ns: int, t1_ns: int) -> dict[Lane, LaneChunks]:
+        """The same as arrays, of every lane."""
         span, lanes = self._chunks
         if not _covers(span, t0_ns, t1_ns):
             span = _ahead(t0_ns, t1_ns)
             lanes = self._reader.chunks(span)
             self._chunks = (span, lanes)
-        found = ((lane, of.between(t0_ns, t1_ns)) for lane, of in lanes.items())
-        return [(lane, of.packed()) for lane, of in found if of.t_ns.size]
+        return {lane: of.between(t0_ns, t1_ns) for lane, of in lanes.items()}
 
     def outcomes(self, before_ns: int) -> pl.DataFrame:
         """How many requests ended before a moment: columns `lane`, `outcome`, `cause`, `n`."""

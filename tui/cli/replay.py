@@ -1,0 +1,98 @@
+"""`dragstrip replay`: the same screen from a recording."""
+
+import argparse
+import math
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.cli.output import complain, say
+from tui.cli.watch import looks
+from tui.profile.model import Profile
+from tui.records.errors import UserError
+from tui.session.transport import SPEEDS
+
+if TYPE_CHECKING:
+    from tui.session.replay_tape import Tape
+
+HELP = "the same screen from a recorded session, at any speed"
+_SPEED_NAMES = {f"{speed:g}": speed for speed in SPEEDS[:-1]} | {"max": math.inf, "inf": math.inf}
+_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)s?")
+_SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Which session, from where, how fast."""
+    parser.add_argument(
+        "session", help="a folder, a name that `dragstrip sessions` lists, the beginning of one, or a URL"
+    )
+    parser.add_argument("--speed", default="1", metavar="X", help=f"{', '.join(list(_SPEED_NAMES)[:-1])} (1)")
+    parser.add_argument("--at", default="0", metavar="TIME", help="where to begin: 90, 1:30, 0:01:30 or 50%% (0)")
+    parser.add_argument("--follow", action="store_true", help="watch a session that is still being recorded")
+    looks(parser)
+
+
+def call(args: argparse.Namespace) -> int:
+    """Show the screen until the operator leaves it."""
+    from tui.recording.sessions import resolve
+
+    speed, start_at = speed_of(args.speed), moment_of(args.at)
+    where = resolve(args.session)
+    profile, open_tape = _known(where)
+
+    from tui.screens.terminal import prepare_terminal
+
+    prepare_terminal()
+
+    from tui.screens.app import DragstripApp
+    from tui.session.replay import How, ReplaySource
+
+    source = ReplaySource(profile, open_tape, How(speed, start_at, args.follow))
+    app = DragstripApp(source, ascii_only=args.ascii)
+    code = app.run()
+    for line in app.summary:
+        say(line)
+    if app.log_path:
+        complain(f"dragstrip: it ended in an error, which is written in {app.log_path}")
+    return code or app.return_code or 0
+
+
+def speed_of(text: str) -> float:
+    """A speed as typed. UserError when a replay has no such speed."""
+    if text not in _SPEED_NAMES:
+        raise UserError(f"a replay has no speed {text}: give one of {', '.join(list(_SPEED_NAMES)[:-1])}")
+    return _SPEED_NAMES[text]
+
+
+def moment_of(text: str) -> Callable[[float], float]:
+    """A moment as typed, to be asked with the session's length in seconds. UserError when it is none."""
+    if share := _SHARE.fullmatch(text.strip()):
+        return lambda duration_s: float(share[1]) / 100 * duration_s
+    if not (clock := _CLOCK.fullmatch(text.strip())):
+        raise UserError(f"{text} is no moment of a session: write it like 90, 1:30, 0:01:30 or 50%")
+    hours, minutes, seconds = (float(part or 0) for part in clock.groups())
+    return lambda _: 3600 * hours + 60 * minutes + seconds
+
+
+def _known(where: Path | str) -> "tuple[Profile, Callable[[], Tape]]":
+    """The session's profile, which the first paint needs, and what opens the rest of it after that."""
+    from tui.session.replay_profile import profile_of
+
+    if isinstance(where, Path):
+        from tui.recording.info import read_info
+
+        try:
+            return profile_of(read_info(where)), partial(_open, where)
+        except (OSError, ValueError):
+            pass  # the tables tell of a session whose `session.toml` is torn
+    tape = _open(where)
+    return profile_of(tape.info), lambda: tape
+
+
+def _open(where: Path | str) -> "Tape":
+    from tui.recording.batches import Tape
+    from tui.recording.reader import open_session
+
+    return Tape(open_session(where))

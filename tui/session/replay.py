@@ -1,0 +1,264 @@
+"""A replay: the seconds of a recording, at any speed, through the same state and views as a live session.
+
+Whatever needs numpy or Polars is imported once the recording is opened, because the screen paints before that.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from tui.profile.model import Profile
+from tui.records.errors import UserError
+from tui.records.rows import EventRow
+from tui.session.blank import blank_view
+from tui.session.replay_board import ReplayBoard
+from tui.session.replay_moments import moments_of
+from tui.session.replay_profile import first_dials
+from tui.session.replay_tape import BesideMarks, Tape
+from tui.session.transport import SPEEDS, Moment, WindowView
+from tui.session.view import View
+
+if TYPE_CHECKING:
+    from tui.session.replay_playing import Playing
+
+NS: Final = 1_000_000_000
+DRAW_EVERY_S: Final = 0.1  # at most: more pictures a second nobody reads
+BUSY_S: Final = 0.05  # folding at once, before the screen has its turn
+BREATH_S: Final = 0.02  # for the screen, between two of these
+LOOK_EVERY_S: Final = 0.5  # for new seconds of a session that is still recorded
+
+Open = Callable[[], Tape]
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a replay begins. `start_at` gives the second, of a recording that is so many seconds long."""
+
+    speed: float = 1.0
+    start_at: Callable[[float], float] = lambda _: 0.0
+    follow: bool = False  # watch a session that is still recorded as it grows
+
+
+class ReplaySource:
+    """Implements `Source` and `Transport`. `open_tape` opens the recording, in a thread."""
+
+    replay = True
+
+    def __init__(
+        self,
+        profile: Profile,
+        open_tape: Open,
+        how: How = How(),
+        marks: BesideMarks | None = None,
+    ) -> None:
+        self.profile = profile
+        self._board = ReplayBoard(first_dials(profile))
+        self._open_tape, self._start_at, self._marks = open_tape, how.start_at, marks
+        self._speed = how.speed
+        self._follow = self._at_end_of_live = how.follow
+        self._playing = True
+        self._playing_at: Playing | None = None
+        self._woken = asyncio.Event()
+        self._reading = asyncio.Lock()
+        self._wanted: object = None
+        self._on_second: Callable[[], None] = lambda: None
+        self._task: asyncio.Task[None] | None = None
+
+    # Source.
+
+    @property
+    def board(self) -> ReplayBoard:
+        """The dials at the position."""
+        return self._board
+
+    async def start(self, on_second: Callable[[], None]) -> None:
+        """Open the recording and play. `on_second` is called whenever the picture moved."""
+        self._on_second = on_second
+        self._task = asyncio.create_task(self._run())
+
+    async def ended(self) -> None:
+        """Wait until the replay ends, which it does by itself only in error: then that error is raised."""
+        if self._task is not None:
+            await self._task
+
+    def view(self, window_s: int) -> View:
+        """The numbers at the position."""
+        if self._playing_at is None:
+            return blank_view(self.profile, self._board.dials, window_s)
+        view = self._playing_at.view(window_s)
+        self._board.put({lane: shown.dials for lane, shown in view.lanes.items()})
+        return view
+
+    def toggle_plan(self) -> str:
+        """A replay runs no plan."""
+        return "a replay runs no plan"
+
+    def mark(self, text: str) -> None:
+        """Put a mark at this moment, beside the recording."""
+        if self._marks is not None and self._playing_at is not None:
+            self._marks.add(self._playing_at.state.t_ns, text)
+
+    async def stop(self, why: str) -> None:
+        """End the replay; the recording is as it was."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError, UserError):
+                await self._task
+
+    # Transport.
+
+    @property
+    def position_s(self) -> float:
+        """Where the picture stands."""
+        return float(self._playing_at.second) if self._playing_at else 0.0
+
+    @property
+    def duration_s(self) -> float:
+        """How long the recording is, so far."""
+        return (self._tape.t_end_ns - self._tape.t0_ns) / NS if self._playing_at else 0.0
+
+    @property
+    def playing(self) -> bool:
+        """Whether time runs."""
+        return self._playing
+
+    @property
+    def speed(self) -> float:
+        """One of SPEEDS."""
+        return self._speed
+
+    @property
+    def following(self) -> bool:
+        """Whether the recording is still written and the picture stays at its end."""
+        return self._at_end_of_live and self._playing
+
+    def toggle(self) -> None:
+        """Play or pause; at the end, play again from the start."""
+        again = not self._playing and self._playing_at is not None and self._playing_at.at_end and not self._follow
+        self._playing = not self._playing
+        self._woken.set()
+        if again:
+            self._again = asyncio.create_task(self.seek(0.0))
+
+    def set_speed(self, speed: float) -> None:
+        """One of SPEEDS. ValueError for any other."""
+        if speed not in SPEEDS:
+            raise ValueError(f"a replay runs at one of {SPEEDS}, not at {speed}")
+        self._speed = speed
+        self._woken.set()
+
+    async def seek(self, t_s: float) -> None:
+        """Stand at this second, cut to the recording's ends; of several asked for at once, only the last is read."""
+        if self._playing_at is None:
+            return
+        mine = self._wanted = object()
+        async with self._reading:
+            if self._wanted is not mine:
+                return
+            second = int(min(max(0.0, t_s), self.duration_s))
+            self._at_end_of_live = self._follow and self._tape.live and second >= math.floor(self.duration_s)
+            self._playing_at = await asyncio.to_thread(self._stand_at, second)
+        self._woken.set()
+        self._on_second()
+
+    def moments(self) -> Sequence[Moment]:
+        """Everything worth a jump, in order of time, marks of the replay among them."""
+        if self._playing_at is None:
+            return ()
+        beside: Sequence[EventRow] = self._marks.read() if self._marks is not None else ()
+        return moments_of(self._tape.events, self._tape.t0_ns, self.duration_s, beside)
+
+    async def window(self, start_s: float, end_s: float) -> WindowView:
+        """The percentiles and verdicts of a part of the session."""
+        return WindowView(start_s, end_s)
+
+    # The run.
+
+    @property
+    def _tape(self) -> Tape:
+        assert self._playing_at is not None
+        return self._playing_at.tape
+
+    async def _run(self) -> None:
+        self._playing_at = await asyncio.to_thread(self._opened)
+        if not self.duration_s and not self._follow:
+            raise UserError(f"{self._tape.info.name} holds no whole second: there is nothing to replay")
+        await self.seek(self.duration_s if self._follow else self._start_at(self.duration_s))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._play())
+            if self._follow:
+                tasks.create_task(self._look_for_more())
+
+    def _opened(self) -> "Playing":
+        from tui.session.replay_playing import Playing
+
+        return Playing(self._open_tape(), self.profile)
+
+    def _stand_at(self, second: int) -> "Playing":
+        from tui.session.replay_playing import Playing
+
+        assert self._playing_at is not None
+        found = self._playing_at if self._playing_at.second <= second else Playing(self._tape, self.profile)
+        while found.second < second:
+            found.step()
+        return found
+
+    def _runs(self) -> bool:
+        return self._playing and self._playing_at is not None and not self._playing_at.at_end
+
+    async def _play(self) -> None:
+        """Fold the seconds that are due, for as long as time runs."""
+        while True:
+            self._woken.clear()
+            if self._runs():
+                await self._play_on()
+            else:
+                await self._woken.wait()
+
+    async def _play_on(self) -> None:
+        """Until something is pressed or the end is reached; time is counted anew after that."""
+        begun_s, done = time.monotonic(), 0
+        while self._runs() and not self._woken.is_set():
+            endless = self.following or math.isinf(self._speed)
+            due = math.inf if endless else (time.monotonic() - begun_s) * self._speed
+            folded = await self._fold(due - done)
+            done += folded
+            if not self._runs() and not self._follow:
+                self._playing = False
+            if folded:
+                self._on_second()
+            if due - done >= max(self._speed, 1.0):  # the machine does not keep up: what is owed is let go
+                begun_s, done = time.monotonic(), 0
+            rest_s = (done + 1) / self._speed - (time.monotonic() - begun_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), BREATH_S if endless else max(rest_s, DRAW_EVERY_S))
+
+    async def _fold(self, due: float) -> int:
+        """Fold whole seconds that are due, but no longer than the screen can wait; returns how many."""
+        folded, started_s = 0, time.monotonic()
+        async with self._reading:
+            assert self._playing_at is not None
+            while folded + 1 <= due and not self._playing_at.at_end and time.monotonic() - started_s < BUSY_S:
+                self._playing_at.step()
+                folded += 1
+        return folded
+
+    async def _look_for_more(self) -> None:
+        """Until the session ends, hear of its new seconds."""
+        while True:
+            async with self._reading:
+                live = self._tape.live
+                more = await asyncio.to_thread(self._tape.refresh)
+            if more:
+                self._woken.set()
+                self._on_second()
+            if not live:
+                self._follow = self._at_end_of_live = False
+                self._woken.set()
+                self._on_second()
+                return
+            await asyncio.sleep(LOOK_EVERY_S)

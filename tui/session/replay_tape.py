@@ -1,0 +1,90 @@
+"""What a replay reads: a recording by time, and the marks that stand beside it. `recording` has the real ones."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from tui.records.frame import Batch
+from tui.records.rows import EventRow
+from tui.records.session import SessionInfo
+from tui.records.tables import TableName
+
+if TYPE_CHECKING:  # the screen paints before these are imported
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from tui.records.rows import Lane
+
+
+class ChunkColumns(Protocol):
+    """The chunks of one lane in order of time, as arrays of one length."""
+
+    @property
+    def request(self) -> "NDArray[np.int64]":
+        """Each one's request."""
+        ...
+
+    @property
+    def t_ns(self) -> "NDArray[np.int64]":
+        """When it arrived."""
+        ...
+
+    @property
+    def tokens(self) -> "NDArray[np.int32]":
+        """The tokens that it brought."""
+        ...
+
+
+class Tape(Protocol):
+    """A session's rows by time. Times are of its clock; `t_end_ns` is where its last whole second ends."""
+
+    t0_ns: int
+    t_end_ns: int
+    events: list[EventRow]  # all of them, in order of time
+
+    @property
+    def info(self) -> SessionInfo:
+        """What is known of it besides its rows."""
+        ...
+
+    @property
+    def live(self) -> bool:
+        """Whether it is still being recorded."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """What its files hold; 0 where that cannot be told."""
+        ...
+
+    def refresh(self) -> bool:
+        """Look what has been recorded since; returns whether there is a new second."""
+        ...
+
+    def between(self, t0_ns: int, t1_ns: int) -> Batch:
+        """All that became known from `t0_ns` until before `t1_ns`, as one batch."""
+        ...
+
+    def seconds(self, t0_ns: int | None = None, t1_ns: int | None = None) -> Iterator[Batch]:
+        """One batch for each second of the session's grid, in order; from the beginning, first what was before it."""
+        ...
+
+    def frame(self, table: TableName, t0_ns: int, t1_ns: int) -> "pl.DataFrame":
+        """The rows of one table as columns, in order of time."""
+        ...
+
+    def chunk_columns(self, t0_ns: int, t1_ns: int) -> "Mapping[Lane, ChunkColumns]":
+        """The chunks of each lane."""
+        ...
+
+
+class BesideMarks(Protocol):
+    """Marks that an operator makes in a replay. They stand beside the recording, never in it."""
+
+    def read(self) -> Sequence[EventRow]:
+        """All of them, in order of time."""
+        ...
+
+    def add(self, t_ns: int, text: str) -> None:
+        """Keep one. UserError where it cannot be written."""
+        ...
