@@ -45,7 +45,7 @@ class LaneLoad:
         self._clock = StampClock()
         self._clock.look()
         self._poller = Poller(self._loop)
-        self._numbers = count()
+        self._numbers = count(plan.first_request)
         self._streams: dict[Stream, None] = {}  # in order of their start; a retry keeps its place
         self._free: list[Wire] = []
         self._resting = 0  # slots that wait after a failure, or think

@@ -20,6 +20,7 @@ class LanePlan(msgspec.Struct, frozen=True, kw_only=True):
     usage: Literal["", "each", "end"] = ""  # empty: the engine's default
     token_pool: list[int] = []  # ordinary token ids that this server knows, for prompts of ids
     seed: int = 0
+    first_request: int = 0  # numbers of requests go on where a driver before this one left off
     salt: str = ""  # new each session and the same in both lanes: no cache is warm by accident
     output_jitter: float = 0.1
     think_s: float = 0.0  # in a closed loop, from a request's end to the next one of its slot

@@ -65,6 +65,7 @@ class LaneRun:
     driver: Driver | None = None
     _down: str = ""
     _starts: int = 0  # of drivers before this one
+    _requests: int = 0  # begun in this session, as far as a frame told: a number is given once
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -148,6 +149,7 @@ class LaneRun:
             usage=self.server.usage,
             token_pool=found.token_pool,
             seed=load.seed,
+            first_request=self._requests,
             salt=f"{self.salt} {self._starts}",  # a driver started again must not find its own prompts cached
             output_jitter=load.output_jitter,
             think_s=load.think_s,
@@ -163,11 +165,13 @@ class LaneRun:
         """Run one driver until it ends by itself, which it should not."""
         driver = self.driver = await Driver.start(self._plan(found), STOPPED)
         self._starts += 1
+        before = self._requests
         self.ready.set()
         try:
             await self.go.wait()
             driver.set(self.asked())
             async for frame in driver.frames():
+                self._requests = before + frame.started_total
                 self._set_down(frame.down)
                 self.inbox.frame(self.lane, frame)
         finally:
