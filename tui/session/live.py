@@ -292,7 +292,7 @@ class LiveSession:
         self._tell_lanes()  # one may have been recognised while the recorder was made
         self._rollup.begin(info.t0_ns)
         if self.recording is not None:
-            self.recording(Batch(info.t0_ns, events=list(self._rollup.state.events)))
+            self.recording(self._rollup.known(info.t0_ns))
             self._listeners.append(self.recording)
         self._go.set()
 

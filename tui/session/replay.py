@@ -63,6 +63,7 @@ class ReplaySource:
         self._playing = True
         self._playing_at: Playing | None = None
         self._woken = asyncio.Event()
+        self._ready = asyncio.Event()
         self._reading = asyncio.Lock()
         self._wanted: object = None
         self._on_second: Callable[[], None] = lambda: None
@@ -84,6 +85,14 @@ class ReplaySource:
         """Wait until the replay ends, which it does by itself only in error: then that error is raised."""
         if self._task is not None:
             await self._task
+
+    async def opened(self) -> None:
+        """Wait until the recording can be moved in. Raises what `ended` raises."""
+        ready = asyncio.create_task(self._ready.wait())
+        await asyncio.wait({ready, *([self._task] if self._task else [])}, return_when=asyncio.FIRST_COMPLETED)
+        if not self._ready.is_set():
+            ready.cancel()
+            await self.ended()
 
     def view(self, window_s: int) -> View:
         """The numbers at the position."""
@@ -188,6 +197,7 @@ class ReplaySource:
         if not self.duration_s and not self._follow:
             raise UserError(f"{self._tape.info.name} holds no whole second: there is nothing to replay")
         await self.seek(self.duration_s if self._follow else self._start_at(self.duration_s))
+        self._ready.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._play())
             if self._follow:

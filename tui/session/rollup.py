@@ -27,6 +27,10 @@ class Rollup:
         """An empty one."""
         return cls(SessionState(t0_ns), {lane: LaneCutter(lane) for lane in lanes})
 
+    def known(self, t_ns: int) -> Batch:
+        """What is known before the load starts, for who listens from then on."""
+        return Batch(t_ns, gauges=list(self._gauges), events=list(self.state.events))
+
     def begin(self, t0_ns: int) -> None:
         """The load starts: second 0 is from here."""
         self.state.begin(t0_ns)
