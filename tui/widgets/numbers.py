@@ -9,12 +9,14 @@ def whole(value: float | None) -> str:
 
 
 def short(value: float) -> str:
-    """A count in at most five characters: `9 999`, `162k`, `1.6M`."""
-    if value < 10_000:
+    """A count in four characters, so that it never touches the cell before it: `999`, `1.2k`, `162k`, `1.6M`."""
+    if value < 999.5:
         return whole(value)
-    if value < 999_500:
-        return f"{value / 1e3:.0f}k"
-    return f"{value / 1e6:.1f}M"
+    for unit, factor in (("k", 1e3), ("M", 1e6)):
+        scaled = value / factor
+        if scaled < 999.5:
+            return f"{scaled:.1f}{unit}" if scaled < 9.95 else f"{scaled:.0f}{unit}"
+    return f"{value / 1e9:.1f}G"
 
 
 def rate(value: float | None) -> str:

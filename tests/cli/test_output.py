@@ -1,0 +1,46 @@
+"""A command whose reader or terminal has gone ends quietly."""
+
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import sys
+from tui.cli.output import complain, say
+sys.stdin.buffer.read()  # until the terminal is gone
+complain("nobody hears this")
+try:
+    say("nor this")
+except BrokenPipeError:
+    sys.stdout = None  # what is buffered can go nowhere
+    sys.exit(7)
+"""
+MAIN = """
+import sys
+from tui.cli import main
+sys.stdin.buffer.read()
+sys.exit(main.main(["profiles"]))
+"""
+
+
+@pytest.mark.parametrize(("program", "code"), [(PROGRAM, 7), (MAIN, 0)])
+def test_a_terminal_that_is_gone_is_a_broken_pipe(program: str, code: int) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    os.close(ours)
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(30) == code
+
+
+def test_a_reader_that_left_ends_the_command() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    code = "import sys; from tui.cli import main; sys.exit(main.main(['profiles']))"
+    done = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
