@@ -1,5 +1,6 @@
 """The figures of a session by name (`a.ttft_p95`, `b.output_tps`), whole and in ten spans, for what compares them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,14 +14,19 @@ from tui.analysis.latency import SECTIONS
 from tui.analysis.ledger import Visited, visited
 from tui.analysis.quantiles import SHARES, percentiles
 from tui.analysis.tables import Tables
+from tui.analysis.turns import MIN_PAIRS, Pair
 from tui.records.metrics import SAMPLES_NEEDED
+from tui.records.rows import LANES, Lane
 
 PERCENTILES: Final = tuple(SHARES)
 LATENCY_NAMES: Final = tuple(f"{metric}_{name}" for metric in LATENCY for name in PERCENTILES)
 RATE_NAMES: Final = ("output_tps", "total_tps", "request_rate", "goodput", "failed_share")
 NAMES: Final = (*RATE_NAMES, *LATENCY_NAMES)
 
+NS: Final = 1_000_000_000
+
 Figures = Mapping[str, float]
+LaneSpans = Mapping[Lane, Sequence[Span]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +45,17 @@ def measured(tables: Tables, visit: Visited | None = None, limits: Limits | None
     """
     visits = [visit] if visit is not None else visited(tables)
     longest = max(visits, key=lambda one: one.settled_s, default=None)
-    spans = [] if longest is None else [(s.settled_ns, s.end_ns) for s in longest.segments if s.end_ns > s.settled_ns]
+    lanes = tables.session.lanes
+    spans = {lane: [] if longest is None else longest.spans(lane) for lane in LANES if lane in lanes}
     whole = _figures(tables, spans, limits)
     for lane in tables.session.lanes:
         n = whole.get(f"{lane}.requests", 0)
         for name in (f"{metric}_{share}" for metric in LATENCY for share in PERCENTILES if n < SAMPLES_NEEDED[share]):
             whole.pop(f"{lane}.{name}", None)
-    return Measured(whole, [_figures(tables, cut, limits) for cut in _sections(spans)])
+    pairs = None if longest is None else longest.pairs
+    cuts = _sections(next(iter(spans.values()), [])) if pairs is None else []
+    parts = [dict.fromkeys(spans, cut) for cut in cuts] if pairs is None else _turn_sections(pairs, spans)
+    return Measured(whole, [_figures(tables, part, limits) for part in parts])
 
 
 def joined(sessions: Sequence[Measured]) -> list[Measured]:
@@ -81,16 +91,39 @@ def _sections(spans: Sequence[Span]) -> list[list[Span]]:
     return parts
 
 
-def _figures(tables: Tables, spans: Sequence[Span], limits: Limits | None) -> dict[str, float]:
-    duration_s = sum(until - start for start, until in spans) / 1e9
-    if not duration_s:
-        return {}
-    # A request counts where it ended, a second where it began.
-    requests = tables.requests.filter(within(spans, "t_end_ns"))
-    seconds = tables.seconds.filter(within(spans, "t_ns"))
+def _turn_sections(pairs: Sequence[Pair], spans: LaneSpans) -> list[LaneSpans]:
+    """At most ten parts of whole pairs of turns, each lane with what it was measured in."""
+    groups = np.array_split(np.arange(len(pairs)), SECTIONS) if len(pairs) >= MIN_PAIRS else []
+    found: list[LaneSpans] = []
+    for group in groups:
+        if group.size:
+            own = [pairs[place].span_s for place in group.tolist()]
+            found.append({lane: _cut(spans[lane], [one[lane] for one in own]) for lane in spans})
+    return found
+
+
+def _cut(spans: Sequence[Span], parts_s: Sequence[tuple[float, float]]) -> list[Span]:
+    """What of the spans lies in parts of the time, which are in seconds."""
+    found = []
+    for start_s, end_s in parts_s:
+        low = spans[0][0] if start_s == -math.inf else round(start_s * NS)
+        for start, until in spans:
+            first, past = max(start, low), min(until, round(end_s * NS))
+            if first < past:
+                found.append((first, past))
+    return found
+
+
+def _figures(tables: Tables, spans: LaneSpans, limits: Limits | None) -> dict[str, float]:
     found: dict[str, float] = {}
-    for lane in tables.session.lanes:
-        figures = _lane_figures(lane_of(requests, lane), lane_of(seconds, lane), duration_s, limits)
+    for lane, own in spans.items():
+        duration_s = sum(until - start for start, until in own) / NS
+        if not duration_s:
+            return {}
+        # A request counts where it ended, a second where it began.
+        requests = lane_of(tables.requests, lane).filter(within(own, "t_end_ns"))
+        seconds = lane_of(tables.seconds, lane).filter(within(own, "t_ns"))
+        figures = _lane_figures(requests, seconds, duration_s, limits)
         found |= {f"{lane}.{name}": value for name, value in figures.items()}
     return found
 

@@ -7,7 +7,8 @@ from typing import Final, cast
 import polars as pl
 
 from tui.analysis.fractions import Met, share_met, wilson
-from tui.analysis.verdict import DELTA, Verdict, Word, throughput_verdict
+from tui.analysis.turns import Pair
+from tui.analysis.verdict import DELTA, Verdict, Word, throughput_verdict, turns_verdict
 from tui.records.errors import UserError
 
 DEFAULT_SHARE: Final = 0.99
@@ -125,12 +126,19 @@ def good_per_second(requests: pl.DataFrame, limits: Limits, start_ns: int, secon
     return found
 
 
-def goodput_verdict(a: Sequence[float], b: Sequence[float], *, delta: float = DELTA, frozen: bool = False) -> Verdict:
+def goodput_verdict(
+    a: Sequence[float],
+    b: Sequence[float],
+    *,
+    delta: float = DELTA,
+    frozen: bool = False,
+    pairs: Sequence[Pair] | None = None,
+) -> Verdict:
     """Compare the good requests of each settled second, as `throughput_verdict` does tokens.
 
     A lane of which no request met the limits has no ratio: the other is ahead once `DECIDES_ALONE` of its own did.
     """
-    seconds = min(len(a), len(b))
+    seconds = max(len(a), len(b)) if pairs is not None else min(len(a), len(b))
     sums = {"a": sum(a[:seconds]), "b": sum(b[:seconds])}
     for lane, other, word in (("a", "b", "B ahead"), ("b", "a", "A ahead")):
         if sums[lane] == 0 and sums[other] >= DECIDES_ALONE:
@@ -138,7 +146,11 @@ def goodput_verdict(a: Sequence[float], b: Sequence[float], *, delta: float = DE
                 f"no request of lane {lane.upper()} met the limits, {sums[other]:.0f} of lane {other.upper()} did"
             )
             return Verdict("goodput", cast("Word", word), reason=reason)
-    found = replace(throughput_verdict(a, b, delta=delta, frozen=frozen), metric="goodput")
+    if pairs is not None:
+        found = turns_verdict(a, b, pairs, delta=delta, frozen=frozen)
+    else:
+        found = throughput_verdict(a, b, delta=delta, frozen=frozen)
+    found = replace(found, metric="goodput")
     if found.word == "not comparable":
         return replace(found, word="undecided", reason="too few requests met the limits")
     return found

@@ -6,6 +6,7 @@ state (lag-1 correlation 0.8 a second) order statistics cover a p95 in 53 % of r
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -18,6 +19,7 @@ from tui.analysis.batches import BATCH_S, MIN_BATCHES, stretch
 from tui.analysis.expressions import LATENCY
 from tui.analysis.quantiles import SHARES, percentile, with_failures
 from tui.analysis.student import t_quantile
+from tui.analysis.turns import MIN_PAIRS, USUAL_PAIR_S, Pair
 from tui.analysis.verdict import ALPHA, DELTA, Verdict, batches_needed, word_of
 from tui.records.metrics import SAMPLES_NEEDED
 
@@ -77,6 +79,17 @@ def latency_figure(latencies: Latencies, name: str, alpha: float = ALPHA) -> Lat
     return LatencyFigure(value, low, high, late, n, latencies.failed, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sections:
+    """The same part of the time of both lanes, cut alike: what the interval of a ratio comes from."""
+
+    ratios: Floats  # of each section, natural logarithms
+    mean: float  # of the whole
+    batches: int  # how often the answer could have changed until now
+    batch_s: float
+    requests: tuple[int, int]
+
+
 def latency_verdict(
     figure: str, a: Latencies, b: Latencies, *, delta: float = DELTA, frozen: bool = False
 ) -> Verdict:
@@ -85,26 +98,54 @@ def latency_verdict(
     Both lanes are cut into the same ten spans of time, and the log ratios of the spans are paired. Unless `frozen`,
     the 95 % interval is stretched to hold at every look, as that of the throughput is.
     """
-    name = figure.rsplit("_", maxsplit=1)[-1]
-    short = max(SAMPLES_NEEDED[name] - min(a.ms.size, b.ms.size), 0)
-    if short:
-        return Verdict(figure, "undecided", reason=f"{name} needs {short} more requests")
+    if short := _too_few(figure, a, b):
+        return short
     start_s, end_s = max(a.t_s[0], b.t_s[0]), min(a.t_s[-1], b.t_s[-1])
     span_s = float(end_s - start_s)
-    batches = int(span_s // BATCH_S)
-    if batches < MIN_BATCHES:
+    if span_s < BATCH_S * MIN_BATCHES:
         missing_s = max(BATCH_S * MIN_BATCHES - span_s, 1.0)
         return Verdict(figure, "undecided", need_s=missing_s, reason=f"needs {BATCH_S * MIN_BATCHES} settled seconds")
-    share = SHARES[name]
-    borders = np.linspace(start_s, end_s, SECTIONS + 1)
-    ratios = _section_logs(a, borders, share) - _section_logs(b, borders, share)
-    if not np.all(np.isfinite(ratios)):
-        return Verdict(figure, "undecided", need_s=span_s, reason="a tenth of the time has no request")
-    mean = _log_percentile(a.ms, share) - _log_percentile(b.ms, share)
-    error = _standard_error(ratios, mean)
+    found = _in_time(a, b, _share(figure), (start_s, end_s))
+    return _judged(figure, found, delta, frozen=frozen)
+
+
+def latency_turns_verdict(
+    figure: str,
+    lanes: tuple[Latencies, Latencies],
+    pairs: Sequence[Pair],
+    *,
+    delta: float = DELTA,
+    frozen: bool = False,
+) -> Verdict:
+    """The same of lanes A and B that take turns: `pairs` tells which turns lie side by side."""
+    if short := _too_few(figure, *lanes):
+        return short
+    if len(pairs) < MIN_PAIRS:
+        missing_s = (MIN_PAIRS - len(pairs)) * USUAL_PAIR_S
+        reason = f"needs {MIN_PAIRS} turns of each lane side by side, has {len(pairs)}"
+        return Verdict(figure, "undecided", need_s=missing_s, reason=reason)
+    return _judged(figure, _in_turns(*lanes, _share(figure), pairs), delta, frozen=frozen)
+
+
+def _share(figure: str) -> float:
+    return SHARES[figure.rsplit("_", maxsplit=1)[-1]]
+
+
+def _too_few(figure: str, a: Latencies, b: Latencies) -> Verdict | None:
+    name = figure.rsplit("_", maxsplit=1)[-1]
+    short = SAMPLES_NEEDED[name] - min(a.ms.size, b.ms.size)
+    return Verdict(figure, "undecided", reason=f"{name} needs {short} more requests") if short > 0 else None
+
+
+def _judged(figure: str, found: _Sections, delta: float, *, frozen: bool) -> Verdict:
+    if not np.all(np.isfinite(found.ratios)):
+        need_s = found.batches * found.batch_s
+        return Verdict(figure, "undecided", need_s=need_s, reason="a part of the time has no request")
+    error, mean, batches = _standard_error(found.ratios, found.mean), found.mean, found.batches
+    sections = found.ratios.size
 
     def width_at(count: int) -> float:
-        return error * math.sqrt(batches / count) * stretch(count, SECTIONS - 1, ALPHA, frozen)
+        return error * math.sqrt(batches / count) * stretch(count, sections - 1, ALPHA, frozen)
 
     width = width_at(batches)
     need = batches_needed(mean, width_at, batches, delta)
@@ -114,10 +155,40 @@ def latency_verdict(
         math.exp(mean),
         math.exp(mean - width),
         math.exp(mean + width),
-        SECTIONS,
-        None if need is None else float(need * BATCH_S),
-        f"{a.ms.size} and {b.ms.size} requests in {SECTIONS} spans",
+        sections,
+        None if need is None else float(need * found.batch_s),
+        f"{found.requests[0]} and {found.requests[1]} requests in {sections} spans",
     )
+
+
+def _in_time(a: Latencies, b: Latencies, share: float, span_s: tuple[float, float]) -> _Sections:
+    """Ten spans of the time in which both lanes sent requests."""
+    borders = np.linspace(*span_s, SECTIONS + 1)
+    batches = int((span_s[1] - span_s[0]) // BATCH_S)
+    ratios = _section_logs(a, borders, share) - _section_logs(b, borders, share)
+    mean = _log_percentile(a.ms, share) - _log_percentile(b.ms, share)
+    return _Sections(ratios, mean, batches, float(BATCH_S), (a.ms.size, b.ms.size))
+
+
+def _in_turns(a: Latencies, b: Latencies, share: float, pairs: Sequence[Pair]) -> _Sections:
+    """At most ten sections of whole pairs."""
+    of = {"a": a, "b": b}
+    parts: dict[str, list[Floats]] = {lane: [] for lane in of}
+    for group in np.array_split(np.arange(len(pairs)), min(SECTIONS, len(pairs))):
+        for lane, own in of.items():
+            spans = [pairs[place].span_s["a" if lane == "a" else "b"] for place in group.tolist()]
+            parts[lane].append(np.concatenate([_between(own, *span) for span in spans]))
+    logs = {lane: np.array([_log_percentile(part, share) for part in own]) for lane, own in parts.items()}
+    whole = {lane: np.concatenate(own) for lane, own in parts.items()}
+    mean = _log_percentile(whole["a"], share) - _log_percentile(whole["b"], share)
+    length_s = sum(pair.length_s for pair in pairs) / len(pairs)
+    return _Sections(logs["a"] - logs["b"], mean, len(pairs), length_s, (whole["a"].size, whole["b"].size))
+
+
+def _between(latencies: Latencies, start_s: float, end_s: float) -> Floats:
+    first, past = np.searchsorted(latencies.t_s, (start_s, end_s)).tolist()
+    own: Floats = latencies.ms[first:past]
+    return own
 
 
 def _section_logs(latencies: Latencies, borders: Floats, share: float) -> Floats:

@@ -8,14 +8,15 @@ import numpy as np
 import polars as pl
 
 from tui.analysis.batches import BATCH_S
-from tui.analysis.expressions import lane_of, within
+from tui.analysis.expressions import Span, lane_of, within
 from tui.analysis.latency import Latencies, LatencyFigure, latencies_of, latency_figure
 from tui.analysis.means import Mean, mean_of
 from tui.analysis.segments import NS, Segment, segments
 from tui.analysis.settings import Setting, settings_at
 from tui.analysis.tables import Tables
-from tui.analysis.verdict import DELTA, Verdict, not_comparable, throughput_verdict
-from tui.records.rows import Lane
+from tui.analysis.turns import Pair, pairs_of_visits
+from tui.analysis.verdict import DELTA, Verdict, not_comparable, throughput_verdict, turns_verdict
+from tui.records.rows import LANES, Lane
 
 MOST_FAILED: Final = 0.01  # above this share a server that answers errors quickly could be ahead
 
@@ -63,6 +64,21 @@ class Visited:
         """How many seconds count."""
         return sum(segment.settled_s for segment in self.segments)
 
+    @property
+    def pairs(self) -> list[Pair] | None:
+        """Of lanes that took turns their blocks side by side, by the seconds of `tps`; None of lanes that did not."""
+        if len(self.dials) < len(LANES) or not any(segment.in_turns for segment in self.segments):
+            return None
+        return pairs_of_visits([segment.at_s for segment in self.segments])
+
+    def tps(self, lane: Lane) -> list[float]:
+        """The output tokens of every second that counts."""
+        return [value for segment in self.segments for value in segment.tps.get(lane, ())]
+
+    def spans(self, lane: Lane) -> list[Span]:
+        """When the lane was measured."""
+        return [span for segment in self.segments for span in segment.spans(lane)]
+
 
 def visited(tables: Tables) -> list[Visited]:
     """The settings of one session in order of their first visit; each segment its own where no event tells them."""
@@ -99,10 +115,8 @@ def lane_figures(tps: Sequence[float], ttft: Latencies) -> LaneFigures:
 
 
 def _figures(tables: Tables, visit: Visited, lane: Lane) -> LaneFigures:
-    spans = [(segment.settled_ns, segment.end_ns) for segment in visit.segments]
-    requests = lane_of(tables.requests, lane).filter(within(spans, "t_send_ns"))
-    tps = [value for segment in visit.segments for value in segment.tps.get(lane, ())]
-    return lane_figures(tps, latencies_of(requests, "ttft"))
+    requests = lane_of(tables.requests, lane).filter(within(visit.spans(lane), "t_send_ns"))
+    return lane_figures(visit.tps(lane), latencies_of(requests, "ttft"))
 
 
 def _row(
@@ -112,7 +126,8 @@ def _row(
     figures: Mapping[Lane, LaneFigures],
 ) -> LedgerRow:
     settled_s, pooled = visit.settled_s, visit.segments
-    tps = {lane: sum(sum(s.tps.get(lane, ())) for s in pooled) / max(settled_s, 1) for lane in visit.dials}
+    counted = {lane: visit.tps(lane) for lane in visit.dials}
+    tps = {lane: sum(values) / max(len(values), 1) for lane, values in counted.items()}
     return LedgerRow(
         dials=visit.dials,
         visits=len(pooled),
@@ -128,20 +143,30 @@ def _row(
 
 def _verdict(visit: Visited, own: Mapping[Lane, tuple[int, int]], *, delta: float, frozen: bool) -> Verdict:
     """Output TPS of the pooled visits, or why no verdict may be given."""
+    if why := _obstacle(visit, own):
+        return not_comparable("output_tps", why)
+    pairs = visit.pairs
+    if pairs is not None:
+        return turns_verdict(visit.tps("a"), visit.tps("b"), pairs, delta=delta, frozen=frozen)
+    a, b = (_whole_batches(visit.segments, lane) for lane in LANES)
+    return throughput_verdict(a, b, delta=delta, frozen=frozen)
+
+
+def _obstacle(visit: Visited, own: Mapping[Lane, tuple[int, int]]) -> str:
+    """Why no verdict may be given; empty when one may."""
     settled_s, pooled, dials = visit.settled_s, visit.segments, visit.dials
     if len(dials) < 2:
-        return not_comparable("output_tps", "there is one lane")
+        return "there is one lane"
     if dials["a"] != dials["b"]:
-        return not_comparable("output_tps", "the lanes were asked for different loads")
+        return "the lanes were asked for different loads"
     if sum(segment.bound_s for segment in pooled) > settled_s:
-        return not_comparable("output_tps", "the client was the limit in most seconds")
+        return "the client was the limit in most seconds"
     if sum(segment.down_s for segment in pooled) > settled_s:
-        return not_comparable("output_tps", "a lane was down in most seconds")
+        return "a lane was down in most seconds"
     for lane, (ok, failed) in own.items():
         if failed > MOST_FAILED * (ok + failed):
-            return not_comparable("output_tps", f"{failed} of {ok + failed} requests failed in lane {lane.upper()}")
-    a, b = (_whole_batches(pooled, lane) for lane in ("a", "b"))
-    return throughput_verdict(a, b, delta=delta, frozen=frozen)
+            return f"{failed} of {ok + failed} requests failed in lane {lane.upper()}"
+    return ""
 
 
 def _whole_batches(pooled: Sequence[Segment], lane: Lane) -> list[float]:

@@ -4,13 +4,14 @@ A second counts when it is settled, both lanes are up, and the client was not th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tui.analysis.expressions import Span
 from tui.records.rows import LANES, Lane
 
 NS: Final = 1_000_000_000
@@ -26,7 +27,10 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One span of fixed dials. `tps` holds the output tokens of each second that counts, paired between the lanes."""
+    """One span of fixed dials. `tps` holds the output tokens of each second that counts, paired between the lanes.
+
+    Of lanes that take turns each has its own seconds; `at_s` tells when each began.
+    """
 
     number: int
     start_ns: int
@@ -35,11 +39,22 @@ class Segment:
     tps: Mapping[Lane, Sequence[float]]
     bound_s: int  # settled seconds left out because the client was the limit
     down_s: int  # settled seconds left out because a lane was down
+    at_s: Mapping[Lane, Sequence[float]] = field(default_factory=dict)
+    in_turns: bool = False
 
     @property
     def settled_s(self) -> int:
         """How many seconds count."""
         return min((len(values) for values in self.tps.values()), default=0)
+
+    def spans(self, lane: Lane) -> list[Span]:
+        """When the lane was measured: from the settled moment to the end, or its turns."""
+        if not self.in_turns:
+            return [(self.settled_ns, self.end_ns)] if self.end_ns > self.settled_ns else []
+        starts_ns = [round(at_s * NS) for at_s in self.at_s[lane]]
+        begins = [t_ns for t_ns, before in zip(starts_ns, [-NS, *starts_ns], strict=False) if t_ns - before != NS]
+        ends = [t_ns + NS for t_ns, after in zip(starts_ns, [*starts_ns[1:], -NS], strict=True) if after - t_ns != NS]
+        return list(zip(begins, ends, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +66,7 @@ class _Grid:
     tokens: Mapping[Lane, Ints]
     bound: Bools
     up: Bools
+    resting: Mapping[Lane, Bools]
 
 
 def segments(seconds: pl.DataFrame, requests: pl.DataFrame) -> list[Segment]:
@@ -70,6 +86,8 @@ def segments(seconds: pl.DataFrame, requests: pl.DataFrame) -> list[Segment]:
         settled_s = max(settling_s(slow_ms.get(number)), agreed_s(lanes))
         start_ns = int(grid.t_ns[first])
         settled_ns = max(start_ns + int(settled_s * NS), *earlier, start_ns)
+        if any(own[first:past].any() for own in grid.resting.values()):
+            settled_ns = start_ns  # what a turn begins with rests
         found.append(_segment(grid, slice(first, past), number, settled_ns))
     return found
 
@@ -112,12 +130,14 @@ def _grid(seconds: pl.DataFrame) -> _Grid | None:
         return None
     common = {lane: rows.filter(pl.col("t_ns").is_in(pl.Series(t_ns).implode())) for lane, rows in lanes.items()}
     rows_of = list(common.values())
+    resting = {lane: rows["resting"].fill_null(value=False).to_numpy() for lane, rows in common.items()}
     return _Grid(
         t_ns.astype(np.int64),
         rows_of[0]["segment"].to_numpy().astype(np.int64),
         {lane: rows["output_tokens"].to_numpy().astype(np.int64) for lane, rows in common.items()},
-        np.any([rows["bound"].to_numpy() for rows in rows_of], axis=0),
-        np.all([rows["up"].to_numpy() for rows in rows_of], axis=0),
+        np.any([rows["bound"].to_numpy() & ~resting[lane] for lane, rows in common.items()], axis=0),
+        np.all([rows["up"].to_numpy() | resting[lane] for lane, rows in common.items()], axis=0),
+        resting,
     )
 
 
@@ -125,14 +145,17 @@ def _segment(grid: _Grid, span: slice, number: int, settled_ns: int) -> Segment:
     t_ns, bound, up = grid.t_ns[span], grid.bound[span], grid.up[span]
     settled = t_ns >= settled_ns
     counts = settled & up & ~bound
+    own = {lane: counts & ~rests[span] for lane, rests in grid.resting.items()}
     return Segment(
         number=number,
         start_ns=int(t_ns[0]),
         settled_ns=settled_ns,
         end_ns=int(t_ns[-1]) + NS,
-        tps={lane: tokens[span][counts].astype(float).tolist() for lane, tokens in grid.tokens.items()},
+        tps={lane: tokens[span][own[lane]].astype(float).tolist() for lane, tokens in grid.tokens.items()},
         bound_s=int(np.sum(settled & bound)),
         down_s=int(np.sum(settled & ~up)),
+        at_s={lane: (t_ns[counted] / NS).tolist() for lane, counted in own.items()},
+        in_turns=any(bool(rests[span].any()) for rests in grid.resting.values()),
     )
 
 

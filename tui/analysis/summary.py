@@ -40,12 +40,13 @@ def summary(
 ) -> dict[str, Any]:
     """The object of `run --json`, from the tables `requests` and `seconds` of one session.
 
-    Rates are over the whole session; output tokens are those that arrived, of whatever request. `requests` counts
-    those that ended well, beside `failed` and those cut off by the operator or the end (`cancelled`). Latencies are
-    of requests that ended well; a percentile is given of however few values there are, with their number as `n`, and
-    a script decides (the screen shows none under `records.metrics.SAMPLES_NEEDED`). `ttft_sched_ms`, from the moment
-    when a request was due, is there when requests came at a rate. The verdict is of the setting longest in force,
-    at one look; with `events`, all visits to that setting count.
+    Rates are over the whole session, of lanes that take turns over their own; output tokens are those that arrived,
+    of whatever request. `requests` counts those that ended well, beside `failed` and those cut off by the operator or
+    the end (`cancelled`). Latencies are of requests that ended well; a percentile is given of however few values
+    there are, with their number as `n`, and a script decides (the screen shows none under
+    `records.metrics.SAMPLES_NEEDED`). `ttft_sched_ms`, from the moment when a request was due, is there when requests
+    came at a rate. The verdict is of the setting longest in force, at one look; with `events`, all visits to that
+    setting count.
     """
     duration_s = session.duration_s or seconds["t_ns"].n_unique() * 1.0
     lanes: dict[Lane, dict[str, Any]] = {}
@@ -68,6 +69,10 @@ def _lane(info: LaneInfo, requests: pl.DataFrame, seconds: pl.DataFrame, duratio
     failed = requests.filter(pl.col("outcome") == "failed")
     causes = failed.group_by("cause").len().sort("len", "cause", descending=[True, False])
     output, prompt = int(seconds["output_tokens"].sum()), int(seconds["prompt_tokens"].sum())
+    in_turn = seconds.filter(~pl.col("resting").fill_null(value=False))
+    if in_turn.height < seconds.height:  # the lanes take turns: a lane's rates are of its own
+        duration_s = float(in_turn.height)
+        output, prompt = int(in_turn["output_tokens"].sum()), int(in_turn["prompt_tokens"].sum())
     return {
         "engine": info.engine,
         "model": info.model,
@@ -76,7 +81,7 @@ def _lane(info: LaneInfo, requests: pl.DataFrame, seconds: pl.DataFrame, duratio
         "failed": failed.height,
         "cancelled": int((outcome == "cancelled").sum()),
         "errors": dict(zip(causes["cause"].to_list(), causes["len"].to_list(), strict=True)),
-        "output_tokens": output,
+        "output_tokens": int(seconds["output_tokens"].sum()),
         "output_tps": output / duration_s if duration_s > 0 else 0.0,
         "total_tps": (output + prompt) / duration_s if duration_s > 0 else 0.0,
         **_latencies(requests, seconds),

@@ -3,9 +3,12 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from tui.records.metrics import METRICS
+
+if TYPE_CHECKING:
+    from tui.analysis.turns import Pair
 
 Word = Literal["A ahead", "B ahead", "level", "undecided", "not comparable"]
 
@@ -92,6 +95,40 @@ def throughput_verdict(
     need_s = None if need is None else float(need * batch_s)
     ratio, low, high = math.exp(mean), math.exp(mean - width), math.exp(mean + width)
     return Verdict(metric, word, ratio, low, high, batches, need_s, f"{batches} batches of {batch_s} s")
+
+
+def turns_verdict(
+    a: Sequence[float], b: Sequence[float], pairs: "Sequence[Pair]", *, delta: float = DELTA, frozen: bool = False
+) -> Verdict:
+    """The same of lanes that take turns: `pairs` are their blocks side by side, by the places in `a` and `b`."""
+    metric = "output_tps"
+    from tui.analysis.turns import MIN_PAIRS, USUAL_PAIR_S, half_width, log_ratios
+
+    count = len(pairs)
+    pair_s = sum(pair.length_s for pair in pairs) / count if count else USUAL_PAIR_S
+    if count < MIN_PAIRS:
+        reason = f"needs {MIN_PAIRS} turns of each lane side by side, has {count}"
+        return Verdict(metric, "undecided", n_batches=count, need_s=(MIN_PAIRS - count) * pair_s, reason=reason)
+    ratios = log_ratios(pairs, a, b)
+    mean = float(ratios.mean())
+    if not math.isfinite(mean):
+        return not_comparable(metric, "a lane put out nothing in a whole turn")
+
+    def width_at(count: int) -> float:
+        return half_width(ratios, count, ALPHA, frozen=frozen)
+
+    low, high = mean - width_at(count), mean + width_at(count)
+    need = batches_needed(mean, width_at, count, delta)
+    return Verdict(
+        metric,
+        word_of(low, high, delta),
+        math.exp(mean),
+        math.exp(low),
+        math.exp(high),
+        count,
+        None if need is None else need * pair_s,
+        f"{count} pairs of turns, {pair_s / 2:.0f} s of each lane",
+    )
 
 
 def batches_needed(mean: float, width_at: Callable[[int], float], batches: int, delta: float) -> int | None:

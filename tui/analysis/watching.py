@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from tui.analysis.verdict import DELTA, Calm, Verdict, Word, not_comparable, throughput_verdict
+from tui.analysis.verdict import DELTA, Calm, Verdict, Word, not_comparable, throughput_verdict, turns_verdict
 from tui.records.rows import Lane
+
+if TYPE_CHECKING:
+    from tui.analysis.turns import Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +17,7 @@ class Now:
 
     segment: int
     tps: Mapping[Lane, Sequence[float]]  # settled whole seconds of this segment, paired
+    pairs: "Sequence[Pair] | None" = None  # of lanes that take turns: their blocks side by side
     settling_s: float = 0.0
     bound: bool = False  # the client is the limit
     apart: bool = False  # the lanes are asked for different loads
@@ -47,11 +52,15 @@ class Watch:
         return Told(self._calm.shown, verdict)
 
     def _throughput(self, now: Now) -> Verdict:
-        seconds = min(len(now.tps["a"]), len(now.tps["b"]))
+        seconds = min(len(now.tps["a"]), len(now.tps["b"])) if now.pairs is None else len(now.pairs)
         if now.settling_s > 0 and seconds == 0:
             return Verdict("output_tps", "undecided", need_s=now.settling_s, reason="settling")
         if self._verdict is None or seconds != self._seconds:
-            self._verdict = throughput_verdict(now.tps["a"], now.tps["b"], delta=self.delta)
+            a, b = now.tps["a"], now.tps["b"]
+            if now.pairs is None:
+                self._verdict = throughput_verdict(a, b, delta=self.delta)
+            else:
+                self._verdict = turns_verdict(a, b, now.pairs, delta=self.delta)
             self._seconds = seconds
         return self._verdict
 

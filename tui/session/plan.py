@@ -43,7 +43,7 @@ class PlanRun:
     _since_s: float = 0.0
     _held_s: dict[Lane, float] = field(default_factory=dict)
     _ended: Counter[Lane] = field(default_factory=Counter)
-    _down_s: Counter[Lane] = field(default_factory=Counter)
+    _down_s: dict[Lane, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.order = there_and_back(len(self.steps), self.repeat)
@@ -114,14 +114,13 @@ class PlanRun:
         if self.over or self.paused:
             return False
         step = self.step
-        by_time = step.for_s is not None and self._held_s[lane] >= step.for_s
-        return by_time or (
-            step.requests is not None and (self._ended[lane] >= step.requests or self._down_s[lane] >= GIVEN_UP_S)
-        )
+        if step.for_s is not None:
+            return self._held_s[lane] >= step.for_s
+        return self._ended[lane] >= (step.requests or 0) or self._down_s.get(lane, 0.0) >= GIVEN_UP_S
 
     def _look_whether_down(self, lane: Lane, down_s: float) -> None:
         """A lane that stays down would hold a step of requests for ever."""
-        before_s = self._down_s[lane]
+        before_s = self._down_s.get(lane, 0.0)
         self._down_s[lane] = before_s + down_s if down_s else 0.0
         if self.step.requests is not None and before_s < GIVEN_UP_S <= self._down_s[lane]:
             why = f"down for {GIVEN_UP_S:g} s: {self._place()} is over for this lane"

@@ -11,8 +11,9 @@ from typing import Final, Self
 import numpy as np
 
 from tui.analysis.goodput import goodput_verdict
-from tui.analysis.latency import Latencies, latency_verdict
+from tui.analysis.latency import Latencies, latency_turns_verdict, latency_verdict
 from tui.analysis.ledger import MOST_FAILED
+from tui.analysis.turns import Pair
 from tui.analysis.verdict import DELTA, Calm, Verdict, Word
 from tui.analysis.watching import Now, Watch
 from tui.profile.model import Profile, Slo
@@ -34,6 +35,7 @@ class Standing:
     segment: SegmentSoFar = field(default_factory=SegmentSoFar)
     told: dict[str, VerdictView] = field(default_factory=dict)
     ledger: LiveLedger = field(default_factory=LiveLedger)
+    _pairs: list[Pair] | None = None
     _watch: Watch = field(default_factory=Watch)
     _calm: dict[str, Calm] = field(default_factory=dict)
     _next: "cycle[str]" = field(default_factory=lambda: cycle(TIMED_FIGURES))
@@ -58,15 +60,17 @@ class Standing:
         self.segment.take({row.lane: row for row in rows}, requests, slow_ms, self.slo)
         if len(rows) < len(LANES):
             return
+        self._pairs = self.segment.pairs()
         self._look_at_tokens()
         if self.segment.settled_ns is None:
             return
         self._look_at_goodput()
         figure = next(self._next)
-        found = latency_verdict(
-            figure, *(latencies_of(self.segment.lanes[lane], figure) for lane in LANES), delta=self.delta
-        )
-        self._tell(figure, found)
+        a, b = (latencies_of(self.segment.lanes[lane], figure) for lane in LANES)
+        if self._pairs is None:
+            self._tell(figure, latency_verdict(figure, a, b, delta=self.delta))
+        else:
+            self._tell(figure, latency_turns_verdict(figure, (a, b), self._pairs, delta=self.delta))
 
     def obstacle(self) -> str:
         """What in the settled seconds forbids any word; empty when nothing does."""
@@ -85,14 +89,14 @@ class Standing:
         segment = self.segment
         self._watch.delta = self.delta
         tps: dict[Lane, Sequence[float]] = {lane: segment.lanes[lane].tps for lane in LANES}
-        looked = self._watch.look(Now(segment.start_ns, tps))
+        looked = self._watch.look(Now(segment.start_ns, tps, self._pairs))
         self.told["output_tps"] = shown(looked.word, looked.verdict)
 
     def _look_at_goodput(self) -> None:
         if all(limit is None for limit in (self.slo.ttft_ms, self.slo.tpot_ms, self.slo.e2e_ms)):
             return
         a, b = (self.segment.lanes[lane].good for lane in LANES)
-        self._tell("goodput", goodput_verdict(a, b, delta=self.delta))
+        self._tell("goodput", goodput_verdict(a, b, delta=self.delta, pairs=self._pairs))
 
     def _tell(self, figure: str, found: Verdict) -> None:
         calm = self._calm[figure] = self._calm.get(figure, Calm()).look(found, self.delta)

@@ -10,7 +10,8 @@ from tui.analysis.batches import BATCH_S
 from tui.analysis.latency import Latencies
 from tui.analysis.ledger import MOST_FAILED, LaneFigures, LedgerRow, lane_figures
 from tui.analysis.settings import first_settings
-from tui.analysis.verdict import Verdict, not_comparable, throughput_verdict
+from tui.analysis.turns import Pair
+from tui.analysis.verdict import Verdict, not_comparable, throughput_verdict, turns_verdict
 from tui.profile.model import Profile
 from tui.records.rows import LANES, EventRow, Lane
 from tui.session.verdict_segment import MOST_REQUESTS, SegmentSoFar
@@ -31,22 +32,32 @@ class VisitSoFar:
     failed: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(LANES, 0))
     bound_s: int = 0
     down_s: int = 0
+    pairs: list[Pair] | None = None  # of lanes that take turns, by the places in `tps`
 
     def add(self, segment: SegmentSoFar) -> None:
         """Pool a visit. The one before is cut at its last whole batch, so that no batch holds two."""
         self.visits += 1
         self.bound_s += segment.bound_s
         self.down_s += segment.down_s
-        added = min(len(lane.tps) for lane in segment.lanes.values())
+        self._add_seconds(segment)
         for name, lane in segment.lanes.items():
-            pooled = self.tps[name]
-            del pooled[len(pooled) // BATCH_S * BATCH_S :]
-            pooled.extend(lane.tps[:added])
             for column, more in ((self.sent_s[name], lane.sent_s), (self.ttft_ms[name], lane.ms["ttft"])):
                 column.extend(more)
                 del column[:-MOST_REQUESTS]
             self.ok[name] += lane.ok
             self.failed[name] += lane.failed
+
+    def _add_seconds(self, segment: SegmentSoFar) -> None:
+        pairs = segment.pairs()
+        if pairs is not None:
+            before = {lane: len(tps) for lane, tps in self.tps.items()}
+            self.pairs = [*(self.pairs or ()), *(pair.moved(before) for pair in pairs)]
+        added = min(len(lane.tps) for lane in segment.lanes.values())
+        for name, lane in segment.lanes.items():
+            tps = self.tps[name]
+            if pairs is None:
+                del tps[len(tps) // BATCH_S * BATCH_S :]
+            tps.extend(lane.tps[:added] if pairs is None else lane.tps)
 
     def with_segment(self, segment: SegmentSoFar) -> "VisitSoFar":
         """What it would be with one more visit, which still runs."""
@@ -54,7 +65,7 @@ class VisitSoFar:
             {lane: array("d", values) for lane, values in column.items()}
             for column in (self.tps, self.sent_s, self.ttft_ms)
         )
-        counted = (dict(self.ok), dict(self.failed), self.bound_s, self.down_s)
+        counted = (dict(self.ok), dict(self.failed), self.bound_s, self.down_s, self.pairs)
         more = VisitSoFar(self.dials, self.visits, tps, sent_s, ttft_ms, *counted)
         more.add(segment)
         return more
@@ -68,7 +79,7 @@ class VisitSoFar:
             dials=self.dials,
             visits=self.visits,
             settled_s=settled_s,
-            tps={lane: sum(self.tps[lane]) / max(settled_s, 1) for lane in lanes},
+            tps={lane: sum(self.tps[lane]) / max(len(self.tps[lane]), 1) for lane in lanes},
             requests={lane: self.ok[lane] for lane in lanes},
             failed={lane: self.failed[lane] for lane in lanes},
             bound=self.bound_s > settled_s,
@@ -83,6 +94,8 @@ class VisitSoFar:
         return lane_figures(self.tps[lane], Latencies(sent_s[order], ms[order], self.failed[lane]))
 
     def _verdict(self, delta: float) -> Verdict:
+        if self.pairs is not None:
+            return turns_verdict(self.tps["a"], self.tps["b"], self.pairs, delta=delta)
         return throughput_verdict(self.tps["a"], self.tps["b"], delta=delta)
 
     def _obstacle(self, settled_s: int) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from tui.analysis.turns import Pair, pairs_of
 from tui.profile.model import Slo
 from tui.records.metrics import e2e_ms, tpot_ms, ttft_ms
 from tui.records.rows import LANES, Lane, RequestRow, SecondRow
@@ -28,6 +29,7 @@ class LaneSegment:
 
     tps: "array[float]" = field(default_factory=_floats)  # output tokens of each second that counts
     good: "array[float]" = field(default_factory=_floats)  # requests of that second within every limit
+    at_s: "array[float]" = field(default_factory=_floats)  # when that second began
     sent_s: "array[float]" = field(default_factory=_floats)
     ms: Mapping[str, "array[float]"] = field(default_factory=lambda: {name: _floats() for name in TIMED})
     ok: int = 0
@@ -43,13 +45,14 @@ class LaneSegment:
             value = of(request)
             self.ms[name].append(float("nan") if value is None else value)
 
-    def count(self, tokens: float, good: float) -> None:
+    def count(self, at_s: float, tokens: float, good: float) -> None:
         """Keep a second that counts."""
         if len(self.tps) >= MOST_SECONDS:
-            for column in (self.tps, self.good):
+            for column in (self.tps, self.good, self.at_s):
                 del column[:FORGOTTEN_S]
         self.tps.append(tokens)
         self.good.append(good)
+        self.at_s.append(at_s)
 
 
 @dataclass(slots=True)
@@ -62,6 +65,11 @@ class SegmentSoFar:
     finished: set[Lane] = field(default_factory=set)  # lanes in which a request of this segment ended well
     bound_s: int = 0  # settled seconds left out because the client was the limit
     down_s: int = 0
+    in_turns: bool = False  # the lanes were never measured in the same second
+
+    def pairs(self) -> list[Pair] | None:
+        """Of lanes that take turns their blocks side by side; None of lanes that do not."""
+        return pairs_of({name: lane.at_s for name, lane in self.lanes.items()}) if self.in_turns else None
 
     def take(self, rows: Mapping[Lane, SecondRow], requests: Sequence[RequestRow], slow_ms: float, slo: Slo) -> None:
         """Fold a second in: a row of each lane, what ended in it, and the p95 of E2E of late in the slower lane."""
@@ -105,13 +113,14 @@ class SegmentSoFar:
 
     def _count(self, rows: Mapping[Lane, SecondRow], good: Mapping[Lane, float]) -> None:
         in_turns = any(row.resting for row in rows.values())
+        self.in_turns |= in_turns
         active = {lane: row for lane, row in rows.items() if not row.resting}
         bound, down = any(row.bound for row in active.values()), not all(row.up for row in active.values())
         self.bound_s += bound
         self.down_s += down
         if active and not bound and not down and (in_turns or len(active) == len(rows)):
             for lane, row in active.items():
-                self.lanes[lane].count(float(row.output_tokens), good[lane])
+                self.lanes[lane].count(row.t_ns / NS, float(row.output_tokens), good[lane])
 
 
 def settling_s(slow_ms: float) -> float:

@@ -1,0 +1,125 @@
+"""Lanes that take turns (A B B A …): never measured in the same second, they are compared block by block.
+
+Where one lane hands over to the other, the half of its turn before and the half of the other's turn after lie side
+by side: they are a pair. Every other pair is B before A, so that a drift adds to the noise of the ratios but not to
+their mean, and no block belongs to two pairs. The log ratio of a pair is what a batch of 20 s is to lanes that run
+together.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui.analysis.batches import stretch
+from tui.records.rows import LANES, Lane
+
+MIN_PAIRS: Final = 4
+LEAST_BLOCK_S: Final = 5
+USUAL_PAIR_S: Final = 60.0
+
+Floats = NDArray[np.float64]
+Times = Mapping[Lane, Sequence[float]]  # when each second that counts began, in seconds, rising
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A block of each lane side by side: which of the lane's seconds they are, and from when until when."""
+
+    seconds: Mapping[Lane, slice]
+    span_s: Mapping[Lane, tuple[float, float]]  # with the time before it in which the turn's first requests were sent
+
+    @property
+    def length_s(self) -> int:
+        """The counted seconds of both blocks."""
+        return sum(own.stop - own.start for own in self.seconds.values())
+
+    def moved(self, by: Mapping[Lane, int]) -> "Pair":
+        """The same, so many seconds further on in each lane."""
+        seconds = {lane: slice(own.start + by[lane], own.stop + by[lane]) for lane, own in self.seconds.items()}
+        return Pair(seconds, self.span_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    lane: Lane
+    first: int  # of the lane's seconds
+    past: int
+
+    def half(self, *, later: bool, whole: bool) -> tuple[int, int]:
+        middle = (self.first + self.past) // 2
+        if whole:
+            return self.first, self.past
+        return (middle, self.past) if later else (self.first, middle)
+
+
+def pairs_of(at_s: Times) -> list[Pair]:
+    """The pairs in order of time. The turn that still runs has one once it is as long as the half beside it."""
+    turns = _turns(at_s)
+    found = []
+    for place in range(1, len(turns)):
+        pair = _pair(turns, place)
+        if pair is not None:
+            found.append(Pair(pair, {lane: _span(at_s[lane], own) for lane, own in pair.items()}))
+    return found
+
+
+def pairs_of_visits(visits: Sequence[Times]) -> list[Pair]:
+    """The pairs of several visits to one setting, whose seconds are joined end to end; none holds two visits."""
+    found: list[Pair] = []
+    before: dict[Lane, int] = dict.fromkeys(LANES, 0)
+    for at_s in visits:
+        found += [pair.moved(before) for pair in pairs_of(at_s)]
+        before = {lane: count + len(at_s[lane]) for lane, count in before.items()}
+    return found
+
+
+def _turns(at_s: Times) -> list[_Turn]:
+    times = np.concatenate([np.asarray(at_s[lane], dtype=np.float64) for lane in LANES])
+    owner = np.repeat([0, 1], [len(at_s[lane]) for lane in LANES])[np.argsort(times, kind="stable")]
+    borders = [0, *(np.flatnonzero(np.diff(owner)) + 1).tolist(), len(owner)] if len(owner) else []
+    seen = [0, 0]
+    turns = []
+    for first, past in pairwise(borders):
+        lane = int(owner[first])
+        turns.append(_Turn(LANES[lane], seen[lane], seen[lane] + past - first))
+        seen[lane] += past - first
+    return turns
+
+
+def _pair(turns: Sequence[_Turn], place: int) -> dict[Lane, slice] | None:
+    """The blocks beside the hand-over to turn `place`. A turn at either end is not halved but cut to its partner."""
+    before, after = turns[place - 1], turns[place]
+    first, past = before.half(later=True, whole=place == 1)
+    begin, end = after.half(later=False, whole=place == len(turns) - 1)
+    if place == 1 and place < len(turns) - 1:
+        first = max(first, past - (end - begin))
+    if place == len(turns) - 1:
+        end = min(end, begin + past - first)
+    lengths = past - first, end - begin
+    if min(lengths) < LEAST_BLOCK_S or 2 * min(lengths) < max(lengths):
+        return None
+    return {before.lane: slice(first, past), after.lane: slice(begin, end)}
+
+
+def _span(at_s: Sequence[float], own: slice) -> tuple[float, float]:
+    begin = at_s[own.start - 1] + 1 if own.start else -math.inf
+    return begin, at_s[own.stop - 1] + 1
+
+
+def log_ratios(pairs: Sequence[Pair], a: Sequence[float], b: Sequence[float]) -> Floats:
+    """ln(A/B) of each pair (n,), from the values of each lane's seconds; not finite where a block is all 0."""
+    of: Mapping[Lane, Floats] = {"a": np.asarray(a, dtype=np.float64), "b": np.asarray(b, dtype=np.float64)}
+    means = [[of[lane][pair.seconds[lane]].mean() for pair in pairs] for lane in LANES]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios: Floats = np.log(means[0]) - np.log(means[1])
+    return ratios
+
+
+def half_width(ratios: Floats, count: int, alpha: float, *, frozen: bool) -> float:
+    """Half of the interval for the mean of `count` pairs that deviate as these do; see `batches.stretch`."""
+    return float(ratios.std(ddof=1)) / math.sqrt(count) * stretch(count, count - 1, alpha, frozen)
