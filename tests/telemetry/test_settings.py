@@ -4,8 +4,9 @@ from typing import Any
 
 import httpx
 import msgspec
+import pytest
 
-from tests.engines.sites import LLAMACPP, SGLANG, VLLM, Answers, Site
+from tests.engines.sites import LLAMACPP, SGLANG, TOKENS, VLLM, Answers, Site, listing
 from tests.telemetry.pages import CAPTURED, page
 from tui.engines.recognise import recognise
 from tui.telemetry.settings import Settings, read_settings
@@ -92,7 +93,36 @@ async def test_hostile_or_broken_answers_are_no_settings() -> None:
         assert found.kv_tokens is None
 
 
+HOSTILE: tuple[object, ...] = (
+    None, True, -1, 10**400, 1.5, "text", "9" * 400, [], [1, "x", None], {}, {"": 0},
+    {"models": [{"name": 7, "details": 3}], "details": []},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["vllm", "sglang", "trtllm", "lmdeploy", "llamacpp", "ollama", "tgi"])
+async def test_whatever_stands_where_a_setting_should_is_no_crash(kind: str) -> None:
+    shapes = {
+        "vllm": ("GET /server_info", "vllm_config", ("model_config", "scheduler_config", "parallel_config")),
+        "sglang": (
+            "GET /server_info",
+            "",
+            ("internal_states", "max_total_num_tokens", "cuda_graph_config", "dp_size"),
+        ),
+        "llamacpp": ("GET /props", "", ("total_slots", "model_ftype", "model_path", "default_generation_settings")),
+        "ollama": ("GET /api/ps", "", ("models",)),
+        "tgi": ("GET /info", "", ("model_id", "model_dtype", "max_batch_size", "max_total_tokens")),
+    }
+    path, inner, keys = shapes.get(kind, ("GET /metrics", "", ()))
+    base = {"GET /v1/models": listing("m"), "POST /tokenize": TOKENS}
+    for odd in HOSTILE:
+        told: dict[str, object] = dict.fromkeys(keys, odd)
+        answers: Answers = {**base, path: {inner: told} if inner else told}
+        site = Site(answers)
+        found = await recognise("http://engine.test", kind=kind, transport=site)
+        assert (await read_settings(found, transport=site)).model == "m"
+
+
 async def test_an_engine_that_tells_nothing_says_so() -> None:
-    found = await settings({"GET /v1/models": {"data": [{"id": "m", "owned_by": "lmdeploy"}]}})
-    assert found.note == "LMDeploy has no endpoint that tells its settings"
-    assert found.known() == {"engine": "lmdeploy", "version": "", "model": "m", "note": found.note}
+    found = await settings({"GET /v1/models": listing("m")})
+    assert found.note == "OpenAI-compatible has no endpoint that tells its settings"
+    assert found.known() == {"engine": "openai", "version": "", "model": "m", "note": found.note}

@@ -27,7 +27,8 @@ class Selector:
     """Picks samples of one exposed metric: every label in `where` must have one of the values given.
 
     `label` reads the value out of that label instead of the sample; `times` multiplies it by another label.
-    `scale` turns it into our unit. The samples of `plus`, another metric, are added when they are there.
+    `scale` turns it into our unit. The samples of `plus`, another metric, are added when they are there, and it is
+    multiplied by those of `by`, which must be there.
     """
 
     metric: str
@@ -36,6 +37,7 @@ class Selector:
     times: str = ""
     scale: float = 1.0
     plus: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

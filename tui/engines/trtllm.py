@@ -32,6 +32,7 @@ ENGINE = Engine(
         gauges.RUNNING: (Selector("trtllm_num_requests_running"),),
         gauges.WAITING: (Selector("trtllm_num_requests_waiting"),),
         gauges.KV_USAGE: (Selector("trtllm_kv_cache_utilization"),),
+        gauges.KV_POOL_TOKENS: (Selector("trtllm_kv_cache_max_blocks", by="trtllm_kv_cache_tokens_per_block"),),
         gauges.PREFIX_HITS: (Selector("trtllm_prompt_cached_tokens_total"),),
         gauges.PREFIX_QUERIES: (Selector("trtllm_prompt_tokens_total"),),
         gauges.GENERATION_TOKENS_FINISHED: (Selector("trtllm_generation_tokens_total"),),

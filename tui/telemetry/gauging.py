@@ -10,7 +10,9 @@ from tui.telemetry.prometheus import Sample, parse
 def read_page(engine: Engine, page: bytes) -> dict[str, float]:
     """The gauges of a metrics page, by `records.gauges` name. ValueError when the page is malformed."""
     selectors = [selector for options in engine.gauges.values() for selector in options]
-    names = dict.fromkeys(name for selector in selectors for name in (selector.metric, selector.plus) if name)
+    names = dict.fromkeys(
+        name for selector in selectors for name in (selector.metric, selector.plus, selector.by) if name
+    )
     return read_samples(engine, parse(page, names))
 
 
@@ -20,10 +22,11 @@ def read_samples(engine: Engine, samples: Mapping[str, Sequence[Sample]]) -> dic
     for gauge, options in engine.gauges.items():
         for selector in options:
             values = _values(engine, selector, samples.get(selector.metric, ()))
-            if values:
+            factor = _values(engine, Selector(selector.by), samples.get(selector.by, ())) if selector.by else [1.0]
+            if values and factor:
                 joined = sum(values) / (len(values) if gauge in engine.mean_of else 1)
                 joined += sum(_values(engine, Selector(selector.plus), samples.get(selector.plus, ())))
-                gauges[gauge] = joined * selector.scale
+                gauges[gauge] = joined * factor[0] * selector.scale
                 break
     return gauges
 
