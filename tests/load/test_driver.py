@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.load.faulty_server import GOOD, always, serving
+from tui.load.clock import GRID_NS
 from tui.load.driver import Driver
 from tui.load.plan import LanePlan, Setting
 from tui.records.dials import Dials
@@ -48,6 +49,8 @@ async def test_frames_carry_rows_and_packed_columns_that_agree() -> None:
     assert {row.segment for row in rows} == {7}
     assert tokens.sum() >= sum(row.output_tokens for row in rows)
     assert len(tokens) == len(arrivals)
+    assert not any(arrivals % GRID_NS)
+    assert {row.t_first_ns for row in rows} <= set(arrivals.tolist())
     for before, frame in pairwise(frames):  # nothing before a frame's time is still to come
         assert all(np.frombuffer(frame.chunks.t_ns, "<i8") >= before.t_ns)
     assert frames[-1].rss_bytes > 0
@@ -92,6 +95,7 @@ async def test_the_key_is_on_no_command_line() -> None:
 
 PARENT = """
 import asyncio, sys
+from tui.load.clock import GRID_NS
 from tui.load.driver import Driver
 from tui.load.plan import LanePlan, Setting
 from tui.records.dials import Dials

@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tui.load.clock import on_grid
 from tui.load.events import BadEventsError, EventReader
 from tui.load.requests import Wanted
 from tui.load.response import BadResponseError, Response
@@ -136,7 +137,7 @@ class Stream:
 
     def _output(self, tokens: int, t_ns: int, kernel: bool) -> None:
         sink = self._sink
-        self.heard_ns = t_ns
+        self.heard_ns = t_ns = on_grid(t_ns)
         if not kernel:
             self._kernel = False
         if self._first_ns is None:

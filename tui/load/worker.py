@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tui.load.clock import on_grid
 from tui.load.framing import HEADER_BYTES, Unpacker, length, packed
 from tui.load.laneload import LaneLoad
 from tui.load.openfiles import raise_limit
@@ -90,7 +91,7 @@ class Worker:
         load, sink = self._load, self._load.sink
         cpu_s, lag_ms, bound = load.watch.take(has_work=load.has_work)
         frame = Frame(
-            t_ns=t_ns,
+            t_ns=on_grid(t_ns),  # as arrivals are: what comes just after it is not told as before it
             segment=load.setting.segment,
             concurrency=load.setting.dials.concurrency,
             in_flight=load.in_flight,
