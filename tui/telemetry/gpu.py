@@ -89,7 +89,8 @@ class DcgmReader(GpuReader):
 
     def __init__(self, lane: Lane, dcgm_url: str, gpus: Sequence[int], transport: Any = None) -> None:
         url = dcgm_url if "://" in dcgm_url else f"http://{dcgm_url}"
-        self._url = url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/metrics"
+        scheme, _, rest = url.partition("://")
+        self._url = url if rest.partition("/")[2].strip("/") else f"{scheme}://{rest.rstrip('/')}/metrics"
         self._named = frozenset(gpus)
         self._gpus = DcgmGpus(lane, gpus)
         self._transport = transport

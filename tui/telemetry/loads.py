@@ -24,7 +24,7 @@ def read_loads(page: bytes) -> dict[str, float]:
     try:
         decoded = msgspec.json.decode(page)
     except msgspec.DecodeError as error:
-        raise ValueError(f"broken JSON: {error}") from error
+        raise ValueError("broken JSON") from error
     rows = decoded.get("loads") if isinstance(decoded, dict) else None
     if not rows or not isinstance(rows, list):
         raise ValueError("JSON without a list of loads")

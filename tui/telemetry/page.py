@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from tui.engines.fetch import TooLargeError, client, fetch
 from tui.records.text import clean
-from tui.telemetry.beat import ReadingError
+from tui.telemetry.beat import NothingToReadError, ReadingError
 
 if TYPE_CHECKING:
     import httpx
 
 
+TIMEOUT_S = 2.5  # for the whole page, however slowly it comes
+
+
 class Page:
-    """A URL and the connection to it. Use it as an async context manager."""
+    """A URL and the connection to it. Use it as an async context manager.
+
+    The lines of its errors hold nothing that the server wrote: they would change with each scrape, and each change is
+    told.
+    """
 
     def __init__(
         self,
@@ -21,11 +28,11 @@ class Page:
         headers: Mapping[str, str],
         *,
         verify: bool = True,
-        timeout_s: float = 2.5,
+        timeout_s: float | None = None,
         transport: Any = None,
     ) -> None:
         self.url = url
-        self._timeout_s = timeout_s
+        self._timeout_s = TIMEOUT_S if timeout_s is None else timeout_s
         self._http: httpx.AsyncClient = client(headers, verify=verify, transport=transport)
 
     async def __aenter__(self) -> "Page":
@@ -49,8 +56,12 @@ class Page:
             raise ReadingError(f"{self.url} gives no whole answer within {self._timeout_s:g} s") from error
         except httpx.ConnectError as error:
             raise ReadingError(f"nobody answers at {self.url}") from error
+        except httpx.DecodingError as error:
+            raise ReadingError(f"{self.url} cannot be read: {error}") from error
         except httpx.HTTPError as error:
-            raise ReadingError(f"{self.url} breaks off: {clean(error, 80) or type(error).__name__}") from error
+            raise ReadingError(f"{self.url} breaks off, or does not speak HTTP") from error
+        except httpx.InvalidURL as error:
+            raise NothingToReadError(f"{clean(self.url, 100)} is not a URL") from error
         except TooLargeError as error:
             raise ReadingError(f"{self.url}: {error}") from error
         if answer.status != 200:

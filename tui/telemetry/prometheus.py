@@ -71,7 +71,10 @@ def _sample(page: bytes, at: int) -> Sample:
     value = _VALUE.match(page, at)
     if value is None:
         raise ValueError("a metric has no value")
-    return labels, float(value[1])
+    try:
+        return labels, float(value[1])
+    except ValueError:
+        raise ValueError("a metric's value is no number") from None
 
 
 def _unescape(text: str) -> str:

@@ -1,0 +1,175 @@
+"""Servers that fail, hang, flood or lie, on a real socket: one note each, and the next scrape is never held up."""
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tui.engines.recognise import Found
+from tui.records.rows import GaugeRow
+from tui.records.session import LaneInfo
+from tui.telemetry import gpu, page, server
+from tui.telemetry.beat import NothingToReadError, beat
+from tui.telemetry.gpu import DcgmReader
+from tui.telemetry.page import Page
+from tui.telemetry.prometheus import MOST_SAMPLES
+from tui.telemetry.server import ServerScraper
+
+Answer = Callable[[asyncio.StreamWriter, int, bytes], Awaitable[None]]
+SCRAPES = 3
+MB = 1 << 20
+
+
+def whole(body: bytes, *head: bytes, status: bytes = b"200 OK") -> bytes:
+    lines = (b"HTTP/1.1 " + status, b"Content-Length: %d" % len(body), b"Connection: close", *head)
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def sends(answer: Callable[[int, bytes], bytes]) -> Answer:
+    async def send(writer: asyncio.StreamWriter, number: int, metric: bytes) -> None:
+        writer.write(answer(number, metric))
+        await writer.drain()
+
+    return send
+
+
+async def hangs(writer: asyncio.StreamWriter, number: int, metric: bytes) -> None:
+    await asyncio.Event().wait()
+
+
+async def trickles(writer: asyncio.StreamWriter, number: int, metric: bytes) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    while True:
+        writer.write(b"v")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+
+
+async def floods(writer: asyncio.StreamWriter, number: int, metric: bytes) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        writer.write(b"# more\n" * 10_000)
+        await writer.drain()
+
+
+async def resets(writer: asyncio.StreamWriter, number: int, metric: bytes) -> None:
+    writer.transport.abort()
+
+
+HOSTILE: dict[str, tuple[Answer, str]] = {
+    "fails": (sends(lambda n, m: whole(b"no %d" % n, status=b"500 Oops")), "answers HTTP 500"),
+    "redirects": (sends(lambda n, m: whole(b"", b"Location: /metrics", status=b"302 Found")), "answers HTTP 302"),
+    "hangs": (hangs, "gives no whole answer within 0.2 s"),
+    "trickles": (trickles, "gives no whole answer within 0.2 s"),
+    "floods": (floods, "the answer is larger than 4 MB"),
+    "resets": (resets, "breaks off, or does not speak HTTP"),
+    "closes": (sends(lambda n, m: b""), "breaks off, or does not speak HTTP"),
+    "is cut short": (sends(lambda n, m: whole(b"x" * 99)[:-50]), "breaks off, or does not speak HTTP"),
+    "speaks no HTTP": (sends(lambda n, m: b"\x16\x03\x01 %d\r\n\r\n" % n), "breaks off, or does not speak HTTP"),
+    "has an endless head": (
+        sends(lambda n, m: b"HTTP/1.1 200 OK\r\nX: " + b"x" * MB),
+        "breaks off, or does not speak HTTP",
+    ),
+    "is compressed to nothing": (
+        sends(lambda n, m: whole(gzip.compress(bytes(50 * MB), 1), b"Content-Encoding: gzip")),
+        "cannot be read: it is compressed, though plain bytes were asked for",
+    ),
+    "is a web page": (sends(lambda n, m: whole(b"<html>%d</html>" % n)), "shows no"),
+    "is empty": (sends(lambda n, m: whole(b"")), "shows no"),
+    "lies about values": (sends(lambda n, m: whole(b"%s{} v%d\n" % (m, n))), "a metric's value is no number"),
+    "never ends its labels": (sends(lambda n, m: whole(m + b'{a="' + b"x" * MB)), "a metric's labels do not end"),
+    "is one long line": (sends(lambda n, m: whole((b"x " + m) * (3 * MB // (len(m) + 2)))), "shows no"),
+    "has a million series": (
+        sends(lambda n, m: whole(b"".join(b'%s{gpu="%d"} 1\n' % (m, i) for i in range(60_000)))),
+        f"more than {MOST_SAMPLES:,} times",
+    ),
+    "is no number": (sends(lambda n, m: whole(b"%s NaN\n%s{} +Inf\n" % (m, m))), "shows no"),
+}  # fmt: skip
+
+
+@asynccontextmanager
+async def serving(answer: Answer, metric: bytes) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """A server on a port of its own; the event is set when it has been asked more often than retries explain."""
+    asked, enough, writers = 0, asyncio.Event(), set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        writers.add(writer)
+        if asked > 2 * SCRAPES:
+            enough.set()
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            await answer(writer, asked, metric)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    listening = await asyncio.start_server(handle, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/metrics", enough
+    finally:
+        listening.close()
+        for writer in writers:
+            writer.transport.abort()
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "PERIOD_S", 0.01)
+    monkeypatch.setattr(gpu, "PERIOD_S", 0.01)
+    monkeypatch.setattr(page, "TIMEOUT_S", 0.2)
+
+
+def scraper(kind: str, url: str) -> ServerScraper | DcgmReader:
+    if kind == "dcgm":
+        return DcgmReader("a", url, ())
+    info = LaneInfo(url=url, engine=kind, title=kind, model="m")
+    return ServerScraper("a", Found(info, [], url, ""))
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric"), [("vllm", b"vllm:num_requests_running"), ("dcgm", b"DCGM_FI_DEV_FB_USED")]
+)
+@pytest.mark.parametrize("manner", HOSTILE)
+async def test_it_is_one_note_and_never_a_stall(kind: str, metric: bytes, manner: str) -> None:
+    answer, line = HOSTILE[manner]
+
+    rows: list[GaugeRow] = []
+    told: list[str] = []
+    async with serving(answer, metric) as (url, enough):
+        task = asyncio.create_task(scraper(kind, url).run(rows.extend, told.append))
+        async with asyncio.timeout(30):
+            await enough.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert not rows
+    assert len(told) == 1
+    assert line in told[0] or (line == "shows no" and "it shows no" in told[0])
+    assert told[0].startswith(url)
+
+
+async def test_nobody_there_is_one_note_too() -> None:
+    told: list[str] = []
+    beats = 0
+
+    async def read() -> list[GaugeRow]:
+        nonlocal beats
+        beats += 1
+        if beats > SCRAPES:
+            raise NothingToReadError("enough")
+        async with Page("http://127.0.0.1:1/metrics", {}) as page:
+            await page.get()
+        return []
+
+    await beat(read, lambda rows: None, told.append, 0.01)
+    assert told == ["nobody answers at http://127.0.0.1:1/metrics", "enough"]
+
+
+async def test_an_exporter_url_that_is_none_ends_in_one_line() -> None:
+    told: list[str] = []
+    await DcgmReader("a", "http://exporter:port", ()).run(lambda rows: None, told.append)
+    assert told == ["http://exporter:port/metrics is not a URL"]
