@@ -131,7 +131,7 @@ class Disk:
 
 
 @pytest.mark.parametrize(
-    ("error", "says"), [(errno.ENOSPC, "disk full: "), (errno.EROFS, "Read-only"), (errno.EIO, "Input/output")]
+    ("error", "says"), [(errno.ENOSPC, "disk full ("), (errno.EROFS, "Read-only"), (errno.EIO, "Input/output")]
 )
 def test_a_disk_that_refuses_pauses_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int, says: str
@@ -143,6 +143,7 @@ def test_a_disk_that_refuses_pauses_and_loses_nothing(
         recorder(batch)
     wait_for(lambda: says in recorder.note)
     assert str(directory) in recorder.note
+    assert ": paused until " in recorder.note[:60]
     assert recorder.durable_t_ns == synthetic.T0_NS + 2 * synthetic.SECOND_NS
     assert rows(directory, "requests").height == 40
     disk.error = None

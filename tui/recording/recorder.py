@@ -80,7 +80,7 @@ class Recorder:
         except OSError as error:  # the parts hold all the same
             log.warning("%s is not in one file a table: %s", self._directory, error)
         if left := len(self._backlog):
-            self.note = f"{left} rows of the end are lost: {self.note.partition(';')[0]}"
+            self.note = f"{left} rows of the end are lost: {self.note}"
         self._lock.release()
 
     def _occupy(self) -> Lock:
@@ -159,13 +159,12 @@ class Recorder:
         ]
 
     def _pause(self, error: OSError) -> None:
+        """The screen has room for some 60 characters: the place stands last."""
         if error.errno in _FULL:
-            free = f"{_free_mb(self._directory)} MB free on {self._directory}"
-            self.note = f"disk full: {free}; recording goes on when there is room"
+            why = f"disk full ({_free_mb(self._directory)} MB free): paused until there is room"
         else:
-            self.note = (
-                f"cannot write to {self._directory} ({error.strerror or error}); recording goes on when it can"
-            )
+            why = f"cannot write ({error.strerror or error}): paused until it can"
+        self.note = f"{why}, in {self._directory}"
         log.warning(self.note)
 
     def _compact(self) -> None:
