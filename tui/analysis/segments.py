@@ -51,7 +51,8 @@ class Segment:
         """When the lane was measured: from the settled moment to the end, or its turns."""
         if not self.in_turns:
             return [(self.settled_ns, self.end_ns)] if self.end_ns > self.settled_ns else []
-        starts_ns = [round(at_s * NS) for at_s in self.at_s[lane]]
+        if not (starts_ns := [round(at_s * NS) for at_s in self.at_s[lane]]):
+            return []
         begins = [t_ns for t_ns, before in zip(starts_ns, [-NS, *starts_ns], strict=False) if t_ns - before != NS]
         ends = [t_ns + NS for t_ns, after in zip(starts_ns, [*starts_ns[1:], -NS], strict=True) if after - t_ns != NS]
         return list(zip(begins, ends, strict=True))
