@@ -93,6 +93,8 @@ def test_one_gpu_for_both_at_once_is_wrong_and_in_turns_is_not() -> None:
     told = report(profile(), both, QUIET)
     assert told.sentence == 'not comparable yet: both use GPU 0 at once: set mode = "alternate"'
     assert report(profile(mode="alternate"), both, QUIET).comparable
+    split = [examined(lane, gpus={0: "H100 MIG"}, here=True) for lane in "ab"]
+    assert report(profile(), split, QUIET).comparable
     elsewhere = [examined("a", gpus={0: "H100"}, here=True), examined("b", gpus={0: "H100"})]
     assert report(profile(), elsewhere, QUIET).comparable
 

@@ -9,6 +9,7 @@ from tui.records.rows import GaugeRow
 from tui.telemetry import gpu
 from tui.telemetry.beat import NothingToReadError
 from tui.telemetry.gpu import DcgmReader, NvmlReader, gpu_reader
+from tui.telemetry.local_gpu import LocalGpus
 
 
 def test_an_exporter_goes_before_this_hosts_own_gpus() -> None:
@@ -62,3 +63,28 @@ async def test_a_driver_that_hangs_is_one_line_and_asked_again_only_when_it_is_b
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert told == ["the NVIDIA driver does not answer", ""]
+
+
+async def test_memory_that_cannot_be_attributed_is_told_once_beside_the_readings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read(gpus: LocalGpus) -> list[GaugeRow]:
+        gpus.note = "hidden"
+        return [GaugeRow("a", "gpu0", "power_w", 1, 2.0)]
+
+    monkeypatch.setattr("tui.telemetry.local_gpu.LocalGpus.read", read)
+    monkeypatch.setattr(gpu, "PERIOD_S", 0.01)
+    told: list[str] = []
+    thrice = asyncio.Event()
+
+    def emit(_: list[GaugeRow]) -> None:
+        told.append("rows")
+        if told.count("rows") == 3:
+            thrice.set()
+
+    task = asyncio.create_task(gpu_reader("a", url="http://127.0.0.1:8000").run(emit, told.append))
+    async with asyncio.timeout(10):
+        await thrice.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert told[:4] == ["hidden", "rows", "rows", "rows"]

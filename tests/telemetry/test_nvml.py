@@ -13,6 +13,7 @@ import pytest
 SOURCE = Path(__file__).with_name("nvml_stand_in.c")
 PID = 4_194_000
 WHICH = "which of this host's 2 GPUs? the server on port 8002"
+HIDDEN = "whose memory it is on GPU 0 cannot be told: the server on port 8002 {}"
 READ = """
 import json, sys
 from tui.telemetry.beat import ReadingError
@@ -21,7 +22,8 @@ gpus = LocalGpus("b", 8002, json.loads(sys.argv[1]), find_pids=lambda port, know
 try:
     rows, names = gpus.read(), gpus.names()
     gpus.close()
-    print(json.dumps({"rows": [[row.lane, row.source, row.name, row.value] for row in rows], "names": names}))
+    told = [[row.lane, row.source, row.name, row.value] for row in rows]
+    print(json.dumps({"rows": told, "names": names, "note": gpus.note}))
 except ReadingError as error:
     print(json.dumps({"line": str(error), "for_good": type(error).__name__ == "NothingToReadError"}))
 """
@@ -77,7 +79,9 @@ def test_the_gpu_that_the_servers_processes_use_is_found_and_read(library: Path)
 
 
 def test_its_name_is_told(library: Path) -> None:
-    assert read(library)["names"] == {"0": "NVIDIA Stand-in 80GB"}
+    answer = read(library)
+    assert (answer["names"], answer["note"]) == ({"0": "NVIDIA Stand-in 80GB"}, "")
+    assert read(library, gpus=[1])["names"] == {"1": "NVIDIA Stand-in 80GB MIG"}
 
 
 def test_an_old_driver_gives_what_it_can(library: Path) -> None:
@@ -103,13 +107,28 @@ def test_a_split_gpu_without_our_process_gives_all_its_instances(library: Path) 
 
 
 def test_the_only_gpu_is_the_lanes_even_when_no_process_is_visible(library: Path) -> None:
-    found = by_source(read(library, GPUS=1, pids=[]))
+    answer = read(library, GPUS=1, pids=[])
+    found = by_source(answer)
     assert found.keys() == {"gpu0"}
     assert "memory_engine_bytes" not in found["gpu0"]
+    assert answer["note"] == HIDDEN.format("is not visible from here (another user, or a container)")
+
+
+def test_processes_that_nvml_knows_by_other_numbers_are_told_of(library: Path) -> None:
+    answer = read(library, gpus=[0], pids=[PID + 1])
+    assert answer["note"] == HIDDEN.format("runs nothing there")
+
+
+def test_several_gpus_of_one_lane_are_read_each(library: Path) -> None:
+    found = by_source(read(library, gpus=[1, 0]))
+    assert set(found) == {"gpu0", "gpu1"}
+    assert found["gpu0"] == WHOLE_GPU
 
 
 def test_without_permission_to_see_processes_the_rest_is_still_read(library: Path) -> None:
-    found = by_source(read(library, gpus=[0], NO_PROCESSES=1))["gpu0"]
+    answer = read(library, gpus=[0], NO_PROCESSES=1)
+    assert answer["note"] == HIDDEN.format("runs nothing there")
+    found = by_source(answer)["gpu0"]
     assert found == {name: value for name, value in WHOLE_GPU.items() if name != "memory_engine_bytes"}
 
 

@@ -180,6 +180,9 @@ def _gpu_row(profile: Profile, lanes: Sequence[Examined]) -> Row:
     )
     if shared and profile.mode != "alternate":
         which = ", ".join(map(str, sorted(shared)))
+        if all(lanes[0].gpus[gpu].endswith(" MIG") for gpu in shared):
+            why = f"both use GPU {which}, which is split: their instances share its power and its clocks"
+            return Row("GPU numbers", numbers, "note", (why,))
         return Row("GPU numbers", numbers, "wrong", (f'both use GPU {which} at once: set mode = "alternate"',))
     notes = tuple(dict.fromkeys(lane.gpu_note for lane in lanes if lane.gpu_note))
     if notes:

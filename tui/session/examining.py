@@ -78,7 +78,9 @@ async def examine_lane(lane: Lane, server: LaneProfile) -> Examined:
     result.prompt_tokens = streamed.prompt_tokens
     result.opinion = (await ask(found, PROMPT, verify=server.verify_tls)).against(streamed)
     try:
-        result.gpus = await gpu_reader(lane, url=found.info.url, dcgm_url=server.dcgm, gpus=server.gpus).names()
+        reader = gpu_reader(lane, url=found.info.url, dcgm_url=server.dcgm, gpus=server.gpus)
+        result.gpus = await reader.names()
+        result.gpu_note = reader.note
     except ReadingError as error:
         result.gpu_note = str(error)
     return result

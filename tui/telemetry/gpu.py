@@ -23,6 +23,8 @@ _HANGS = "the NVIDIA driver does not answer"
 class GpuReader(Protocol):
     """Reads one lane's GPUs each second until cancelled."""
 
+    note: str  # what cannot be told of GPUs that are read otherwise, once they were
+
     async def names(self) -> dict[int, str]:
         """What the lane's GPUs are called, by index. ReadingError with one line when none can be read."""
         ...
@@ -41,15 +43,18 @@ class NvmlReader(GpuReader):
         port = parts.port or (443 if parts.scheme == "https" else 80)
         self._gpus = LocalGpus(lane, port, gpus)
         self._busy = threading.Lock()
+        self.note = ""
 
     async def names(self) -> dict[int, str]:
         """As `GpuReader.names`."""
         if away := await self._away():
             raise ReadingError(away)
         try:
-            return await aside(self._gpus.names, _NVML_TIMEOUT_S)
+            found = await aside(self._gpus.names, _NVML_TIMEOUT_S)
         except TimeoutError as error:
             raise ReadingError(_HANGS) from error
+        self.note = self._gpus.note
+        return found
 
     async def run(self, emit: Emit, fault: Fault) -> None:
         """As `GpuReader.run`. Returns at once, with the reason told, when the server runs on another host."""
@@ -57,7 +62,7 @@ class NvmlReader(GpuReader):
             fault(away)
             return
         try:
-            await beat(self._read, emit, fault, PERIOD_S)
+            await beat(lambda: self._read(fault), emit, fault, PERIOD_S)
         finally:
             if self._busy.acquire(blocking=False):
                 self._gpus.close()
@@ -71,13 +76,18 @@ class NvmlReader(GpuReader):
         host = clean(self._host, 60)
         return "" if here else f"the server runs on {host}, not here: give the URL of a DCGM exporter there as dcgm"
 
-    async def _read(self) -> list[GaugeRow]:
+    async def _read(self, fault: Fault) -> list[GaugeRow]:
         if self._busy.locked():
             raise ReadingError(_HANGS)
         try:
-            return await aside(self._read_blocking, _NVML_TIMEOUT_S)
+            rows = await aside(self._read_blocking, _NVML_TIMEOUT_S)
         except TimeoutError as error:
             raise ReadingError(_HANGS) from error
+        if self.note != self._gpus.note:
+            self.note = self._gpus.note
+            if self.note:
+                fault(self.note)
+        return rows
 
     def _read_blocking(self) -> list[GaugeRow]:
         with self._busy:
@@ -93,6 +103,7 @@ class DcgmReader(GpuReader):
         self._url = url if rest.partition("/")[2].strip("/") else f"{scheme}://{rest.rstrip('/')}/metrics"
         self._named = frozenset(gpus)
         self._gpus = DcgmGpus(lane, gpus)
+        self.note = ""
         self._transport = transport
 
     async def names(self) -> dict[int, str]:

@@ -30,6 +30,7 @@ class LocalGpus:
         self._pids: frozenset[int] = frozenset()
         self._indices: tuple[int, ...] = ()
         self._look_at = 0.0
+        self.note = ""  # what cannot be told of GPUs that are read otherwise
 
     def read(self) -> list[GaugeRow]:
         """Every figure of the lane's GPUs now. ReadingError with one line when there is none to read."""
@@ -49,7 +50,8 @@ class LocalGpus:
     def _look(self) -> Nvml:
         """An open NVML, once it is known which GPUs are the lane's."""
         nvml = self._nvml = self._nvml or Nvml()
-        if time.monotonic() >= self._look_at:
+        fresh = time.monotonic() >= self._look_at
+        if fresh:
             self._look_at = time.monotonic() + LOOK_AGAIN_S
             self._pids = self._find_pids(self._port, self._pids)
             self._indices = self._named or self._used(nvml)
@@ -57,6 +59,8 @@ class LocalGpus:
             raise ReadingError(self._puzzle(nvml))
         if outside := [i for i in self._indices if not 0 <= i < nvml.count]:
             raise ReadingError(f"there is no GPU {outside[0]} here: this host has {nvml.count}, counted from 0")
+        if fresh:
+            self.note = self._hidden(nvml)
         return nvml
 
     def close(self) -> None:
@@ -68,6 +72,14 @@ class LocalGpus:
         """GPUs on which the server's own processes run; the only GPU when there is but one."""
         used = tuple(i for i in range(nvml.count) if self._pids & nvml.processes(i).keys())
         return (0,) if nvml.count == 1 else used
+
+    def _hidden(self, nvml: Nvml) -> str:
+        """Why no memory can be called the engine's own, or an empty string."""
+        if any(self._pids & nvml.processes(i).keys() for i in self._indices):
+            return ""
+        where = ", ".join(map(str, self._indices))
+        whose = "runs nothing there" if self._pids else "is not visible from here (another user, or a container)"
+        return f"whose memory it is on GPU {where} cannot be told: the server on port {self._port} {whose}"
 
     def _puzzle(self, nvml: Nvml) -> str:
         why = "runs nothing on them" if self._pids else "is not visible from here (another user, or a container)"

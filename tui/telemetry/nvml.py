@@ -47,8 +47,10 @@ class Nvml:
         self._try(self._lib.nvmlShutdown)
 
     def name(self, index: int) -> str:
-        """What a GPU is called."""
-        return clean(self._try(self._lib.nvmlDeviceGetName, self._handle(index)) or "NVIDIA GPU", 60)
+        """What a GPU is called; `MIG` behind it says that it is split into instances."""
+        handle = self._handle(index)
+        split = " MIG" if self._parts(handle) != [handle] else ""
+        return clean(self._try(self._lib.nvmlDeviceGetName, handle) or "NVIDIA GPU", 60) + split
 
     def processes(self, index: int) -> dict[int, int | None]:
         """Bytes that each compute process holds on a GPU; None where NVML does not tell."""
