@@ -137,14 +137,13 @@ class LaneLoad:
         arrivals, now_s = self._arrivals, self._loop.time()
         while arrivals.next_due_s <= now_s:
             self.due_total += 1
-            t_sched_ns = time.monotonic_ns() - int((now_s - arrivals.next_due_s) * 1e9)
             self.watch.sent_late(now_s - arrivals.next_due_s)
             if len(self._streams) >= self._most_streams:
                 self.watch.limited(
                     f"{len(self._streams)} requests are in flight, and no more can be: some are not sent"
                 )
             elif not self.down:
-                self._start(t_sched_ns)
+                self._start(round(arrivals.next_due_s * 1e9))  # the loop's clock is the monotonic one
             arrivals.step()
         self._timer = self._loop.call_at(arrivals.next_due_s, self._due)
 
@@ -204,7 +203,7 @@ class LaneLoad:
     def _retry(self, stream: Stream) -> None:
         """The server had closed a kept-alive connection before the request reached it: once more on a fresh one."""
         del self._streams[stream]
-        again = Stream(stream.ticket, stream.request_bytes, self.sink, self._ended, is_retry=True)
+        again = Stream(stream.ticket, stream.request_bytes, self.sink, self._ended, retry_of=stream)
         self._streams[again] = None
         self._spawn(self._connect_and_send(again))
 

@@ -51,7 +51,13 @@ class Stream:
     )
 
     def __init__(
-        self, ticket: Ticket, request_bytes: bytes, sink: ChunkSink, ended: "Ended", *, is_retry: bool = False
+        self,
+        ticket: Ticket,
+        request_bytes: bytes,
+        sink: ChunkSink,
+        ended: "Ended",
+        *,
+        retry_of: "Stream | None" = None,
     ) -> None:
         self.ticket, self.request_bytes = ticket, request_bytes
         self.wire: Wire | None = None
@@ -60,12 +66,12 @@ class Stream:
         self._events = EventReader(chat=ticket.chat)
         self._response = Response()
         self._connect_ms: float | None = None
-        self._t_send_ns: int | None = None
+        self._t_send_ns: int | None = retry_of._t_send_ns if retry_of is not None else None
         self._first_ns: int | None = None
         self._last_ns: int | None = None
         self._kernel = True
         self._is_over = False
-        self._is_retry = is_retry
+        self._is_retry = retry_of is not None
         self._touched = False
         self._told_tokens = 0
 

@@ -100,6 +100,7 @@ class SecondRow(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=
     bound: bool = False  # the client was the limit: no verdict on this second
     up: bool = True
     resting: bool = False  # the lanes take turns, and this second is not one of this lane's
+    reads: int = 0  # that brought output: `merged_reads` are a share of them
 
 
 class GaugeRow(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -62,6 +62,7 @@ def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_
         loop_lag_ms=max((r.loop_lag_ms for r in rows), default=0.0),
         bound=any(r.bound for r in rows[-3:]),
         stamp=state.stamp,
+        merged_share=sum(r.merged_reads for r in rows) / max(sum(r.reads for r in rows), 1),
         tokens_per_joule=tokens_per_joule(live, state.gauges),
     )
 

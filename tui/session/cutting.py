@@ -84,6 +84,7 @@ class LaneCutter:
             client_cpu_s=self._cut_cpu(),
             loop_lag_ms=self._loop_lag_ms,
             merged_reads=self._merged_reads,
+            reads=len(chunks.tokens),
             bound=self._bound,
             up=now.up and not self._down,
             resting=now.resting,

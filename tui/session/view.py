@@ -90,6 +90,7 @@ class LaneView:
     loop_lag_ms: float
     bound: bool
     stamp: str
+    merged_share: float = 0.0  # of the reads: they joined several tokens, and only the last one's stamp is known
     tokens_per_joule: float | None = None  # output tokens over its GPUs' energy; None: not read, or not its own alone
 
 

@@ -225,4 +225,6 @@ def _client(view: LaneView, width: int) -> Row:
     cpu, lag = round(view.client_cpu * 20) * 5, view.loop_lag_ms
     late = next((f"under {limit} ms" for limit in (5, 20, 50) if lag < limit), f"{lag:.0f} ms")
     stamp = f"   {view.stamp} stamps" if view.stamp else ""
+    if stamp and view.merged_share >= 0.005:
+        stamp = f"  {view.stamp} {view.merged_share:.0%} merged"
     return fit([(f"client  CPU {cpu} %   loop lag {late}{stamp}", "muted")], width)
