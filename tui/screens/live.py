@@ -11,13 +11,14 @@ from tui.records.rows import Lane
 from tui.screens.boxes import BoxResult, ExportBox, HelpBox, QuitBox, TextBox
 from tui.screens.headline import OBJECTIVES
 from tui.screens.keys import DIAL_KEYS, LOOK_KEYS, SESSION_KEYS
-from tui.screens.picture import PictureScreen
+from tui.screens.picture import Look, PictureScreen
 from tui.screens.picture_file import save_picture
 from tui.session.source import Lanes
 from tui.session.view import WINDOWS_S
 from tui.widgets.dial import Dial
 from tui.widgets.dial_strip import DialStrip
 from tui.widgets.glyphs import GLYPHS
+from tui.widgets.ledger_table import LedgerTable
 from tui.widgets.palette import PALETTES
 
 READ_ONLY = "the dials are as recorded"
@@ -116,20 +117,31 @@ class LiveScreen(PictureScreen):
         self.objective = OBJECTIVES[(OBJECTIVES.index(self.objective) + 1) % len(OBJECTIVES)]
         self.redraw()
 
-    def action_overlay(self) -> None:
+    async def action_overlay(self) -> None:
         """Both curves in one chart, or not."""
         self.overlay_wanted = not self.has_class("-overlay")
-        self.fit_to_size()
+        await self.look_at("lanes")
 
-    def action_zoom(self, lane: Lane) -> None:
+    async def action_look(self, look: Look) -> None:
+        """The curve or the ledger in place of the lanes, or the lanes again."""
+        await self.look_at("lanes" if self.look == look else look)
+
+    def action_page(self, way: int) -> None:
+        """Through a long ledger."""
+        for table in self.query(LedgerTable):
+            table.page(way)
+
+    async def action_zoom(self, lane: Lane) -> None:
         """One lane alone, or both again."""
         self.zoomed = None if self.zoomed == lane or lane not in self.lanes else lane
-        self.fit_to_size()
+        await self.look_at("lanes")
 
-    def action_back(self) -> None:
-        """Out of a dial, then out of the zoom."""
+    async def action_back(self) -> None:
+        """Out of a dial, then out of the curve or the ledger, then out of the zoom."""
         if self.focused is not None:
             self.set_focus(None)
+        elif self.look != "lanes":
+            await self.look_at("lanes")
         elif self.zoomed is not None:
             self.zoomed = None
             self.fit_to_size()

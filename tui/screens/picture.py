@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Literal
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -18,6 +19,7 @@ from tui.screens.terminal import painted
 from tui.session.source import Source
 from tui.session.view import View
 from tui.widgets.brief import Brief
+from tui.widgets.curve_chart import CurveChart
 from tui.widgets.dial_strip import DialStrip
 from tui.widgets.event_list import EventList
 from tui.widgets.glyphs import GLYPHS
@@ -25,6 +27,7 @@ from tui.widgets.gpu_rows import power_top_of
 from tui.widgets.hints import Hints
 from tui.widgets.lane_pane import LanePane
 from tui.widgets.lane_rows import PaneNumbers
+from tui.widgets.ledger_table import LedgerTable
 from tui.widgets.overlay_chart import OverlayChart
 from tui.widgets.scale import scale_for
 from tui.widgets.settings_table import SettingsTable
@@ -37,6 +40,7 @@ TINY_SIZE = (40, 12)
 COMFORTABLE_SIZE = (110, 32)
 WIDE_CELLS = 160
 OVERLAY_ROWS = 46
+Look = Literal["lanes", "curve", "ledger"]
 
 
 def urls(profile: Profile) -> dict[Lane, str]:
@@ -61,6 +65,7 @@ class PictureScreen(Screen[None]):
         self.behind_s = 0  # how far the frozen picture is behind
         self.view: View | None = None
         self.overlay_wanted: bool | None = None
+        self.look: Look = "lanes"  # what fills the middle
         self.begun = asyncio.Event()
         self.lanes = urls(source.profile)
 
@@ -141,10 +146,16 @@ class PictureScreen(Screen[None]):
             self.query_one(SettingsTable).show(view)
         if self.has_class("-overlay"):
             self.query_one(OverlayChart).show(view, self.glyphs)
+        if self.look == "curve":
+            self.query_one(CurveChart).show(view, self.glyphs)
+        if self.look == "ledger":
+            self.query_one(LedgerTable).show(view)
         if self.has_class("-tiny"):
             self.query_one(Brief).show(view, headline)
 
     def _show_lanes(self, view: View, headline: Headline) -> None:
+        if self.look != "lanes":
+            return
         lanes = view.lanes.values()
         shared = PaneNumbers(
             view=view.lanes["a"],
@@ -161,6 +172,15 @@ class PictureScreen(Screen[None]):
             if pane.lane in view.lanes and pane.display:
                 pane.show(replace(shared, view=view.lanes[pane.lane], lead=headline.lead == pane.lane))
 
+    async def look_at(self, look: Look) -> None:
+        """Fill the middle with the lanes, the curve or the ledger; the latter two are made when first looked at."""
+        if look != "lanes" and not self.query(f"#{look}-box"):
+            box = Vertical(CurveChart() if look == "curve" else LedgerTable(), id=f"{look}-box")
+            box.border_title = "Every setting visited" if look == "ledger" else ""
+            await self.query_one("#middle").mount(box, before="#third")
+        self.look = look
+        self.fit_to_size()
+
     def on_resize(self, _: Resize) -> None:
         """Choose what is shown for the new size."""
         self.fit_to_size()
@@ -176,8 +196,10 @@ class PictureScreen(Screen[None]):
             "-single": single,
             "-narrow": width < COMFORTABLE_SIZE[0] or height < COMFORTABLE_SIZE[1],
             "-wide": width >= WIDE_CELLS and height >= COMFORTABLE_SIZE[1],
-            "-overlay": overlay and not tiny,
-            "-overlay-alone": overlay and height < OVERLAY_ROWS,
+            "-overlay": overlay and not tiny and (height >= OVERLAY_ROWS or self.look == "lanes"),
+            "-overlay-alone": overlay and height < OVERLAY_ROWS and self.look == "lanes",
+            "-curve": self.look == "curve",
+            "-ledger": self.look == "ledger",
         }
         for name, on in classes.items():
             self.set_class(on, name)

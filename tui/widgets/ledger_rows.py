@@ -37,25 +37,42 @@ def moved(rows: "Sequence[LedgerRow]") -> list[str]:
 
 
 def _row(found: "LedgerRow", names: Sequence[str], room: int, *, now: bool) -> list[Span]:
-    verdict = found.verdict
-    counted = {lane: tps if found.settled_s else None for lane, tps in found.tps.items()}
-    a, b = counted.get("a"), counted.get("b")
-    ratio = verdict.ratio if verdict.ratio is not None else a / b if a is not None and b else None
-    setting = _setting([dict(dials) for dials in found.dials.values()], names)
-    lane = LANE_OF.get(verdict.word, "")
-    word: str = "settling" if not found.settled_s and verdict.word == "undecided" else verdict.word
-    word = "client-bound" if found.bound else "no verdict" if word == "not comparable" else word
     return [
-        (f"{'▸' if now else ' '}{setting[: room - 1]:<{room}}", "strong" if now else ""),
-        (f"{numbers.whole(a):>8}", "a"),
-        (f"{numbers.whole(b):>8}", "b"),
-        (f"{ratio_text(ratio):>6}", "strong" if now else ""),
-        (f"  {word:<12}", f"{lane} strong" if lane else "muted"),
+        (f"{'▸' if now else ' '}{setting_text(found, names)[: room - 1]:<{room}}", "strong" if now else ""),
+        *figure_spans(found, now=now),
+        word_span(found),
     ]
 
 
-def _setting(lanes: Sequence[Mapping[str, str]], names: Sequence[str]) -> str:
+def figure_spans(found: "LedgerRow", *, now: bool) -> list[Span]:
+    """Both lanes' output tokens a second and A over B."""
+    counted = {lane: tps if found.settled_s else None for lane, tps in found.tps.items()}
+    a, b = counted.get("a"), counted.get("b")
+    told = found.verdict.ratio
+    ratio = told if told is not None else a / b if a is not None and b else None
+    return [
+        (f"{numbers.whole(a):>8}", "a"),
+        (f"{numbers.whole(b):>8}", "b"),
+        (f"{ratio_text(ratio):>6}", "strong" if now else ""),
+    ]
+
+
+def word_span(found: "LedgerRow") -> Span:
+    """The word of this setting, or why there is none."""
+    lane = LANE_OF.get(found.verdict.word, "")
+    word: str = found.verdict.word
+    if found.bound:
+        word = "client-bound"
+    elif word == "not comparable":
+        word = "no verdict"
+    elif word == "undecided" and not found.settled_s:
+        word = "settling"
+    return f"  {word:<12}", f"{lane} strong" if lane else "muted"
+
+
+def setting_text(found: "LedgerRow", names: Sequence[str]) -> str:
     """`conc 16`, or `conc 16|32` where the lanes are apart."""
+    lanes: list[Mapping[str, str]] = [dict(dials) for dials in found.dials.values()]
     parts = []
     for name in names:
         values = list(dict.fromkeys(lane[name] for lane in lanes))

@@ -1,20 +1,29 @@
-"""Both lanes in one large chart, drawn by plotext, which is imported when the chart is first shown."""
+"""Both lanes in one large chart, drawn by plotext: it spans what there is, up to ten minutes."""
 
-import importlib
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-from rich.text import Text
 from textual.events import Resize
 
 from tui.records.rows import Lane
 from tui.session.view import View
-from tui.widgets.chart import AXIS_CELLS, dots, span_of
+from tui.widgets import numbers
 from tui.widgets.glyphs import GLYPHS, Glyphs
-from tui.widgets.rows import Row, Rows, fit
-from tui.widgets.scale import Scale, scale_for
+from tui.widgets.plotting import EDGE_CELLS, TICK_CELLS, draw, new_figure, rows_of, rule, write
+from tui.widgets.rows import Row, Rows
+from tui.widgets.scale import scale_for
 
-HISTORY_S = 600
+# What it may span, in seconds: within one of these a second adds to the curves and moves nothing, and the steps are
+# so small that the chart is never mostly empty.
+SPANS_S = (60, 120, 180, 240, 300, 450, 600)
+STEP_S = 10  # once the longest is full, the chart moves by so many seconds
+SYMBOLS = {
+    "braille": {"a": "braille", "b": "braille"},
+    "block": {"a": "hd", "b": "hd"},
+    "ascii": {"a": "*", "b": "o"},
+}
+Points = list[tuple[float, float]]
 
 
 class OverlayChart(Rows):
@@ -29,7 +38,7 @@ class OverlayChart(Rows):
         """Take this second."""
         self._view, self._glyphs = view, glyphs
         width, height = self.content_size
-        if self.display and width > AXIS_CELLS + 10 and height > 3:
+        if self.display and width > TICK_CELLS + 10 and height > 3:
             self.put(overlay_rows(view, width, height, glyphs))
 
     def on_resize(self, _: Resize) -> None:
@@ -39,95 +48,68 @@ class OverlayChart(Rows):
 
 
 def overlay_rows(view: View, width: int, height: int, glyphs: Glyphs) -> list[Row]:
-    """The chart as rows; plotext's colours become our roles."""
-    span = span_of(view.second, width - AXIS_CELLS, HISTORY_S)
-    curves = {lane: dots(found.curve, view.second, span) for lane, found in view.lanes.items()}
-    scale = scale_for(curves.values())
-    figure = _figure(width, height)
-    for lane, curve in curves.items():
-        _draw(figure, lane, curve, glyphs)
-    last_s = span.start + span.cells * span.cell_s
-    figure.ruler("y").lim(0, scale.top)
-    figure.ruler("y").ticks(*_y_ticks(scale))
-    figure.ruler("x").lim(0, span.cells * 2 - 1)
-    figure.ruler("x").ticks(*_x_ticks(view, span.start, last_s, span.dot_s))
-    text = Text.from_ansi(figure.build().string().rstrip("\n"))
-    return [_row(line, width) for line in text.split("\n", allow_blank=True)][:height]
+    """The chart as rows."""
+    start, end = spanned(view.second)
+    runs = {lane: runs_since(found.curve, view.second, start) for lane, found in view.lanes.items()}
+    scale = scale_for([y for _, y in run] for lane in runs.values() for run in lane)
+    figure = new_figure(width, height)
+    dot_s = (end - start) / max((width - TICK_CELLS - EDGE_CELLS) * 2, 1)
+    for lane, found in runs.items():
+        _draw(figure, lane, found, glyphs, dot_s)
+    rule(figure, "y", 0, scale.top, [(tick, f"{tick:>{TICK_CELLS}g}") for tick in scale.ticks])
+    for lane, found in runs.items():
+        if found:
+            write(figure, found[-1][-1][0] + 2 * dot_s, found[-1][-1][1], lane.upper(), f"{lane} strong")
+    rule(figure, "x", start, end + 4 * dot_s, _ticks(view, start))  # with room for the letters
+    return rows_of(figure, width, height)
 
 
-def _figure(width: int, height: int) -> Any:
-    """An independent plotext figure; the public `plotext.figure` is one object for the whole program."""
-    plotext = _plotext()
-    plotext.terminal.limit(False, False)
-    figure = type(plotext.figure)(plotext.terminal)
-    figure.plot_size(width, height)
-    figure.canvas("default")
-    figure.axes(True, "default", _pixel("muted"))
-    figure.legend(False)
-    return figure
+def spanned(second: int) -> tuple[int, int]:
+    """From which second to which the chart goes at `second` of the session."""
+    end = max(second, 1)
+    longest = SPANS_S[-1]
+    if end > longest:
+        end = -(-end // STEP_S) * STEP_S
+        return end - longest, end
+    return 0, next(span for span in SPANS_S if span >= end)
 
 
-def _plotext() -> Any:
-    """Plotext, which has no types; imported here because it costs a tenth of a second."""
-    return importlib.import_module("plotext")
-
-
-# Roles as colour numbers of the terminal's palette of 256, and back when the drawn text is read.
-_COLOUR = {"a": 4, "b": 3, "muted": 7}
-_ROLE = {number: role for role, number in _COLOUR.items()}
-
-
-def _pixel(role: str) -> Any:
-    return _plotext().pixel(_COLOUR[role], "default")
-
-
-def _draw(figure: Any, lane: Lane, curve: Sequence[float | None], glyphs: Glyphs) -> None:
-    """A joined by lines, B as dots at every other place; a second without a reading is a gap."""
-    plotext = _plotext()
-    symbol = {"braille": "braille", "block": "hd"}.get(glyphs.kind, "*" if lane == "a" else "o")
-    for points in _runs(curve):
-        shown = points if lane == "a" else [p for p in points if p[0] % 2 == 0]
-        if shown:
-            xs, ys = [x for x, _ in shown], [y for _, y in shown]
-            signal = figure.signal(xs, ys, marker=plotext.marker(symbol, _pixel(lane)))
-            figure.draw(signal.lines() if lane == "a" and len(xs) > 1 else signal)
-
-
-def _runs(curve: Sequence[float | None]) -> list[list[tuple[int, float]]]:
-    """The stretches between gaps."""
-    runs: list[list[tuple[int, float]]] = [[]]
-    for x, value in enumerate(curve):
+def runs_since(curve: Sequence[float | None], second: int, start: int) -> list[Points]:
+    """The stretches of a curve between gaps, from `start` on. `curve` ends with second `second - 1`."""
+    first = second - len(curve)
+    runs: list[Points] = [[]]
+    for at, value in enumerate(curve, first):
+        if at < start:
+            continue
         if value is not None:
-            runs[-1].append((x, value))
+            runs[-1].append((float(at), value))
         elif runs[-1]:
             runs.append([])
     return [run for run in runs if run]
 
 
-def _y_ticks(scale: Scale) -> tuple[list[float], list[str]]:
-    return list(scale.ticks), [f"{tick:>5g}" for tick in scale.ticks]
+def _draw(figure: Any, lane: Lane, runs: Sequence[Points], glyphs: Glyphs, dot_s: float) -> None:
+    """A joined by lines, B as dots at every other place; a second without a reading is a gap."""
+    symbol = SYMBOLS[glyphs.kind][lane]
+    for run in runs:
+        points = run if lane == "a" else dotted(run, 2 * dot_s)
+        draw(figure, points, symbol, lane, joined=lane == "a")
 
 
-def _x_ticks(view: View, start: int, end: int, dot_s: int) -> tuple[list[float], list[str]]:
-    """The ends of the chart, and each turn of a dial that it shows."""
-    found = [(0.0, f"-{end - start} s"), ((end - start) / dot_s - 1, "now")]
-    found += [((second - start) / dot_s, text) for second, text in view.dial_marks if second > start]
-    return [x for x, _ in found], [text for _, text in found]
+def dotted(run: Points, step: float) -> Points:
+    """The line through the points, as dots `step` apart."""
+    found: Points = run[:1]
+    for (x0, y0), (x1, y1) in pairwise(run):
+        x = found[-1][0] + step
+        while x <= x1:
+            found.append((x, y0 + (y1 - y0) * (x - x0) / (x1 - x0)))
+            x += step
+    return found
 
 
-def _row(line: Text, width: int) -> Row:
-    """A line of plotext as spans: runs of one colour; its braille blanks are spaces to the terminal."""
-    plain = line.plain.replace("\u2800", " ")
-    roles = ["muted"] * len(plain)
-    for span in line.spans:
-        style = span.style
-        number = style.color.number if not isinstance(style, str) and style.color is not None else None
-        if number in _ROLE:
-            roles[span.start : span.end] = [_ROLE[number]] * (span.end - span.start)
-    spans: list[tuple[str, str]] = []
-    begin = 0
-    for x in range(1, len(plain) + 1):
-        if x == len(plain) or roles[x] != roles[begin]:
-            spans.append((plain[begin:x], roles[begin]))
-            begin = x
-    return fit(spans, width)
+def _ticks(view: View, start: int) -> list[tuple[float, str]]:
+    """Where the chart begins, now, and each turn of a dial that it shows."""
+    found = [(float(start), numbers.short_clock(start))]
+    if view.second > start:
+        found.append((float(view.second - 1), "now"))
+    return found + [(float(second), text) for second, text in view.dial_marks if second > start]
