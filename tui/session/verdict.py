@@ -5,7 +5,6 @@ Needs numpy and Polars: imported after the first paint.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import cycle
 from typing import Final, Self
 
 import numpy as np
@@ -38,7 +37,7 @@ class Standing:
     _pairs: list[Pair] | None = None
     _watch: Watch = field(default_factory=Watch)
     _calm: dict[str, Calm] = field(default_factory=dict)
-    _next: "cycle[str]" = field(default_factory=lambda: cycle(TIMED_FIGURES))
+    _looks: int = 0  # at timed figures
 
     @classmethod
     def under(cls, profile: Profile) -> Self:
@@ -53,7 +52,7 @@ class Standing:
     def restart(self, start_ns: int) -> None:
         """A segment begins."""
         self.segment = SegmentSoFar(start_ns)
-        self.told, self._calm, self._next = {}, {}, cycle(TIMED_FIGURES)
+        self.told, self._calm, self._looks = {}, {}, 0
 
     def take(self, rows: Sequence[SecondRow], requests: Sequence[RequestRow], slow_ms: float) -> None:
         """Fold in one second of all lanes, and look at the figures once."""
@@ -65,7 +64,8 @@ class Standing:
         if self.segment.settled_ns is None:
             return
         self._look_at_goodput()
-        figure = next(self._next)
+        figure = TIMED_FIGURES[self._looks % len(TIMED_FIGURES)]
+        self._looks += 1
         a, b = (latencies_of(self.segment.lanes[lane], figure) for lane in LANES)
         if self._pairs is None:
             self._tell(figure, latency_verdict(figure, a, b, delta=self.delta))
