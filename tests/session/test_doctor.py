@@ -8,13 +8,14 @@ import msgspec
 import pytest
 
 from tests.session.fake_engine import Handler
+from tui.analysis.fairness import reason
 from tui.engines.recognise import Found, Streamed
-from tui.profile.model import Profile
+from tui.profile.model import LaneProfile, Profile
 from tui.records.errors import UserError
 from tui.records.session import LaneInfo
-from tui.session.doctor import DoctorReport, examine, report, text
+from tui.session.doctor import DoctorReport, apart, examine, report, text
 from tui.session.doctor_rows import Host, Row
-from tui.session.examining import Examined, examine_lane
+from tui.session.examining import Examined, examine_lane, find, glance
 from tui.session.second_opinion import Opinion
 from tui.telemetry.settings import Settings
 
@@ -69,6 +70,7 @@ def test_a_difference_is_marked_explained_and_the_sentence() -> None:
         "the smaller pool queues and preempts first",
         "A like B: --num-gpu-blocks-override 2048",
         "B like A: --max-total-tokens 65536",
+        "or accept it: --waive kv_tokens",
     )
     assert row(told, "batch limit").mark == "unknown"
 
@@ -91,7 +93,10 @@ def test_the_same_prompt_counted_otherwise_is_incomparable() -> None:
 def test_one_gpu_for_both_at_once_is_wrong_and_in_turns_is_not() -> None:
     both = [examined(lane, gpus={0: "H100"}, here=True) for lane in "ab"]
     told = report(profile(), both, QUIET)
-    assert told.sentence == 'not comparable yet: both use GPU 0 at once: set mode = "alternate"'
+    assert told.sentence == 'not comparable because both use GPU 0 at once: set mode = "alternate"'
+    assert row(told, "GPU numbers").mark == "wrong"
+    accepted = report(profile(waive=["shared_gpu"]), both, QUIET)
+    assert accepted.sentence == "comparable: nothing known stands between them; waived: shared GPU"
     assert report(profile(mode="alternate"), both, QUIET).comparable
     split = [examined(lane, gpus={0: "H100 MIG"}, here=True) for lane in "ab"]
     assert report(profile(), split, QUIET).comparable
@@ -185,6 +190,59 @@ async def test_a_server_is_examined_with_our_reader_and_with_the_official_client
     assert (told.prompt_tokens, told.opinion, told.here) == (5, "", True)
     assert told.settings is not None
     assert told.tokens_served is None  # it has no metrics
+
+
+async def test_a_glance_generates_nothing_and_counts_a_prompt_by_the_servers_own_tokenizer() -> None:
+    asked: list[str] = []
+
+    class Tokenizing(Handler):
+        def do_POST(self) -> None:  # noqa: N802 - as http.server calls it
+            asked.append(self.path)
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            self._send("application/json", '{"tokens": [5, 6, 7, 8, 9]}')
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Tokenizing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        lane = msgspec.convert({"url": f"127.0.0.1:{server.server_port}"}, LaneProfile)
+        seen = await glance("a", lane, await find(lane))
+        server.shutdown()
+    assert (seen.prompt_tokens, seen.here) == (5, True)
+    assert set(asked) == {"/tokenize"}
+    assert seen.settings is not None
+    assert seen.gpus or seen.gpu_note
+
+
+@pytest.mark.parametrize(
+    ("counts", "gpus", "mode", "sentence"),
+    [
+        ((177, 177), ({}, {}), "together", ""),
+        ((177, 178), ({}, {}), "together", ""),  # one of them counts a special token
+        ((177, 190), ({}, {}), "together", "not comparable because token count differs (177 against 190)"),
+        ((177, None), ({}, {}), "together", ""),
+        ((None, None), ({0: "H100"}, {0: "H100"}), "together",
+         'not comparable because both use GPU 0 at once: set mode = "alternate"'),
+        ((None, None), ({0: "H100"}, {0: "H100"}), "alternate", ""),
+        ((None, None), ({0: "H100"}, {1: "A100"}), "together",
+         "not comparable because GPUs differ (1 × H100 against 1 × A100)"),
+    ],
+)  # fmt: skip
+async def test_watch_and_run_see_what_doctor_sees(
+    monkeypatch: pytest.MonkeyPatch,
+    counts: tuple[int | None, int | None],
+    gpus: tuple[dict[int, str], dict[int, str]],
+    mode: str,
+    sentence: str,
+) -> None:
+    seen = {
+        lane: examined(lane, prompt_tokens=counts[i], gpus=gpus[i], here=True) for i, lane in enumerate(("a", "b"))
+    }
+
+    async def glanced(lane: str, *_: object) -> Examined:
+        return seen[lane]
+
+    monkeypatch.setattr("tui.session.doctor.glance", glanced)
+    found = {lane: one.found for lane, one in seen.items() if one.found is not None}
+    assert reason(await apart(profile(mode=mode), {"a": found["a"], "b": found["b"]})) == sentence
 
 
 async def test_one_lane_alone_can_be_examined(address: str) -> None:

@@ -1,5 +1,6 @@
 """What makes two servers incomparable: their settings side by side, and the flags that would make them alike."""
 
+import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -22,10 +23,13 @@ class Difference:
     flag_a: str  # makes lane A like lane B; empty: that engine has no flag for it
     flag_b: str  # makes lane B like lane A
     waived: bool = False
+    words: str = ""  # said instead of both values
 
     @property
     def sentence(self) -> str:
         """`KV tokens differ (1,048,576 against 65,536)`."""
+        if self.words:
+            return self.words
         verb = "differ" if self.label.endswith("s") else "differs"
         return f"{self.label} {verb} ({written(self.a, self.key)} against {written(self.b, self.key)})"
 
@@ -42,8 +46,7 @@ def differences(
     A key that is missing on one side makes no difference: it is not known to be one. With the load's number of
     `streams`, a limit that neither reaches is a note. UserError when `waived` holds a key that does not exist.
     """
-    if unknown := sorted(set(waived) - TERM.keys()):
-        raise UserError(f"nothing is called {unknown[0]} to waive; there are: {', '.join(TERM)}")
+    check_waived(waived)
     found = [
         Difference(
             term.key,
@@ -60,6 +63,24 @@ def differences(
         if term.key in a and term.key in b and not alike(term, a, b)
     ]
     return sorted(found, key=lambda difference: difference.severity)
+
+
+def check_waived(names: Iterable[str]) -> None:
+    """UserError when one of these is no key of `records.terms`."""
+    for name in names:
+        if name not in TERM:
+            near = difflib.get_close_matches(name, TERM, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(TERM)}"
+            raise UserError(f"nothing is called {name} to waive; {hint}")
+
+
+def shared_gpus(gpus: Iterable[int], *, waived: Collection[str] = ()) -> Difference:
+    """Both lanes' engines at work on the same GPUs at the same time."""
+    term, which = TERM["shared_gpu"], ", ".join(map(str, sorted(gpus)))
+    return Difference(
+        term.key, term.label, which, which, term.effect, term.severity, "", "", term.key in waived,
+        words=f'both use GPU {which} at once: set mode = "alternate"',
+    )  # fmt: skip
 
 
 def standing(found: Iterable[Difference]) -> list[Difference]:

@@ -4,10 +4,12 @@ import argparse
 
 import msgspec
 
+from tui.analysis.fairness import check_waived
 from tui.profile.model import LaneProfile, LoadProfile, Profile, Slo
-from tui.profile.reading import read_profile
+from tui.profile.reading import read_profile, with_preset
 from tui.records.dials import ARRIVALS, Dials, check
 from tui.records.errors import UserError
+from tui.records.limits import MLPERF_LIMITS_MS
 
 # flag → (the dial, its type, help)
 DIAL_FLAGS = {
@@ -35,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--arrival", choices=ARRIVALS, help="how requests come due under a rate (poisson)")
     parser.add_argument("--seed", type=int, metavar="N", help="the seed of the request list")
-    parser.add_argument("--goodput", nargs="+", metavar="LIMIT", help="limits in ms: ttft:500 tpot:30 e2el:5000")
+    parser.add_argument("--goodput", nargs="+", metavar="LIMIT", help="limits in ms: ttft:500 tpot:30, or a preset")
     parser.add_argument("--alternate", action="store_true", help="the lanes take turns: for engines that share a GPU")
     parser.add_argument("--waive", action="append", metavar="KEY", help="accept this difference of the two servers")
     parser.add_argument("--no-record", action="store_true", help="write nothing to disk")
@@ -54,12 +56,14 @@ def profile_of(args: argparse.Namespace) -> Profile:
         profile = Profile(name="urls", a=LaneProfile(url=args.a), b=LaneProfile(url=args.b) if args.b else None)
     else:
         raise UserError("name a profile or give --a URL --b URL; `dragstrip profiles` lists the profiles")
+    waive = [*profile.waive, *(args.waive or [])]
+    check_waived(waive)
     turned = msgspec.structs.replace(
         profile,
         load=_load(args, profile.load),
         slo=_slo(args, profile.slo),
         mode="alternate" if args.alternate else profile.mode,
-        waive=[*profile.waive, *(args.waive or [])],
+        waive=waive,
     )
     changes = {
         key: value
@@ -93,11 +97,20 @@ def _load(args: argparse.Namespace, load: LoadProfile) -> LoadProfile:
 
 
 def _slo(args: argparse.Namespace, slo: Slo) -> Slo:
+    """The limits of `--goodput`: names with milliseconds, or the name of a preset."""
+    if not args.goodput:
+        return slo
     limits: dict[str, float] = {}
-    for pair in args.goodput or []:
+    for pair in args.goodput:
+        if pair in MLPERF_LIMITS_MS:
+            slo = with_preset(Slo(preset=pair))
+            continue
         name, _, value = pair.partition(":")
         try:
             limits[SLO_KEYS[name]] = float(value)
         except (KeyError, ValueError):
-            raise UserError(f"--goodput {pair}: expected one of {', '.join(SLO_KEYS)}, a colon and ms") from None
+            known = f"{', '.join(SLO_KEYS)}, a colon and ms; or a preset: {', '.join(MLPERF_LIMITS_MS)}"
+            raise UserError(f"--goodput {pair}: expected one of {known}") from None
+        if not 0 < limits[SLO_KEYS[name]] < float("inf"):
+            raise UserError(f"--goodput {pair}: a limit is a number of ms above 0")
     return msgspec.structs.replace(slo, **limits)

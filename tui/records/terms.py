@@ -185,5 +185,6 @@ TERMS: tuple[Term, ...] = (
     ),
     Term("prompt_tokens", "token count", "incomparable", "one prompt is not the same number of tokens to both"),
     Term("gpus", "GPUs", "incomparable", "they run on different hardware"),
+    Term("shared_gpu", "shared GPU", "incomparable", "each slows the other down"),
 )  # fmt: skip
 TERM: dict[str, Term] = {term.key: term for term in TERMS}

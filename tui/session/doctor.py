@@ -4,14 +4,24 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tui.analysis.fairness import Difference, differences, reason, standing
+from tui.analysis.fairness import Difference, differences, reason, shared_gpus, standing
 from tui.engines.recognise import Found
 from tui.profile.model import Profile
 from tui.records.errors import UserError
 from tui.records.rows import LANES, Lane
-from tui.session.doctor_rows import Host, Row, load_rows, place_rows, server_rows, streams_of, term_rows
-from tui.session.examining import Examined, examine_lane
-from tui.telemetry.settings import read_settings
+from tui.session.doctor_rows import (
+    Host,
+    Row,
+    load_rows,
+    place_rows,
+    server_rows,
+    shared_whole_gpus,
+    streams_of,
+    term_rows,
+)
+from tui.session.examining import Examined, examine_lane, glance
+
+SPECIAL_TOKENS = 2  # a beginning and an end
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +45,36 @@ async def examine(profile: Profile) -> DoctorReport:
 
 
 async def apart(profile: Profile, found: Mapping[Lane, Found]) -> list[Difference]:
-    """The settings in which two recognised servers differ: the part of an examination that costs no generation."""
-    if len(found) < len(LANES):
+    """In what two recognised servers differ: the part of an examination that costs no generation."""
+    if profile.b is None or len(found) < len(LANES):
         return []
-    verify = {"a": profile.a.verify_tls, "b": profile.b is None or profile.b.verify_tls}
-    told = await asyncio.gather(*(read_settings(found[lane], verify=verify[lane]) for lane in LANES))
-    return differences(told[0].known(), told[1].known(), streams=streams_of(profile), waived=profile.waive)
+    lanes = await asyncio.gather(glance("a", profile.a, found["a"]), glance("b", profile.b, found["b"]))
+    a, b = lanes
+    # Tokenizers' endpoints disagree about special tokens, which a request of ids does not have.
+    if abs((a.prompt_tokens or 0) - (b.prompt_tokens or 0)) <= SPECIAL_TOKENS:
+        a.prompt_tokens = b.prompt_tokens
+    return _differences(profile, lanes)
+
+
+def _differences(profile: Profile, lanes: Sequence[Examined]) -> list[Difference]:
+    """The gravest first."""
+    a, b = lanes
+    found = differences(a.comparable(), b.comparable(), streams=streams_of(profile), waived=profile.waive)
+    if profile.mode != "alternate" and (shared := shared_whole_gpus(lanes)):
+        found.insert(0, shared_gpus(shared, waived=profile.waive))
+    return found
 
 
 def report(profile: Profile, lanes: Sequence[Examined], host: Host) -> DoctorReport:
     """Put together what was found."""
     known = [lane.comparable() for lane in lanes]
-    found: list[Difference] = []
-    if len(lanes) == len(LANES) and not any(lane.trouble for lane in lanes):
-        found = differences(*known, streams=streams_of(profile), waived=profile.waive)
+    both = len(lanes) == len(LANES) and not any(lane.trouble for lane in lanes)
+    found = _differences(profile, lanes) if both else []
     rows = [
         *server_rows(lanes),
         *term_rows(known, found),
         *load_rows(profile, known),
-        *place_rows(profile, lanes, host),
+        *place_rows(profile, lanes, host, found),
     ]
     sentence, comparable = _sentence(lanes, found, rows)
     return DoctorReport(rows, sentence, comparable, found)

@@ -16,6 +16,7 @@ from tui.session.examining import Examined
 
 Mark = Literal["same", "unknown", "note", "wrong"]
 COLD_TOKENS = 1_000.0
+MIG = " MIG"
 BUSY_SHARE = 0.7
 FILES_BESIDE = 128  # what a driver opens besides its streams
 
@@ -130,6 +131,7 @@ def _advice(difference: Difference) -> tuple[str, ...]:
     lines = [difference.effect + (" (waived)" if difference.waived else "")]
     lines += [f"A like B: {difference.flag_a}"] if difference.flag_a else []
     lines += [f"B like A: {difference.flag_b}"] if difference.flag_b else []
+    lines += [f"or accept it: --waive {difference.key}"] if _mark(difference) == "wrong" else []
     return tuple(lines)
 
 
@@ -155,9 +157,11 @@ def load_rows(profile: Profile, known: Sequence[Mapping[str, object]]) -> list[R
     return [Row("load", values)]
 
 
-def place_rows(profile: Profile, lanes: Sequence[Examined], host: Host) -> list[Row]:
+def place_rows(
+    profile: Profile, lanes: Sequence[Examined], host: Host, found: Sequence[Difference] = ()
+) -> list[Row]:
     """Where the engines run, and whether they or we are in each other's way."""
-    rows = [_gpu_row(profile, lanes)]
+    rows = [_gpu_row(lanes, found)]
     if len(lanes) == len(LANES) and all(lane.here and not lane.gpus for lane in lanes):
         why = f"both take from the same {host.cores} cores of this host"
         rows.append(Row("host", ("here", "here"), "note", (why,)))
@@ -173,17 +177,25 @@ def place_rows(profile: Profile, lanes: Sequence[Examined], host: Host) -> list[
     return rows
 
 
-def _gpu_row(profile: Profile, lanes: Sequence[Examined]) -> Row:
+def shared_whole_gpus(lanes: Sequence[Examined]) -> set[int]:
+    """The GPUs that both lanes' engines run on, but for those that MIG splits between them."""
+    return {gpu for gpu in _shared(lanes) if not lanes[0].gpus[gpu].endswith(MIG)}
+
+
+def _shared(lanes: Sequence[Examined]) -> set[int]:
+    """By number: two exporters of one host are taken as two hosts, unless both lanes are here."""
+    return set.intersection(*(set(lane.gpus) if lane.here else set() for lane in lanes)) if len(lanes) > 1 else set()
+
+
+def _gpu_row(lanes: Sequence[Examined], found: Sequence[Difference]) -> Row:
     numbers = tuple(", ".join(map(str, lane.gpus)) or "none seen" for lane in lanes)
-    shared = (
-        set.intersection(*(set(lane.gpus) if lane.here else set() for lane in lanes)) if len(lanes) > 1 else set()
-    )
-    if shared and profile.mode != "alternate":
-        which = ", ".join(map(str, sorted(shared)))
-        if all(lanes[0].gpus[gpu].endswith(" MIG") for gpu in shared):
-            why = f"both use GPU {which}, which is split: their instances share its power and its clocks"
-            return Row("GPU numbers", numbers, "note", (why,))
-        return Row("GPU numbers", numbers, "wrong", (f'both use GPU {which} at once: set mode = "alternate"',))
+    if both := next((difference for difference in found if difference.key == "shared_gpu"), None):
+        lines = (both.sentence, *_advice(both)) if both.waived else (both.sentence,)
+        return Row("GPU numbers", numbers, _mark(both), lines)
+    if split := sorted(_shared(lanes) - shared_whole_gpus(lanes)):
+        which = ", ".join(map(str, split))
+        why = f"both use GPU {which}, which is split: their instances share its power and its clocks"
+        return Row("GPU numbers", numbers, "note", (why,))
     notes = tuple(dict.fromkeys(lane.gpu_note for lane in lanes if lane.gpu_note))
     if notes:
         return Row("GPU numbers", numbers, "unknown", notes)

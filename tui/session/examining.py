@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tui.engines.address import base_url
+from tui.engines.fetch import Site, client
 from tui.engines.recognise import Found, Streamed, recognise, streams
 from tui.engines.registry import engine
+from tui.engines.tokens import tokenize
 from tui.profile.model import LaneProfile
 from tui.records import gauges
 from tui.records.errors import UserError
@@ -25,6 +27,7 @@ from tui.telemetry.processes import is_this_host
 from tui.telemetry.settings import Settings, read_settings
 
 PROMPT = "The quick brown fox jumps over 13 lazy dogs; naïve façades, 東京 and λ-calculus follow. " * 4
+TOKENIZER_TIMEOUT_S = 5.0
 
 
 @dataclass(slots=True)
@@ -77,13 +80,34 @@ async def examine_lane(lane: Lane, server: LaneProfile) -> Examined:
     result.streamed = streamed
     result.prompt_tokens = streamed.prompt_tokens
     result.opinion = (await ask(found, PROMPT, verify=server.verify_tls)).against(streamed)
+    await _look_at_gpus(result, server)
+    return result
+
+
+async def glance(lane: Lane, server: LaneProfile, found: Found) -> Examined:
+    """The part of an examination of a recognised server that generates nothing."""
+    result = Examined(lane, found.info.url, found=found)
+    result.here = await asyncio.to_thread(is_this_host, urlsplit(found.info.url).hostname or "")
+    result.settings, result.prompt_tokens, _ = await asyncio.gather(
+        read_settings(found, verify=server.verify_tls), _tokenized(found, server), _look_at_gpus(result, server)
+    )
+    return result
+
+
+async def _tokenized(found: Found, server: LaneProfile) -> int | None:
+    """How many tokens PROMPT is to the server's tokenizer, None when it has none to ask."""
+    async with client(found.headers, verify=server.verify_tls) as http:
+        site = Site(http, found.info.url, TOKENIZER_TIMEOUT_S)
+        return len(await tokenize(site, engine(found.info.engine), found.info.model, PROMPT)) or None
+
+
+async def _look_at_gpus(result: Examined, server: LaneProfile) -> None:
     try:
-        reader = gpu_reader(lane, url=found.info.url, dcgm_url=server.dcgm, gpus=server.gpus)
+        reader = gpu_reader(result.lane, url=result.url, dcgm_url=server.dcgm, gpus=server.gpus)
         result.gpus = await reader.names()
         result.gpu_note = reader.note
     except ReadingError as error:
         result.gpu_note = str(error)
-    return result
 
 
 async def find(server: LaneProfile) -> Found:

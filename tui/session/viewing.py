@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from tui.analysis.crossover import crossover
@@ -82,7 +83,7 @@ def _obstacle(state: SessionState, beside: Beside, lanes: Mapping[Lane, LaneView
     if len(lanes) < 2:
         return "there is one lane"
     down = [lane.upper() for lane, shown in lanes.items() if shown.state == "down"]
-    models = {info.model for info in beside.infos.values()}
+    models = {PurePosixPath(info.model).name.casefold() for info in beside.infos.values()}
     reasons = (
         (state.incomparable, bool(state.incomparable)),
         (f"{' and '.join(down)} down", bool(down)),
