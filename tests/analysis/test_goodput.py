@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.analysis.made import MS, NS, T0, failed, request, requests_frame
-from tui.analysis.goodput import PRESETS, Limits, good_per_second, goodput, goodput_verdict, parse_limits
+from tui.analysis.goodput import PRESETS, Limits, good_in, goodput, goodput_verdict, parse_limits
 from tui.records.errors import UserError
 
 
@@ -70,8 +70,10 @@ def test_good_requests_are_counted_in_the_second_in_which_they_ended() -> None:
     rows = [request("a", i, at_s=i / 4, e2e_ms=1000) for i in range(12)] + [failed("a", 90, at_s=1.0)]
     rows.append(request("a", 91, at_s=1.0, ttft_ms=900, e2e_ms=1000))
     frame = requests_frame(rows)
-    assert good_per_second(frame, Limits(ttft_ms=500), T0, 5) == [0, 4, 4, 4, 0]
-    assert good_per_second(frame, Limits(ttft_ms=500), T0 + NS, 2) == [4, 4]
+    at_s = [T0 / NS + second for second in range(5)]
+    assert good_in(frame, Limits(ttft_ms=500), at_s) == [0, 4, 4, 4, 0]
+    assert good_in(frame, Limits(ttft_ms=500), [at_s[1], at_s[3]]) == [4, 4]
+    assert good_in(frame, Limits(ttft_ms=500), []) == []
 
 
 def test_the_lane_with_more_good_requests_is_ahead() -> None:

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+from tests.analysis.made import requests_frame, second, seconds_frame, session
 from tests.analysis.simulated import seconds_of
+from tui.analysis.margin import widest
 from tui.analysis.noise import noise_floor
+from tui.analysis.summary import summary
 from tui.records.errors import UserError
+from tui.records.rows import LANES
 
 
 def test_delta_covers_what_one_server_differs_from_itself_by() -> None:
@@ -32,3 +36,28 @@ def test_delta_is_never_less_than_one_percent() -> None:
 def test_a_short_run_is_refused() -> None:
     with pytest.raises(UserError, match="run it longer"):
         noise_floor([100.0] * 30, [100.0] * 30)
+
+
+@pytest.mark.parametrize(
+    ("profile", "delta", "source"),
+    [
+        ({}, 0.03, "the usual one"),
+        ({"delta": None, "delta_from": ""}, 0.03, "the usual one"),
+        ({"delta": 0.05}, 0.05, "set in the profile"),
+        ({"delta": 0.012, "delta_from": "calibrated 2026-11-23"}, 0.012, "calibrated 2026-11-23"),
+    ],
+)
+def test_a_session_is_judged_with_its_own_margin_and_says_where_it_is_from(
+    profile: dict[str, object], delta: float, source: str
+) -> None:
+    info = session(200)
+    info.profile.update(profile)
+    rows = [second(lane, i, 1020 + i % 3 if lane == "a" else 1000 + i % 3) for i in range(200) for lane in LANES]
+    told = summary(info, requests_frame([]), seconds_frame(rows), {})["verdict"]
+    assert (told["delta"], told["delta_from"]) == (delta, source)
+    assert told["word"] == ("A ahead" if delta < 0.02 else "level")
+
+
+def test_over_several_sessions_the_widest_margin_counts() -> None:
+    assert widest([{"delta": 0.01}, {"delta": 0.2, "delta_from": "x"}]).text == "±20 %, x"
+    assert widest([]).delta == 0.03

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 
 from tui.analysis.figures import NAMES, Measured, joined, measured
-from tui.analysis.goodput import Limits
+from tui.analysis.goodput import Limits, limits_of
 from tui.analysis.ledger import Visited, visited
+from tui.analysis.margin import widest
 from tui.analysis.settings import Setting
 from tui.analysis.student import t_quantile
 from tui.analysis.tables import Tables
-from tui.analysis.verdict import ALPHA, DELTA, Verdict, better_of, not_comparable, word_of
+from tui.analysis.together import holds_among
+from tui.analysis.verdict import ALPHA, DELTA, Verdict, better_of, not_comparable, said, word_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +27,16 @@ class Compared:
     verdicts: Sequence[Verdict]
 
 
-def compare(sessions: Sequence[Tables], limits: Limits | None = None, *, delta: float = DELTA) -> list[Compared]:
+def compare(sessions: Sequence[Tables], limits: Limits | None = None) -> list[Compared]:
     """Lane A against lane B over all sessions, at each setting that all of them visited in both lanes.
 
     The interval is Student's t on the log ratios, one a session (Kalibera & Jones 2013, at the level of the restart).
     With one session there is no such interval, and the words are `undecided`: its own verdict is in its ledger. Two
-    sessions of one lane each are compared as A and B from ten spans of each, at the setting longest in force.
+    sessions of one lane each are compared as A and B from ten spans of each, at the setting longest in force. δ is
+    the widest of the sessions'; without `limits` goodput is told under those of each session's profile.
     """
     names = [tables.session.name for tables in sessions]
+    delta = widest([tables.session.profile for tables in sessions]).delta
     refused = next((tables.refused for tables in sessions if tables.refused), "")
     if _one_lane_each(sessions):
         return _apart(sessions, names, limits, delta)
@@ -41,7 +45,7 @@ def compare(sessions: Sequence[Tables], limits: Limits | None = None, *, delta: 
     found = []
     for key in shared:
         visits = [visits[key] for visits in by_setting]
-        figures = [measured(t, visit, limits) for t, visit in zip(sessions, visits, strict=True)]
+        figures = [_measured(t, visit, limits) for t, visit in zip(sessions, visits, strict=True)]
         lanes = _means(figures)
         verdicts = [
             not_comparable(name, refused) if refused else _over_sessions(name, figures, delta)
@@ -50,6 +54,10 @@ def compare(sessions: Sequence[Tables], limits: Limits | None = None, *, delta: 
         ]
         found.append(Compared(visits[0].dials["a"], names, lanes["a"], lanes["b"], verdicts))
     return found
+
+
+def _measured(tables: Tables, visit: Visited, limits: Limits | None) -> Measured:
+    return measured(tables, visit, limits or limits_of(tables.session.profile))
 
 
 def _one_lane_each(sessions: Sequence[Tables]) -> bool:
@@ -65,7 +73,7 @@ def _apart(sessions: Sequence[Tables], names: Sequence[str], limits: Limits | No
         return []
     a, b = (next(iter(visit.dials.values())) for visit in (one, other))
     differ = [f"{name} {a[name]} against {b[name]}" for name in a if a[name] and b[name] and a[name] != b[name]]
-    figures = joined([measured(tables, visit, limits) for tables, visit in zip(sessions, (one, other), strict=True)])
+    figures = joined([_measured(tables, visit, limits) for tables, visit in zip(sessions, (one, other), strict=True)])
     lanes = _means(figures)
     reason = f"the sessions had different loads: {', '.join(differ)}" if differ else ""
     verdicts = [
@@ -120,7 +128,14 @@ def spans_verdict(figure: str, one: Measured, *, delta: float = DELTA) -> Verdic
 
 def _verdict(figure: str, mean: float, off: Sequence[float], reason: str, delta: float) -> Verdict:
     """Student's t on log ratios that lie `off` their mean."""
-    n = len(off)
-    half = math.sqrt(sum(d * d for d in off) / (n - 1) / n) * t_quantile(1 - ALPHA / 2, n - 1)
-    word = word_of(mean - half, mean + half, delta, better_of(figure))
-    return Verdict(figure, word, math.exp(mean), math.exp(mean - half), math.exp(mean + half), n, reason=reason)
+    n, better = len(off), better_of(figure)
+    error = math.sqrt(sum(d * d for d in off) / (n - 1) / n)
+
+    def ends(alpha: float) -> tuple[float, float]:
+        half = error * t_quantile(1 - alpha / 2, n - 1)
+        return mean - half, mean + half
+
+    low, high = ends(ALPHA)
+    word = word_of(low, high, delta, better)
+    among = holds_among(lambda many: said(word, ends(ALPHA / many), delta, better))
+    return Verdict(figure, word, math.exp(mean), math.exp(low), math.exp(high), n, None, reason, among)

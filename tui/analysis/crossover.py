@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tui.analysis.ledger import LedgerRow
+from tui.analysis.together import standing
 from tui.records.dials import DIAL, DIALS
 
 
@@ -16,11 +17,14 @@ def varied(rows: Sequence[LedgerRow]) -> str:
 def crossover(rows: Sequence[LedgerRow]) -> str:
     """Who is ahead up to which setting of the dial that was varied: `A ahead up to 24 streams, B from 48`.
 
-    Settings without a decision are passed over; empty when fewer than two settings have one.
+    Settings without a decision are passed over, and those whose word does not stand among all of them; empty when
+    fewer than two settings are left.
     """
     name = varied(rows)
-    steps = [(value, row.verdict.word) for value, row in ladder(rows, name)] if name else []
-    decided = [(value, str(word)) for value, word in steps if word in {"A ahead", "B ahead", "level"}]
+    steps = ladder(rows, name) if name else []
+    stand = standing([row.verdict for _, row in steps])
+    said = [(value, str(row.verdict.word)) for (value, row), stands in zip(steps, stand, strict=True) if stands]
+    decided = [(value, word) for value, word in said if word in {"A ahead", "B ahead", "level"}]
     if len(decided) < 2:
         return ""
     runs: list[tuple[str, float, float]] = []

@@ -53,7 +53,7 @@ def fail_if(text: str, sessions: Sequence[Measured]) -> FailIf:
     if not sessions:
         raise UserError("there is no session to judge the condition on")
     judged: list[Judged] = []
-    holds = _judge(parse(text), joined(sessions), judged)
+    holds = _judge(parse(text), joined(sessions), judged, ALPHA)
     return FailIf(holds, judged)
 
 
@@ -95,21 +95,25 @@ _SIDES: Final = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _ARITHMETIC: Final = (ast.Add, ast.Sub, ast.Mult, ast.Div)
 
 
-def _judge(node: ast.expr, sessions: Sequence[Measured], judged: list[Judged]) -> Holds:
-    """`and` and `or` over yes, no and undecided (Kleene)."""
+def _judge(node: ast.expr, sessions: Sequence[Measured], judged: list[Judged], alpha: float) -> Holds:
+    """`and` and `or` over yes, no and undecided (Kleene).
+
+    Any part of an `or` could hold by chance: each is judged at its share of the level (Bonferroni).
+    """
     if isinstance(node, ast.BoolOp):
-        words = [_judge(part, sessions, judged) for part in node.values]
+        own = alpha / len(node.values) if isinstance(node.op, ast.Or) else alpha
+        words = [_judge(part, sessions, judged, own) for part in node.values]
         settles: Holds = "no" if isinstance(node.op, ast.And) else "yes"
         if settles in words:
             return settles
         return "undecided" if "undecided" in words else words[0]
     assert isinstance(node, ast.Compare)
-    one = _compare(node, sessions)
+    one = _compare(node, sessions, alpha)
     judged.append(one)
     return one.holds
 
 
-def _compare(node: ast.Compare, sessions: Sequence[Measured]) -> Judged:
+def _compare(node: ast.Compare, sessions: Sequence[Measured], alpha: float) -> Judged:
     left, right = node.left, node.comparators[0]
     sign = 1.0 if isinstance(node.ops[0], ast.Gt | ast.GtE) else -1.0
     wholes = [_sides(left, right, session.whole) for session in sessions]
@@ -123,7 +127,7 @@ def _compare(node: ast.Compare, sessions: Sequence[Measured]) -> Judged:
         margin = fmean(margins)
         off = [value - margin for value in margins]
     dof = len(off) - 1
-    half = math.sqrt(sum(d * d for d in off) / dof / len(off)) * t_quantile(1 - ALPHA / 2, dof)
+    half = math.sqrt(sum(d * d for d in off) / dof / len(off)) * t_quantile(1 - alpha / 2, dof)
     holds: Holds = "undecided"
     if sign * margin > half:
         holds = "yes"

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Final, cast
+from typing import Any, Final, cast
 
+import numpy as np
 import polars as pl
 
 from tui.analysis.fractions import Met, share_met, wilson
 from tui.analysis.turns import Pair
 from tui.analysis.verdict import DELTA, Verdict, Word, throughput_verdict, turns_verdict
 from tui.records.errors import UserError
+from tui.records.limits import MLPERF_LIMITS_MS
 
 DEFAULT_SHARE: Final = 0.99
 DECIDES_ALONE: Final = 20  # good requests against none: 20 to 0 has a chance of 2 in a million between equals
@@ -42,18 +44,7 @@ class Goodput:
     met: Met  # of `DEFAULT_SHARE` of all requests, at 99 % confidence
 
 
-# Of the server scenario, at the 99th percentile: MLPerf Inference, loadgen/mlperf.conf.
-PRESETS: Final[Mapping[str, Limits]] = {
-    "llama2-70b": Limits(2000, 200),
-    "llama2-70b-interactive": Limits(450, 40),
-    "llama3.1-8b": Limits(2000, 100),
-    "llama3.1-8b-interactive": Limits(500, 30),
-    "llama3.1-405b": Limits(6000, 175),
-    "llama3.1-405b-interactive": Limits(4500, 80),
-    "deepseek-r1": Limits(2000, 80),
-    "deepseek-r1-interactive": Limits(1500, 15),
-    "gpt-oss-120b": Limits(3000, 80),
-}
+PRESETS: Final[Mapping[str, Limits]] = {name: Limits(*both) for name, both in MLPERF_LIMITS_MS.items()}
 _NAMES: Final = {"ttft": "ttft_ms", "tpot": "tpot_ms", "e2e": "e2e_ms", "e2el": "e2e_ms"}
 
 
@@ -80,6 +71,13 @@ def parse_limits(text: str) -> Limits:
     if not limits.any:
         raise UserError("no limit given: write for example ttft:500 tpot:30")
     return limits
+
+
+def limits_of(profile: Mapping[str, Any]) -> Limits | None:
+    """Those of a session, from the profile in its `session.toml`; None where it has none."""
+    slo = profile.get("slo") or {}
+    limits = Limits(*(slo.get(field.name) for field in fields(Limits)))
+    return limits if limits.any else None
 
 
 def good(limits: Limits, *, from_due: bool = False) -> pl.Expr:
@@ -116,13 +114,13 @@ def goodput(requests: pl.DataFrame, limits: Limits, duration_s: float, *, from_d
     )
 
 
-def good_per_second(requests: pl.DataFrame, limits: Limits, start_ns: int, seconds: int) -> list[float]:
-    """How many of one lane's requests ended within every limit in each of `seconds` seconds from `start_ns`."""
-    place = ((pl.col("t_end_ns") - start_ns) // 1_000_000_000).alias("second")
-    counted = requests.filter(good(limits)).select(place).filter(pl.col("second").is_between(0, seconds - 1))
-    found = [0.0] * seconds
-    for second, count in counted.group_by("second").len().iter_rows():
-        found[second] = float(count)
+def good_in(requests: pl.DataFrame, limits: Limits, at_s: Sequence[float]) -> list[float]:
+    """How many of one lane's requests ended within every limit in each of the seconds that begin `at_s`."""
+    seconds = np.asarray(at_s)
+    ends_s = requests.filter(good(limits))["t_end_ns"].to_numpy() / 1e9
+    places = np.searchsorted(seconds, ends_s, side="right") - 1
+    inside = places[(places >= 0) & (ends_s - seconds[np.maximum(places, 0)] < 1)] if seconds.size else places[:0]
+    found: list[float] = np.bincount(inside, minlength=seconds.size).astype(float).tolist()
     return found
 
 

@@ -19,8 +19,9 @@ from tui.analysis.batches import BATCH_S, MIN_BATCHES, stretch
 from tui.analysis.expressions import LATENCY
 from tui.analysis.quantiles import SHARES, percentile, with_failures
 from tui.analysis.student import t_quantile
+from tui.analysis.together import holds_among
 from tui.analysis.turns import MIN_PAIRS, USUAL_PAIR_S, Pair
-from tui.analysis.verdict import ALPHA, DELTA, Verdict, batches_needed, word_of
+from tui.analysis.verdict import ALPHA, DELTA, Verdict, batches_needed, said, word_of
 from tui.records.metrics import SAMPLES_NEEDED
 
 SECTIONS: Final = 10
@@ -144,20 +145,26 @@ def _judged(figure: str, found: _Sections, delta: float, *, frozen: bool) -> Ver
     error, mean, batches = _standard_error(found.ratios, found.mean), found.mean, found.batches
     sections = found.ratios.size
 
-    def width_at(count: int) -> float:
-        return error * math.sqrt(batches / count) * stretch(count, sections - 1, ALPHA, frozen)
+    def width_at(count: int, alpha: float = ALPHA) -> float:
+        return error * math.sqrt(batches / count) * stretch(count, sections - 1, alpha, frozen)
+
+    def stands(among: int) -> bool:
+        half = width_at(batches, ALPHA / among)
+        return said(word, (mean - half, mean + half), delta, "lower")
 
     width = width_at(batches)
+    word = word_of(mean - width, mean + width, delta, "lower")
     need = batches_needed(mean, width_at, batches, delta)
     return Verdict(
         figure,
-        word_of(mean - width, mean + width, delta, "lower"),
+        word,
         math.exp(mean),
         math.exp(mean - width),
         math.exp(mean + width),
         sections,
         None if need is None else float(need * found.batch_s),
         f"{found.requests[0]} and {found.requests[1]} requests in {sections} spans",
+        holds_among(stands),
     )
 
 

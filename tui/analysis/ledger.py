@@ -15,7 +15,7 @@ from tui.analysis.segments import NS, Segment, segments
 from tui.analysis.settings import Setting, settings_at
 from tui.analysis.tables import Tables
 from tui.analysis.turns import Pair, pairs_of_visits
-from tui.analysis.verdict import DELTA, Verdict, not_comparable, throughput_verdict, turns_verdict
+from tui.analysis.verdict import Verdict, not_comparable, throughput_verdict, turns_verdict
 from tui.records.rows import LANES, Lane
 
 MOST_FAILED: Final = 0.01  # above this share a server that answers errors quickly could be ahead
@@ -95,8 +95,9 @@ def visited(tables: Tables) -> list[Visited]:
     return [Visited(dials, pooled) for dials, pooled in visits.values()]
 
 
-def ledger(tables: Tables, *, delta: float = DELTA, frozen: bool = True) -> list[LedgerRow]:
-    """A row for each setting of one session in order of its first visit."""
+def ledger(tables: Tables, *, frozen: bool = True) -> list[LedgerRow]:
+    """A row for each setting of one session in order of its first visit, judged with the session's own δ."""
+    delta = tables.margin.delta
     counts = _counts(tables.requests)
     rows = []
     for visit in visited(tables):

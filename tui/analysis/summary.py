@@ -60,7 +60,7 @@ def summary(
         "session": session.name,
         "duration_s": round(duration_s, 3),
         "lanes": lanes,
-        "verdict": asdict(_verdict(Tables(session, requests, seconds, events))) if len(lanes) == 2 else {},
+        "verdict": _told(Tables(session, requests, seconds, events)) if len(lanes) == 2 else {},
     }
 
 
@@ -118,6 +118,12 @@ def _client(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
         "bound_s": int(seconds["bound"].sum()),
         "stamp": "user" if "user" in stamps else "kernel" if stamps else "",
     }
+
+
+def _told(tables: Tables) -> dict[str, Any]:
+    """The verdict with the δ that it was given, and where that comes from."""
+    margin = tables.margin
+    return {**asdict(_verdict(tables)), "delta": margin.delta, "delta_from": margin.source}
 
 
 def _verdict(tables: Tables) -> Verdict:

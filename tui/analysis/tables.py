@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from tui.analysis.margin import Margin, margin_of
 from tui.records.rows import EventRow
 from tui.records.session import SessionInfo
 
@@ -22,3 +23,8 @@ class Tables:
     events: Sequence[EventRow] = ()
     gauges: pl.DataFrame = field(default_factory=pl.DataFrame)
     refused: str = ""
+
+    @property
+    def margin(self) -> Margin:
+        """Under which δ its lanes are level."""
+        return margin_of(self.session.profile)

@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from tui.analysis.together import holds_among
 from tui.records.metrics import METRICS
 
 if TYPE_CHECKING:
     from tui.analysis.turns import Pair
 
+Better = Literal["higher", "lower"]
 Word = Literal["A ahead", "B ahead", "level", "undecided", "not comparable"]
 
 DELTA: Final = 0.03
@@ -33,9 +35,10 @@ class Verdict:
     n_batches: int = 0
     need_s: float | None = None
     reason: str = ""
+    holds_among: int = 0  # of so many judged at once the word would still be said; see `analysis.together`
 
 
-def word_of(low: float, high: float, delta: float, better: Literal["higher", "lower"] = "higher") -> Word:
+def word_of(low: float, high: float, delta: float, better: Better = "higher") -> Word:
     """The word that an interval of log ratios allows. Level goes before ahead: 1 % ahead within ±3 % is level."""
     border = math.log1p(delta)
     if -border < low and high < border:
@@ -47,7 +50,12 @@ def word_of(low: float, high: float, delta: float, better: Literal["higher", "lo
     return "undecided"
 
 
-def better_of(metric: str) -> Literal["higher", "lower"]:
+def said(word: Word, interval: tuple[float, float], delta: float, better: Better = "higher") -> bool:
+    """Whether an interval allows just this word, and that is one."""
+    return word not in {"undecided", "not comparable"} and word_of(*interval, delta, better) == word
+
+
+def better_of(metric: str) -> Better:
     """Which way is better for the figure a verdict is about: `output_tps`, `ttft_p95`, …"""
     found = METRICS.get(metric) or METRICS.get(metric.split("_", maxsplit=1)[0])
     return found.better if found is not None else "higher"
@@ -94,7 +102,13 @@ def throughput_verdict(
     need = batches_needed(mean, lambda count: float(half_width(sd, count, alpha, frozen)), batches, delta)
     need_s = None if need is None else float(need * batch_s)
     ratio, low, high = math.exp(mean), math.exp(mean - width), math.exp(mean + width)
-    return Verdict(metric, word, ratio, low, high, batches, need_s, f"{batches} batches of {batch_s} s")
+
+    def stands(among: int) -> bool:
+        half = float(half_width(sd, batches, alpha / among, frozen))
+        return said(word, (mean - half, mean + half), delta)
+
+    among = holds_among(stands)
+    return Verdict(metric, word, ratio, low, high, batches, need_s, f"{batches} batches of {batch_s} s", among)
 
 
 def turns_verdict(
@@ -114,20 +128,26 @@ def turns_verdict(
     if not math.isfinite(mean):
         return not_comparable(metric, "a lane put out nothing in a whole turn")
 
-    def width_at(count: int) -> float:
-        return half_width(ratios, count, ALPHA, frozen=frozen)
+    def width_at(count: int, alpha: float = ALPHA) -> float:
+        return half_width(ratios, count, alpha, frozen=frozen)
+
+    def stands(among: int) -> bool:
+        half = width_at(count, ALPHA / among)
+        return said(word, (mean - half, mean + half), delta)
 
     low, high = mean - width_at(count), mean + width_at(count)
+    word = word_of(low, high, delta)
     need = batches_needed(mean, width_at, count, delta)
     return Verdict(
         metric,
-        word_of(low, high, delta),
+        word,
         math.exp(mean),
         math.exp(low),
         math.exp(high),
         count,
         None if need is None else need * pair_s,
         f"{count} pairs of turns, {pair_s / 2:.0f} s of each lane",
+        holds_among(stands),
     )
 
 

@@ -12,6 +12,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Which sessions, in which form, and the condition."""
     parser.add_argument("sessions", nargs="+", help="folders or names of sessions")
     report.looks(parser)
+    report.goodput_flag(parser)
     parser.add_argument(
         "--fail-if", metavar="CONDITION", help='exit with 1 when it surely holds: "b.ttft_p95 > a.ttft_p95 * 1.05"'
     )
@@ -20,16 +21,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def call(args: argparse.Namespace) -> int:
     """Write the report; 1 when the condition holds, its uncertainty taken into account."""
     from tui.analysis.compare import compare
-    from tui.analysis.fail_if import fail_if
+    from tui.analysis.fail_if import fail_if, parse
     from tui.analysis.figures import measured
+    from tui.analysis.goodput import limits_of
     from tui.analysis.report.comparison import comparison_report
     from tui.recording.analysed import tables_of
     from tui.recording.reader import open_session
     from tui.recording.sessions import resolve
 
     tables = [tables_of(open_session(resolve(name))) for name in args.sessions]
-    condition = fail_if(args.fail_if, [measured(table) for table in tables]) if args.fail_if else None
-    report.write(args, comparison_report([table.session for table in tables], compare(tables), condition))
+    limits = report.limits_from(args)
+    if args.fail_if:
+        parse(args.fail_if)  # a slip of the pen is told before anything is reckoned
+    figures = [measured(table, limits=limits or limits_of(table.session.profile)) for table in tables]
+    condition = fail_if(args.fail_if, figures) if args.fail_if else None
+    report.write(args, comparison_report([table.session for table in tables], compare(tables, limits), condition))
     if condition is not None:
         complain(f"{args.fail_if}: {condition.holds}")
     return 1 if condition is not None and condition.holds == "yes" else 0

@@ -8,6 +8,7 @@ from tui.cli.output import complain, say
 from tui.records.errors import UserError
 
 if TYPE_CHECKING:
+    from tui.analysis.goodput import Limits
     from tui.analysis.report.blocks import Document
 
 HELP = "tables and verdicts of a session, in Markdown or as one HTML page"
@@ -17,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Which session, in which form."""
     parser.add_argument("session", help="a folder, a name that `dragstrip sessions` lists, or the beginning of one")
     looks(parser)
-    parser.add_argument("--goodput", nargs="+", metavar="LIMIT", help="limits in ms: ttft:500 tpot:30, or a preset")
+    goodput_flag(parser)
     parser.add_argument("--study-csv", metavar="FILE", help="also write the study's CSV")
 
 
@@ -27,9 +28,25 @@ def looks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", metavar="FILE", help="where to write it, instead of stdout")
 
 
+def goodput_flag(parser: argparse.ArgumentParser) -> None:
+    """Limits other than those that the session was run with."""
+    parser.add_argument(
+        "--goodput",
+        nargs="+",
+        metavar="LIMIT",
+        help="limits in ms: ttft:500 tpot:30, or a preset (the session's [slo])",
+    )
+
+
+def limits_from(args: argparse.Namespace) -> "Limits | None":
+    """The limits of `--goodput`; None without it."""
+    from tui.analysis.goodput import parse_limits
+
+    return parse_limits(" ".join(args.goodput)) if args.goodput else None
+
+
 def call(args: argparse.Namespace) -> int:
     """Write the report."""
-    from tui.analysis.goodput import parse_limits
     from tui.analysis.report.session import session_report
     from tui.analysis.study import study, study_csv
     from tui.recording.analysed import tables_of, token_gaps
@@ -38,8 +55,7 @@ def call(args: argparse.Namespace) -> int:
 
     recorded = open_session(resolve(args.session))
     tables = tables_of(recorded)
-    limits = parse_limits(" ".join(args.goodput)) if args.goodput else None
-    write(args, session_report(tables, token_gaps(recorded), limits))
+    write(args, session_report(tables, token_gaps(recorded), limits_from(args)))
     if args.study_csv:
         save(Path(args.study_csv), study_csv(study(tables)))
     return 0

@@ -49,6 +49,7 @@ class RecordProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class Slo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits a request must meet to count as goodput; None is no limit."""
 
+    preset: str = ""  # a name in `records.limits`; what is given beside it goes before it
     ttft_ms: float | None = None
     tpot_ms: float | None = None
     e2e_ms: float | None = None

@@ -9,9 +9,10 @@ import msgspec
 import tomli
 
 from tui.profile.lines import line_of
-from tui.profile.model import LaneProfile, Profile
+from tui.profile.model import LaneProfile, Profile, Slo
 from tui.records.dials import DIAL, Dials, check
 from tui.records.errors import UserError
+from tui.records.limits import MLPERF_LIMITS_MS
 
 LONGEST_THINK_S = 600.0
 MOST_REPEATS = 1000
@@ -83,7 +84,19 @@ def parse_profile(text: str, where: str, default_name: str = "") -> Profile:
         raise UserError(_explain(str(error), text, where, data)) from error
     for path, problem in _problems(profile):
         raise UserError(f"{where}:{line_of(text, path)}: {'.'.join(path)}: {problem}")
-    return profile
+    return msgspec.structs.replace(profile, slo=with_preset(profile.slo))
+
+
+def with_preset(slo: Slo) -> Slo:
+    """The limits with those of their preset where they give none."""
+    if slo.preset not in MLPERF_LIMITS_MS:
+        return slo
+    ttft_ms, tpot_ms = MLPERF_LIMITS_MS[slo.preset]
+    return msgspec.structs.replace(
+        slo,
+        ttft_ms=ttft_ms if slo.ttft_ms is None else slo.ttft_ms,
+        tpot_ms=tpot_ms if slo.tpot_ms is None else slo.tpot_ms,
+    )
 
 
 def _explain(message: str, text: str, where: str, data: dict[str, Any]) -> str:
@@ -136,6 +149,12 @@ def _number_problems(profile: Profile) -> list[Problem]:
         found.append((("load", "think_s"), f"must lie between 0 and {LONGEST_THINK_S:g} seconds"))
     if not 1 <= profile.repeat <= MOST_REPEATS:
         found.append((("repeat",), f"must lie between 1 and {MOST_REPEATS}, not {profile.repeat}"))
+    if profile.slo.preset not in ("", *MLPERF_LIMITS_MS):
+        found.append((("slo", "preset"), f"there is no such preset; there are {', '.join(MLPERF_LIMITS_MS)}"))
+    for name in ("ttft_ms", "tpot_ms", "e2e_ms"):
+        limit = getattr(profile.slo, name)
+        if limit is not None and not 0 < limit < float("inf"):
+            found.append((("slo", name), f"a limit is a number of ms above 0, not {limit:g}"))
     if profile.delta is not None and not 0 < profile.delta < 1:
         found.append((("delta",), f"must lie between 0 and 1, as 0.03 for 3 %, not {profile.delta:g}"))
     return found

@@ -1,12 +1,22 @@
 """What a report says of several sessions: each is one draw."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from tui.analysis.compare import Compared
 from tui.analysis.fail_if import FailIf
+from tui.analysis.margin import widest
 from tui.analysis.report.blocks import Block, Document, Heading, Paragraph, Table
-from tui.analysis.report.words import interval, number, percent, setting_text
+from tui.analysis.report.words import NONE, interval, number, percent, setting_text, word
+from tui.analysis.together import standing
 from tui.records.session import SessionInfo
+
+# The others describe: a word for each of forty figures would be wrong somewhere.
+DECIDING: Final = ("output_tps", "goodput", "ttft_p95", "tpot_p95", "e2e_p95")
+NOTE: Final = (
+    "Words are said of output tok/s, goodput and the p95 of TTFT, TPOT and E2E; `alone` marks one that stands for "
+    "its row, but not among all of them by Holm's rule at 5 %. The other figures describe."
+)
 
 
 def comparison_report(
@@ -20,8 +30,12 @@ def comparison_report(
         blocks += _condition(condition)
     if not compared:
         blocks.append(Paragraph("There is no dial setting that every session visited with both lanes alike."))
+    stand = _standing(compared)
     for setting in compared:
-        blocks += [Heading(setting_text(setting.dials, [one.dials for one in compared])), _table(setting)]
+        blocks += [Heading(setting_text(setting.dials, [one.dials for one in compared])), _table(setting, stand)]
+    if compared:
+        margin = widest([session.profile for session in sessions])
+        blocks.append(Paragraph(f"{NOTE} Level means: the 95 % interval lies within δ: {margin.text}."))
     return Document("A against B over sessions", any(session.simulated for session in sessions), blocks)
 
 
@@ -48,11 +62,24 @@ def _condition(condition: FailIf) -> list[Block]:
     ]
 
 
-def _table(setting: Compared) -> Table:
+def _standing(compared: Sequence[Compared]) -> set[int]:
+    """The verdicts, by identity, whose words stand among those of all deciding figures at all settings."""
+    judged = [one for setting in compared for one in setting.verdicts if one.metric in DECIDING]
+    return {id(verdict) for verdict, stands in zip(judged, standing(judged), strict=True) if stands}
+
+
+def _table(setting: Compared, stand: set[int]) -> Table:
     words = {verdict.metric: verdict for verdict in setting.verdicts}
     rows = []
     for name, a in setting.a.items():
         verdict = words.get(name)
-        told = [percent(verdict.ratio), interval(verdict), verdict.word] if verdict is not None else ["", "", ""]
+        told = ["", "", ""]
+        if verdict is not None:
+            decides = verdict.metric in DECIDING or verdict.ratio is None
+            told = [
+                percent(verdict.ratio),
+                interval(verdict),
+                word(verdict, id(verdict) in stand) if decides else NONE,
+            ]
         rows.append([name, number(a, 3), number(setting.b[name], 3), *told])
     return Table(["figure", "A", "B", "A against B", "95 % interval", "verdict"], rows)

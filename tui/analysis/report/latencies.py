@@ -1,14 +1,25 @@
 """Latency percentiles of both lanes at the setting longest in force, with intervals and verdicts."""
 
+import numpy as np
+
 from tui.analysis.expressions import LATENCY, lane_of, within
-from tui.analysis.latency import LatencyFigure, latencies_of, latency_figure, latency_turns_verdict, latency_verdict
+from tui.analysis.latency import (
+    Latencies,
+    LatencyFigure,
+    latencies_of,
+    latency_figure,
+    latency_turns_verdict,
+    latency_verdict,
+)
 from tui.analysis.ledger import Visited, visited
 from tui.analysis.report.blocks import Block, Heading, Paragraph, Table
-from tui.analysis.report.words import NONE, interval, ms, percent, range_ms
+from tui.analysis.report.words import ALONE, NONE, interval, ms, percent, range_ms, word
 from tui.analysis.tables import Tables
+from tui.analysis.together import standing
+from tui.analysis.verdict import Verdict
 from tui.records.dials import DIAL
 from tui.records.metrics import METRICS
-from tui.records.rows import LANES
+from tui.records.rows import LANES, Lane
 
 PERCENTILES = ("p50", "p95", "p99")
 
@@ -23,35 +34,56 @@ def latency_blocks(tables: Tables) -> list[Block]:
     header = ["ms", *(f"{lane.upper()} [95 %], with failures" for lane in lanes)]
     header += ["A against B", "95 % interval", "verdict"] if len(lanes) == 2 else []
     alike = not tables.refused and len({repr(setting) for setting in found.dials.values()}) == 1
-    rows = [
-        _row(tables, found, (metric, name), alike=alike)
-        for metric in LATENCY
-        if metric != "ttft_sched" or at_a_rate
-        for name in PERCENTILES
-    ]
+    figures = [(metric, name) for metric in LATENCY if metric != "ttft_sched" or at_a_rate for name in PERCENTILES]
+    told = [_figure(tables, found, figure) for figure in figures]
+    verdicts = [verdict for _, verdict in told if verdict is not None] if alike else []
+    stand = iter(standing(verdicts))
+    rows = []
+    for cells, verdict in told:
+        if verdict is not None and alike:
+            text = word(verdict, next(stand)) if verdict.ratio else NONE
+            rows.append([*cells, percent(verdict.ratio), interval(verdict), text])
+        else:
+            rows.append([*cells, NONE, NONE, "not comparable"] if len(lanes) == 2 else cells)
     setting = ", ".join(
         f"{DIAL[name].label} {value}" for name, value in next(iter(found.dials.values())).items() if value
     )
     note = f"Of requests sent in {found.settled_s} settled s at {setting}. Lower is better."
-    return [Heading("Latency"), Paragraph(note), Table(header, rows)]
+    among = [] if all(standing(verdicts)) else [Paragraph(ALONE)]
+    return [Heading("Latency"), Paragraph(note), Table(header, rows), *among]
 
 
-def _row(tables: Tables, visit: Visited, figure: tuple[str, str], *, alike: bool) -> list[str]:
+def _figure(tables: Tables, visit: Visited, figure: tuple[str, str]) -> tuple[list[str], Verdict | None]:
+    """Its name and each lane's value; the verdict where there are two lanes."""
     metric, name = figure
-    sent = {lane: within(visit.spans(lane), "t_send_ns") for lane in LANES if lane in tables.session.lanes}
-    values = [latencies_of(lane_of(tables.requests, lane).filter(own), metric) for lane, own in sent.items()]
+    values = [_latencies(tables, visit, lane, metric) for lane in LANES if lane in tables.session.lanes]
     label = "TTFT from due" if metric == "ttft_sched" else METRICS[metric].label
     cells = [f"{label} {name}", *(_cell(latency_figure(own, name)) for own in values)]
-    if len(values) == 2 and not alike:
-        cells += [NONE, NONE, "not comparable"]
-    elif len(values) == 2:
-        a, b = values
-        if visit.pairs is None:
-            verdict = latency_verdict(f"{metric}_{name}", a, b, frozen=True)
-        else:
-            verdict = latency_turns_verdict(f"{metric}_{name}", (a, b), visit.pairs, frozen=True)
-        cells += [percent(verdict.ratio), interval(verdict), verdict.word if verdict.ratio else NONE]
-    return cells
+    if len(values) < 2:
+        return cells, None
+    (a, b), pairs, delta = values, visit.pairs, tables.margin.delta
+    if pairs is None:
+        return cells, latency_verdict(f"{metric}_{name}", a, b, delta=delta, frozen=True)
+    return cells, latency_turns_verdict(f"{metric}_{name}", (a, b), pairs, delta=delta, frozen=True)
+
+
+def _latencies(tables: Tables, visit: Visited, lane: Lane, metric: str) -> Latencies:
+    """Of the requests sent while the setting was in force and settled, its visits moved together in time.
+
+    Of lanes that take turns the times stay: their turns are found by them.
+    """
+    own, parts, joined_ns = lane_of(tables.requests, lane), [], 0
+    if visit.pairs is not None:
+        return latencies_of(own.filter(within(visit.spans(lane), "t_send_ns")), metric)
+    for start_ns, end_ns in visit.spans(lane):
+        sent = own.filter(within([(start_ns, end_ns)], "t_send_ns"))
+        parts.append((latencies_of(sent, metric), (start_ns - joined_ns) / 1e9))
+        joined_ns += end_ns - start_ns
+    return Latencies(
+        np.concatenate([part.t_s - moved_s for part, moved_s in parts]),
+        np.concatenate([part.ms for part, _ in parts]),
+        sum(part.failed for part, _ in parts),
+    )
 
 
 def _cell(figure: LatencyFigure) -> str:

@@ -6,16 +6,26 @@ from typing import Any, Final
 
 from tui.analysis.crossover import crossover
 from tui.analysis.expressions import lane_of
-from tui.analysis.goodput import Limits, good_per_second, goodput, goodput_verdict
+from tui.analysis.goodput import Limits, good_in, goodput, goodput_verdict, limits_of
 from tui.analysis.ledger import LedgerRow, ledger, visited
 from tui.analysis.report.blocks import Block, Document, Heading, Paragraph, Table
 from tui.analysis.report.charts import charts
 from tui.analysis.report.latencies import latency_blocks
 from tui.analysis.report.study import study_blocks
-from tui.analysis.report.words import NONE, interval, number, percent, percentile_ms, setting_text, verdict_sentence
+from tui.analysis.report.words import (
+    ALONE,
+    NONE,
+    interval,
+    number,
+    percent,
+    percentile_ms,
+    setting_text,
+    verdict_sentence,
+    word,
+)
 from tui.analysis.summary import Distribution, summary
 from tui.analysis.tables import Tables
-from tui.analysis.verdict import DELTA
+from tui.analysis.together import standing
 from tui.records.metrics import METRICS
 from tui.records.rows import LANES, Lane
 from tui.records.session import SessionInfo
@@ -28,13 +38,15 @@ def session_report(
     tables: Tables,
     itl: Mapping[Lane, Distribution] | None = None,
     limits: Limits | None = None,
-    *,
-    delta: float = DELTA,
 ) -> Document:
-    """The report of one session. `itl`: the inter-token latencies of each lane, which the requests do not hold."""
+    """The report of one session. `itl`: the inter-token latencies of each lane, which the requests do not hold.
+
+    Without `limits` goodput is told under those of the session's profile, if it has any.
+    """
+    limits = limits or limits_of(tables.session.profile)
     told = summary(tables.session, tables.requests, tables.seconds, itl or {}, tables.events)
-    rows = ledger(tables, delta=delta)
-    blocks: list[Block] = [*_head(tables, rows, delta), *_lanes(told["lanes"]), *_ledger(rows)]
+    rows = ledger(tables)
+    blocks: list[Block] = [*_head(tables, rows), *_lanes(told["lanes"]), *_ledger(rows)]
     blocks += charts(tables, rows)
     blocks += latency_blocks(tables)
     if limits is not None and limits.any:
@@ -50,7 +62,7 @@ def title_of(session: SessionInfo) -> str:
     return f"{' against '.join(engines)}: {session.name}"
 
 
-def _head(tables: Tables, rows: Sequence[LedgerRow], delta: float) -> list[Block]:
+def _head(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
     session = tables.session
     began = datetime.fromtimestamp(session.wall_ns / NS, UTC)
     ended = f"ended: {session.ended}" if session.ended else "cut short: it has no end"
@@ -62,7 +74,7 @@ def _head(tables: Tables, rows: Sequence[LedgerRow], delta: float) -> list[Block
         found.append(Paragraph(verdict_sentence(longest.verdict, label), strong=True))
         if sentence := crossover(rows):
             found.append(Paragraph(f"{sentence}.", strong=True))
-        found.append(Paragraph(f"Level means: the 95 % interval lies within ±{delta * 100:g} %."))
+        found.append(Paragraph(f"Level means: the 95 % interval lies within δ: {tables.margin.text}."))
     return found
 
 
@@ -103,17 +115,21 @@ def _ledger(rows: Sequence[LedgerRow]) -> list[Block]:
     both = len(lanes) == 2
     header = ["setting", *(f"{lane.upper()} tok/s" for lane in lanes), "settled s"]
     header += ["A against B", "95 % interval", "verdict"] if both else []
+    stand = standing([row.verdict for row in rows])
     cells = []
-    for row in rows:
+    for row, stands in zip(rows, stand, strict=True):
         setting = setting_text(row.dials[lanes[0]], among)
         if not row.linked:
             setting = " / ".join(f"{lane.upper()} {setting_text(row.dials[lane], among)}" for lane in lanes)
-        word = f"{row.verdict.word} ({row.verdict.reason})" if row.verdict.ratio is None else row.verdict.word
+        text = (
+            f"{row.verdict.word} ({row.verdict.reason})" if row.verdict.ratio is None else word(row.verdict, stands)
+        )
         visits = f" in {row.visits} visits" if row.visits > 1 else ""
-        told = [percent(row.verdict.ratio), interval(row.verdict), word] if both else []
+        told = [percent(row.verdict.ratio), interval(row.verdict), text] if both else []
         cells.append([setting, *(number(row.tps[lane], 1) for lane in lanes), f"{row.settled_s}{visits}", *told])
     note = "Each setting of the dials, all visits to it pooled; settling, client-bound and down seconds left out."
-    return [Heading("Ledger"), Paragraph(note), Table(header, cells)]
+    found: list[Block] = [Heading("Ledger"), Paragraph(note), Table(header, cells)]
+    return found if all(stand) else [*found, Paragraph(ALONE)]
 
 
 def _goodput(tables: Tables, limits: Limits) -> list[Block]:
@@ -130,14 +146,18 @@ def _goodput(tables: Tables, limits: Limits) -> list[Block]:
 
 
 def _goodput_verdict(tables: Tables, limits: Limits) -> list[Block]:
-    """On the longest segment, because a pause between two has no requests."""
-    found = [segment for visit in visited(tables) for segment in visit.segments]
-    longest = max(found, key=lambda segment: segment.settled_s, default=None)
-    if longest is None or len(tables.session.lanes) < 2 or tables.refused:
+    """At the setting longest in force: of its longest visit, or of all its turns."""
+    visit = max(visited(tables), key=lambda one: one.settled_s, default=None)
+    if visit is None or len(tables.session.lanes) < 2 or tables.refused:
         return []
-    seconds = (longest.end_ns - longest.settled_ns) // NS
-    a, b = (good_per_second(lane_of(tables.requests, lane), limits, longest.settled_ns, seconds) for lane in LANES)
-    return [Paragraph(verdict_sentence(goodput_verdict(a, b, frozen=True), f"Goodput over {seconds} s"))]
+    longest = max(visit.segments, key=lambda segment: segment.settled_s)
+    counted = [longest] if visit.pairs is None else visit.segments
+    a, b = (
+        [good for one in counted for good in good_in(lane_of(tables.requests, lane), limits, one.at_s[lane])]
+        for lane in LANES
+    )
+    verdict = goodput_verdict(a, b, delta=tables.margin.delta, frozen=True, pairs=visit.pairs)
+    return [Paragraph(verdict_sentence(verdict, f"Goodput over {min(len(a), len(b))} s"))]
 
 
 def _events(tables: Tables) -> list[Block]:
@@ -158,6 +178,8 @@ def _definitions() -> list[Block]:
     rows = [[metric.label, metric.unit, metric.formula] for metric in METRICS.values()]
     note = (
         "Throughput is judged on paired batches of at least 20 s, latency percentiles by ten sections of the time. "
-        "Every interval is at 95 % and on its own. Within one session nothing is said of another launch."
+        "Of lanes that take turns, blocks side by side are paired. Every interval is at 95 % and on its own; what is "
+        "said of several settings or figures together stands by Holm's rule at 5 %. Within one session nothing is "
+        "said of another launch."
     )
     return [Heading("Definitions"), Table(["figure", "unit", "formula"], rows), Paragraph(note)]

@@ -8,6 +8,16 @@ from tui.records.dials import DIAL, DIALS
 from tui.records.metrics import SAMPLES_NEEDED
 
 NONE = "–"
+ALONE = (
+    "Several are judged at once: `alone` marks a word that stands for its row, but not among all rows by Holm's rule "
+    "at 5 %."
+)
+
+
+def word(verdict: Verdict, stands: bool) -> str:
+    """The verdict's word, marked where it does not stand among those judged with it."""
+    said = verdict.word in {"A ahead", "B ahead", "level"}
+    return verdict.word if stands or not said else f"{verdict.word} alone"
 
 
 def number(value: float | None, digits: int = 0) -> str:

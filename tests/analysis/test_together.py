@@ -1,0 +1,89 @@
+"""Several verdicts at once: by Holm's rule at most one in twenty families has a wrong word."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.analysis.simulated import seconds_of
+from tests.analysis.test_ledger import rows_of
+from tui.analysis.compare import draws_verdict
+from tui.analysis.crossover import crossover
+from tui.analysis.latency import Latencies, latency_verdict
+from tui.analysis.report.words import word
+from tui.analysis.together import MOST, holds_among, standing
+from tui.analysis.turns import Pair
+from tui.analysis.verdict import Verdict, Word, throughput_verdict, turns_verdict, word_of
+
+FAMILY = 12
+RUNS = 400
+
+
+def one(rng: np.random.Generator, lead: float) -> Verdict:
+    a, b = seconds_of(rng, 1, 200, 0.0, 1000 * (1 + lead))[0], seconds_of(rng, 1, 200, 0.0)[0]
+    return throughput_verdict(a.tolist(), b.tolist(), delta=0.001, frozen=True)
+
+
+def test_of_twelve_equal_settings_a_winner_is_seldom_left_standing() -> None:
+    rng = np.random.default_rng(8)
+    alone = together = 0
+    for _ in range(RUNS):
+        family = [
+            draws_verdict("output_tps", *np.exp(rng.normal(0, 0.05, (2, 8))).tolist(), delta=0.001)
+            for _ in range(FAMILY)
+        ]
+        ahead = [verdict.word in {"A ahead", "B ahead"} for verdict in family]
+        alone += any(ahead)
+        together += any(said and stands for said, stands in zip(ahead, standing(family), strict=True))
+    assert alone / RUNS > 0.3
+    assert together / RUNS <= 0.07
+
+
+def test_a_clear_lead_stands_among_many() -> None:
+    rng = np.random.default_rng(9)
+    family = [one(rng, 0.2 if place < 3 else 0.0) for place in range(FAMILY)]
+    assert standing(family)[:3] == [True, True, True]
+    assert [verdict.word for verdict in family[:3]] == ["A ahead"] * 3
+
+
+def test_the_surest_go_first_and_after_the_first_that_falls_none_stands() -> None:
+    family = [Verdict("output_tps", "A ahead", 1.1, holds_among=many) for many in (2, 40, 1, 3)]
+    assert standing(family) == [True, True, True, True]
+    family = [Verdict("output_tps", "A ahead", 1.1, holds_among=many) for many in (2, 40, 1, 2)]
+    assert standing(family) == [False, True, False, False]
+    assert standing([]) == []
+    assert standing([Verdict("goodput", "A ahead")]) == [True]
+    assert [word(verdict, stands) for verdict, stands in zip(family, standing(family), strict=True)] == [
+        "A ahead alone", "A ahead", "A ahead alone", "A ahead alone",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("least", [0, 1, 2, 7, 1000, MOST, 5000])
+def test_among_how_many_a_word_holds(least: int) -> None:
+    assert holds_among(lambda many: many <= least) == min(least, MOST)
+
+
+def test_every_kind_of_verdict_knows_among_how_many_it_holds() -> None:
+    rng = np.random.default_rng(10)
+    draws = draws_verdict("output_tps", [1200, 1210, 1190, 1205], [1000, 1000, 1001, 999])
+    t_s = np.arange(400) / 2
+    lanes = [Latencies(t_s, mean * np.exp(rng.normal(0, 0.1, t_s.size))) for mean in (100, 130)]
+    latency = latency_verdict("ttft_p50", *lanes)
+    places = [slice(20 * place, 20 * place + 20) for place in range(6)]
+    pairs = [Pair({"a": own, "b": own}, {}) for own in places]
+    a, b = (seconds_of(rng, 1, 120, 0.0, mean)[0] for mean in (1300.0, 1000.0))
+    turns = turns_verdict(a.tolist(), b.tolist(), pairs)
+    for found in (draws, latency, turns, one(rng, 0.3)):
+        assert found.word in {"A ahead", "B ahead"}
+        assert found.holds_among > 3
+    assert one(rng, 0.0).holds_among == 0
+    assert word_of(-0.1, 0.1, 0.03) == "undecided"
+
+
+def test_the_sentence_of_the_lead_passes_over_words_that_do_not_stand_together() -> None:
+    words: dict[float, Word] = {1: "A ahead", 2: "A ahead", 4: "A ahead", 8: "B ahead"}
+    rows = [
+        replace(row, verdict=replace(row.verdict, ratio=1.1, holds_among=among))
+        for row, among in zip(rows_of(words), (1000, 1000, 1, 1), strict=True)
+    ]
+    assert crossover(rows) == "A ahead at every setting from 1 to 2 streams"
