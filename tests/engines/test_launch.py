@@ -1,6 +1,7 @@
 """Neutral settings as each engine's flags."""
 
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -83,6 +84,24 @@ def test_gpus_are_named_as_nvml_counts_them_and_the_profile_has_the_last_word() 
     }  # fmt: skip
     assert arguments[:2] == ["x", "serve"]
     assert arguments[-1] == "--enforce-eager"
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "begins"),
+    [
+        ("vllm", "/envs/vllm/bin/vllm", ["/envs/vllm/bin/vllm", "serve", "org/model"]),
+        ("sglang", "/envs/sglang/bin/python",
+         ["/envs/sglang/bin/python", "-m", "sglang.launch_server", "--model-path", "org/model"]),
+        ("sglang", ["nice", "-n", "5", "./start.sh"], ["nice", "-n", "5", "./start.sh", "--model-path", "org/model"]),
+        ("vllm", "~/envs/bin/vllm", [str(Path.home() / "envs/bin/vllm"), "serve", "org/model"]),
+        ("vllm", "", ["vllm", "serve", "org/model"]),
+        ("vllm", [], ["vllm", "serve", "org/model"]),
+    ],
+)  # fmt: skip
+def test_an_engine_of_another_environment_is_started_by_its_path_or_by_any_command(
+    kind: str, given: object, begins: list[str]
+) -> None:
+    assert command(kind, launch(command=given), 1)[0][: len(begins)] == begins
 
 
 def test_llamacpp_shares_its_context_out_over_its_slots() -> None:

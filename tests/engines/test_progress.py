@@ -25,7 +25,7 @@ from tui.engines.progress import stage
         ("sglang", "Multi-thread loading shards: 100% Completed | 1/1 [00:00<00:00, 303.78it/s]",
          "loading weights 100 %"),
         ("sglang", "[2026-11-23 07:28:53] KV Cache is allocated. dtype: torch.bfloat16, #tokens: 65536",
-         "KV pool of 65536 tokens"),
+         "KV pool of 65,536 tokens"),
         ("sglang", "[2026-11-23 07:28:53] INFO:     Uvicorn running on http://127.0.0.1:8002 (Press CTRL+C to quit)",
          "warming up"),
         ("llamacpp", "main: server is listening on http://127.0.0.1:8080 - starting the main loop", "serving"),

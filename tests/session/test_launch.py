@@ -61,7 +61,7 @@ async def test_an_engine_is_started_told_of_and_ended_with_its_stubborn_worker(t
         assert all(lives(pid) for pid in running)
     assert not any(lives(pid) for pid in running)
     assert told[0] == f"a starting, its log is {tmp_path / 'a-vllm.log'}"
-    assert told[-2:] == ["a ready", "a stopping"]
+    assert told[-3:] == ["a ready", "a stopping", "a stopped"]
     assert "a loading weights 50 %" in told
 
 

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tui.engines.registry import engine
 from tui.records.errors import UserError
@@ -82,7 +83,7 @@ def command(
     start = _STARTS.get(kind)
     if start is None:
         raise UserError(f"dragstrip cannot start {engine(kind).title}; there are: {', '.join(_STARTS)}")
-    arguments = [*(launch.command or start.command), *_filled(start.model or "{}", launch.model)]
+    arguments = [*_prefix(start, launch), *_filled(start.model or "{}", launch.model)]
     if served_name:
         arguments += _wanted(kind, "model", start.name, served_name)
     arguments += [*_filled(start.host, host), *_filled(start.port, port)]
@@ -97,6 +98,13 @@ def command(
     if launch.neutral_sampling:
         arguments += start.neutral_sampling.split()
     return [*arguments, *start.always, *launch.extra], {**start.env, **_gpu_env(launch.gpus), **launch.env}
+
+
+def _prefix(start: _Start, launch: Launch) -> list[str]:
+    """What comes before the model. A path may begin with ~; without a shell nobody else would resolve it."""
+    given = launch.command
+    words = [given, *start.command[1:]] if given and isinstance(given, str) else [*(given or start.command)]
+    return [str(Path(words[0]).expanduser()) if words[0].startswith("~") else words[0], *words[1:]]
 
 
 def shell(arguments: Sequence[str], env: Mapping[str, str]) -> str:

@@ -40,5 +40,5 @@ def stage(kind: str, line: str) -> str:
     """What a log line says about the start, as people say it; empty when it says nothing about it."""
     for pattern, text in _PATTERNS.get(kind, ()):
         if match := pattern.search(line):
-            return text.format(*match.groups())
+            return text.format(*(f"{int(n):,}" if n.isdigit() else n for n in match.groups()))
     return ""

@@ -11,7 +11,9 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
     model: str  # path or repository of the weights
-    command: list[str] = []  # what starts the engine, when it is not on the PATH
+    # What starts the engine when it is not on the PATH: a path takes the place of the usual command's first word (so
+    # for SGLang it is a Python), a list the place of the whole, as for a container or a script.
+    command: str | list[str] = []
     version: str = ""  # of the engine; empty: the newest known flags
     dtype: str = ""
     quantisation: str = ""

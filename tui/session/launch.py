@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import tempfile
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from tui.telemetry.processes import is_this_host
 Command = tuple[list[str], dict[str, str]]
 Tell = Callable[[Lane, str], None]
 _ASK_S = 0.5
+_STARTING = re.compile(r"^nobody answers| is not ready \(")  # what its log says better
 
 
 class EngineDiedError(UserError):
@@ -69,9 +71,12 @@ class Launcher:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for lane in self._processes:
-            self._tell(lane, "stopping")
-        await asyncio.gather(*(process.stop() for process in self._processes.values()))
+        await asyncio.gather(*(self._stop(lane, process) for lane, process in self._processes.items()))
+
+    async def _stop(self, lane: Lane, process: EngineProcess) -> None:
+        self._tell(lane, "stopping")
+        await process.stop()
+        self._tell(lane, "stopped")
 
     async def start(self) -> dict[Lane, Found]:
         """Start every engine and wait until each streams. EngineDiedError when one ends first.
@@ -147,7 +152,7 @@ class Launcher:
                     timeout_s=120,
                 )
             except UserError as error:
-                if str(error) != trouble and not str(error).startswith("nobody answers"):
+                if str(error) != trouble and not _STARTING.search(str(error)):
                     trouble = str(error)
                     self._tell(lane, trouble)
                 await asyncio.sleep(_ASK_S)
