@@ -19,7 +19,7 @@ from tui.records.session import LaneInfo
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """A session that the tests of this file share."""
-    slo = {"ttft_ms": 300.0, "tpot_ms": 33.0, "e2e_ms": None}
+    slo = {"preset": "", "ttft_ms": 300.0, "tpot_ms": 33.0, "e2e_ms": None}
     profile = {"name": "coherent", "load": {"arrival": "closed", "concurrency": 8}, "slo": slo}
     return coherent.record(tmp_path_factory.mktemp("coherent") / "s", profile=profile)
 

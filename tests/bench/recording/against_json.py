@@ -1,10 +1,15 @@
 """Our session beside the JSON of vLLM's and AIPerf's exports of the same data: size, and time to a percentile.
 
-`python -m tests.bench.recording.against_json [MINUTES]`, 5 by default, at 50 requests/s of 128 tokens in one lane.
-The question is the 99th percentile of the TTFT by minute, each file read as its tool writes it, once with the
-standard library's JSON and once with the fastest decoder at hand.
+`python -m tests.bench.recording.against_json [MINUTES] [SESSION...]`. Without a session: a minute of two simulated
+engines under 64 streams each; then made-up streams of MINUTES (5) at 50 requests/s of 128 tokens in one lane, on our
+grid of stamps and on one of a nanosecond. The question is the 99th percentile of the TTFT by minute and lane, each
+file read as its tool writes it, once with the standard library's JSON and once with the fastest decoder at hand.
+
+Both tools write more than our exports in their schemas do: vLLM the 17 digits of a difference of float seconds,
+AIPerf some 30 fields more a request. Their sizes are given as they come from us, and as they would come from them.
 """
 
+import asyncio
 import json
 import sys
 import tempfile
@@ -20,15 +25,21 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tests.recording import synthetic
+from tui.load.clock import GRID_NS
+from tui.profile.model import LaneProfile, LoadProfile, Profile
 from tui.recording.export.registry import export
-from tui.recording.export.selection import Selection
 from tui.recording.reader import Recorded, open_session
 from tui.recording.recorder import Recorder
 from tui.records.frame import Batch, Chunks
+from tui.session.live import LiveSession
+from tui.simulator.process import start_simulator
 
 PER_S, TOKENS = 50, 128
 STEP_NS = 20_000_000
+AIPERF_RECORD_BYTES = 2_600  # of a record without its list of gaps: AIPerf 0.13.0, chat, streaming, 64 requests
 Decode = Callable[[bytes], Any]
+Percentiles = dict[tuple[str, int], float]  # by lane and minute
+Read = Callable[[Path, Decode, Recorded], Percentiles]
 Ints = NDArray[np.int64]
 
 
@@ -81,39 +92,56 @@ def record(folder: Path, minutes: int, kind: str, grid_ns: int) -> Recorded:
     return open_session(folder)
 
 
-def ours(recorded: Recorded) -> list[float]:
-    """The percentile by minute out of our files."""
+async def simulated(folder: Path) -> Recorded:
+    """A minute of two simulated engines, six times as fast as the study's."""
+    engines = await asyncio.gather(*(start_simulator(engine, speed=6) for engine in ("vllm", "sglang")))
+    a, b = (LaneProfile(url=engine.url) for engine in engines)
+    profile = Profile(name="against-json", a=a, b=b, load=LoadProfile(concurrency=64, output_tokens=TOKENS))
+    session = LiveSession(profile, record=lambda info: Recorder(folder, info))
+    await session.start(lambda: None)
+    await session.elapsed(60)
+    await session.stop("done")
+    await asyncio.gather(*(engine.stop() for engine in engines))
+    return open_session(folder)
+
+
+def ours(recorded: Recorded) -> Percentiles:
+    """The percentile by lane and minute out of our files."""
     ttft_ms = (pl.col("t_first_ns") - pl.col("t_send_ns")) / 1e6
-    minute = (pl.col("t_send_ns") - synthetic.T0_NS) // (60 * synthetic.SECOND_NS)
-    found = recorded.scan("requests").group_by(minute=minute).agg(p99=ttft_ms.quantile(0.99, "linear")).sort("minute")
-    return found.collect()["p99"].to_list()
+    minute = (pl.col("t_send_ns") - recorded.info.t0_ns) // (60 * synthetic.SECOND_NS)
+    good = recorded.scan("requests").filter(pl.col("outcome") == "ok")
+    found = good.group_by("lane", minute=minute).agg(p99=ttft_ms.quantile(0.99, "linear")).collect()
+    return {(lane, at): p99 for lane, at, p99 in found.select("lane", "minute", "p99").iter_rows()}
 
 
-def of_vllm(path: Path, decode: Decode) -> list[float]:
-    """The same out of vLLM's result."""
+def of_vllm(path: Path, decode: Decode, recorded: Recorded) -> Percentiles:
+    """The same out of vLLM's result of one lane."""
     found = decode(path.read_bytes())
-    start = synthetic.T0_NS / 1e9
+    start_s = recorded.info.t0_ns / 1e9
+    each = zip(found["start_times"], found["ttfts"], found["errors"], strict=True)
     return by_minute(
-        ((at - start, ttft * 1000) for at, ttft in zip(found["start_times"], found["ttfts"], strict=True))
+        found["dragstrip"]["lane"], ((at - start_s, ttft * 1000) for at, ttft, error in each if not error)
     )
 
 
-def of_aiperf(path: Path, decode: Decode) -> list[float]:
-    """The same out of AIPerf's records."""
+def of_aiperf(path: Path, decode: Decode, recorded: Recorded) -> Percentiles:
+    """The same out of AIPerf's records of one lane."""
     records = [decode(line) for line in path.read_bytes().splitlines()]
-    start = synthetic.WALL_NS / 1e9
-    return by_minute(
-        (each["metadata"]["request_start_ns"] / 1e9 - start, each["metrics"]["time_to_first_token"]["value"])
+    wall_s = recorded.info.wall_ns / 1e9
+    times = (
+        (each["metadata"]["request_start_ns"] / 1e9 - wall_s, each["metrics"]["time_to_first_token"]["value"])
         for each in records
+        if each["metrics"]
     )
+    return by_minute(records[0]["metadata"]["worker_id"].rpartition("-")[2], times)
 
 
-def by_minute(values: Iterable[tuple[float, float]]) -> list[float]:
+def by_minute(lane: str, values: Iterable[tuple[float, float]]) -> Percentiles:
     """The 99th percentile of each minute's values."""
     minutes: dict[int, list[float]] = defaultdict(list)
     for at_s, value in values:
         minutes[int(at_s // 60)].append(value)
-    return [float(np.percentile(minutes[minute], 99)) for minute in sorted(minutes)]
+    return {(lane, minute): float(np.percentile(of, 99)) for minute, of in minutes.items()}
 
 
 def as_vllm_writes(path: Path) -> int:
@@ -124,7 +152,16 @@ def as_vllm_writes(path: Path) -> int:
     return len(json.dumps(found))
 
 
-def timed(work: Callable[[], list[float]]) -> tuple[float, list[float]]:
+def as_aiperf_writes(path: Path) -> int:
+    """The size of the file that AIPerf itself would write."""
+    size = 0
+    for line in path.read_bytes().splitlines():
+        gaps = json.loads(line)["metrics"].get("inter_chunk_latency", {}).get("value", [])
+        size += AIPERF_RECORD_BYTES + len(json.dumps(gaps, separators=(",", ":")))
+    return size
+
+
+def timed(work: Callable[[], Percentiles]) -> tuple[float, Percentiles]:
     """The quickest of three."""
     took = []
     for _ in range(3):
@@ -134,37 +171,50 @@ def timed(work: Callable[[], list[float]]) -> tuple[float, list[float]]:
     return min(took), found
 
 
-def compare(folder: Path, minutes: int, kind: str, grid_ns: int) -> None:
-    """Record, export, read back, print."""
-    recorded = record(folder / "session", minutes, kind, grid_ns)
-    lane = Selection(lane="a")
-    (vllm,) = export(recorded, "vllm", folder, lane)
-    _, aiperf = export(recorded, "aiperf", folder, lane)
-    size = {
-        table: (folder / "session" / table / f"{table}.parquet").stat().st_size for table in ("requests", "chunks")
-    }
+def compare(recorded: Recorded, what: str) -> None:
+    """Export, read back, print."""
+    directory = Path(recorded.files.where)
+    size = {table: (directory / table / f"{table}.parquet").stat().st_size for table in ("requests", "chunks")}
+    rows = {table: recorded.scan(table).select(pl.len()).collect().item() for table in size}  # type: ignore[arg-type]
     mine = sum(size.values())
     took, truth = timed(lambda: ours(recorded))
-    print(f"{kind}, stamps on a grid of {grid_ns} ns: {mine / 1e6:.1f} MB, {took * 1000:.1f} ms")
-    request, chunk = size["requests"] / vllm.rows, size["chunks"] / vllm.rows / TOKENS
-    print(f"  {request:.1f} bytes a request, {chunk:.2f} bytes a chunk")
-    itself = as_vllm_writes(vllm.path)
-    print(f"  vLLM, with the digits of its own subtractions: {itself / 1e6:.1f} MB, {itself / mine:.1f} times ours")
-    for name, file, read in (("vLLM", vllm, of_vllm), ("AIPerf", aiperf, of_aiperf)):
-        print(f"  {name}: {file.size_bytes / 1e6:.1f} MB, {file.size_bytes / mine:.1f} times ours")
-        for how, decode in (("json", json.loads), ("msgspec", msgspec.json.decode)):
-            theirs, found = timed(lambda file=file, read=read, decode=decode: read(file.path, decode))  # type: ignore[misc]
-            assert np.allclose(found, truth, atol=1e-2), (found, truth)
-            print(f"    read with {how}: {theirs * 1000:.0f} ms, {theirs / took:.0f} times ours")
+    print(f"{what}: {rows['requests']} requests, {rows['chunks']} chunks, {mine / 1e6:.2f} MB, {took * 1000:.1f} ms")
+    print("  " + ", ".join(f"{size[table] / rows[table]:.2f} bytes a row of {table}" for table in size))
+    with tempfile.TemporaryDirectory() as folder:
+        vllm = [file.path for file in export(recorded, "vllm", Path(folder) / "vllm")]
+        written = export(recorded, "aiperf", Path(folder) / "aiperf")
+        aiperf = [file.path for file in written if file.path.suffix == ".jsonl"]
+        for name, files, read, itself in (
+            ("vLLM", vllm, of_vllm, as_vllm_writes),
+            ("AIPerf", aiperf, of_aiperf, as_aiperf_writes),
+        ):
+            exported = sum(path.stat().st_size for path in files)
+            own = sum(itself(path) for path in files)
+            print(f"  {name}: {exported / mine:.1f} times our size; as it writes itself {own / mine:.1f} times")
+            for how, decode in (("json", json.loads), ("msgspec", msgspec.json.decode)):
+                theirs, found = timed(lambda: _all(files, read, decode, recorded))  # noqa: B023
+                assert found.keys() == truth.keys()
+                assert all(np.isclose(found[key], truth[key], atol=1e-2) for key in truth), (found, truth)
+                print(f"    read with {how}: {theirs * 1000:.0f} ms, {theirs / took:.0f} times ours")
+
+
+def _all(files: list[Path], read: Read, decode: Decode, recorded: Recorded) -> Percentiles:
+    return {key: value for path in files for key, value in read(path, decode, recorded).items()}
 
 
 def main() -> None:
-    """All four."""
+    """Sessions that are named, or all kinds of data."""
     minutes = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    for kind in ("an engine that steps all streams at once", "independent streams"):
-        for grid_ns in (1, 1024):
-            with tempfile.TemporaryDirectory() as folder:
-                compare(Path(folder), minutes, kind, grid_ns)
+    for name in sys.argv[2:]:
+        compare(open_session(Path(name)), name)
+    if len(sys.argv) > 2:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        compare(asyncio.run(simulated(Path(folder) / "simulated")), "two simulated engines")
+        for kind in ("an engine that steps all streams at once", "independent streams"):
+            for grid_ns in (GRID_NS, 1):
+                name = f"{kind}, stamps on a grid of {grid_ns} ns"
+                compare(record(Path(folder) / name, minutes, kind, grid_ns), name)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Summaries as the field's tools compute them: numpy's linear percentiles and the population's deviation."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -36,14 +37,11 @@ def or_zero(values: Floats) -> list[float]:
     return np.nan_to_num(values).tolist()  # type: ignore[no-any-return]
 
 
-def good(ttft_s: Floats, tpot_all_s: Floats, e2e_s: Floats, slo: Mapping[str, float | None]) -> int | None:
-    """How many requests met every limit of a profile's `[slo]`; None when it has no limit."""
-    limits_ms = {name: limit for name, limit in slo.items() if limit is not None}
-    if not limits_ms:
-        return None
+def good(ttft_s: Floats, tpot_all_s: Floats, e2e_s: Floats, slo: Mapping[str, Any]) -> int | None:
+    """How many requests met every limit of a profile's `[slo]`, in ms; None when it has no limit."""
     values_s = {"ttft_ms": ttft_s, "tpot_ms": tpot_all_s, "e2e_ms": e2e_s}
-    met = [values_s[name] * 1000 <= limit for name, limit in limits_ms.items()]
-    return int(np.logical_and.reduce(met).sum())
+    met = [of * 1000 <= slo[name] for name, of in values_s.items() if slo.get(name) is not None]
+    return int(np.logical_and.reduce(met).sum()) if met else None
 
 
 def tpot_or_zero_s(latency_s: Floats, ttft_s: Floats, tokens: Ints) -> Floats:

@@ -70,7 +70,7 @@ def _head(job: Job, run: LaneRun) -> dict[str, Any]:
     }
 
 
-def _totals(run: LaneRun, slo: dict[str, float | None]) -> dict[str, Any]:
+def _totals(run: LaneRun, slo: dict[str, Any]) -> dict[str, Any]:
     ok, duration_s = run.ok, run.duration_s
     completed = int(ok.sum())
     tokens_in, tokens_out = int(run.prompt_tokens[ok].sum()), int(run.count("output_tokens")[ok].sum())
@@ -92,7 +92,7 @@ def _totals(run: LaneRun, slo: dict[str, float | None]) -> dict[str, Any]:
     }
 
 
-def _good(run: LaneRun, slo: dict[str, float | None]) -> int | None:
+def _good(run: LaneRun, slo: dict[str, Any]) -> int | None:
     ttft_s, e2e_s = run.span("t_send_ns", "t_first_ns")[run.ok], run.span("t_send_ns", "t_last_ns")[run.ok]
     return good(ttft_s, tpot_or_zero_s(e2e_s, ttft_s, run.count("output_tokens")[run.ok]), e2e_s, slo)
 
