@@ -129,7 +129,7 @@ def test_outcomes_are_counted_from_the_start(make: Make) -> None:
     tape = Tape(make(seconds=9))
     counts = {
         (lane, outcome, cause): n
-        for lane, outcome, cause, n in tape.outcomes(synthetic.T0_NS + 9 * SECOND_NS).iter_rows()
+        for lane, outcome, cause, n, *_ in tape.outcomes(synthetic.T0_NS + 9 * SECOND_NS).iter_rows()
     }
     assert counts == {
         (lane, *what): n for lane in "ab" for what, n in {("ok", ""): 80, ("failed", "http 5xx"): 10}.items()

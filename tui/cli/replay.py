@@ -87,8 +87,7 @@ def _known(where: Path | str) -> "tuple[Profile, Callable[[], Tape]]":
             return profile_of(read_info(where)), partial(_open, where)
         except (OSError, ValueError):
             pass  # the tables tell of a session whose `session.toml` is torn
-    tape = _open(where)
-    return profile_of(tape.info), lambda: tape
+    return profile_of(_open(where).info), partial(_open, where)
 
 
 def _open(where: Path | str) -> "Tape":

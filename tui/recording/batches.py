@@ -11,7 +11,7 @@ from tui.recording.reader import Recorded
 from tui.recording.schema import TIME_COLUMN
 from tui.recording.spans import LaneChunks, Range, SpanReader
 from tui.records.frame import Batch, Chunks
-from tui.records.rows import EventRow, Lane
+from tui.records.rows import EventRow, Lane, SecondRow
 from tui.records.session import SessionInfo
 from tui.records.tables import TABLES, TableName
 
@@ -66,7 +66,7 @@ class Tape:
             t_ns=t1_ns,
             requests=rows_of_frame("requests", self.frame("requests", t0_ns, t1_ns)),
             chunks=self.chunks(t0_ns, t1_ns),
-            seconds=rows_of_frame("seconds", self.frame("seconds", t0_ns, t1_ns)),
+            seconds=self.second_rows(t0_ns, t1_ns),
             gauges=rows_of_frame("gauges", self.frame("gauges", t0_ns, t1_ns)),
             events=rows_of_frame("events", self.frame("events", t0_ns, t1_ns)),
         )
@@ -93,6 +93,10 @@ class Tape:
         first, last = np.searchsorted(frame[TIME_COLUMN[table]].to_numpy(), (t0_ns, t1_ns))
         return frame.slice(int(first), int(last - first))
 
+    def second_rows(self, t0_ns: int, t1_ns: int) -> list[SecondRow]:
+        """The rows of `seconds` of a span."""
+        return rows_of_frame("seconds", self.frame("seconds", t0_ns, t1_ns))
+
     def chunks(self, t0_ns: int, t1_ns: int) -> list[tuple[Lane, Chunks]]:
         """The chunks of each lane that has any, in order of time."""
         return [(lane, of.packed()) for lane, of in self.chunk_columns(t0_ns, t1_ns).items() if of.t_ns.size]
@@ -107,8 +111,15 @@ class Tape:
         return {lane: of.between(t0_ns, t1_ns) for lane, of in lanes.items()}
 
     def outcomes(self, before_ns: int) -> pl.DataFrame:
-        """How many requests ended before a moment: columns `lane`, `outcome`, `cause`, `n`."""
+        """How many requests ended before a moment, by `lane`, `outcome` and `cause`, in `n`.
+
+        Beside it `detail`, `tokens_from` and `stamp` of the newest of them, from `newest_ns`. In order of the first.
+        """
         return self._reader.outcomes(before_ns)
+
+    def last_gauges(self, before_ns: int) -> pl.DataFrame:
+        """The last reading of everything that was read before a moment, as rows of `gauges`."""
+        return self._reader.last_gauges(before_ns)
 
     def _end(self) -> int:
         """A second is whole once its row is there; a session cut off before its first one ends with its last row."""

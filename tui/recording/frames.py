@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from tui.recording.schema import schema
+from tui.recording.schema import defaults, schema
 from tui.records.frame import Chunks
 from tui.records.rows import LANES, Lane
 from tui.records.tables import ROW_OF, TableName
@@ -28,8 +28,11 @@ def frame_of_rows(table: TableName, rows: Sequence[msgspec.Struct]) -> pl.DataFr
 
 
 def rows_of_frame(table: TableName, frame: pl.DataFrame) -> list[Any]:
-    """The rows of one table, as the types of `records.rows`."""
+    """The rows of one table, as the types of `records.rows`. What an older version did not write has its default."""
     row = ROW_OF[table]
+    late = [pl.col(name).fill_null(value) for name, value in defaults(table).items() if frame[name].null_count()]
+    if late:
+        frame = frame.with_columns(late)
     if table == "seconds":  # its fields have names only
         return [row(**values) for values in frame.iter_rows(named=True)]
     return list(map(row, *(column.to_list() for column in frame.get_columns())))

@@ -4,6 +4,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import msgspec
 import polars as pl
 
 from tui.records.tables import CHUNK_COLUMNS, ROW_OF, TableName
@@ -39,6 +40,13 @@ def nullable(table: TableName) -> frozenset[str]:
     if table == "chunks":
         return frozenset()
     return frozenset(name for name, hint in get_type_hints(ROW_OF[table]).items() if type(None) in get_args(hint))
+
+
+@cache
+def defaults(table: TableName) -> dict[str, Any]:
+    """The columns that a later version added and that hold no null: what stands there for a session before it."""
+    fields = msgspec.structs.fields(ROW_OF[table])
+    return {field.name: field.default for field in fields if field.default not in (msgspec.NODEFAULT, None)}
 
 
 def _dtype(name: str, hint: Any) -> type[pl.DataType]:

@@ -85,10 +85,35 @@ class SpanReader:
         return frame.item()  # type: ignore[no-any-return]
 
     def outcomes(self, before_ns: int) -> pl.DataFrame:
-        """How many requests ended before a moment, by `lane`, `outcome` and `cause`, in `n`."""
-        by = ("lane", "outcome", "cause")
+        """See `Tape.outcomes`."""
+        newest = pl.col("t_end_ns").arg_max()
+        told = [pl.col(name).get(newest) for name in ("detail", "tokens_from", "stamp")]
         (frame,) = self._collect(
-            "requests", lambda rows: [_within(rows, "requests", (0, before_ns)).group_by(by).agg(n=pl.len()).sort(by)]
+            "requests",
+            lambda rows: [
+                _within(rows, "requests", (0, before_ns))
+                .group_by("lane", "outcome", "cause")
+                .agg(
+                    pl.len().alias("n"),
+                    pl.col("t_end_ns").max().alias("newest_ns"),
+                    *told,
+                    pl.col("t_end_ns").min().alias("first_ns"),
+                )
+                .sort("first_ns")
+            ],
+        )
+        return frame
+
+    def last_gauges(self, before_ns: int) -> pl.DataFrame:
+        """See `Tape.last_gauges`."""
+        (frame,) = self._collect(
+            "gauges",
+            lambda rows: [
+                _within(rows, "gauges", (0, before_ns))
+                .group_by("lane", "source", "name")
+                .agg(pl.col("t_ns").max(), pl.col("value").get(pl.col("t_ns").arg_max()))
+                .sort("t_ns")
+            ],
         )
         return frame
 

@@ -6,7 +6,7 @@ whole would cost a sort of a million gaps for a window of five minutes at 3,000 
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,12 +29,29 @@ class Bucketed:
 
 def bucketed(values_ms: ArrayLike, weights: ArrayLike | None = None) -> Bucketed:
     """Count values (n,) in ms, each as often as its whole-number weight (n,) says, or once."""
+    dense = np.bincount(
+        _places(values_ms), weights=None if weights is None else np.asarray(weights, dtype=np.float64)
+    )
+    return _filled(dense)
+
+
+def bucketed_by(group: NDArray[np.int64], groups: int, values_ms: ArrayLike, weights: ArrayLike) -> list[Bucketed]:
+    """The same of `groups` batches at once: `group` (n,) says which one a value belongs to."""
+    dense = np.bincount(
+        group * BUCKETS + _places(values_ms),
+        weights=np.asarray(weights, dtype=np.float64),
+        minlength=groups * BUCKETS,
+    )
+    return [_filled(row) for row in dense.reshape(groups, BUCKETS)]
+
+
+def _places(values_ms: ArrayLike) -> NDArray[np.int64]:
     values = np.asarray(values_ms, dtype=np.float64)
     place = np.floor(np.log(np.maximum(values, LOW_MS / 2) / LOW_MS) / _LOG_WIDTH) + 1
-    dense = np.bincount(
-        np.clip(place, 0, BUCKETS - 1).astype(np.int64),
-        weights=None if weights is None else np.asarray(weights, dtype=np.float64),
-    )
+    return np.asarray(np.clip(place, 0, BUCKETS - 1), dtype=np.int64)
+
+
+def _filled(dense: NDArray[Any]) -> Bucketed:
     filled = np.flatnonzero(dense)
     return Bucketed(filled.astype(np.int16), dense[filled].astype(np.int64))
 

@@ -20,9 +20,10 @@ from tui.session.replay_moments import moments_of
 from tui.session.replay_profile import first_dials
 from tui.session.replay_tape import BesideMarks, Tape
 from tui.session.transport import SPEEDS, Moment, WindowView
-from tui.session.view import View
+from tui.session.view import WINDOWS_S, View
 
 if TYPE_CHECKING:
+    from tui.session.replay_course import Course
     from tui.session.replay_playing import Playing
 
 NS: Final = 1_000_000_000
@@ -65,6 +66,8 @@ class ReplaySource:
         self._woken = asyncio.Event()
         self._ready = asyncio.Event()
         self._reading = asyncio.Lock()
+        self._course: Course | None = None
+        self._window_s = max(WINDOWS_S[:2])  # as last asked for
         self._wanted: object = None
         self._on_second: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
@@ -98,6 +101,7 @@ class ReplaySource:
         """The numbers at the position."""
         if self._playing_at is None:
             return blank_view(self.profile, self._board.dials, window_s)
+        self._window_s = window_s
         view = self._playing_at.view(window_s)
         self._board.put({lane: shown.dials for lane, shown in view.lanes.items()})
         return view
@@ -113,6 +117,8 @@ class ReplaySource:
 
     async def stop(self, why: str) -> None:
         """End the replay; the recording is as it was."""
+        if self._course is not None:
+            self._course.stop()
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError, UserError):
@@ -170,7 +176,7 @@ class ReplaySource:
                 return
             second = int(min(max(0.0, t_s), self.duration_s))
             self._at_end_of_live = self._follow and self._tape.live and second >= math.floor(self.duration_s)
-            self._playing_at = await asyncio.to_thread(self._stand_at, second)
+            await self._stand_at(second)
         self._woken.set()
         self._on_second()
 
@@ -183,7 +189,12 @@ class ReplaySource:
 
     async def window(self, start_s: float, end_s: float) -> WindowView:
         """The percentiles and verdicts of a part of the session."""
-        return WindowView(start_s, end_s)
+        if self._playing_at is None:
+            return WindowView(start_s, end_s, note="the recording is being opened")
+        from tui.session.replay_window import window_of
+
+        async with self._reading:
+            return await asyncio.to_thread(window_of, self._tape, self.profile, start_s, end_s)
 
     # The run.
 
@@ -200,6 +211,7 @@ class ReplaySource:
         self._ready.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._play())
+            tasks.create_task(self._run_course())
             if self._follow:
                 tasks.create_task(self._look_for_more())
 
@@ -208,14 +220,45 @@ class ReplaySource:
 
         return Playing(self._open_tape(), self.profile)
 
-    def _stand_at(self, second: int) -> "Playing":
-        from tui.session.replay_playing import Playing
-
+    async def _stand_at(self, second: int) -> None:
+        """Move there, while nothing else reads."""
         assert self._playing_at is not None
-        found = self._playing_at if self._playing_at.second <= second else Playing(self._tape, self.profile)
-        while found.second < second:
-            found.step()
-        return found
+        if self._course is not None:
+            self._course.pause()
+        try:
+            self._playing_at = await asyncio.to_thread(
+                self._playing_at.standing_at, second, self._course, self._window_s
+            )
+        finally:
+            if self._course is not None:
+                self._course.go_on()
+
+    async def _run_course(self) -> None:
+        """Fold the whole session once beside the playing; when that has come to the position, show its verdicts."""
+        self._course = await asyncio.to_thread(self._new_course)
+        course = asyncio.create_task(asyncio.to_thread(self._course.run, follow=self._follow))
+        try:
+            while not course.done():
+                await asyncio.wait({course}, timeout=LOOK_EVERY_S)
+                await self._show_what_is_known()
+        finally:
+            self._course.stop()
+        await course
+
+    def _new_course(self) -> "Course":
+        from tui.session.replay_course import Course
+
+        return Course(self._open_tape(), self.profile)
+
+    async def _show_what_is_known(self) -> None:
+        async with self._reading:
+            assert self._playing_at is not None
+            assert self._course is not None
+            at = self._playing_at
+            if at.exact or at.second > self._course.reached:
+                return
+            await self._stand_at(at.second)
+        self._on_second()
 
     def _runs(self) -> bool:
         return self._playing and self._playing_at is not None and not self._playing_at.at_end

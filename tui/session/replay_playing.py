@@ -1,31 +1,69 @@
 """A recording's seconds folded one after the other, by the same code that a live session folds them with."""
 
+from copy import copy
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 from tui.profile.model import Profile
-from tui.records.rows import Lane
+from tui.records.frame import Batch
+from tui.records.rows import LANES, Lane
 from tui.records.session import LaneInfo
 from tui.session.beside import Beside
+from tui.session.histogram import Bucketed
 from tui.session.replay_profile import dials_after, first_dials
+from tui.session.replay_restore import add_gaps, restored
 from tui.session.replay_tape import Tape
 from tui.session.state import SessionState
 from tui.session.verdict import Standing
-from tui.session.view import View
+from tui.session.view import VerdictView, View
 from tui.session.viewing import make_view
 
 NS: Final = 1_000_000_000
+READING: Final = "reading the recording up to here"
+
+
+class Known(Protocol):
+    """What is known of every second up to some moment, because someone has folded them all."""
+
+    def standing_at(self, second: int) -> Standing | None:
+        """Where the lanes stood at the end of so many seconds; None where that is not known yet."""
+        ...
+
+    def gaps_at(self, lane: Lane, second: int) -> Bucketed | None:
+        """The inter-token latencies of one second; None where they are not known yet."""
+        ...
 
 
 class Playing:
-    """A state that stands at a whole second of a tape."""
+    """A state that stands at a whole second of a tape: from the beginning, or put there by `standing_at`."""
 
-    def __init__(self, tape: Tape, profile: Profile, state: SessionState | None = None) -> None:
+    def __init__(self, tape: Tape, profile: Profile) -> None:
         self.tape = tape
         self.profile = profile
-        self.state = state or beginning(tape, profile)
         self.first_dials = first_dials(profile)
-        self.size_bytes = tape.size_bytes
+        self.before = tape.between(0, tape.t0_ns)
+        self.exact = True  # whether the verdicts are known, too
+        self.state = beginning(tape, profile, self.before)
+        self._gaps_from_ns = tape.t0_ns  # the seconds before it have no inter-token latencies yet
+
+    def standing_at(self, second: int, course: Known | None, window_s: int) -> "Playing":
+        """The same tape at another second, ready for views over `window_s`."""
+        found = copy(self)
+        t_ns = self.tape.t0_ns + second * NS
+        known = course.standing_at(second) if course is not None else None
+        found.exact = known is not None or not second
+        found.state = restored(self.tape, self.before, known or Standing.under(self.profile), t_ns)
+        found._gaps_from_ns = t_ns
+        found.see(window_s, course)
+        return found
+
+    def see(self, window_s: int, course: Known | None = None) -> None:
+        """Read what a longer window needs."""
+        wanted_ns = max(self.tape.t0_ns, self.state.t_ns - window_s * NS)
+        if wanted_ns < self._gaps_from_ns:
+            known = course.gaps_at if course is not None else nothing_known
+            add_gaps(self.state, self.tape, (wanted_ns, self._gaps_from_ns), known)
+            self._gaps_from_ns = wanted_ns
 
     @property
     def second(self) -> int:
@@ -44,11 +82,11 @@ class Playing:
 
     def view(self, window_s: int) -> View:
         """What a screen shows here."""
+        self.see(window_s)
         dials = dials_after(self.first_dials, self.state.dial_events)
         beside = Beside(self.profile, self._infos(), dials, self.tape.info.wall_ns)
-        return replace(
-            make_view(self.state, beside, window_s), recording=self.tape.info.name, recorded_bytes=self.size_bytes
-        )
+        view = replace(make_view(self.state, beside, window_s), recording=self.tape.info.name)
+        return view if self.exact else _without_verdicts(view)
 
     def _infos(self) -> dict[Lane, LaneInfo]:
         """The servers that were known by then; those of which no event tells are taken to have been known always."""
@@ -64,10 +102,21 @@ class Playing:
         }
 
 
-def beginning(tape: Tape, profile: Profile) -> SessionState:
+def nothing_known(lane: Lane, second: int) -> None:
+    """No second's gaps are known without reading its chunks."""
+
+
+def beginning(tape: Tape, profile: Profile, before: Batch) -> SessionState:
     """The state when the load began."""
     state = SessionState(tape.t0_ns)
     state.standing = Standing.under(profile)
-    state.apply(tape.between(0, tape.t0_ns))
+    state.apply(before)
     state.begin(tape.t0_ns)
     return state
+
+
+def _without_verdicts(view: View) -> View:
+    """What stands in for verdicts that are still being worked out: no word is said of what is not known."""
+    barred = len(view.lanes) < len(LANES) or view.incomparable
+    verdicts = view.verdicts if barred else {"output_tps": VerdictView("undecided", reason=READING)}
+    return replace(view, verdicts=verdicts, ledger=(), ledger_now=-1, crossover="", segment_tps={}, settling_s=0.0)

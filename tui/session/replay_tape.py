@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from tui.records.frame import Batch
-from tui.records.rows import EventRow
+from tui.records.rows import EventRow, SecondRow
 from tui.records.session import SessionInfo
 from tui.records.tables import TableName
 
@@ -71,6 +71,20 @@ class Tape(Protocol):
 
     def frame(self, table: TableName, t0_ns: int, t1_ns: int) -> "pl.DataFrame":
         """The rows of one table as columns, in order of time."""
+        ...
+
+    def second_rows(self, t0_ns: int, t1_ns: int) -> list[SecondRow]:
+        """The rows of `seconds` of a span."""
+        ...
+
+    def outcomes(self, before_ns: int) -> "pl.DataFrame":
+        """How many requests ended before a moment, by `lane`, `outcome` and `cause`, in `n`; beside it `detail`,
+        `tokens_from` and `stamp` of the newest of them, from `newest_ns`. In order of the first.
+        """
+        ...
+
+    def last_gauges(self, before_ns: int) -> "pl.DataFrame":
+        """The last reading of everything that was read before a moment, as rows of `gauges`."""
         ...
 
     def chunk_columns(self, t0_ns: int, t1_ns: int) -> "Mapping[Lane, ChunkColumns]":

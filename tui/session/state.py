@@ -69,6 +69,11 @@ class LaneState:
         )
         self._count(requests)
 
+    def stream_on(self, gaps: ChunkGaps, ended: list[int]) -> None:
+        """Streams that are open go on from the last chunks in `gaps`; those of requests that have ended do not."""
+        gaps.forget(ended)
+        self._gaps = gaps
+
     def _count(self, requests: list[RequestRow]) -> None:
         for r in requests:
             self.stamp = r.stamp

@@ -12,18 +12,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
 from tests.recording import synthetic
 from tui.recording.recorder import Recorder
+from tui.records.frame import Batch
+from tui.records.rows import EventRow
 
 if TYPE_CHECKING:  # importing it is a part of what is measured
     from tui.recording.batches import Tape
 
-SESSIONS = {"million": (synthetic.Load(500, 8), 1_000), "hour": (synthetic.Load(50, 128), 3_600)}
+SESSIONS = {"million": (synthetic.Load(500, 8), 1_000), "hour": (synthetic.Load(50, 20, failed_every=0), 3_600)}
 NS = synthetic.SECOND_NS
+TURN_EVERY_S = 600
 
 
 def make(folder: Path, name: str) -> Path:
@@ -33,11 +37,20 @@ def make(folder: Path, name: str) -> Path:
         load, seconds = SESSIONS[name]
         recorder = Recorder(directory, synthetic.info(name))
         for batch in synthetic.batches(seconds, load):
-            recorder(batch)
+            recorder(replace(batch, events=turns(batch)))
             while len(recorder._inbox) > 20:  # faster than life: not all of it at once
                 time.sleep(0.02)
         recorder.close("done", float(seconds))
     return directory
+
+
+def turns(batch: Batch) -> list[EventRow]:
+    """A dial turned for both lanes every ten minutes."""
+    second = (batch.t_ns - synthetic.T0_NS) // NS
+    if second % TURN_EVERY_S:
+        return []
+    step = second // TURN_EVERY_S
+    return [EventRow("", batch.t_ns - 1, "dial", "concurrency", str(7 + step), str(8 + step))]
 
 
 def seconds_of(work: Callable[[], object]) -> float:

@@ -1,0 +1,174 @@
+"""The state at any second of a recording, made from whole columns: folding an hour up to there would take minutes.
+
+What a test holds it to: it is equal to the state that folding every second gives, but for what `MARGIN_S` says.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final, cast
+
+import numpy as np
+import polars as pl
+
+from tui.analysis.expressions import lane_of
+from tui.records.frame import Batch
+from tui.records.rows import LANES, EventRow, Lane, SecondRow
+from tui.session.columns import Floats
+from tui.session.gaps import ChunkGaps
+from tui.session.histogram import Bucketed, bucketed_by
+from tui.session.replay_tape import Tape
+from tui.session.state import HISTORY_S, LONGEST_WINDOW_S, LaneState, SecondDetail, SessionState
+from tui.session.verdict import Standing
+
+NS: Final = 1_000_000_000
+MARGIN_S: Final = 10  # a gap between two chunks that begins so long before the oldest second of a window is not seen
+Range = tuple[int, int]  # from the first moment until before the second
+KnownGaps = Callable[[Lane, int], Bucketed | None]
+NO_GAPS: Final = Bucketed(np.empty(0, dtype=np.int16), np.empty(0, dtype=np.int64))
+
+
+def restored(tape: Tape, before: Batch, standing: Standing, t_ns: int) -> SessionState:
+    """The state at `t_ns`, a whole second. `before` is what was known before the load began, and `standing` is where
+    the lanes stood at `t_ns`. The gaps between chunks are left for `add_gaps`.
+    """
+    state = SessionState(tape.t0_ns)
+    state.apply(before)
+    state.begin(tape.t0_ns)
+    for event in tape.events:
+        if tape.t0_ns <= event.t_ns < t_ns:
+            state.take_event(event)
+    state.standing, state.t_ns = standing, t_ns
+    _take_gauges(state, tape, t_ns)
+    _take_seconds(state, tape, t_ns)
+    _take_counts(state, tape, t_ns)
+    open_streams(state, tape)
+    return state
+
+
+def add_gaps(state: SessionState, tape: Tape, span: Range, known: KnownGaps) -> None:
+    """Put the inter-token latencies into the seconds of a span, of which `state` holds the requests.
+
+    `known` tells those of a lane's second of the session without reading its chunks, or None.
+    """
+    start_ns, end_ns = span
+    seconds = range((start_ns - tape.t0_ns) // NS, (end_ns - tape.t0_ns) // NS)
+    told = {lane: [known(lane, second) for second in seconds] for lane in LANES}
+    if any(gaps is None for gaps in told["a"]):
+        told |= _read_gaps(tape, span)
+    for lane, gaps in told.items():
+        details = state.lanes[lane].details
+        for place, detail in enumerate(details):
+            if start_ns <= detail.t_ns < end_ns:
+                itl = gaps[(detail.t_ns - start_ns) // NS]
+                details[place] = replace(detail, itl=NO_GAPS if itl is None else itl)
+
+
+def _read_gaps(tape: Tape, span: Range) -> dict[Lane, list[Bucketed | None]]:
+    start_ns, end_ns = span
+    seconds = (end_ns - start_ns) // NS
+    found: dict[Lane, list[Bucketed | None]] = {}
+    for lane, chunks in tape.chunk_columns(start_ns - MARGIN_S * NS, end_ns).items():
+        gaps = ChunkGaps(start_ns).feed_columns(chunks.request, chunks.t_ns, chunks.tokens)
+        inside = gaps.second >= 0
+        found[lane] = [*bucketed_by(gaps.second[inside], seconds, gaps.itl_ms[inside], gaps.tokens[inside])]
+    return found
+
+
+def open_streams(state: SessionState, tape: Tape) -> None:
+    """Let the streams that are open where the state stands go on from there."""
+    span = (state.t_ns - MARGIN_S * NS, state.t_ns)
+    ended = tape.frame("requests", *span)
+    for lane, chunks in tape.chunk_columns(*span).items():
+        gaps = ChunkGaps()
+        gaps.feed_columns(chunks.request, chunks.t_ns, chunks.tokens)
+        state.lanes[lane].stream_on(gaps, lane_of(ended, lane)["request"].to_list())
+
+
+def _take_gauges(state: SessionState, tape: Tape, t_ns: int) -> None:
+    since_ns = max(tape.t0_ns, t_ns - HISTORY_S * NS)
+    frames = [tape.last_gauges(since_ns)] if since_ns > tape.t0_ns else []
+    for frame in (*frames, tape.frame("gauges", since_ns, t_ns)):
+        for (lane, source, name), rows in frame.group_by("lane", "source", "name", maintain_order=True):
+            readings = state.lanes[cast("Lane", lane)].gauges[cast("str", source), cast("str", name)]
+            readings.extend(zip(rows["t_ns"].to_list(), rows["value"].to_list(), strict=True))
+    for event in tape.events:
+        if event.kind == "fault" and event.t_ns < t_ns:
+            _forget_if_read_again(state, event, tape.t0_ns)
+
+
+def _forget_if_read_again(state: SessionState, fault: EventRow, t0_ns: int) -> None:
+    """A source that was read in the second of its fault, or later, has none any more."""
+    second_ns = t0_ns + (fault.t_ns - t0_ns) // NS * NS
+    for lane, of in state.lanes.items():
+        if fault.lane in ("", lane) and any(
+            readings[-1][0] >= second_ns
+            for (source, _), readings in of.gauges.items()
+            if readings and fault.name == ("gpu" if source.startswith("gpu") else source)
+        ):
+            of.fault.pop(fault.name, None)
+
+
+def _take_seconds(state: SessionState, tape: Tape, t_ns: int) -> None:
+    rows = tape.second_rows(max(tape.t0_ns, t_ns - HISTORY_S * NS), t_ns)
+    requests = tape.frame("requests", max(tape.t0_ns, t_ns - LONGEST_WINDOW_S * NS), t_ns)
+    good = requests.filter(pl.col("outcome") == "ok")
+    for lane in LANES:
+        own = [row for row in rows if row.lane == lane]
+        state.lanes[lane].seconds.extend(own)
+        state.lanes[lane].details.extend(_details(own[-LONGEST_WINDOW_S:], lane_of(good, lane)))
+
+
+def _details(rows: list[SecondRow], requests: pl.DataFrame) -> Iterator[SecondDetail]:
+    """The values behind each second's row."""
+    columns = _columns(requests)
+    t_ns = np.array([row.t_ns for row in rows], dtype=np.int64)
+    ended_ns = requests["t_end_ns"].to_numpy()
+    first, past = np.searchsorted(ended_ns, t_ns), np.searchsorted(ended_ns, t_ns + NS)
+    for row, start, end in zip(rows, first.tolist(), past.tolist(), strict=True):
+        of = {name: _told(column[start:end]) for name, column in columns.items()}
+        prompt_tokens, output_tokens = of.pop("prompt_tokens"), of.pop("output_tokens")
+        yield SecondDetail(row.t_ns, of, NO_GAPS, prompt_tokens, output_tokens)
+
+
+def _columns(requests: pl.DataFrame) -> dict[str, Floats]:
+    """What a detail holds of each request, nan where it has no such value.
+
+    Milliseconds are divided here: Polars multiplies by 1e-6 instead, which differs in the last digit from the rows'.
+    """
+
+    def column(of: pl.Expr) -> Floats:
+        return requests.select(of.cast(pl.Float64).fill_null(float("nan"))).to_series().to_numpy()
+
+    first, last, sent = pl.col("t_first_ns"), pl.col("t_last_ns"), pl.col("t_send_ns")
+    more = pl.col("output_tokens") - pl.col("k_first")
+    return {
+        "ttft": column(first - sent) / 1e6,
+        "ttft_sched": column(first - pl.col("t_sched_ns")) / 1e6,
+        "tpot": column(last - first) / 1e6 / column(pl.when(more > 0).then(more)),
+        "e2e": column(last - sent) / 1e6,
+        "prompt_tokens": column(pl.col("prompt_tokens")),
+        "output_tokens": column(pl.col("output_tokens")),
+    }
+
+
+def _told(values: Floats) -> Floats:
+    return values[~np.isnan(values)]
+
+
+def _take_counts(state: SessionState, tape: Tape, t_ns: int) -> None:
+    """What is counted since the load began, and what the newest request of each kind tells."""
+    newest = tape.outcomes(t_ns)
+    for row in newest.iter_rows(named=True):
+        lane: LaneState = state.lanes[row["lane"]]
+        if row["outcome"] == "ok":
+            lane.done += row["n"]
+        elif row["outcome"] == "failed":
+            lane.failed += row["n"]
+            lane.causes[row["cause"]] += row["n"]
+    for row in newest.sort("newest_ns").iter_rows(named=True):
+        lane = state.lanes[row["lane"]]
+        lane.stamp = row["stamp"]
+        if row["outcome"] == "ok":
+            lane.tokens_from_chunks = row["tokens_from"] == "chunks"
+        elif row["outcome"] == "failed":
+            lane.last_error = f"{row['cause']}: {row['detail']}" if row["detail"] else row["cause"]

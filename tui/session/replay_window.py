@@ -1,0 +1,216 @@
+"""A window marked on the timeline: its own percentiles and verdicts, looked at once, so with the t interval.
+
+The seconds that count are chosen by the code that chooses them live; latencies come from whole columns, because a
+window may be as long as the session.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from tui.analysis.expressions import LATENCY, lane_of
+from tui.analysis.goodput import Limits, good_in, goodput_verdict
+from tui.analysis.latency import Latencies, latencies_of, latency_turns_verdict, latency_verdict
+from tui.analysis.ledger import MOST_FAILED
+from tui.analysis.verdict import DELTA, Verdict, throughput_verdict, turns_verdict
+from tui.profile.model import Profile
+from tui.records.metrics import SAMPLES_NEEDED
+from tui.records.rows import LANES, Lane, SecondRow
+from tui.session.gaps import ChunkGaps
+from tui.session.histogram import LatencyHistogram
+from tui.session.replay_profile import dials_after, first_dials
+from tui.session.replay_tape import Tape
+from tui.session.transport import WindowView
+from tui.session.verdict import TIMED_FIGURES, shown
+from tui.session.verdict_segment import NS, SegmentSoFar, settling_s
+from tui.session.view import Percentiles, VerdictView
+
+AT_ONCE_S: Final = 30  # of chunks in memory
+SHARES: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+TIMES: Final = {"ttft": "TTFT", "tpot": "TPOT", "e2e": "E2E"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Whole seconds from `start_ns` until before `end_ns`."""
+
+    tape: Tape
+    profile: Profile
+    start_ns: int
+    end_ns: int
+
+    @property
+    def lanes(self) -> list[Lane]:
+        return list(first_dials(self.profile))
+
+    @property
+    def delta(self) -> float:
+        return self.profile.delta or DELTA
+
+
+def window_of(tape: Tape, profile: Profile, start_s: float, end_s: float) -> WindowView:
+    """The percentiles and verdicts of the whole seconds from `start_s` to `end_s`, cut to the recording's ends."""
+    length_s = (tape.t_end_ns - tape.t0_ns) // NS
+    first, past = sorted(min(max(0, int(at)), length_s) for at in (start_s, end_s))
+    window = _Window(tape, profile, tape.t0_ns + first * NS, tape.t0_ns + past * NS)
+    if first == past:
+        return WindowView(float(first), float(past), note="the window holds no whole second")
+    requests = tape.frame("requests", window.start_ns, window.end_ns)
+    rows = tape.second_rows(window.start_ns, window.end_ns)
+    verdicts, note = _verdicts(window, requests, rows)
+    of = {lane: lane_of(requests, lane) for lane in window.lanes}
+    return WindowView(
+        start_s=float(first),
+        end_s=float(past),
+        output_tps={lane: _tps(rows, lane) for lane in window.lanes},
+        requests={lane: int((own["outcome"] == "ok").sum()) for lane, own in of.items()},
+        failed={lane: int((own["outcome"] == "failed").sum()) for lane, own in of.items()},
+        latencies=_percentiles(window, of),
+        verdicts=verdicts,
+        note=note,
+    )
+
+
+def _tps(rows: list[SecondRow], lane: Lane) -> float:
+    counted = [row.output_tokens for row in rows if row.lane == lane and row.up and not row.resting]
+    return sum(counted) / len(counted) if counted else 0.0
+
+
+def _percentiles(window: _Window, requests: Mapping[Lane, pl.DataFrame]) -> dict[Lane, dict[str, Percentiles]]:
+    found: dict[Lane, dict[str, Percentiles]] = {}
+    gaps = _gaps(window)
+    for lane, own in requests.items():
+        good = own.filter(pl.col("outcome") == "ok").select(**{name: LATENCY[name] for name in TIMES})
+        values = {name: good[name].drop_nulls().to_numpy() for name in TIMES}
+        found[lane] = {
+            name: _shown(len(ms), lambda share, ms=ms: float(np.percentile(ms, share * 100)))  # type: ignore[misc]
+            for name, ms in values.items()
+        }
+        found[lane]["itl"] = _shown(gaps[lane].n, gaps[lane].percentile)
+    return found
+
+
+def _shown(n: int, percentile: Callable[[float], float | None]) -> Percentiles:
+    """As in the live view: a median of few values is shown, a tail of few is not."""
+    told = {
+        name: percentile(share)
+        for name, share in SHARES.items()
+        if n and (name == "p50" or n >= SAMPLES_NEEDED[name])
+    }
+    return Percentiles(**told, n=n)
+
+
+def _gaps(window: _Window) -> dict[Lane, LatencyHistogram]:
+    """The inter-token latencies, read piece by piece: an hour of chunks does not fit into memory."""
+    streams = {lane: ChunkGaps() for lane in LANES}
+    found = {lane: LatencyHistogram() for lane in LANES}
+    for start_ns in range(window.start_ns, window.end_ns, AT_ONCE_S * NS):
+        end_ns = min(start_ns + AT_ONCE_S * NS, window.end_ns)
+        ended = window.tape.frame("requests", start_ns, end_ns)
+        for lane, chunks in window.tape.chunk_columns(start_ns, end_ns).items():
+            gaps = streams[lane].feed_columns(chunks.request, chunks.t_ns, chunks.tokens)
+            found[lane].add(gaps.itl_ms, gaps.tokens)
+            streams[lane].forget(lane_of(ended, lane)["request"].to_list())
+    return found
+
+
+def _verdicts(window: _Window, requests: pl.DataFrame, rows: list[SecondRow]) -> tuple[dict[str, VerdictView], str]:
+    """By figure, and what must be known of them."""
+    slow_ms = _slow_ms(window, requests)
+    turned_ns = [event.t_ns for event in window.tape.events if event.kind == "dial"]
+    settled_ns = max(
+        [window.start_ns, *(t + int(settling_s(slow_ms) * NS) for t in turned_ns if t < window.start_ns)]
+    )
+    segment = SegmentSoFar(window.start_ns, settled_ns)
+    for own in _by_second(rows):
+        if own[0].t_ns >= settled_ns:
+            segment.take({row.lane: row for row in own}, (), slow_ms, window.profile.slo)
+    sent = _at_work(requests.filter(pl.col("t_send_ns") >= settled_ns), rows, window.start_ns)
+    if why := _obstacle(window, segment, sent, turned_ns):
+        figures = ("output_tps", *TIMED_FIGURES, *(["goodput"] if _limits(window).any else []))
+        return {figure: VerdictView("not comparable", reason=why) for figure in figures}, why
+    found = {figure: shown(verdict.word, verdict) for figure, verdict in _compared(window, segment, sent)}
+    left_out = (
+        ((min(settled_ns, window.end_ns) - window.start_ns) // NS, "settling"),
+        (segment.bound_s, "client-bound"),
+        (segment.down_s, "with a lane down"),
+    )
+    return found, ", ".join(f"{count} s {what} left out" for count, what in left_out if count)
+
+
+def _compared(window: _Window, segment: SegmentSoFar, sent: pl.DataFrame) -> Iterator[tuple[str, Verdict]]:
+    delta, pairs = window.delta, segment.pairs()
+    a, b = (segment.lanes[lane].tps for lane in LANES)
+    if pairs is None:
+        yield "output_tps", throughput_verdict(a, b, delta=delta, frozen=True)
+    else:
+        yield "output_tps", turns_verdict(a, b, pairs, delta=delta, frozen=True)
+    for figure in TIMED_FIGURES:
+        one, other = (_latencies(sent, lane, figure) for lane in LANES)
+        if pairs is None:
+            yield figure, latency_verdict(figure, one, other, delta=delta, frozen=True)
+        else:
+            yield figure, latency_turns_verdict(figure, (one, other), pairs, delta=delta, frozen=True)
+    if (limits := _limits(window)).any:
+        good = [good_in(lane_of(sent, lane), limits, segment.lanes[lane].at_s) for lane in LANES]
+        yield "goodput", goodput_verdict(good[0], good[1], delta=delta, frozen=True, pairs=pairs)
+
+
+def _latencies(sent: pl.DataFrame, lane: Lane, figure: str) -> Latencies:
+    return latencies_of(lane_of(sent, lane), figure.partition("_")[0])
+
+
+def _limits(window: _Window) -> Limits:
+    slo = window.profile.slo
+    return Limits(slo.ttft_ms, slo.tpot_ms, slo.e2e_ms)
+
+
+def _obstacle(window: _Window, segment: SegmentSoFar, sent: pl.DataFrame, turned_ns: list[int]) -> str:
+    """Why there is no verdict, the gravest first; empty when there may be one."""
+    tape = window.tape
+    before = [event for event in tape.events if event.t_ns < window.end_ns]
+    refused = next((event.text for event in reversed(before) if event.kind == "incomparable"), "")
+    dials = dials_after(first_dials(window.profile), before)
+    models = {tape.info.lanes[lane].model for lane in window.lanes if lane in tape.info.lanes}
+    counted = min(len(lane.tps) for lane in segment.lanes.values())
+    reasons = (
+        ("there is one lane", len(window.lanes) < len(LANES)),
+        (refused, bool(refused)),
+        ("different models", len(models) > 1 and "model" not in window.profile.waive),
+        ("dials moved inside the window", any(window.start_ns <= t < window.end_ns for t in turned_ns)),
+        ("dials apart", len(set(dials.values())) > 1),
+        ("the client was the limit in most seconds", segment.bound_s > counted),
+        ("a lane was down in most seconds", segment.down_s > counted),
+    )
+    if why := next((text for text, holds in reasons if holds), ""):
+        return why
+    for lane in LANES:
+        outcomes = lane_of(sent, lane)["outcome"]
+        ok, failed = int((outcomes == "ok").sum()), int((outcomes == "failed").sum())
+        if failed > MOST_FAILED * (ok + failed):
+            return f"{failed} of {ok + failed} requests failed in lane {lane.upper()}"
+    return ""
+
+
+def _slow_ms(window: _Window, requests: pl.DataFrame) -> float:
+    """The p95 of E2E in the slower lane."""
+    values = [latencies_of(lane_of(requests, lane), "e2e").ms for lane in window.lanes]
+    return max((float(np.percentile(ms, 95)) for ms in values if len(ms)), default=0.0)
+
+
+def _by_second(rows: list[SecondRow]) -> Iterator[list[SecondRow]]:
+    return (list(own) for _, own in groupby(rows, key=lambda row: row.t_ns))
+
+
+def _at_work(requests: pl.DataFrame, rows: list[SecondRow], t0_ns: int) -> pl.DataFrame:
+    """The requests that did not end in a second in which their lane rested."""
+    resting = [(row.lane, (row.t_ns - t0_ns) // NS) for row in rows if row.resting]
+    at_rest = pl.DataFrame(resting, schema={"lane": pl.String, "second": pl.Int64}, orient="row")
+    second = (pl.col("t_end_ns") - t0_ns) // NS
+    return requests.with_columns(second=second).join(
+        at_rest, on=["lane", "second"], how="anti", maintain_order="left"
+    )
