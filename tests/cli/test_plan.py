@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tui.cli.main import main
-from tui.profile.reading import parse_profile
+from tui.profile.reading import parse_profile, read_profile
 
 PROFILE = """
 [a]
@@ -61,3 +61,9 @@ def test_the_moves_of_a_session_are_a_plan_that_can_be_read(
     again = parse_profile('[a]\nsimulate = "vllm"\n' + capsys.readouterr().out, "again.toml")
     assert [step.dials["concurrency"] for step in again.plan][-3:] == [3, 4, 3]
     assert all(step.for_s for step in again.plan)
+    assert main(["plan", session, "--to", str(tmp_path / "again.toml")]) == 0
+    profile = read_profile(str(tmp_path / "again.toml"))
+    assert profile.plan == again.plan
+    assert (profile.a.simulate, profile.a.url, profile.load.concurrency) == ("vllm", "", 2)
+    assert main(["plan", session, "--to", str(tmp_path / "again")]) == 2
+    assert "ends in .toml" in capsys.readouterr().err

@@ -142,23 +142,22 @@ def test_a_plan_that_cannot_run_says_why(steps: list[Step], why: str) -> None:
 
 
 def test_a_sweep_doubles_and_then_halves_around_the_knees() -> None:
-    steps = first_pass("concurrency=4..16", 20)
+    steps = first_pass("concurrency=4..32", 20)
     sweep = Sweep.of(steps, 20)
-    visited: list[int] = []
-    todo = [step.dials["concurrency"] for step in steps]
+    todo, visited = [int(step.dials["concurrency"]) for step in steps], [8]
+    run = Run()
     while todo:
-        setting = int(todo.pop(0))
+        setting = todo.pop(0)
+        run.turn(str(visited[-1]), str(setting))
         visited.append(setting)
-        knee = min(setting, 8)
-        run = Run(
-            rate={"a": 100.0 * knee, "b": 90.0 * knee}, ttft_ms=dict.fromkeys(LANES, 50.0 * (setting / 8) ** 2 + 20)
-        )
+        useful = min(setting, 16)  # more streams than that only wait
+        run.rate = {"a": 100.0 * useful, "b": 90.0 * useful}
+        run.ttft_ms = dict.fromkeys(LANES, 20 + 50.0 * (setting / 16) ** 4)
         run.seconds(20)
-        todo += [
-            step.dials["concurrency"] for step in sweep.measured(Step(dials={"concurrency": setting}), run.view())
-        ]
-    more = visited[3:]
-    assert visited[:3] == [4, 8, 16]
-    assert more
-    assert all(4 < setting < 16 for setting in more)
-    assert len(set(visited)) == len(visited)
+        more = sweep.measured(Step(dials={"concurrency": setting}), run.view())
+        todo += [int(step.dials["concurrency"]) for step in more]
+    assert visited[1:5] == [4, 8, 16, 32]
+    assert visited[5:7] == [6, 12]  # the power, throughput over latency, is largest at 8
+    assert all(4 < setting < 16 for setting in visited[5:])
+    assert len(set(visited[1:])) == len(visited[1:])
+    assert max(run.view().ledger, key=lambda row: row.tps["a"]).settled_s > 0

@@ -66,7 +66,17 @@ def lines(found: dict[str, Any]) -> list[str]:
             f"{figures['requests']} requests, {figures['failed']} failed, "
             f"TTFT p50 {_ms(ttft)}, TPOT p50 {_ms(tpot)}"
         )
-    return told
+    return [*told, _verdict(found["verdict"])] if found["verdict"] else told
+
+
+def _verdict(told: dict[str, Any]) -> str:
+    from tui.analysis.margin import Margin
+    from tui.analysis.report.words import verdict_sentence
+    from tui.analysis.verdict import Verdict
+
+    fields = {name: value for name, value in told.items() if name not in {"delta", "delta_from"}}
+    margin = Margin(told["delta"], told["delta_from"])
+    return f"{verdict_sentence(Verdict(**fields), 'Output tok/s')} Level is within {margin.text}."
 
 
 def _ms(value: float | None) -> str:

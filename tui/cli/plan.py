@@ -1,35 +1,74 @@
 """`dragstrip plan`: the moves an operator made in a session, as steps of a plan."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from tui.cli.output import say
+from tui.cli.output import complain, say
+from tui.profile.reading import parse_profile
 from tui.records.dials import DialValue
+from tui.records.errors import UserError
 
 if TYPE_CHECKING:
     from tui.analysis.plans import PlannedStep
 
 LEAST_S = 1.0  # shorter than one second of figures
 NAME = "plan"
-HELP = "the moves made in a session as [[plan]] steps, to put into a profile"
+HELP = "the moves made in a session as [[plan]] steps, or as a profile that makes them again"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which session."""
     parser.add_argument("session", help="a folder, a name that `dragstrip sessions` lists, or the beginning of one")
+    parser.add_argument("--to", metavar="FILE.toml", help="write a whole profile: `dragstrip run FILE.toml --plan`")
 
 
 def call(args: argparse.Namespace) -> int:
-    """Print TOML."""
+    """Print TOML, or write a profile."""
     from tui.analysis.plans import plan_of_moves
+    from tui.cli.report import save
     from tui.recording.analysed import tables_of
     from tui.recording.reader import open_session
     from tui.recording.sessions import resolve
 
-    say(plan_toml(held(plan_of_moves(tables_of(open_session(resolve(args.session)))))))
+    tables = tables_of(open_session(resolve(args.session)))
+    steps = held(plan_of_moves(tables))
+    if not args.to:
+        say(plan_toml(steps))
+        return 0
+    path = Path(args.to)
+    if path.suffix != ".toml":
+        raise UserError(f"{path} is no profile: a profile's name ends in .toml")
+    save(path, profile_toml(tables.session.profile, steps))
     return 0
+
+
+def profile_toml(profile: Mapping[str, Any], steps: "Sequence[PlannedStep]") -> str:
+    """A session's profile with its moves as the plan. UserError when it had none that a profile can hold."""
+    import tomli_w
+
+    from tui.recording.redact import HIDDEN
+
+    kept = {name: value for name, value in profile.items() if name not in {"plan", "repeat", "delta", "delta_from"}}
+    for lane in ("a", "b"):
+        if (kept.get(lane) or {}).get("simulate"):
+            kept[lane] = {name: value for name, value in kept[lane].items() if name not in {"url", "dcgm"}}
+    text = tomli_w.dumps(_without_none(kept)) + "\n" + plan_toml(steps) + "\n"
+    parse_profile(text, "the recorded profile")
+    if HIDDEN in text:
+        complain(f"dragstrip: what was secret stands as {HIDDEN}: put it in before you run it")
+    return text
+
+
+def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
+    """TOML has no word for nothing."""
+    return {
+        name: _without_none(value) if isinstance(value, dict) else value
+        for name, value in table.items()
+        if value is not None
+    }
 
 
 def held(steps: "Sequence[PlannedStep]") -> "list[PlannedStep]":

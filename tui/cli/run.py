@@ -151,6 +151,8 @@ def _tell(args: argparse.Namespace, session: "LiveSession", collected: "Collecte
     else:
         for line in lines(found):
             say(line)
+        if sentence := session.view(1).crossover:
+            say(f"{sentence}.")
         if session.recording is not None:
             say(f"recorded as {session.info.name}")
     failed = [lane for lane, figures in found["lanes"].items() if not figures["requests"]]

@@ -1,11 +1,9 @@
 """A sweep of one dial: doubling first, then the middle of the steps around each lane's knee."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tui.analysis.sweep import Point, halving, knee
 from tui.profile.model import Step
-from tui.records.rows import LANES, Lane
 from tui.session.view import View
 
 
@@ -18,12 +16,12 @@ def first_pass(text: str, for_s: float) -> list[Step]:
 
 @dataclass(slots=True)
 class Sweep:
-    """What each step so far measured, and from it the steps that follow."""
+    """Which settings were held, and from what the ledger says of them those that follow."""
 
     dial: str
     for_s: float
-    left: set[int]  # settings planned and not measured
-    points: Mapping[Lane, list[Point]] = field(default_factory=lambda: {lane: [] for lane in LANES})
+    left: set[int]  # settings planned and not held yet
+    held: set[int] = field(default_factory=set)
 
     @classmethod
     def of(cls, steps: Sequence[Step], for_s: float) -> "Sweep":
@@ -33,17 +31,17 @@ class Sweep:
 
     def measured(self, step: Step, view: View) -> list[Step]:
         """Take the step that ends; gives the next pass once this one is complete, empty when it is fine enough."""
+        from tui.analysis.curve import curve
+        from tui.analysis.sweep import halving, knee
+
         setting = int(step.dials[self.dial])
         self.left.discard(setting)
-        for lane, shown in view.lanes.items():
-            tps, ttft = view.segment_tps.get(lane, ()), shown.latencies["ttft"]
-            latency = ttft.p95 if ttft.p95 is not None else ttft.p50
-            if tps and latency is not None:
-                self.points[lane].append(Point(setting, sum(tps) / len(tps), latency))
+        self.held.add(setting)
         if self.left:
             return []
-        visited = {int(point.setting) for points in self.points.values() for point in points}
-        knees = {found for points in self.points.values() if (found := knee(points)) is not None}
-        wanted = halving(visited, knees)
+        found = curve(view.ledger, self.dial)
+        lines = [] if found is None else found.lines.values()
+        knees = {at for line in lines if (at := knee(line)) is not None}
+        wanted = halving(self.held, knees)
         self.left = set(wanted)
         return [Step(dials={self.dial: value}, for_s=self.for_s) for value in wanted]

@@ -1,0 +1,68 @@
+"""The key P: the profile's plan begins, pauses and goes on, and the screen says how far it is."""
+
+from dataclasses import replace
+
+from tests.screens.fake_source import FakeSource
+from tests.screens.reading import settled
+from tui.profile.model import Step
+from tui.records.dials import Dials
+from tui.records.rows import LANES, Lane
+from tui.screens.app import DragstripApp
+from tui.session.plan import PlanRun, checked
+from tui.session.view import View
+
+SIZE = (120, 40)
+STEPS = [Step(dials={"concurrency": 8}, for_s=30), Step(dials={"concurrency": 16}, for_s=30)]
+
+
+class Planned(FakeSource):
+    """A source whose profile has a plan, run by the real thing."""
+
+    def __init__(self) -> None:
+        super().__init__(second=150, change=self._with_plan)
+        self.dials: dict[Lane, Dials] = {lane: self.board.in_force(lane) for lane in LANES}
+        self.plan: PlanRun | None = None
+
+    def toggle_plan(self) -> str:
+        if self.plan is None:
+            self.plan = PlanRun(checked(STEPS, self.dials), self.dials, self._put, lambda lane: self.dials[lane])
+            self.plan.begin(float(self.second))
+        else:
+            self.plan.toggle(float(self.second))
+        return ""
+
+    def advance(self, seconds: int = 1) -> None:
+        if self.plan is not None:
+            self.plan.second(float(self.second + seconds), 0, [])
+        super().advance(seconds)
+
+    def _put(self, dials: dict[Lane, Dials]) -> None:
+        self.dials = dict(dials)
+
+    def _with_plan(self, view: View) -> View:
+        return replace(view, plan="" if self.plan is None else self.plan.text())
+
+
+async def test_the_key_begins_the_plan_pauses_it_and_goes_on() -> None:
+    source = Planned()
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("P")
+        source.advance(10)
+        assert "plan 1/2  conc 8  0:50 left" in await settled(pilot)
+        await pilot.press("P")
+        source.advance(10)
+        assert "paused: P goes on" in await settled(pilot)
+        await pilot.press("P")
+        source.advance(30)
+        assert "plan 2/2  conc 16  0:30 left" in await settled(pilot)
+        assert source.dials["b"].concurrency == 16
+        source.advance(30)
+        assert "plan 2/2" not in await settled(pilot)
+
+
+async def test_without_a_plan_the_key_says_so() -> None:
+    app = DragstripApp(FakeSource(second=150))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("P")
+        assert "the profile has no [[plan]]" in await settled(pilot)
