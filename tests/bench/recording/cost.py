@@ -16,12 +16,14 @@ import msgspec
 import numpy as np
 
 from tests.recording import synthetic
+from tui.load.clock import GRID_NS
 from tui.recording.recorder import Recorder
 from tui.records.frame import Batch, Chunks
 from tui.records.rows import SecondRow
 
 REQUESTS_PER_S, CHUNKS_PER_S, FRAMES_PER_S = 1_000, 20_000, 10
 LANES = 2
+MOST_BYTES = {"requests": 60, "chunks": 3}
 
 
 def frames(seconds: int) -> list[list[Batch]]:
@@ -35,13 +37,14 @@ def _cut(second: Batch) -> list[Batch]:
     for at, row in enumerate(second.requests):
         cuts[at * FRAMES_PER_S // len(second.requests)].requests.append(row)
     for lane, chunks in second.chunks:
-        size = len(chunks.t_ns) // 8
+        t_ns = (np.frombuffer(chunks.t_ns, "<i8") & -GRID_NS).tobytes()  # as the drivers tell it
+        size = len(t_ns) // 8
         edges = [size * at // FRAMES_PER_S for at in range(FRAMES_PER_S + 1)]
         for cut, a, b in zip(cuts, edges, edges[1:], strict=False):
             cut.chunks.append(
                 (
                     lane,
-                    Chunks(chunks.request[8 * a : 8 * b], chunks.t_ns[8 * a : 8 * b], chunks.tokens[4 * a : 4 * b]),
+                    Chunks(chunks.request[8 * a : 8 * b], t_ns[8 * a : 8 * b], chunks.tokens[4 * a : 4 * b]),
                 )
             )
     cuts[-1].seconds, cuts[-1].gauges, cuts[-1].events = second.seconds, second.gauges, second.events
@@ -75,17 +78,19 @@ def live(folder: Path, seconds: int) -> None:
     print(
         f"  {files} parts after {seconds} s; closing took {took:.2f} s; disk {os.statvfs(folder).f_bsize} byte blocks"
     )
-    sizes(folder, "an engine that steps all streams at once")
+    sizes(folder, "an engine that steps all streams at once", "requests", "chunks")
 
 
-def sizes(folder: Path, what: str) -> None:
-    """Bytes a row of the two large tables."""
+def sizes(folder: Path, what: str, *tables: str) -> None:
+    """Bytes a row of the large tables."""
     import polars as pl
 
-    for table, limit in (("requests", 60), ("chunks", 3)):
+    for table in tables:
         (file,) = (folder / table).iterdir()
         rows = pl.scan_parquet(file).select(pl.len()).collect().item()
-        print(f"  {what}: {file.stat().st_size / rows:.2f} bytes a row of {table} (limit {limit}), {rows} rows")
+        print(
+            f"  {what}: {file.stat().st_size / rows:.2f} bytes a row of {table} (limit {MOST_BYTES[table]}), {rows} rows"
+        )
 
 
 def independent(folder: Path) -> None:
@@ -93,7 +98,7 @@ def independent(folder: Path) -> None:
     rng = np.random.default_rng(1)
     streams, seconds, gap_ns = 400, 20, 20_000_000
     gaps = np.maximum(rng.normal(gap_ns, 2_000_000, (streams, seconds * 50)), 100_000).astype(np.int64)
-    t_ns = (np.cumsum(gaps, axis=1) + rng.integers(0, gap_ns, (streams, 1)) + synthetic.T0_NS).ravel()
+    t_ns = (np.cumsum(gaps, axis=1) + rng.integers(0, gap_ns, (streams, 1)) + synthetic.T0_NS).ravel() & -GRID_NS
     request = np.repeat(np.arange(streams), seconds * 50)
     order = np.argsort(t_ns)
     packed = Chunks(
@@ -105,7 +110,7 @@ def independent(folder: Path) -> None:
     first = next(synthetic.batches(1))
     recorder(Batch(first.t_ns, requests=first.requests, chunks=[("a", packed)]))
     recorder.close("done", float(seconds))
-    sizes(folder, "independent streams")
+    sizes(folder, "independent streams", "chunks")
 
 
 def hour(folder: Path) -> None:
