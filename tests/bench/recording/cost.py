@@ -88,9 +88,8 @@ def sizes(folder: Path, what: str, *tables: str) -> None:
     for table in tables:
         (file,) = (folder / table).iterdir()
         rows = pl.scan_parquet(file).select(pl.len()).collect().item()
-        print(
-            f"  {what}: {file.stat().st_size / rows:.2f} bytes a row of {table} (limit {MOST_BYTES[table]}), {rows} rows"
-        )
+        each = f"{file.stat().st_size / rows:.2f} bytes a row of {table}"
+        print(f"  {what}: {each} (limit {MOST_BYTES[table]}), {rows} rows")
 
 
 def independent(folder: Path) -> None:
