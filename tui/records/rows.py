@@ -1,7 +1,8 @@
 """The rows: one request, one second, one gauge reading, one event.
 
 Every `*_ns` is an integer of the session's monotonic clock (`time.monotonic_ns`), every `*_ms` a float of
-milliseconds. Arrivals of output (`t_first_ns`, `t_last_ns`, a chunk's `t_ns`) are on a grid of 1,024 ns. Rows are `array_like`, so that a row on the pipe between processes is a plain list of values.
+milliseconds. Arrivals of output (`t_first_ns`, `t_last_ns`, a chunk's `t_ns`) are on a grid of 1,024 ns. Rows are
+`array_like`, so that a row on the pipe between processes is a plain list of values.
 """
 
 from typing import Literal
