@@ -60,6 +60,15 @@ def test_an_error_names_file_line_and_key(change: tuple[str, str], said: str) ->
     assert "\n" not in str(error.value)
 
 
+def test_limits_may_have_a_name_and_what_is_given_beside_it_counts() -> None:
+    named = parse_profile(GOOD + '\n[slo]\npreset = "llama3.1-8b"\ntpot_ms = 50\n', "x.toml").slo
+    assert (named.ttft_ms, named.tpot_ms, named.e2e_ms) == (2000, 50, None)
+    with pytest.raises(UserError, match=r"slo\.preset: there is no such preset"):
+        parse_profile(GOOD + '\n[slo]\npreset = "quick"\n', "x.toml")
+    with pytest.raises(UserError, match=r"slo\.ttft_ms: a limit"):
+        parse_profile(GOOD + "\n[slo]\nttft_ms = 0\n", "x.toml")
+
+
 def test_a_name_that_is_not_there_is_told_with_a_near_one(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean `demo`"):
         find_profile("demmo")

@@ -91,6 +91,15 @@ def test_latencies_and_goodput_have_their_own_words() -> None:
     assert verdicts["output_tps"].word in {"level", "undecided"}
 
 
+def test_limits_are_met_or_not_by_the_rule_for_a_share_of_all_requests() -> None:
+    run = Run(ttft_ms={"a": 100, "b": 200}, slo=Slo(ttft_ms=150))
+    run.seconds(20)
+    assert run.view().lanes["a"].limits_met == "undecided"
+    run.seconds(150)  # 600 requests; 459 without one over the limit are needed
+    assert {lane: shown.limits_met for lane, shown in run.view().lanes.items()} == {"a": "met", "b": "not met"}
+    assert Run().second().lanes["a"].limits_met == ""
+
+
 def test_lanes_that_take_turns_are_compared_the_nth_second_with_the_nth() -> None:
     run = Run(rate={"a": 1200, "b": 1000}, turns_s=10)
     run.seconds(400)

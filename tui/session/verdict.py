@@ -9,7 +9,8 @@ from typing import Final, Self
 
 import numpy as np
 
-from tui.analysis.goodput import goodput_verdict
+from tui.analysis.fractions import Met, share_met
+from tui.analysis.goodput import DEFAULT_SHARE, goodput_verdict
 from tui.analysis.latency import Latencies, latency_turns_verdict, latency_verdict
 from tui.analysis.ledger import MOST_FAILED
 from tui.analysis.turns import Pair
@@ -85,6 +86,18 @@ class Standing:
                 return f"{lane.failed} of {lane.ok + lane.failed} requests failed in lane {name.upper()}"
         return ""
 
+    def limits_met(self, lane: Lane) -> Met | None:
+        """Whether 99 % of the lane's requests meet every limit, by MLPerf's rule; None where there is no limit."""
+        if not self._has_limits:
+            return None
+        own = self.segment.lanes[lane]
+        total = own.ok + own.failed
+        return share_met(total - own.met, total, DEFAULT_SHARE)
+
+    @property
+    def _has_limits(self) -> bool:
+        return any(limit is not None for limit in (self.slo.ttft_ms, self.slo.tpot_ms, self.slo.e2e_ms))
+
     def _look_at_tokens(self) -> None:
         segment = self.segment
         self._watch.delta = self.delta
@@ -93,7 +106,7 @@ class Standing:
         self.told["output_tps"] = shown(looked.word, looked.verdict)
 
     def _look_at_goodput(self) -> None:
-        if all(limit is None for limit in (self.slo.ttft_ms, self.slo.tpot_ms, self.slo.e2e_ms)):
+        if not self._has_limits:
             return
         a, b = (self.segment.lanes[lane].good for lane in LANES)
         self._tell("goodput", goodput_verdict(a, b, delta=self.delta, pairs=self._pairs))

@@ -34,6 +34,7 @@ class LaneSegment:
     ms: Mapping[str, "array[float]"] = field(default_factory=lambda: {name: _floats() for name in TIMED})
     ok: int = 0
     failed: int = 0
+    met: int = 0  # of those that ended well, within every limit
 
     def time(self, request: RequestRow) -> None:
         """Keep the latencies of a request that ended well."""
@@ -87,7 +88,9 @@ class SegmentSoFar:
             if request.outcome == "ok":
                 lane.ok += 1
                 lane.time(request)
-                good[request.lane] += within(request, slo)
+                met = within(request, slo)
+                lane.met += met
+                good[request.lane] += met
             elif request.outcome == "failed":
                 lane.failed += 1
         self._count(rows, good)

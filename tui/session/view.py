@@ -91,6 +91,7 @@ class LaneView:
     bound: bool
     stamp: str
     merged_share: float = 0.0  # of the reads: they joined several tokens, and only the last one's stamp is known
+    limits_met: str = ""  # by 99 % of the segment's requests: met, not met, undecided; empty: there are no limits
     tokens_per_joule: float | None = None  # output tokens over its GPUs' energy; None: not read, or not its own alone
 
 

@@ -21,6 +21,7 @@ def make_view(state: SessionState, beside: Beside, window_s: int) -> View:
     if beside.profile.mode == "together" and _share_a_gpu(beside, lanes):
         lanes = {lane: replace(shown, tokens_per_joule=None) for lane, shown in lanes.items()}
     segment = state.standing.segment
+    lanes = {lane: replace(shown, limits_met=state.standing.limits_met(lane) or "") for lane, shown in lanes.items()}
     ledger, ledger_now = state.standing.ledger.rows(segment, state.standing.delta, state.incomparable)
     return View(
         second=max(0, (now_ns - state.t0_ns) // NS),
