@@ -94,14 +94,17 @@ def test_what_is_played_after_a_jump_is_the_same_too(
         jumped.step()
         assert repr(jumped.view(30)) == repr(played.view(30))  # by text: what is not known yet may be nan
     assert repr(jumped.view(300)) == repr(played.view(300))
-    assert repr(jumped.state.standing) == repr(played.state.standing)
+    for of in ("told", "segment"):
+        assert repr(getattr(jumped.state.standing, of)) == repr(getattr(played.state.standing, of))
+    assert repr(jumped.state.standing.ledger.visits) == repr(played.state.standing.ledger.visits)
 
 
 def test_before_the_course_is_known_only_the_verdicts_wait(folder: Path, profile: Profile, course: Course) -> None:
     start = Playing(Tape(open_session(folder)), profile)
     known, unknown = start.standing_at(250, course, 60), start.standing_at(250, None, 60)
     assert not unknown.exact
-    assert unknown.view(60).lanes == known.view(60).lanes
+    lanes = {lane: replace(shown, limits_met="") for lane, shown in known.view(60).lanes.items()}
+    assert unknown.view(60).lanes == lanes
     assert unknown.view(60).events == known.view(60).events
     assert {told.word for told in unknown.view(60).verdicts.values()} == {"undecided"}
     assert unknown.view(60).verdicts["output_tps"].reason == READING

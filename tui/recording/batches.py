@@ -9,7 +9,7 @@ import polars as pl
 from tui.recording.frames import rows_of_frame
 from tui.recording.reader import Recorded
 from tui.recording.schema import TIME_COLUMN
-from tui.recording.spans import LaneChunks, Range, SpanReader
+from tui.recording.spans import LaneChunks, Range, SpanReader, outcome_counts, summed_outcomes
 from tui.records.frame import Batch, Chunks
 from tui.records.rows import EventRow, Lane, SecondRow
 from tui.records.session import SessionInfo
@@ -17,6 +17,7 @@ from tui.records.tables import TABLES, TableName
 
 SECOND_NS = 1_000_000_000
 AHEAD_NS = 30 * SECOND_NS  # read at once, so that playing on reads the disk every half a minute only
+COUNTED_NS = 60 * SECOND_NS  # outcomes are counted by so long: of an hour that is a thousand rows
 _NEVER: Range = (0, 0)
 
 
@@ -31,6 +32,7 @@ class Tape:
         self._reader = SpanReader(recorded)
         self._rows: dict[TableName, tuple[Range, pl.DataFrame]] = {}
         self._chunks: tuple[Range, Mapping[Lane, LaneChunks]] = (_NEVER, {})
+        self._outcomes: pl.DataFrame | None = None
         self.refresh()
 
     @property
@@ -54,6 +56,7 @@ class Tape:
         before = self.t_end_ns
         self._rows.clear()
         self._chunks = (_NEVER, {})
+        self._outcomes = None
         self._reader.look_again()
         self.recorded.look_again()
         self.t_end_ns = self._end()  # first: what a second's row stands for is on the disk before it
@@ -115,7 +118,11 @@ class Tape:
 
         Beside it `detail`, `tokens_from` and `stamp` of the newest of them, from `newest_ns`. In order of the first.
         """
-        return self._reader.outcomes(before_ns)
+        if self._outcomes is None:
+            self._outcomes = self._reader.outcomes(COUNTED_NS)
+        whole_ns = before_ns // COUNTED_NS * COUNTED_NS
+        last = outcome_counts(self.frame("requests", whole_ns, before_ns).lazy(), COUNTED_NS).collect()
+        return summed_outcomes(pl.concat((self._outcomes.filter(pl.col("from_ns") < whole_ns), last)))
 
     def last_gauges(self, before_ns: int) -> pl.DataFrame:
         """The last reading of everything that was read before a moment, as rows of `gauges`."""

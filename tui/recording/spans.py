@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,8 @@ from tui.records.tables import TableName
 
 _TRIES = 3  # a folder that is being recorded changes under the reader's hands
 
+OUTCOME: Final = ("lane", "outcome", "cause")
+NEWEST: Final = ("detail", "tokens_from", "stamp")
 Range = tuple[int, int]  # from the first moment until before the second
 Query = Callable[[pl.LazyFrame], list[pl.LazyFrame]]
 
@@ -84,24 +86,9 @@ class SpanReader:
         (frame,) = self._collect(table, lambda rows: [rows.select(pl.col(TIME_COLUMN[table]).max())])
         return frame.item()  # type: ignore[no-any-return]
 
-    def outcomes(self, before_ns: int) -> pl.DataFrame:
-        """See `Tape.outcomes`."""
-        newest = pl.col("t_end_ns").arg_max()
-        told = [pl.col(name).get(newest) for name in ("detail", "tokens_from", "stamp")]
-        (frame,) = self._collect(
-            "requests",
-            lambda rows: [
-                _within(rows, "requests", (0, before_ns))
-                .group_by("lane", "outcome", "cause")
-                .agg(
-                    pl.len().alias("n"),
-                    pl.col("t_end_ns").max().alias("newest_ns"),
-                    *told,
-                    pl.col("t_end_ns").min().alias("first_ns"),
-                )
-                .sort("first_ns")
-            ],
-        )
+    def outcomes(self, every_ns: int) -> pl.DataFrame:
+        """What `outcome_counts` tells of each span of so many ns, which starts at `from_ns`."""
+        (frame,) = self._collect("requests", lambda rows: [outcome_counts(rows, every_ns)])
         return frame
 
     def last_gauges(self, before_ns: int) -> pl.DataFrame:
@@ -141,3 +128,22 @@ class SpanReader:
 def _within(rows: pl.LazyFrame, table: TableName, span: Range) -> pl.LazyFrame:
     t_ns = pl.col(TIME_COLUMN[table])
     return rows.filter((t_ns >= span[0]) & (t_ns < span[1]))
+
+
+def outcome_counts(requests: pl.LazyFrame, every_ns: int) -> pl.LazyFrame:
+    """How many requests of each `lane`, `outcome` and `cause` ended in each span of `every_ns`, in `n`.
+
+    Beside it when the first and the newest of them ended, and what the newest tells.
+    """
+    t_ns = pl.col("t_end_ns")
+    newest = [pl.col(name).get(t_ns.arg_max()) for name in NEWEST]
+    return requests.group_by((t_ns // every_ns * every_ns).alias("from_ns"), *OUTCOME).agg(
+        pl.len().alias("n"), t_ns.min().alias("first_ns"), t_ns.max().alias("newest_ns"), *newest
+    )
+
+
+def summed_outcomes(parts: pl.DataFrame) -> pl.DataFrame:
+    """The counts of all spans together, in order of each one's first."""
+    newest = [pl.col(name).get(pl.col("newest_ns").arg_max()) for name in NEWEST]
+    first, last = pl.col("first_ns").min(), pl.col("newest_ns").max()
+    return parts.group_by(OUTCOME).agg(pl.col("n").sum(), first, last, *newest).sort("first_ns")

@@ -31,7 +31,7 @@ class Course:
         self._may_run = threading.Event()
         self._may_run.set()
         self._over = threading.Event()
-        self._users = 0
+        self._turns = 0
 
     @property
     def share(self) -> float:
@@ -87,5 +87,9 @@ class Course:
                 np.stack((details[-1].itl.place.astype(np.int64), details[-1].itl.count)).tobytes() if fresh else b""
             )
             self._itl[lane].extend(self._spill.put(data))
+        ledger, turns = state.standing.ledger, len(state.dial_events)
+        if turns > self._turns:  # the rows of visits that are over are made once, and kept with each moment
+            ledger.rows(state.standing.segment, state.standing.delta, "")
+            self._turns = turns
         self._kept.put(state.standing)
         self.reached = self._playing.second

@@ -11,7 +11,7 @@ from tui.records.session import LaneInfo
 from tui.session.beside import Beside
 from tui.session.histogram import Bucketed
 from tui.session.replay_profile import dials_after, first_dials
-from tui.session.replay_restore import add_gaps, restored
+from tui.session.replay_restore import add_gaps, open_streams, restored
 from tui.session.replay_tape import Tape
 from tui.session.state import SessionState
 from tui.session.verdict import Standing
@@ -44,6 +44,7 @@ class Playing:
         self.before = tape.between(0, tape.t0_ns)
         self.exact = True  # whether the verdicts are known, too
         self.state = beginning(tape, profile, self.before)
+        self._streams_open = True  # whether the state knows the last chunks of the streams that are open
         self._gaps_from_ns = tape.t0_ns  # the seconds before it have no inter-token latencies yet
 
     def standing_at(self, second: int, course: Known | None, window_s: int) -> "Playing":
@@ -53,7 +54,7 @@ class Playing:
         known = course.standing_at(second) if course is not None else None
         found.exact = known is not None or not second
         found.state = restored(self.tape, self.before, known or Standing.under(self.profile), t_ns)
-        found._gaps_from_ns = t_ns
+        found._gaps_from_ns, found._streams_open = t_ns, False
         found.see(window_s, course)
         return found
 
@@ -77,6 +78,9 @@ class Playing:
 
     def step(self) -> None:
         """Fold the next second in."""
+        if not self._streams_open:
+            open_streams(self.state, self.tape)
+            self._streams_open = True
         start_ns = self.state.t_ns
         self.state.apply(self.tape.between(start_ns, start_ns + NS))
 
@@ -119,4 +123,7 @@ def _without_verdicts(view: View) -> View:
     """What stands in for verdicts that are still being worked out: no word is said of what is not known."""
     barred = len(view.lanes) < len(LANES) or view.incomparable
     verdicts = view.verdicts if barred else {"output_tps": VerdictView("undecided", reason=READING)}
-    return replace(view, verdicts=verdicts, ledger=(), ledger_now=-1, crossover="", segment_tps={}, settling_s=0.0)
+    lanes = {lane: replace(shown, limits_met="") for lane, shown in view.lanes.items()}
+    return replace(
+        view, lanes=lanes, verdicts=verdicts, ledger=(), ledger_now=-1, crossover="", segment_tps={}, settling_s=0.0
+    )

@@ -29,7 +29,7 @@ NO_GAPS: Final = Bucketed(np.empty(0, dtype=np.int16), np.empty(0, dtype=np.int6
 
 def restored(tape: Tape, before: Batch, standing: Standing, t_ns: int) -> SessionState:
     """The state at `t_ns`, a whole second. `before` is what was known before the load began, and `standing` is where
-    the lanes stood at `t_ns`. The gaps between chunks are left for `add_gaps`.
+    the lanes stood at `t_ns`. What is made of chunks is left for `add_gaps` and `open_streams`.
     """
     state = SessionState(tape.t0_ns)
     state.apply(before)
@@ -41,7 +41,6 @@ def restored(tape: Tape, before: Batch, standing: Standing, t_ns: int) -> Sessio
     _take_gauges(state, tape, t_ns)
     _take_seconds(state, tape, t_ns)
     _take_counts(state, tape, t_ns)
-    open_streams(state, tape)
     return state
 
 
