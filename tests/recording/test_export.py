@@ -158,6 +158,16 @@ def test_progress_counts_up_to_the_end(make: Make, tmp_path: Path) -> None:
     assert all(done == sorted(done) for done in seen.values())
 
 
+@pytest.mark.parametrize("name", ["vllm", "sglang", "guidellm", "aiperf"])
+def test_a_file_of_requests_counts_them(make: Make, tmp_path: Path, name: str) -> None:
+    seen: dict[str, list[tuple[int, int]]] = {}
+    recorded = make(load=synthetic.Load(requests_per_s=200, tokens=1, failed_every=0), seconds=8)
+    export(recorded, name, tmp_path, progress=lambda what, done, of: seen.setdefault(what, []).append((done, of)))
+    for lane in ("lane a", "lane b"):
+        counts = [done for done, of in seen[lane] if of]  # of requests that ended well, where others are apart
+        assert counts == [1_000, 1_600]
+
+
 @pytest.mark.parametrize(
     ("name", "target", "says"),
     [

@@ -35,8 +35,8 @@ def _write(job: Job, run: LaneRun) -> list[Exported]:
     folder = f"{job.recorded.name}.{run.lane}.aiperf" + (f".{SIMULATED}" if job.info.simulated else "")
     summary, records = (_path(job, folder, name) for name in ("profile_export_aiperf.json", "profile_export.jsonl"))
     write_filled(summary, _summary(job, run), {})
-    write_lines(records, _records(job, run))
     what = f"lane {run.lane}"
+    write_lines(records, job.passing(_records(job, run), what, run.requests.height))
     return [exported(summary, what, 1), exported(records, what, run.requests.height)]
 
 

@@ -250,7 +250,8 @@ def _by_status(run: LaneRun, of: Callable[[Any], Distribution]) -> dict[str, Dis
 
 def _requests(run: LaneRun, job: Job, outcome: str) -> Iterator[dict[str, Any]]:
     offset_ns = job.info.wall_ns - job.info.t0_ns
-    for row in run.requests.filter(pl.col("outcome") == outcome).iter_rows(named=True):
+    chosen = run.requests.filter(pl.col("outcome") == outcome)
+    for row in job.passing(chosen.iter_rows(named=True), f"lane {run.lane}", chosen.height):
         yield _request(row, run.lane, offset_ns)
 
 

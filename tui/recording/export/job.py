@@ -1,8 +1,9 @@
 """What an export is asked to do, and what it did."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
@@ -14,7 +15,9 @@ from tui.records.session import SessionInfo
 from tui.records.tables import TableName
 
 Progress = Callable[[str, int, int], None]
-"""Called with a table's name, the rows done and the rows there are; from any thread, one call at a time."""
+"""Called with a table or a lane, the rows done and the rows there are; from any thread, one call at a time."""
+Item = TypeVar("Item")
+TELL_EVERY = 1_000  # requests
 
 SIMULATED = "SIMULATED"
 _TEXTS = ("detail", "text", "old", "new")  # the columns in which a server's own words may stand
@@ -50,6 +53,16 @@ class Job:
                 pl.col(name).map_elements(lambda text: scrub(text, self.private), pl.String) for name in names
             )
         return rows if self.progress is None else _counted(rows, table, self.progress)
+
+    def passing(self, items: Iterable[Item], what: str, of: int) -> Iterator[Item]:
+        """The same items, counted as they pass: for files that are written request by request."""
+        done = 0
+        for done, item in enumerate(items, 1):
+            if self.progress is not None and done % TELL_EVERY == 0:
+                self.progress(what, done, of)
+            yield item
+        if self.progress is not None:
+            self.progress(what, done, of)
 
     def path(self, name: str, suffix: str, alone: bool) -> Path:
         """Where a file goes: the target itself when it is the only one and has a suffix, else in the target folder.

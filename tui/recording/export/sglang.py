@@ -34,7 +34,7 @@ def _write(job: Job, run: LaneRun, alone: bool) -> Exported:
         "input_lens": run.prompt_tokens.tolist(),
         "output_lens": np.where(run.ok, run.count("output_tokens"), 0).tolist(),
         "ttfts": or_zero(_connect_s(run) + run.span("t_send_ns", "t_first_ns")),
-        "itls": run.gaps_s(),
+        "itls": job.passing(run.gaps_s(), f"lane {run.lane}", size),
         "generated_texts": ("" for _ in range(size)),
         "errors": run.errors,
         "cached_tokens": run.count("cached_tokens").tolist(),

@@ -39,7 +39,7 @@ def _write(job: Job, run: LaneRun, alone: bool) -> Exported:
         "input_lens": run.prompt_tokens.tolist(),
         "output_lens": np.where(run.ok, run.count("output_tokens"), 0).tolist(),
         "ttfts": or_zero(run.span("t_send_ns", "t_first_ns")),
-        "itls": run.gaps_s(),
+        "itls": job.passing(run.gaps_s(), f"lane {run.lane}", size),
         "latencies": or_zero(np.where(run.ok, run.span("t_send_ns", "t_last_ns"), 0.0)),
         "start_times": or_zero(run.moment("t_send_ns") / NS),
         "queue_times": or_zero(run.span("t_sched_ns", "t_send_ns")),
