@@ -199,13 +199,24 @@ def fake_lane(lane: Lane, second: int, window_s: int, dials: Dials) -> LaneView:
         prompt_tokens_seen=512.0,
         output_tokens_seen=127.4,
         goodput=None,
-        server=ServerView(32 if lane == "a" else 30, 0 if lane == "a" else 2, 0.38, 0.31, 0, 0.6),
+        server=ServerView(
+            32 if lane == "a" else 30,
+            0 if lane == "a" else 2,
+            0.38,
+            0.31,
+            0,
+            0.6,
+            kv_preallocated=True,
+            kv_pool_bytes=(44.0 if lane == "a" else 47.6) * 2**30,
+            weights_bytes=15.0 * 2**30,
+        ),
         gpus=[fake_gpu(lane, second)],
         gpu_note="",
         client_cpu=0.12,
         loop_lag_ms=1.2,
         bound=False,
         stamp="kernel",
+        tokens_per_joule=tps / 600,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 from tui.session.view import LaneView, Percentiles, VerdictView, View
 from tui.widgets.verdict_line import Headline
 
+FORBIDDEN = "not comparable because "  # the word stands before it already
 Kind = Literal["output_tps", "ttft_p50", "ttft_p95", "ttft_p99", "tpot_p95", "e2e_p95", "goodput"]
 
 
@@ -62,7 +63,7 @@ def headline_of(view: View, objective: Objective, *, linked: bool) -> Headline:
         found.high,
         note="   ".join(part for part in ("" if forbidden else _note(view, found), view.plan) if part),
         beside=tuple((label, ratio) for label, ratio in beside if ratio is not None),
-        warning=found.reason if forbidden else _warning(view, linked=linked),
+        warning=found.reason.removeprefix(FORBIDDEN) if forbidden else _warning(view, linked=linked),
     )
 
 

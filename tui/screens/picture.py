@@ -23,7 +23,7 @@ from tui.widgets.curve_chart import CurveChart
 from tui.widgets.dial_strip import DialStrip
 from tui.widgets.event_list import EventList
 from tui.widgets.glyphs import GLYPHS
-from tui.widgets.gpu_rows import power_top_of
+from tui.widgets.gpu_rows import is_flat, power_top_of
 from tui.widgets.hints import Hints
 from tui.widgets.lane_pane import LanePane
 from tui.widgets.lane_rows import PaneNumbers
@@ -166,6 +166,7 @@ class PictureScreen(Screen[None]):
             marks=view.dial_marks,
             glyphs=self.glyphs,
             any_gpu=any(lane.gpus for lane in lanes),
+            any_flat=any(is_flat(lane) for lane in lanes),
             any_due=any("ttft_sched" in lane.latencies for lane in lanes),
         )
         for pane in self.query(LanePane):

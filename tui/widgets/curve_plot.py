@@ -51,8 +51,9 @@ class CurvePlot:
             ticks = [value for value in _steps(low, high) if low / 1.2 <= value <= high * 1.2]
             self.left, self.right = math.log10(low / 1.2), math.log10(high * 1.2)
         else:
-            scale = scale_for([[high]])
-            ticks, self.left, self.right = list(scale.ticks), 0.0, scale.top
+            step = scale_for([[high - low / 2 if low > high / 3 else high]]).step
+            first, last = (math.floor(low / step) if low > high / 3 else 0), math.ceil(high / step)
+            ticks, self.left, self.right = [step * n for n in range(first, last + 1)], step * first, step * last
         self.right += (self.right - self.left) * LABEL_CELLS / self.columns
         named = [f"{tick_text(value)} ms" if value == ticks[-1] else tick_text(value) for value in ticks]
         rule(self.figure, "x", self.left, self.right, zip(map(self.x, ticks), named, strict=True))

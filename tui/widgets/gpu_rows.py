@@ -1,16 +1,21 @@
-"""A lane's GPU in one, two or three rows: memory used of total, utilisation, power, and their last two minutes."""
+"""A lane's GPUs, taken together, in a few rows: memory used of total, utilisation, power, and their last two minutes.
 
-from dataclasses import dataclass
+Where the server takes its KV pool at the start, used memory says nothing about the load. That is said, and what the
+pool and the weights take stands in place of the memory's curve.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from tui.records.rows import Lane
 from tui.records.text import clean
 from tui.session.view import GpuView, LaneView
 from tui.widgets import numbers
-from tui.widgets.rows import Row, Span, fit
+from tui.widgets.rows import Row, Span, fit, length
 from tui.widgets.sparkline import sparkline
 
-STALE_S = 35.0  # a DCGM exporter reads every 30 s by default
-LABEL_CELLS = 27
+STALE_S = 3.0
+FLAT = "flat by design"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +27,67 @@ class Bars:
     spark: str
 
 
-def gpu_rows(view: LaneView, width: int, bars: Bars, *, tall: bool) -> list[Row]:
-    """Three rows where there is height, else two; one line with the reason where there is no GPU."""
+def gpu_rows(view: LaneView, width: int, bars: Bars, *, tall: bool, any_flat: bool = False) -> list[Row]:
+    """Two rows, or where there is height three; one more where either lane's memory is flat by design.
+
+    One line with the reason where there is no GPU.
+    """
     if not view.gpus:
         return [fit([("GPU     ", "muted"), (clean(view.gpu_note) or "not read yet", "muted")], width)]
-    gpu = view.gpus[0]
-    name = f"GPU{gpu.index}" + (f" +{len(view.gpus) - 1}" if len(view.gpus) > 1 else "")
+    gpu, name = together(view.gpus), gpu_name(view.gpus)
     if tall:
-        return _tall(gpu, width, bars, (name, view.lane))
-    return [_text(gpu, width, name), _sparks(gpu, width, bars, view.lane)]
+        return _tall(gpu, view, (width, bars, name), any_flat=any_flat)
+    return [_text(gpu, width, name), _pool(view, width) if is_flat(view) else _sparks(gpu, width, bars, view.lane)]
+
+
+def is_flat(view: LaneView) -> bool:
+    """Whether the memory in use cannot tell anything of the load."""
+    return bool(view.gpus) and view.server.kv_preallocated
+
+
+def gpu_name(gpus: Sequence[GpuView]) -> str:
+    """`GPU0`, or `2 GPU` where the lane has several."""
+    return f"GPU{gpus[0].index}" if len(gpus) == 1 else f"{len(gpus)} GPU"
+
+
+def together(gpus: Sequence[GpuView]) -> GpuView:
+    """Several GPUs of a lane as one: memory and power added, utilisation the mean; None where one has none."""
+    if len(gpus) == 1:
+        return gpus[0]
+    return replace(
+        gpus[0],
+        memory_used_bytes=_sum([gpu.memory_used_bytes for gpu in gpus]),
+        memory_total_bytes=_sum([gpu.memory_total_bytes for gpu in gpus]),
+        power_w=_sum([gpu.power_w for gpu in gpus]),
+        utilization_pct=_mean([gpu.utilization_pct for gpu in gpus]),
+        memory_curve=_each(_sum, [gpu.memory_curve for gpu in gpus]),
+        power_curve=_each(_sum, [gpu.power_curve for gpu in gpus]),
+        utilization_curve=_each(_mean, [gpu.utilization_curve for gpu in gpus]),
+        age_s=max(gpu.age_s for gpu in gpus),
+    )
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    told = [value for value in values if value is not None]
+    return sum(told) if len(told) == len(values) else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    total = _sum(values)
+    return None if total is None else total / len(values)
+
+
+def _each(
+    combined: Callable[[Sequence[float | None]], float | None], curves: Sequence[Sequence[float | None]]
+) -> list[float | None]:
+    """Second by second."""
+    return [combined(values) for values in zip(*curves, strict=False)]
 
 
 def power_top_of(views: list[LaneView]) -> float:
     """A top for the power of all lanes: the next step of 100 W."""
-    highest = max((v for view in views for gpu in view.gpus for v in gpu.power_curve if v is not None), default=0.0)
+    curves = [together(view.gpus).power_curve for view in views if view.gpus]
+    highest = max((value for curve in curves for value in curve if value is not None), default=0.0)
     return max(100.0, -(-highest // 100) * 100)
 
 
@@ -56,13 +108,39 @@ def _memory_top(gpu: GpuView) -> float:
     return gpu.memory_total_bytes or max((v for v in gpu.memory_curve if v is not None), default=0.0) * 1.25
 
 
-def _age(gpu: GpuView) -> list[Span]:
-    return [(f" {gpu.age_s:.0f} s old", "warn")] if gpu.age_s > STALE_S else []
+def _age(gpu: GpuView) -> str:
+    return f" {gpu.age_s:.0f} s old" if gpu.age_s > STALE_S else ""
+
+
+def _ink(gpu: GpuView) -> str:
+    return "muted" if gpu.age_s > STALE_S else ""
 
 
 def _text(gpu: GpuView, width: int, name: str) -> Row:
     figures = f" {_util(gpu):>5} {_watts(gpu):>6}"
-    return fit([(f"{name} ", "muted"), (_memory(gpu), ""), (figures, ""), *_age(gpu)], width)
+    return fit([(f"{name} ", "muted"), (_memory(gpu), _ink(gpu)), (figures, _ink(gpu)), (_age(gpu), "muted")], width)
+
+
+def _pool(view: LaneView, width: int) -> Row:
+    """The most words that fit: what fills the memory, and that the load does not."""
+    told, rounded = _filling(view), _filling(view, whole=True).replace("KV pool", "KV")
+    wanted = (f"{FLAT}: {told}", f"{FLAT}: {rounded}", f"flat: {told}")
+    return fit([(next((text for text in wanted if len(text) <= width), wanted[-1]), "muted")], width)
+
+
+def _filling(view: LaneView, *, whole: bool = False) -> str:
+    """`weights 15.0 + KV pool 41.2 GiB`, on all of the lane's GPUs, as far as it is known."""
+
+    def gib(each: float) -> str:
+        return numbers.whole(each * len(view.gpus) / 2**30) if whole else numbers.gib(each * len(view.gpus))
+
+    server = view.server
+    parts = [] if server.weights_bytes is None else [f"weights {gib(server.weights_bytes)}"]
+    if server.kv_pool_bytes is not None:
+        return " + ".join([*parts, f"KV pool {gib(server.kv_pool_bytes)} GiB"])
+    if server.kv_pool_tokens is not None:
+        parts.append(f"KV pool {numbers.short(server.kv_pool_tokens)} tokens")
+    return " GiB + ".join(parts) or "KV pool preallocated"
 
 
 def _sparks(gpu: GpuView, width: int, bars: Bars, lane: Lane) -> Row:
@@ -77,8 +155,9 @@ def _sparks(gpu: GpuView, width: int, bars: Bars, lane: Lane) -> Row:
     return fit(spans, width)
 
 
-def _tall(gpu: GpuView, width: int, bars: Bars, name_and_lane: tuple[str, Lane]) -> list[Row]:
-    name, lane = name_and_lane
+def _tall(gpu: GpuView, view: LaneView, drawing: tuple[int, Bars, str], *, any_flat: bool) -> list[Row]:
+    width, bars, name = drawing
+    flat = is_flat(view)
     lines = (
         (name, "memory", _memory(gpu), gpu.memory_curve, _memory_top(gpu)),
         ("", "util", _util(gpu), gpu.utilization_curve, 100.0),
@@ -86,7 +165,16 @@ def _tall(gpu: GpuView, width: int, bars: Bars, name_and_lane: tuple[str, Lane])
     )
     rows: list[Row] = []
     for label, figure, value, curve, top in lines:
-        drawn = sparkline(curve, bars.second, width - LABEL_CELLS, top, bars.spark)
-        spans: list[Span] = [(f"{label:<5}{figure:<7}", "muted"), (f"{value:>13}  ", "")]
-        rows.append(fit([*spans, *(_age(gpu) if label else ()), (drawn, lane)], width))
+        age = _age(gpu) if label else ""
+        spans: list[Span] = [(f"{label:<6}{figure:<7}", "muted"), (f"{value:>13}", _ink(gpu)), (f"{age}  ", "muted")]
+        drawn = sparkline(curve, bars.second, width - length(spans), top, bars.spark)
+        rows.append(fit([*spans, (FLAT, "muted") if flat and label else (drawn, view.lane)], width))
+    if any_flat:
+        rows.insert(1, _pool_row(view, width) if flat else fit((), width))
     return rows
+
+
+def _pool_row(view: LaneView, width: int) -> Row:
+    """`      weights 15.0 + KV pool 41.2 GiB, 38 % in use`."""
+    use = "" if view.server.kv_usage is None else f", {numbers.percent(view.server.kv_usage)} in use"
+    return fit([(" " * 6, ""), (_filling(view) + use, "muted")], width)

@@ -10,13 +10,14 @@ from tui.widgets import numbers
 from tui.widgets.chart import AXIS_CELLS, Ground, Pen, chart_rows, dots, span_of
 from tui.widgets.glyphs import Glyphs
 from tui.widgets.gpu_rows import Bars, gpu_rows
-from tui.widgets.rows import Row, Span, fit
+from tui.widgets.rows import Row, Span, fit, length
 from tui.widgets.scale import Scale
+from tui.widgets.server_rows import efficiency, ink_of, server_row, trouble_row
 
 COMFORTABLE_CELLS = 50  # from this width on there is room for full words
+TALL_ROWS = 26  # from this height on there is room for more than is needed each second
 CHART_LEAST_S = 100
 CHART_MOST_ROWS = 16
-STALE_S = 5.0
 TTFT_DUE = Metric("ttft_sched", "TTFTdue", "ms", "lower", "t_first - t_sched, under an arrival rate")
 
 
@@ -32,21 +33,24 @@ class PaneNumbers:
     marks: Sequence[tuple[int, str]]
     glyphs: Glyphs
     any_gpu: bool = True  # in either lane: both keep the same rows, so that the lanes mirror each other
+    any_flat: bool = False  # the same for memory that is flat by design
     any_due: bool = False  # the same for TTFT from the moment a request was due
     lead: bool = False  # the verdict says that this lane is ahead
 
 
 def lane_rows(pane: PaneNumbers, width: int, height: int) -> list[Row]:
     """Exactly `height` rows of `width` cells; the chart takes what the figures leave."""
-    view, wide = pane.view, width >= COMFORTABLE_CELLS
+    view = pane.view
     above = [_headline(pane, width), _counts(view, width)]
-    if height >= 26:
+    tall = height >= TALL_ROWS
+    if tall:
         above.append(_work(view, width))
-    gpus = gpu_rows(view, width, Bars(pane.second, pane.power_top, pane.glyphs.spark), tall=height >= 26)
+    bars = Bars(pane.second, pane.power_top, pane.glyphs.spark)
+    gpus = gpu_rows(view, width, bars, tall=tall, any_flat=pane.any_flat)
     if pane.any_gpu:
-        gpus += [fit((), width)] * ((3 if height >= 26 else 2) - len(gpus))
-    below = [*_latency_rows(pane, width), _server(view, width, wide=wide), *gpus, _trouble(view, width)]
-    if height >= 26:
+        gpus += [fit((), width)] * ((3 + pane.any_flat if tall else 2) - len(gpus))
+    below = [*_latency_rows(pane, width), server_row(view, width), *gpus, trouble_row(view, width)]
+    if tall:
         below.append(_client(view, width))
     room = height - len(above) - len(below)
     chart = _chart(pane, width, min(room, CHART_MOST_ROWS)) if room >= 3 else []
@@ -84,11 +88,6 @@ def state_spans(view: LaneView) -> list[Span]:
     return [(f"○ {view.state}{text}", "muted")]
 
 
-def _ink(view: LaneView) -> str:
-    """Numbers of a lane that is not up are old: they are dimmed."""
-    return "" if view.state in {"up", "stopped"} else "muted"
-
-
 def _headline(pane: PaneNumbers, width: int) -> Row:
     view = pane.view
     ink = view.lane if view.state in {"up", "stopped"} else "muted"
@@ -97,16 +96,18 @@ def _headline(pane: PaneNumbers, width: int) -> Row:
         (f"{mark}{numbers.whole(view.output_tps):>7}", f"{ink} strong"),
         (" tok/s out ", ink),
         ("▲ " if pane.lead else "  ", f"{ink} strong"),
-        (f"{numbers.whole(view.total_tps):>9}", _ink(view)),
+        (f"{numbers.whole(view.total_tps):>9}", ink_of(view)),
         (" total", "muted"),
     ]
     if view.tokens_from_chunks:
         spans.append(("  tokens ≈ chunks" if width >= COMFORTABLE_CELLS else " ≈", "warn"))
+    if length([*spans, efficiency(view)]) <= width:
+        spans.append(efficiency(view))
     return fit(spans, width)
 
 
 def _counts(view: LaneView, width: int) -> Row:
-    ink = _ink(view)
+    ink = ink_of(view)
     wide = width >= COMFORTABLE_CELLS
     spans: list[Span] = [
         (f"{numbers.rate(view.request_rate):>{7 if wide else 5}}", ink),
@@ -175,49 +176,9 @@ def _latency(view: LaneView, metric: Metric, widths: Sequence[int], width: int) 
         if value is None and found.n and missing > 0:
             spans.append((f"need {missing}".rjust(cells), "muted"))
         else:
-            spans.append((write(value).rjust(cells), _ink(view)))
+            spans.append((write(value).rjust(cells), ink_of(view)))
     spans.append((numbers.short(found.n).rjust(widths[4]), "muted"))
     return fit(spans, width)
-
-
-def _server(view: LaneView, width: int, *, wide: bool) -> Row:
-    """The server's own figures, with their age once it matters."""
-    server = view.server
-    if all(v is None for v in (server.running, server.waiting, server.kv_usage, server.prefix_hit_rate)):
-        return fit([("server  ", "muted"), (clean(server.note) or "has not told its metrics yet", "muted")], width)
-    stale = server.age_s is not None and server.age_s > STALE_S
-    ink = "muted" if stale else _ink(view)
-    words = (
-        ("running ", "  waiting ", "  KV ", "  prefix hit ")
-        if wide and not stale
-        else ("run ", " wait ", " KV ", " hit ")
-    )
-    values = (
-        f"{numbers.whole(server.running):<4}", f"{numbers.whole(server.waiting):<4}",
-        f"{numbers.percent(server.kv_usage):<5}", f"{numbers.percent(server.prefix_hit_rate):<5}",
-    )  # fmt: skip
-    spans = [span for word, value in zip(words, values, strict=True) for span in ((word, "muted"), (value, ink))]
-    if stale and server.age_s is not None:
-        old = f" {server.age_s:.0f} s old"
-        spans = [*fit(spans, width - len(old)), (old, "warn")]
-    return fit(spans, width)
-
-
-def _trouble(view: LaneView, width: int) -> Row:
-    """The client's own limit first: it makes every other number of the lane doubtful. Then failures by cause."""
-    if view.bound:
-        text = f"! client-bound: CPU {view.client_cpu * 100:.0f} %, loop lag {view.loop_lag_ms:.0f} ms"
-        return fit([(text, "warn strong")], width)
-    if not view.failed:
-        return fit([("no failures", "muted")], width)
-    causes = ", ".join(
-        f"{clean(cause, 20)} {count}" for cause, count in sorted(view.causes.items(), key=lambda c: -c[1])
-    )
-    last = clean(view.last_error, 120)
-    return fit(
-        [(f"✖ {view.failed} failed ", "error strong"), (causes, "error"), (f"  {last}" if last else "", "muted")],
-        width,
-    )
 
 
 def _client(view: LaneView, width: int) -> Row:

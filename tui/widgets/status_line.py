@@ -1,5 +1,7 @@
 """The top row: what is going on. Three parts, so that the elapsed time is all that repaints each second."""
 
+from collections.abc import Sequence
+
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
@@ -7,7 +9,7 @@ from tui.records.rows import LANES
 from tui.records.text import clean
 from tui.session.view import View
 from tui.widgets import numbers
-from tui.widgets.rows import Rows, Span, length, spread
+from tui.widgets.rows import Row, Rows, Span, length, spread
 
 DURABLE_LATE_S = 3.0
 RECORDING_CELLS = 20
@@ -46,9 +48,18 @@ class StatusLine(Horizontal):
         else:
             state = [(f" ‖ FROZEN {numbers.short_clock(behind_s)} behind", "warn strong")]
         self._state.put([tuple(state)])
-        self._facts.put([tuple(_facts(view, load_on=load_on))])
+        self._facts.put([_fitting(_facts(view, load_on=load_on), self._facts.size.width)])
         recording = _recording(view)
         self._recording.put([spread((), recording, max(length(recording), RECORDING_CELLS))])
+
+
+def _fitting(spans: Sequence[Span], width: int) -> Row:
+    """Those that fit whole, the first before the others: half a word tells nothing."""
+    kept: list[Span] = []
+    for text, role in spans:
+        if not kept or length([*kept, (text.rstrip(), "")]) <= width or not width:
+            kept.append((text, role))
+    return tuple(kept)
 
 
 def _facts(view: View, *, load_on: bool) -> list[Span]:
@@ -57,14 +68,14 @@ def _facts(view: View, *, load_on: bool) -> list[Span]:
         spans.append(("SIMULATED  ", "warn strong"))
     if not load_on:
         spans.append(("LOAD STOPPED, x resumes  ", "warn strong"))
+    if view.settling_s > 0 and view.second:
+        spans.append(("settling  ", "muted"))
     spans.append((f"{clean(view.title, 40)}  ", ""))
     models = {clean(view.lanes[k].info.model, 60) for k in LANES if k in view.lanes and view.lanes[k].info}  # type: ignore[union-attr]
     if len(models) == 1 and (model := models.pop()):
         spans.append((f"{model.rpartition('/')[2]}  ", "muted"))
     if view.mode != "together":
         spans.append((f"{view.mode}  ", ""))
-    if view.settling_s > 0 and view.second:
-        spans.append(("settling", "muted"))
     return spans
 
 

@@ -1,0 +1,96 @@
+"""What a lane's pane says of its GPUs and its server, for each kind of server."""
+
+from dataclasses import replace
+
+from tests.screens.fake_source import FakeSource, fake_gpu
+from tui.session.view import LaneView, ServerView
+from tui.widgets.glyphs import SPARK_BLOCKS
+from tui.widgets.gpu_rows import Bars, gpu_rows, power_top_of
+from tui.widgets.rows import Row
+from tui.widgets.server_rows import server_row, trouble_row
+
+BARS = Bars(150, 700.0, SPARK_BLOCKS)
+GIB = 2**30
+
+
+def lane(**changes: object) -> LaneView:
+    return replace(FakeSource(second=150).view(30).lanes["a"], **changes)  # type: ignore[arg-type]
+
+
+def text(rows: list[Row]) -> str:
+    assert len({sum(len(part) for part, _ in row) for row in rows}) == 1
+    return "\n".join("".join(part for part, _ in row).rstrip() for row in rows)
+
+
+def test_memory_of_a_preallocated_pool_is_said_to_be_flat_and_what_fills_it() -> None:
+    assert "flat by design: weights 15 + KV 44 GiB" in text(gpu_rows(lane(), 38, BARS, tall=False))
+    tall = text(gpu_rows(lane(), 56, BARS, tall=True, any_flat=True)).splitlines()
+    assert tall[0] == "GPU0  memory 61.2/79.6 GiB  flat by design"
+    assert tall[1].strip() == "weights 15.0 + KV pool 44.0 GiB, 38 % in use"
+    assert "▇" in tall[2]
+    assert "▇" in tall[3]
+
+
+def test_a_pool_of_unknown_size_is_told_as_far_as_it_is_known() -> None:
+    tokens = ServerView(kv_usage=0.5, kv_preallocated=True, kv_pool_tokens=182_400)
+    assert "KV pool 182k tokens, 50 % in use" in text(
+        gpu_rows(lane(server=tokens), 56, BARS, tall=True, any_flat=True)
+    )
+    both = replace(tokens, weights_bytes=15 * GIB)
+    assert "weights 15.0 GiB + KV pool 182k tokens" in text(gpu_rows(lane(server=both), 60, BARS, tall=False))
+    nothing = ServerView(kv_preallocated=True)
+    assert "flat by design: KV pool preallocated" in text(gpu_rows(lane(server=nothing), 38, BARS, tall=False))
+
+
+def test_memory_that_follows_the_load_has_its_curve_and_keeps_the_other_lanes_rows() -> None:
+    grows = lane(server=ServerView(running=1))
+    assert "mem ▆" in text(gpu_rows(grows, 38, BARS, tall=False))
+    rows = text(gpu_rows(grows, 56, BARS, tall=True, any_flat=True)).splitlines()
+    assert "▆" in rows[0]
+    assert "flat" not in rows[0]
+    assert rows[1] == ""
+    assert len(rows) == 4
+
+
+def test_several_gpus_are_one_in_memory_and_power() -> None:
+    two = lane(gpus=[fake_gpu("a", 150), fake_gpu("b", 150)])
+    shown = text(gpu_rows(two, 56, BARS, tall=True, any_flat=True))
+    assert "2 GPU memory 126.0/159.2 GiB" in shown
+    assert "weights 30.0 + KV pool 88.0 GiB" in shown
+    assert "1 213 W" in shown
+    assert power_top_of([two]) == 1300.0
+    unread = replace(fake_gpu("b", 150), power_w=None)
+    assert "– W" in text(gpu_rows(lane(gpus=[fake_gpu("a", 150), unread]), 56, BARS, tall=True))
+
+
+def test_an_old_reading_is_dim_and_says_its_age() -> None:
+    old = lane(gpus=[replace(fake_gpu("a", 150), age_s=12.4)])
+    for tall in (False, True):
+        rows = gpu_rows(old, 56, BARS, tall=tall)
+        assert "12 s old" in text(rows)
+        assert {role for part, role in rows[0] if "61.2" in part} == {"muted"}
+    assert "old" not in text(gpu_rows(lane(), 56, BARS, tall=True))
+    server = lane(server=ServerView(32, 0, 0.38, 0.31, 0, 5.0))
+    for width in (38, 56):
+        row = server_row(server, width)
+        assert text([row]).endswith("5 s old")
+        assert {role for _, role in row} <= {"muted", ""}
+        assert all(role == "muted" for part, role in row if part.strip())
+    assert "old" not in text([server_row(lane(server=ServerView(32, 0, 0.38, 0.31, 0, 2.9)), 56)])
+
+
+def test_a_scrape_that_fails_is_one_line() -> None:
+    fails = lane(server=ServerView(32, 0, 0.38, 0.31, 0, 12.0, note="metrics: HTTP 503"))
+    assert text([trouble_row(fails, 56)]) == "! server gauges: metrics: HTTP 503"
+    assert "✖ 3 failed" in text([trouble_row(replace(fails, failed=3, causes={"timeout": 3}), 56)])
+    never = lane(server=ServerView(note="it has no /metrics"))
+    assert text([server_row(never, 56)]) == "server  it has no /metrics"
+    assert "no failures" in text([trouble_row(never, 56)])
+
+
+def test_tokens_per_joule_and_held_clocks() -> None:
+    assert text([trouble_row(lane(tokens_per_joule=4.11), 38)]).endswith("4.11 tok/J")
+    assert text([trouble_row(lane(tokens_per_joule=None), 38)]) == "no failures"
+    held = lane(gpus=[replace(fake_gpu("a", 150), throttled=True)], tokens_per_joule=12.34)
+    assert text([trouble_row(held, 38)]) == "no failures   GPU clocks held down"
+    assert "12.3 tok/J" in text([trouble_row(replace(held, gpus=[]), 38)])

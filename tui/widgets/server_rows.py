@@ -1,0 +1,67 @@
+"""What the server says of itself, how old that is, and what went wrong: one row each, of a lane's pane."""
+
+from tui.records.text import clean
+from tui.session.view import LaneView
+from tui.widgets import numbers
+from tui.widgets.rows import Row, Span, fit, length, spread
+
+WORDS_CELLS = 50  # from this width on there is room for full words
+STALE_S = 3.0  # three readings missed; an older one is dim and says its age
+
+
+def ink_of(view: LaneView) -> str:
+    """Numbers of a lane that is not up are old: they are dimmed."""
+    return "" if view.state in {"up", "stopped"} else "muted"
+
+
+def efficiency(view: LaneView) -> Span:
+    """`  4.12 tok/J`, empty where energy is not read."""
+    return ("", "") if view.tokens_per_joule is None else (f"  {numbers.rate(view.tokens_per_joule)} tok/J", "")
+
+
+def server_row(view: LaneView, width: int) -> Row:
+    """`running 32    waiting 0     KV 38 %   prefix hit 31 %`, with the age of old readings."""
+    server = view.server
+    if all(v is None for v in (server.running, server.waiting, server.kv_usage, server.prefix_hit_rate)):
+        return fit([("server  ", "muted"), (clean(server.note) or "has not told its metrics yet", "muted")], width)
+    stale = server.age_s is not None and server.age_s > STALE_S
+    ink = "muted" if stale else ink_of(view)
+    full = width >= WORDS_CELLS and not stale
+    words = ("running ", "  waiting ", "  KV ", "  prefix hit ") if full else ("run ", " wait ", " KV ", " hit ")
+    values = (
+        f"{numbers.whole(server.running):<4}", f"{numbers.whole(server.waiting):<4}",
+        f"{numbers.percent(server.kv_usage):<5}", f"{numbers.percent(server.prefix_hit_rate):<5}",
+    )  # fmt: skip
+    spans = [span for word, value in zip(words, values, strict=True) for span in ((word, "muted"), (value, ink))]
+    if stale and server.age_s is not None:
+        old = f" {server.age_s:.0f} s old"
+        spans = [*fit(spans, width - len(old)), (old, "muted")]
+    return fit(spans, width)
+
+
+def trouble_row(view: LaneView, width: int) -> Row:
+    """What makes the lane's numbers doubtful, the gravest alone: the client's limit, failures, readings that fail."""
+    if view.bound:
+        text = f"! client-bound: CPU {view.client_cpu * 100:.0f} %, loop lag {view.loop_lag_ms:.0f} ms"
+        return fit([(text, "warn strong")], width)
+    if view.failed:
+        return _failures(view, width)
+    if view.server.note and view.server.age_s is not None:
+        return fit([(f"! server gauges: {clean(view.server.note, 120)}", "warn")], width)
+    if view.gpu_note and view.gpus:
+        return fit([(f"! GPU: {clean(view.gpu_note, 120)}", "warn")], width)
+    held = any(gpu.throttled for gpu in view.gpus)
+    right = [efficiency(view)] if width < WORDS_CELLS else []
+    left: list[Span] = [("no failures", "muted"), ("   GPU clocks held down" if held else "", "warn")]
+    return spread(left, right if length([*left, *right]) <= width else (), width)
+
+
+def _failures(view: LaneView, width: int) -> Row:
+    causes = ", ".join(
+        f"{clean(cause, 20)} {count}" for cause, count in sorted(view.causes.items(), key=lambda c: -c[1])
+    )
+    last = clean(view.last_error, 120)
+    return fit(
+        [(f"✖ {view.failed} failed ", "error strong"), (causes, "error"), (f"  {last}" if last else "", "muted")],
+        width,
+    )
