@@ -100,6 +100,10 @@ def test_one_gpu_for_both_at_once_is_wrong_and_in_turns_is_not() -> None:
     assert report(profile(mode="alternate"), both, QUIET).comparable
     split = [examined(lane, gpus={0: "H100 MIG"}, here=True) for lane in "ab"]
     assert report(profile(), split, QUIET).comparable
+    exporters = [examined(lane, gpus={0: "H100"}, here=True, dcgm=f"{lane}:9400") for lane in "ab"]
+    assert report(profile(), exporters, QUIET).comparable
+    remote = [examined(lane, gpus={0: "H100"}, dcgm="far:9400") for lane in "ab"]
+    assert "both use GPU 0" in report(profile(), remote, QUIET).sentence
     elsewhere = [examined("a", gpus={0: "H100"}, here=True), examined("b", gpus={0: "H100"})]
     assert report(profile(), elsewhere, QUIET).comparable
 

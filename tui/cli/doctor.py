@@ -13,21 +13,26 @@ HELP = "are these two comparable? settings side by side, what is unfair, and the
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The targets of `watch`."""
     target.arguments(parser)
+    parser.add_argument("--reset-cache", action="store_true", help="empty both servers' prefix caches afterwards")
 
 
 def call(args: argparse.Namespace) -> int:
     """Print the table and the sentence; 0 when they are comparable, else 1."""
-    return asyncio.run(_examine(target.profile_of(args)))
+    return asyncio.run(_examine(target.profile_of(args), empty=args.reset_cache))
 
 
-async def _examine(profile: Profile) -> int:
+async def _examine(profile: Profile, *, empty: bool) -> int:
     from tui.cli.simulated import SimulatedLanes
     from tui.session.doctor import examine, text
+    from tui.session.emptying import empty_caches
 
     simulated = SimulatedLanes()
     try:
-        report = await examine(await simulated.prepare(profile))
+        profile = await simulated.prepare(profile)
+        report = await examine(profile)
+        say(text(report))
+        for line in await empty_caches(profile) if empty else ():
+            say(line)
     finally:
         await simulated.stop()
-    say(text(report))
     return 0 if report.comparable else 1

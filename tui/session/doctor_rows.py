@@ -183,8 +183,10 @@ def shared_whole_gpus(lanes: Sequence[Examined]) -> set[int]:
 
 
 def _shared(lanes: Sequence[Examined]) -> set[int]:
-    """By number: two exporters of one host are taken as two hosts, unless both lanes are here."""
-    return set.intersection(*(set(lane.gpus) if lane.here else set() for lane in lanes)) if len(lanes) > 1 else set()
+    """GPUs of one number that one exporter shows, or this host's own driver."""
+    if len(lanes) < len(LANES) or lanes[0].dcgm != lanes[1].dcgm or not all(lane.dcgm or lane.here for lane in lanes):
+        return set()
+    return set.intersection(*(set(lane.gpus) for lane in lanes))
 
 
 def _gpu_row(lanes: Sequence[Examined], found: Sequence[Difference]) -> Row:

@@ -46,6 +46,7 @@ class Examined:
     opinion: str = ""  # how the official client's reading differs from ours
     gpus: Mapping[int, str] = field(default_factory=dict)
     gpu_note: str = ""
+    dcgm: str = ""  # the exporter that knows its GPUs; empty: this host's own NVML
     here: bool = False  # it runs on this host
 
     def comparable(self) -> dict[str, object]:
@@ -102,6 +103,7 @@ async def _tokenized(found: Found, server: LaneProfile) -> int | None:
 
 
 async def _look_at_gpus(result: Examined, server: LaneProfile) -> None:
+    result.dcgm = server.dcgm
     try:
         reader = gpu_reader(result.lane, url=result.url, dcgm_url=server.dcgm, gpus=server.gpus)
         result.gpus = await reader.names()

@@ -20,8 +20,8 @@ def make_view(state: SessionState, beside: Beside, window_s: int) -> View:
     lanes = {lane: lane_view(lane, state.lanes[lane], beside, now_ns, window_s) for lane in dials}
     if beside.profile.mode == "together" and _share_a_gpu(beside, lanes):
         lanes = {lane: replace(shown, tokens_per_joule=None) for lane, shown in lanes.items()}
-    segment = state.standing.segment
     lanes = {lane: replace(shown, limits_met=state.standing.limits_met(lane) or "") for lane, shown in lanes.items()}
+    segment = state.standing.segment
     ledger, ledger_now = state.standing.ledger.rows(segment, state.standing.delta, state.incomparable)
     return View(
         second=max(0, (now_ns - state.t0_ns) // NS),
@@ -50,8 +50,9 @@ def make_view(state: SessionState, beside: Beside, window_s: int) -> View:
 
 def _share_a_gpu(beside: Beside, lanes: Mapping[Lane, LaneView]) -> bool:
     """Whether the lanes' engines run on one GPU, whose energy nobody can then tell apart."""
-    servers = [server for server in (beside.profile.a, beside.profile.b) if server is not None]
-    hosts = {server.dcgm or urlsplit(server.url).hostname for server in servers}
+    servers = {"a": beside.profile.a, "b": beside.profile.b}
+    dcgm = {lane: server.dcgm for lane, server in servers.items() if server is not None}
+    hosts = {dcgm.get(lane) or urlsplit(info.url).hostname for lane, info in beside.infos.items()}
     indices = [{gpu.index for gpu in shown.gpus} for shown in lanes.values()]
     return len(indices) == 2 and len(hosts) == 1 and bool(indices[0] & indices[1])
 

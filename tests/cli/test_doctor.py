@@ -1,0 +1,20 @@
+"""`dragstrip doctor` on simulated engines."""
+
+import pytest
+
+from tui.cli.main import main
+
+
+def test_it_tells_the_table_and_the_sentence_and_empties_the_caches(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["doctor", "demo", "--reset-cache"])
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].split() == ["lane", "A", "B"]
+    assert any("SIMULATED vLLM" in line and "SIMULATED SGLang" in line for line in out)
+    sentence = next(line for line in out if line.startswith(("comparable", "not comparable")))
+    assert (code == 0) == sentence.startswith("comparable")
+    assert out[-2:] == ["lane A: its prefix cache is empty now", "lane B: its prefix cache is empty now"]
+
+
+def test_a_difference_that_has_no_name_cannot_be_waived(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "demo", "--waive", "kv_token"]) == 2
+    assert capsys.readouterr().err == "dragstrip: nothing is called kv_token to waive; did you mean kv_tokens?\n"
