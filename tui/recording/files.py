@@ -10,7 +10,7 @@ from tui.recording.folders import current, heal
 from tui.recording.info import read_info
 from tui.recording.lock import Lock, is_held
 from tui.recording.parts import is_whole
-from tui.recording.redact import clean_url
+from tui.recording.redact import clean_url, scrub, secrets_in_url
 from tui.recording.sessions import is_session
 from tui.records.errors import UserError
 from tui.records.session import SessionInfo
@@ -103,10 +103,12 @@ class LocalFiles:
 
 
 class RemoteFiles:
-    """A closed session on object storage or a web server: s3://, gs://, az://, https://."""
+    """A closed session on object storage or a web server: s3://, gs://, az://, https://, also behind a signed URL."""
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+        path, self._mark, self._query = url.partition("?")
+        self._url = path.rstrip("/")
+        self._secrets = secrets_in_url(url)
         self.where = clean_url(self._url)
         self.name = self.where.rpartition("/")[2]
         self._there: dict[str, bool] = {}
@@ -125,7 +127,7 @@ class RemoteFiles:
 
     def whole(self, table: TableName, missing: list[str]) -> list[str]:
         """See `Files`. A web server lists no folder: it is the file that closing a session leaves."""
-        source = f"{self._url}/{table}/{table}.parquet"
+        source = f"{self._url}/{table}/{table}.parquet{self._mark}{self._query}"
         if source not in self._there:
             try:
                 pl.read_parquet_schema(source)
@@ -134,5 +136,5 @@ class RemoteFiles:
                 self._there[source] = False
             except (OSError, pl.exceptions.PolarsError) as error:
                 self._there[source] = False
-                missing.append(f"{table} could not be read ({clean(error)})")
+                missing.append(f"{table} could not be read ({clean(scrub(str(error), self._secrets))})")
         return [source] if self._there[source] else []

@@ -46,17 +46,17 @@ def _secrets_in(profile: dict[str, Any]) -> Iterator[str]:
         elif isinstance(value, str) and name == _KEY_ENV:
             yield os.environ.get(value, "")
         elif isinstance(value, str):
-            yield from [value] if _SECRET_NAME.search(name) else _secrets_in_url(value)
+            yield from [value] if _SECRET_NAME.search(name) else secrets_in_url(value)
 
 
-def _secrets_in_url(text: str) -> Iterator[str]:
-    """Servers and libraries quote URLs in their errors, in whole and in pieces."""
+def secrets_in_url(text: str) -> list[str]:
+    """What is secret in a URL, and empty texts: errors quote URLs in whole and in pieces."""
     try:
         parts = urlsplit(text if "://" in text else "")
     except ValueError:
-        return
-    yield from (parts.query, parts.password or "", unquote(parts.password or ""))
-    yield from (value for _, value in parse_qsl(parts.query) if len(value) >= _SHORTEST_IN_QUERY)
+        return []
+    values = (value for _, value in parse_qsl(parts.query) if len(value) >= _SHORTEST_IN_QUERY)
+    return [parts.query, parts.password or "", unquote(parts.password or ""), *values]
 
 
 def clean_url(url: str) -> str:
@@ -72,7 +72,7 @@ def clean_url(url: str) -> str:
 
 def scrub(text: str, secrets: Iterable[str]) -> str:
     """The text with every secret in it hidden."""
-    for secret in secrets:
+    for secret in filter(None, secrets):
         text = text.replace(secret, HIDDEN)
     return text
 
