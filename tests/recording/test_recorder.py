@@ -197,3 +197,43 @@ def test_a_folder_that_goes_in_mid_run_is_made_again(tmp_path: Path) -> None:
     wait_for(lambda: recorder.durable_t_ns == synthetic.T0_NS + 2 * synthetic.SECOND_NS)
     assert rows(directory, "gauges").height == 4
     recorder.close("stopped", 2.0)
+
+
+def test_an_error_of_its_own_costs_what_waited_is_named_and_the_session_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "s"
+    recorder = record(directory, synthetic.batches(1))
+
+    class PanicError(BaseException):
+        """As polars panics: no Exception."""
+
+    def broken(packed: object) -> pl.DataFrame:
+        raise PanicError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tui.recording.growing.frame_of_chunks", broken)
+        recorder(next(synthetic.batches(1, first=1)))
+        wait_for(lambda: "lost by an error of the recorder" in recorder.note)
+    recorder(next(synthetic.batches(1, first=2)))
+    wait_for(lambda: recorder.durable_t_ns == synthetic.T0_NS + 3 * synthetic.SECOND_NS)
+    assert recorder.note == ""
+    recorder.close("stopped", 3.0)
+    assert rows(directory, "requests").height == 60  # of the second that broke, what came before the chunks
+    assert rows(directory, "chunks").height == 800
+    faults = rows(directory, "events").filter(kind="fault", name="recorder")
+    assert sorted(faults["text"]) == ["2 gauges not recorded", "2 seconds not recorded", "400 chunks not recorded"]
+    assert open_session(directory).info.ended == "stopped"
+
+
+def test_what_a_full_disk_kept_out_at_the_end_is_named_in_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, disk = tmp_path / "s", Disk(monkeypatch)
+    recorder = record(directory, synthetic.batches(1))
+    disk.error = errno.ENOSPC
+    recorder(next(synthetic.batches(1, first=1)))
+    recorder.close("stopped", 2.0)
+    ended = open_session(directory).info.ended
+    assert ended == "stopped; 424 rows of the end are not recorded"
+    assert rows(directory, "chunks").height == 400

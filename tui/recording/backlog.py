@@ -62,6 +62,16 @@ class Backlog:
                 lost[table] += self._drop_oldest(table)
         return lost
 
+    def clear(self) -> Counter[TableName]:
+        """Drop everything; returns how many rows of each table were lost."""
+        lost = Counter({name: len(waiting) for name, waiting in self.rows.items() if waiting})
+        if self.chunks:
+            lost["chunks"] = sum(len(packed.t_ns) // 8 for _, packed in self.chunks)
+        for waiting in (*self.rows.values(), self.chunks):
+            waiting.clear()
+        self._bytes = 0
+        return lost
+
     def _drop_oldest(self, table: TableName) -> int:
         if table != "chunks":
             self.rows[table].popleft()

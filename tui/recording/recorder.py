@@ -73,14 +73,15 @@ class Recorder:
         """Write what is left, bring each table into one file, say how the session ended. Blocks: not for a loop."""
         self._closing.set()
         self._thread.join()
+        if left := len(self._backlog) + self._lost.total():
+            self.note = f"{left:,} rows of the end are lost: {self.note}"
+            ended += f"; {left:,} rows of the end are not recorded"
         self._info = msgspec.structs.replace(without_secrets_in(self._given), ended=ended, duration_s=duration_s)
         try:
             write_info(self._directory, self._info)
             self._compact()
         except OSError as error:  # the parts hold all the same
             log.warning("%s is not in one file a table: %s", self._directory, error)
-        if left := len(self._backlog):
-            self.note = f"{left} rows of the end are lost: {self.note}"
         self._lock.release()
 
     def _occupy(self) -> Lock:
@@ -107,18 +108,19 @@ class Recorder:
 
     def _run(self) -> None:
         last = False
-        try:
-            while not last:
-                last = self._closing.wait(self._flush_every_s)
+        while not last:
+            last = self._closing.wait(self._flush_every_s)
+            while self._inbox:
+                self._backlog.add(self._inbox.popleft())
+            try:
                 self._flush()
-        except BaseException:
-            self.note = "recording stopped by an error of its own: see the log"
-            raise
+            except BaseException:  # polars panics are no Exception; whatever it is, the session goes on
+                log.exception("these rows cannot be recorded")
+                self._lost += self._backlog.clear()
+                self.note = f"{self._lost.total():,} rows lost by an error of the recorder: see the log"
 
     def _flush(self) -> None:
         """Bring everything known onto the disk, or keep it for the next time and say why."""
-        while self._inbox:
-            self._backlog.add(self._inbox.popleft())
         try:
             self._keep_info()
             for name, table in self._tables.items():
@@ -150,7 +152,7 @@ class Recorder:
             self._lost.clear()
 
     def _losses(self) -> list[EventRow]:
-        """What had to be dropped while the disk took nothing, as rows of its own."""
+        """What had to be dropped, as rows of its own."""
         return [
             EventRow(
                 "", self._backlog.t_ns or 0, "fault", "recorder", new=str(count), text=f"{count} {name} not recorded"
