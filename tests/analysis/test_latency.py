@@ -85,6 +85,19 @@ def test_failures_are_infinitely_late() -> None:
     assert latency_figure(Latencies(np.arange(400.0), np.full(400, 5.0), failed=2), "p99").with_fail == 5.0
 
 
+def test_few_values_lie_in_an_interval_of_order_statistics() -> None:
+    rng = np.random.default_rng(3)
+    covered = 0
+    for _ in range(1000):
+        figure = latency_figure(Latencies(np.arange(12.0), np.exp(rng.normal(0, 0.5, 12))), "p50")
+        assert figure.low is not None
+        assert figure.high is not None
+        covered += figure.low <= 1.0 <= figure.high
+    assert 0.95 <= covered / 1000 <= 0.99  # at least: the ranks are whole
+    six = latency_figure(Latencies(np.arange(6.0), np.arange(1.0, 7.0)), "p50")
+    assert (six.low, six.high) == (1.0, 6.0)
+
+
 def test_too_short_a_span_says_how_many_seconds_more() -> None:
     rng = np.random.default_rng(5)
     a = lane(rng, 60, 0.0)

@@ -126,6 +126,21 @@ def test_a_lane_that_stays_down_does_not_hold_a_step_of_requests_for_ever() -> N
     assert given_up == [("b", "down for 60 s: step 1 of 2 is over for this lane, with 0 of 5 requests")]
 
 
+def test_the_time_of_a_sweeps_step_runs_from_when_it_is_settled() -> None:
+    hands = Hands()
+    plan = hands.run(Step(dials={"concurrency": 8}, for_s=3))
+    plan.settling = lambda: True
+    for at in range(1, 30):
+        plan.second(at, 0, [])
+    plan.settling = lambda: False
+    assert plan.text().endswith("0:03 left")
+    for at in range(30, 32):
+        plan.second(at, 0, [])
+    assert not plan.over
+    plan.second(32, 0, [])
+    assert plan.over
+
+
 @pytest.mark.parametrize(
     ("steps", "why"),
     [

@@ -5,11 +5,14 @@ Pure, and the same of a running head-to-head (`View.ledger`) and of a recording 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from tui.analysis.crossover import ladder, varied
 from tui.analysis.ledger import CURVE_PERCENTILES, LaneFigures, LedgerRow
 from tui.analysis.sweep import Point, dominated
 from tui.records.rows import LANES, Lane
+
+LEAST_S: Final = 5  # settled seconds of a point: of fewer the mean says nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,8 @@ class Curve:
 
     Each `Point` has the dial's value as `setting`, output tok/s as `throughput` and TTFT in ms as `latency`, both
     with their 95 % intervals (None where too few seconds tell one), and `beaten` where another setting of the same
-    lane is better on both axes. A setting without the percentile yet has no point.
+    lane is better on both axes. A setting without the percentile or five settled seconds yet has
+    no point.
     """
 
     dial: str  # a name in `records.dials.DIAL`
@@ -52,6 +56,7 @@ def _line(steps: Sequence[tuple[float, LedgerRow]], lane: Lane, percentile: str)
 
 def _point(setting: float, figures: LaneFigures, percentile: str) -> Point | None:
     tps, ttft = figures.tps, figures.ttft[percentile]
-    if ttft.value is None or not tps.n:
+    if ttft.value is None or tps.n < LEAST_S:
         return None
-    return Point(setting, tps.mean, ttft.value, tps.low, tps.high, ttft.low, ttft.high)
+    low = None if tps.low is None else max(tps.low, 0.0)
+    return Point(setting, tps.mean, ttft.value, low, tps.high, ttft.low, ttft.high)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tui.analysis.batches import BATCH_S, MIN_BATCHES, stretch
 from tui.analysis.expressions import LATENCY
+from tui.analysis.fractions import binomial_cdf
 from tui.analysis.quantiles import SHARES, percentile, with_failures
 from tui.analysis.student import t_quantile
 from tui.analysis.together import holds_among
@@ -74,10 +75,23 @@ def latency_figure(latencies: Latencies, name: str, alpha: float = ALPHA) -> Lat
     value = percentile(latencies.ms, share)
     if missing or value is None:
         return LatencyFigure(None, None, None, late, n, latencies.failed, missing)
+    if n < 2 * SECTIONS:
+        return LatencyFigure(value, *order_interval(latencies.ms, share, alpha), late, n, latencies.failed, 0)
     sections = np.array([_log_percentile(part, share) for part in np.array_split(latencies.ms, SECTIONS)])
     width = t_quantile(1 - alpha / 2, SECTIONS - 1) * _standard_error(sections, _log(value))
     low, high = value * math.exp(-width), value * math.exp(width)
     return LatencyFigure(value, low, high, late, n, latencies.failed, 0)
+
+
+def order_interval(ms: Floats, share: float, alpha: float = ALPHA) -> tuple[float, float]:
+    """Two of the values (n,) that the percentile lies between at level 1 - alpha; for too few to cut into sections.
+
+    By the binomial count of values under it, as in Hahn & Meeker, Statistical Intervals, 5.2.
+    """
+    ordered, n = np.sort(ms), ms.size
+    low = max((rank for rank in range(1, n + 1) if binomial_cdf(rank - 1, n, share) <= alpha / 2), default=1)
+    high = min((rank for rank in range(1, n + 1) if 1 - binomial_cdf(rank - 1, n, share) <= alpha / 2), default=n)
+    return float(ordered[low - 1]), float(ordered[high - 1])
 
 
 @dataclass(frozen=True, slots=True)

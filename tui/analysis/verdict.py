@@ -63,7 +63,7 @@ def better_of(metric: str) -> Better:
 
 def not_comparable(metric: str, reason: str) -> Verdict:
     """No verdict on this figure, and why."""
-    return Verdict(metric, "not comparable", reason=reason)
+    return Verdict(metric, "not comparable", reason=reason.removeprefix("not comparable because "))
 
 
 def throughput_verdict(

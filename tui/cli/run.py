@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import json
-import math
 import re
 import signal
 from collections.abc import Coroutine
@@ -34,7 +33,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", action="store_true", help="run the profile's plan to its end, instead of --for")
     parser.add_argument("--repeat", type=int, metavar="N", help="the plan so many times, every other time backwards")
     parser.add_argument(
-        "--sweep", metavar="DIAL=LOW..HIGH", help="double a dial, then refine; each step --for so long"
+        "--sweep",
+        metavar="DIAL=LOW..HIGH",
+        help="double a dial, then refine; each step --for so long once it is settled",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
@@ -105,7 +106,7 @@ async def _complete(args: argparse.Namespace, session: "LiveSession", for_s: flo
 
         steps = first_pass(args.sweep, for_s)
         sweep = Sweep.of(steps, for_s)
-        session.start_plan(steps, lambda step: sweep.measured(step, session.view(math.floor(for_s) or 1)))
+        session.start_plan(steps, lambda step: sweep.measured(step, session.view(1)), settled_only=True)
     else:
         session.start_plan(session.profile.plan)
     await session.plan_over()

@@ -134,12 +134,14 @@ class LiveSession:
             self._second_over.clear()
             await self._second_over.wait()
 
-    def start_plan(self, steps: Sequence[Step], more: More = lambda _: ()) -> None:
+    def start_plan(self, steps: Sequence[Step], more: More = lambda _: (), *, settled_only: bool = False) -> None:
         """Run these steps from now on. UserError when there is none, or one cannot be put in force."""
         base = {lane: self.board.in_force(lane) for lane in self._asked}
         self.plan = PlanRun(
             checked(steps, base), base, self.board.jump, self.board.asked, more, self._tell_plan, self.profile.repeat
         )
+        if settled_only:
+            self.plan.settling = self._settling
         self.plan.begin(time.monotonic())
 
     def toggle_plan(self) -> str:
@@ -370,6 +372,9 @@ class LiveSession:
 
     def _slow_ms(self) -> float:
         return self._rollup.state.slow_ms if self._rollup is not None else 0.0
+
+    def _settling(self) -> bool:
+        return self._rollup is None or self._rollup.state.standing.segment.settled_ns is None
 
     def _enough(self, lane: Lane) -> bool:
         return self.plan is not None and self.plan.enough(lane)

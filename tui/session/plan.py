@@ -37,6 +37,7 @@ class PlanRun:
     more: More = lambda _: ()
     say: Say = lambda _lane, _word, _text: None
     repeat: int = 1
+    settling: Callable[[], bool] = lambda: False  # while it says so the time of a step does not run
     at: int = -1  # the place in `order` of the step that runs
     paused: bool = False
     order: list[int] = field(default_factory=list)  # of the steps, by their number
@@ -85,6 +86,8 @@ class PlanRun:
             self._pause("a dial was turned, or the load stopped")
             return
         passed_s, self._since_s = now_s - self._since_s, now_s
+        if self.settling():
+            return
         for lane in self.base.keys() - set(resting):
             self._held_s[lane] += passed_s
             self._look_whether_down(lane, passed_s if lane in down else 0.0)
