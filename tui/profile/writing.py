@@ -27,20 +27,25 @@ def profile_text(answers: Answers) -> str:
 
 
 def _lane(name: str, url: str, key_env: str) -> str:
-    key = (
-        f"api_key_env = {_quoted(key_env)}\n"
-        if key_env
-        else '# api_key_env = "MY_KEY"  # the variable that holds it\n'
-    )
-    return f'[{name}]\nurl = {_quoted(url)}\n{key}# model = "…"  # when the server has several\n'
+    key = f"api_key_env = {_quoted(key_env)}" if key_env else '# api_key_env = "MY_KEY"  # the variable that holds it'
+    return _LANE.format(name=name, url=_quoted(url), key=key)
 
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+_LANE = """\
+[{name}]
+url = {url}
+{key}
+# model = "…"      # when the server has several
+# usage = "end"    # tokens counted once an answer, not in each chunk: less work for the server
+"""
 _TEXT = """\
 sentence = "what this profile is for"
+# mode = "alternate"     # the lanes take turns: for engines that share a GPU
+# waive = ["kv_tokens"]  # differences that are known and accepted; `dragstrip doctor` names them
 
 {a}# dcgm = "http://host:9400/metrics"  # GPUs of a server elsewhere, from a DCGM exporter
 
@@ -58,5 +63,11 @@ output_tokens = 256
 # ttft_ms = 500
 # tpot_ms = 30
 
-# mode = "alternate" above the first table makes the lanes take turns: for engines that share a GPU
+# [a.launch]  # how `dragstrip launch` starts lane A's engine; [b.launch] the same way
+# model = "org/model"                  # with engine = "vllm" above, under [a]
+# command = "/path/to/venv/bin/vllm"   # where the engine is not on the PATH
+# max_model_len = 16384
+# kv_tokens = 65536
+# max_running = 256
+# prefix_cache = false
 """
