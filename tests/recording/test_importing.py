@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.recording import coherent
+from tui.cli.main import main
 from tui.recording.batches import batches
 from tui.recording.export.registry import export
 from tui.recording.export.selection import Selection
@@ -100,3 +101,17 @@ def test_what_is_no_result_is_one_sentence(tmp_path: Path, content: str, says: s
         import_result(path, "0.1.0", tmp_path / "sessions")
     with pytest.raises(UserError, match="cannot read"):
         import_result(tmp_path / "nothing.json", "0.1.0", tmp_path)
+
+
+def test_the_command_names_the_session_and_says_what_is_not_known(
+    recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DRAGSTRIP_HOME", str(tmp_path / "home"))
+    path = exported(recorded, "sglang", tmp_path)
+    for name in ("imported_original.a.sglang", "imported_original.a.sglang_2"):
+        assert main(["import", str(path)]) == 0
+        said = capsys.readouterr()
+        assert said.out == f"{name}\n"
+        assert "not known: when each request was sent" in said.err
+        assert "not known: the server's gauges, GPUs and any change of the load" in said.err
+        assert open_session(tmp_path / "home" / "sessions" / name).info.name == name

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from tui import __version__
-from tui.cli.output import say
+from tui.cli.output import complain, say
 
 HELP = "bring a result of `vllm bench serve` or of SGLang's benchmark in as a session"
 
@@ -15,9 +15,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    """Name each session made."""
-    from tui.recording.importing import import_result
+    """Name each session made, and on stderr what its file does not tell."""
+    from tui.recording.importing import import_result, not_known
 
     for folder in import_result(Path(args.file), __version__):
         say(folder.name)
+        for what in not_known(folder):
+            complain(f"not known: {what}")
     return 0

@@ -8,6 +8,7 @@ import msgspec
 
 from tui.recording.claim import claim
 from tui.recording.foreign_result import ForeignResult, read_result
+from tui.recording.info import read_info
 from tui.recording.recorder import Recorder
 from tui.recording.seconds import second_rows
 from tui.recording.sessions import sessions_root
@@ -32,6 +33,12 @@ def import_result(path: Path, version: str, root: Path | None = None) -> list[Pa
     """
     results = [read_result(raw, path) for raw in _objects(path)]
     return [_record(result, path, version, root or sessions_root()) for result in results]
+
+
+def not_known(folder: Path) -> list[str]:
+    """What an imported session cannot tell, each in a few words."""
+    found: list[str] = read_info(folder).profile["imported"]["not_known"]
+    return found
 
 
 def _objects(path: Path) -> list[dict[str, Any]]:
