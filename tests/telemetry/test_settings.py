@@ -42,6 +42,19 @@ async def test_vllm_without_dev_mode_tells_its_cache_and_how_to_hear_more() -> N
     assert "VLLM_SERVER_DEV_MODE=1" in found.note
 
 
+async def test_vllm_that_does_not_answer_in_time_is_not_told_to_turn_development_on() -> None:
+    def late(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/server_info":
+            raise httpx.ReadTimeout("late", request=request)
+        return answered.handle_request(request)
+
+    answered = Site({**VLLM, "GET /metrics": VLLM_PAGE})
+    site = httpx.MockTransport(late)
+    found = await read_settings(await recognise("http://engine.test", transport=site), transport=site)
+    assert found.note == "vLLM does not answer at /server_info in time: ask again"
+    assert found.kv_tokens == 1_048_576
+
+
 async def test_an_old_vllms_pool_is_blocks_times_their_size_over_all_replicas() -> None:
     raw = b"".join(
         b'vllm:cache_config_info{block_size="16",engine="%d",num_gpu_blocks="100"} 1\n' % i for i in (0, 1)

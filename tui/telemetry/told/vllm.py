@@ -1,6 +1,7 @@
 """vLLM: the labels of its cache gauge, and all the rest in development mode."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tui.engines.fetch import Site
@@ -9,15 +10,20 @@ from tui.telemetry.numbers import finite
 from tui.telemetry.prometheus import parse
 from tui.telemetry.told.values import Told, flag, last_part, rows, table, text, whole
 
+SERVER_INFO_S = 30.0
+
 
 async def read(site: Site, info: LaneInfo) -> Told:
     """Without development mode there are pool, block, prefix cache and memory fraction alone."""
     told = _vllm_cache((await site.ask("/metrics")).body)
     told["weights"] = last_part(await _root(site, info.model))
-    config = (await site.ask("/server_info?config_format=json")).told().get("vllm_config")
-    if not isinstance(config, dict):
-        return told | {"note": "vLLM tells the rest only when started with VLLM_SERVER_DEV_MODE=1 in its environment"}
-    return told | _vllm_config(config)
+    # The first time it gathers facts about its host beside, with commands that take seconds, more on a busy host.
+    answer = await replace(site, timeout_s=max(site.timeout_s, SERVER_INFO_S)).ask("/server_info?config_format=json")
+    config = answer.told().get("vllm_config")
+    if isinstance(config, dict):
+        return told | _vllm_config(config)
+    why = "tells the rest only when started with VLLM_SERVER_DEV_MODE=1 in its environment"
+    return told | {"note": f"vLLM {why if answer.status else 'does not answer at /server_info in time: ask again'}"}
 
 
 def _vllm_cache(page: bytes) -> Told:
