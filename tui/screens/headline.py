@@ -61,7 +61,7 @@ def headline_of(view: View, objective: Objective, *, linked: bool) -> Headline:
         ratio_of(view, objective.kind) if found.ratio is None else found.ratio,
         found.low,
         found.high,
-        note="   ".join(part for part in ("" if forbidden else _note(view, found), view.plan) if part),
+        note="" if forbidden else _note(view, found),
         beside=tuple((label, ratio) for label, ratio in beside if ratio is not None),
         warning=found.reason.removeprefix(FORBIDDEN) if forbidden else _warning(view, linked=linked),
     )

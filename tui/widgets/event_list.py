@@ -41,6 +41,8 @@ def event_text(event: EventRow) -> str:
         unit = DIAL[event.name].unit if event.name in DIAL else ""
         name = clean(event.name, 20).replace("_", " ")
         return f"{name} {clean(event.old, 20)} → {clean(event.new, 20)} {unit}".rstrip()
+    if event.kind == "plan":
+        return f"plan: {clean(event.text)}"
     words = [event.kind, clean(event.name, 20), clean(event.new, 20), clean(event.text)]
     return " ".join(word for word in words if word)
 

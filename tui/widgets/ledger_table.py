@@ -114,7 +114,9 @@ def _ttft(found: "LedgerRow", lane: str) -> Span:
     figure = figures.ttft["p95"] if figures is not None else None
     if figure is not None and figure.value is None and figure.n:
         return f"{f'need {figure.missing}':>14}", "muted"
-    return f"{f'{numbers.milliseconds(figure.value if figure else None)} ms':>14}", lane
+    if figure is None or figure.value is None:
+        return f"{numbers.NONE:>14}", "muted"
+    return f"{f'{numbers.milliseconds(figure.value)} ms':>14}", lane
 
 
 def _below(view: View, first: int, shown: int, width: int) -> Row:

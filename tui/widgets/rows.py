@@ -49,12 +49,14 @@ def spread(left: Sequence[Span], right: Sequence[Span], width: int, fill: Span =
     return fit((*kept, (fill[0] * (room - used), fill[1]), *right), width)
 
 
-def _changed_cells(old: Row, new: Row) -> int:
+def changed_cells(old: Row, new: Row) -> int:
     """How many cells of the row to send: the compositor sends from the left, so only the right end is spared."""
     same = 0
     while same < min(len(old), len(new)) and old[-1 - same] == new[-1 - same]:
         same += 1
-    return max(length(old[: len(old) - same]), length(new[: len(new) - same]), 1)
+    before, after = length(old[: len(old) - same]), length(new[: len(new) - same])
+    # A part that only moved is sent with what follows it.
+    return max(before, 1) if before == after else max(length(old), length(new))
 
 
 class Rows(Widget):
@@ -92,7 +94,7 @@ class Rows(Widget):
             # Regions are relative to the widget, borders included.
             x, top = self.gutter.left, self.gutter.top
             full = max(self.content_size.width, 1)
-            cells = [_changed_cells(old[y], rows[y]) if y < min(len(old), len(rows)) else full for y in changed]
+            cells = [changed_cells(old[y], rows[y]) if y < min(len(old), len(rows)) else full for y in changed]
             self.refresh(*(Region(x, top + y, width, 1) for y, width in zip(changed, cells, strict=True)))
 
     def render_line(self, y: int) -> Strip:

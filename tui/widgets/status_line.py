@@ -70,6 +70,8 @@ def _facts(view: View, *, load_on: bool) -> list[Span]:
         spans.append(("LOAD STOPPED, x resumes  ", "warn strong"))
     if view.settling_s > 0 and view.second:
         spans.append(("settling  ", "muted"))
+    if view.plan:
+        spans.append(("  ".join(clean(part, 60) for part in view.plan.split("  ")) + "  ", ""))
     spans.append((f"{clean(view.title, 40)}  ", ""))
     models = {clean(view.lanes[k].info.model, 60) for k in LANES if k in view.lanes and view.lanes[k].info}  # type: ignore[union-attr]
     if len(models) == 1 and (model := models.pop()):

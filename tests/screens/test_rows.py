@@ -1,0 +1,31 @@
+"""Rows are fitted to a width, and a change sends no more cells than it must, and no fewer."""
+
+from tui.widgets import numbers
+from tui.widgets.rows import Row, changed_cells, fit, spread
+
+
+def plain(row: Row) -> str:
+    return "".join(text for text, _ in row)
+
+
+def test_rows_are_cut_and_filled_to_their_width() -> None:
+    assert plain(fit([("abc", ""), ("def", "")], 5)) == "abcd…"
+    assert plain(fit([("模型", "")], 3)) == "模…"
+    assert plain(spread([("left", "")], [("right", "")], 12)) == "left   right"
+    assert plain(spread([("left", "")], [("right", "")], 7)) == "l…right"
+
+
+def test_a_part_that_only_moved_is_painted_where_it_went() -> None:
+    before = (("one ", ""), ("two ", "a"), ("three", ""))
+    assert changed_cells(before, (("one ", ""), ("2nd ", "a"), ("three", ""))) == 8  # the right end stays as it is
+    assert changed_cells(before, (("one ", ""), ("second ", "a"), ("three", ""))) == 16
+    assert changed_cells(before, (("1 ", ""), ("three", ""))) == 13
+    assert changed_cells(before, before) == 1
+
+
+def test_a_count_takes_at_most_four_characters() -> None:
+    values = (0, 999, 1_000, 1_249, 9_949, 9_960, 12_345, 999_499, 999_600, 1_250_000, 45_000_000, 2e9)
+    told = [numbers.short(value) for value in values]
+    wanted = ["0", "999", "1.0k", "1.2k", "9.9k", "10k", "12k", "999k", "1.0M", "1.2M", "45M", "2.0G"]
+    assert told == wanted
+    assert max(map(len, told)) == 4
