@@ -1,0 +1,113 @@
+"""Marks and notes made in a replay. They stand beside the recording, never in it.
+
+They are kept under the user's state folder (`$DRAGSTRIP_HOME/marks` where that is set), a file for each session,
+because a session may be read-only, on object storage or somebody else's. The file is named by the session's name and a
+digest of what makes the session the one it is, so that a copy or a URL of it finds the same marks and another session
+of the same name does not.
+
+A file holds one JSON object a line and only grows. A line that was cut off by a crash is left out when it is read,
+and ended before the next one is written.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+import platformdirs
+
+from tui.recording.sessions import HOME_ENV
+from tui.records.errors import UserError
+from tui.records.rows import EventRow
+from tui.records.session import SessionInfo
+from tui.records.text import clean
+
+NOTE: Final = "note: "  # what the screen puts before the text of a note
+NAME_CHARACTERS: Final = 80
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """`t_ns` is of the session's clock."""
+
+    t_ns: int
+    kind: Literal["mark", "note"]
+    text: str
+
+
+class Marks:
+    """The marks beside one session; two terminals may add to them at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._seen: tuple[int, int] = (0, 0)  # size and time of change of the file as it was read last
+        self._rows: list[EventRow] = []
+
+    def read(self) -> Sequence[EventRow]:
+        """All of them, in order of time; none where there is no file that can be read."""
+        try:
+            found = self.path.stat()
+            seen = (found.st_size, found.st_mtime_ns)
+            if seen != self._seen:
+                self._rows, self._seen = _rows(self.path.read_bytes()), seen
+        except OSError:
+            self._rows, self._seen = [], (0, 0)
+        return self._rows
+
+    def add(self, t_ns: int, text: str) -> None:
+        """Keep one, a note where the text begins with `note: `. UserError where it cannot be written."""
+        is_note = text.startswith(NOTE)
+        line = _Line(t_ns, "note" if is_note else "mark", clean(text.removeprefix(NOTE) if is_note else text))
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _append(self.path, msgspec.json.encode(line) + b"\n")
+        except OSError as error:
+            raise UserError(f"the mark is not kept: {self.path} cannot be written ({error.strerror})") from error
+
+
+def marks_beside(info: SessionInfo) -> Marks:
+    """The marks of a session, wherever it lies."""
+    return Marks(marks_root() / f"{_safe(info.name)}-{_digest(info)}.jsonl")
+
+
+def marks_root() -> Path:
+    """The folder of all marks."""
+    home = os.environ.get(HOME_ENV)
+    return (Path(home) if home else platformdirs.user_state_path("dragstrip", appauthor=False)) / "marks"
+
+
+def _safe(name: str) -> str:
+    """A name that is one file's on any system."""
+    return _UNSAFE.sub("_", name)[:NAME_CHARACTERS].lstrip(".") or "session"
+
+
+def _digest(info: SessionInfo) -> str:
+    """Of the moment at which the session began, by both of its clocks: two sessions do not share that."""
+    return hashlib.sha256(f"{info.name}\0{info.t0_ns}\0{info.wall_ns}".encode()).hexdigest()[:12]
+
+
+def _append(path: Path, line: bytes) -> None:
+    """One write at the end of the file, on the disk when this returns."""
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        size = os.fstat(file).st_size
+        if size and os.pread(file, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        os.write(file, line)
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _rows(data: bytes) -> list[EventRow]:
+    rows = []
+    for line in data.splitlines():
+        try:
+            found = msgspec.json.decode(line, type=_Line)
+        except msgspec.DecodeError:
+            continue  # cut off by a crash, or not ours
+        rows.append(EventRow("", found.t_ns, found.kind, text=clean(found.text)))
+    return sorted(rows, key=lambda row: row.t_ns)
