@@ -315,6 +315,23 @@ async def test_requests_come_due_at_the_rate_whatever_the_server_does() -> None:
     assert all(gap == pytest.approx(10, abs=1e-3) for gap in gaps_ms)  # no drift, however late a timer fires
 
 
+async def test_of_requests_at_a_rate_no_more_are_sent_than_asked_for_and_then_no_burst() -> None:
+    dials = Dials(arrival="constant", request_rate=200.0, prompt_tokens=16, output_tokens=3)
+    async with serving(always(GOOD)) as port:
+        load = LaneLoad(plan(port), Setting(1, dials, requests=5))
+        await until(lambda: len(load.rows) >= 5, load)
+        await asyncio.sleep(0.1)  # twenty more would have come due
+        assert load.started_total == 5
+        load.set(Setting(2, dials, requests=3, counted_anew=1))
+        await until(lambda: len(load.rows) >= 8, load)
+        await asyncio.sleep(0.05)
+        assert load.started_total == 8
+        load.set(Setting(2, dials))
+        assert load.started_total == 8
+        await until(lambda: len(load.rows) >= 10, load)
+        load.close()
+
+
 async def test_turning_another_dial_does_not_move_due_times_and_a_new_rate_stretches_the_wait() -> None:
     async with serving(always(GOOD)) as port:
         asked = Dials(arrival="constant", request_rate=20.0, prompt_tokens=16)

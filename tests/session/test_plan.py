@@ -126,6 +126,21 @@ def test_a_lane_that_stays_down_does_not_hold_a_step_of_requests_for_ever() -> N
     assert given_up == [("b", "down for 60 s: step 1 of 2 is over for this lane, with 0 of 5 requests")]
 
 
+def test_a_step_of_requests_asks_for_so_many_and_no_more_while_it_runs() -> None:
+    hands = Hands()
+    plan = hands.run(Step(dials={"concurrency": 8}, requests=5))
+    assert plan.most("a", hands.dials["a"]) == 5
+    assert plan.most("a", BASE["a"]) is None  # the hand that turned a dial wants more
+    plan.toggle(1)
+    assert plan.most("a", hands.dials["a"]) is None
+    begun = plan.begun
+    plan.toggle(2)
+    assert plan.begun == begun + 1
+    plan.second(3, 0, ended("a", 5) + ended("b", 5))
+    assert plan.over
+    assert plan.most("a", hands.dials["a"]) is None
+
+
 def test_the_time_of_a_sweeps_step_runs_from_when_it_is_settled() -> None:
     hands = Hands()
     plan = hands.run(Step(dials={"concurrency": 8}, for_s=3))

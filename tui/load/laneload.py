@@ -48,6 +48,7 @@ class LaneLoad:
         self._numbers = count(plan.first_request)
         self._streams: dict[Stream, None] = {}  # in order of their start; a retry keeps its place
         self._free: list[Wire] = []
+        self._sent_at_a_rate = 0
         self._resting = 0  # slots that wait after a failure, or think
         self._failures = 0  # in a row
         self._most_streams = most_streams()
@@ -69,6 +70,8 @@ class LaneLoad:
 
     def set(self, setting: Setting) -> None:
         """New dials. Raised concurrency starts streams at once; lowered, running ones finish unless cancelled."""
+        if setting.counted_anew != self.setting.counted_anew:
+            self._sent_at_a_rate = 0
         self.setting = setting
         if setting.cancel and setting.dials.arrival == "closed":
             for stream in list(self._streams)[setting.dials.concurrency :]:
@@ -108,12 +111,15 @@ class LaneLoad:
 
     def _arrange(self) -> None:
         """Follow the dials: keep slots full, or let requests come due."""
+        all_were_sent = self._timer is None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         dials, arrivals = self.setting.dials, self._arrivals
         arrivals.ask(dials.arrival, dials.request_rate, self._loop.time())
-        if arrivals.are_due:
+        if arrivals.are_due and not self._all_sent:
+            if all_were_sent:  # what came due meanwhile was not asked for
+                arrivals.next_due_s = max(arrivals.next_due_s, self._loop.time())
             self._timer = self._loop.call_at(arrivals.next_due_s, self._due)
         else:
             self._fill()
@@ -132,10 +138,15 @@ class LaneLoad:
             self._start(time.monotonic_ns())
             started += 1
 
+    @property
+    def _all_sent(self) -> bool:
+        most = self.setting.requests
+        return most is not None and self._sent_at_a_rate >= most
+
     def _due(self) -> None:
         """Open loop: everything that is due by now, whatever has become of the requests before."""
         arrivals, now_s = self._arrivals, self._loop.time()
-        while arrivals.next_due_s <= now_s:
+        while arrivals.next_due_s <= now_s and not self._all_sent:
             self.due_total += 1
             self.watch.sent_late(now_s - arrivals.next_due_s)
             if len(self._streams) >= self._most_streams:
@@ -144,8 +155,10 @@ class LaneLoad:
                 )
             elif not self.down:
                 self._start(round(arrivals.next_due_s * 1e9))  # the loop's clock is the monotonic one
+                self._sent_at_a_rate += 1
             arrivals.step()
-        self._timer = self._loop.call_at(arrivals.next_due_s, self._due)
+        if not self._all_sent:
+            self._timer = self._loop.call_at(arrivals.next_due_s, self._due)
 
     def _start(self, t_sched_ns: int) -> None:
         dials = self.setting.dials

@@ -38,6 +38,8 @@ class Setting(msgspec.Struct, frozen=True, array_like=True, tag="setting"):
     segment: int
     dials: Dials
     cancel: bool = False
+    requests: int | None = None  # of those that come due at a rate, no more are sent
+    counted_anew: int = 0  # another number than before: `requests` counts from here
 
 
 class Stop(msgspec.Struct, frozen=True, array_like=True, tag="stop"):

@@ -355,7 +355,11 @@ class LiveSession:
 
     def _setting(self, lane: Lane) -> Setting:
         waits = self.alternation is not None and self.alternation.active != lane
-        return Setting(self._segment, stopped(self._asked[lane]) if waits else self._asked[lane])
+        asked = self._asked[lane]
+        most = None if self.plan is None else self.plan.most(lane, asked)
+        begun = 0 if self.plan is None else self.plan.begun
+        dials = stopped(asked) if waits else asked
+        return Setting(self._segment, dials, requests=most, counted_anew=begun)
 
     def _turn(self, lane: Lane | None) -> None:
         """The lanes take turns: load goes to this one alone, or to none while the other drains."""
@@ -366,6 +370,12 @@ class LiveSession:
 
     def _tell_plan(self, lane: Lane | Literal[""], word: str, text: str) -> None:
         self.event(EventRow(lane, time.monotonic_ns(), "plan", name=word, text=text))
+        if not lane:  # how many requests the step wants is no dial: the drivers are told of it here
+            self._tell_drivers()
+
+    def _tell_drivers(self) -> None:
+        for lane, run in self._lanes.items():
+            run.apply(self._setting(lane))
 
     def _in_flight(self, lane: Lane) -> int:
         return self._rollup.in_flight(lane) if self._rollup is not None else 0
@@ -390,8 +400,7 @@ class LiveSession:
         for event in dial_events(self._asked, asked, time.monotonic_ns()):
             self.event(event)
         self._asked = dict(asked)
-        for lane, run in self._lanes.items():
-            run.apply(self._setting(lane))
+        self._tell_drivers()
 
 
 def servers(profile: Profile) -> dict[Lane, LaneProfile]:

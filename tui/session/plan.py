@@ -39,6 +39,7 @@ class PlanRun:
     repeat: int = 1
     settling: Callable[[], bool] = lambda: False  # while it says so the time of a step does not run
     at: int = -1  # the place in `order` of the step that runs
+    begun: int = 0  # how often a step was, again or anew
     paused: bool = False
     order: list[int] = field(default_factory=list)  # of the steps, by their number
     _since_s: float = 0.0
@@ -121,6 +122,12 @@ class PlanRun:
             return self._held_s[lane] >= step.for_s
         return self._ended[lane] >= (step.requests or 0) or self._down_s.get(lane, 0.0) >= GIVEN_UP_S
 
+    def most(self, lane: Lane, dials: Dials) -> int | None:
+        """How many requests the step sends a lane that has its dials; None: as many as there is time for."""
+        if self.over or self.paused or self.at < 0 or self._dials(self.at)[lane] != dials:
+            return None
+        return self.step.requests
+
     def _look_whether_down(self, lane: Lane, down_s: float) -> None:
         """A lane that stays down would hold a step of requests for ever."""
         before_s = self._down_s.get(lane, 0.0)
@@ -143,11 +150,12 @@ class PlanRun:
         self.at, self._since_s, self._held_s = at, now_s, dict.fromkeys(self.base, 0.0)
         self._ended.clear()
         self._down_s.clear()
+        self.begun += 1
         if self.over:
             self.say("", "over", "every step of the plan has been held")
         else:
-            self.say("", "step", f"{self._place()}: {setting_text(self.step)}".removesuffix(": "))
             self.put(self._dials(at))
+            self.say("", "step", f"{self._place()}: {setting_text(self.step)}".removesuffix(": "))
 
     def _dials(self, at: int) -> dict[Lane, Dials]:
         """What a step puts in force: its own, and those of the steps written before it."""

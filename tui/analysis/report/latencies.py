@@ -13,7 +13,7 @@ from tui.analysis.latency import (
 )
 from tui.analysis.ledger import Visited, visited
 from tui.analysis.report.blocks import Block, Heading, Paragraph, Table
-from tui.analysis.report.words import ALONE, NONE, interval, ms, percent, range_ms, word
+from tui.analysis.report.words import ALONE, NONE, any_alone, interval, ms, percent, range_ms, word
 from tui.analysis.tables import Tables
 from tui.analysis.together import standing
 from tui.analysis.verdict import Verdict
@@ -49,7 +49,7 @@ def latency_blocks(tables: Tables) -> list[Block]:
         f"{DIAL[name].label} {value}" for name, value in next(iter(found.dials.values())).items() if value
     )
     note = f"Of requests sent in {found.settled_s} settled s at {setting}. Lower is better."
-    among = [] if all(standing(verdicts)) else [Paragraph(ALONE)]
+    among = [Paragraph(ALONE)] if any_alone(verdicts, standing(verdicts)) else []
     return [Heading("Latency"), Paragraph(note), Table(header, rows), *among]
 
 

@@ -15,6 +15,7 @@ from tui.analysis.report.study import study_blocks
 from tui.analysis.report.words import (
     ALONE,
     NONE,
+    any_alone,
     interval,
     number,
     percent,
@@ -129,7 +130,7 @@ def _ledger(rows: Sequence[LedgerRow]) -> list[Block]:
         cells.append([setting, *(number(row.tps[lane], 1) for lane in lanes), f"{row.settled_s}{visits}", *told])
     note = "Each setting of the dials, all visits to it pooled; settling, client-bound and down seconds left out."
     found: list[Block] = [Heading("Ledger"), Paragraph(note), Table(header, cells)]
-    return found if all(stand) else [*found, Paragraph(ALONE)]
+    return [*found, Paragraph(ALONE)] if any_alone([row.verdict for row in rows], stand) else found
 
 
 def _goodput(tables: Tables, limits: Limits) -> list[Block]:

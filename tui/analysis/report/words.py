@@ -32,6 +32,11 @@ def ms(value: float | None) -> str:
     return number(value, 0 if value is None or value >= 100 else 1 if value >= 10 else 2)
 
 
+def any_alone(verdicts: Sequence[Verdict], stand: Sequence[bool]) -> bool:
+    """Whether a word is marked."""
+    return any(word(verdict, stands) != verdict.word for verdict, stands in zip(verdicts, stand, strict=True))
+
+
 def percentile_ms(value: float | None, name: str, n: int) -> str:
     """A percentile in ms, or how many values are missing before it may be shown."""
     missing = SAMPLES_NEEDED[name] - n
@@ -56,7 +61,10 @@ def range_ms(low: float | None, high: float | None) -> str:
 def setting_text(dials: Setting, among: Sequence[Setting]) -> str:
     """A setting by the dials that differ among several, or by all that matter when none does."""
     differ = [spec.name for spec in DIALS if len({other.get(spec.name) for other in among}) > 1]
-    names = differ or ["concurrency" if dials.get("arrival") == "closed" else "request_rate", "prompt_tokens"]
+    unused = "request_rate" if dials.get("arrival") == "closed" else "concurrency"
+    names = [name for name in differ if name != unused] or (
+        ["concurrency" if unused == "request_rate" else "request_rate", "prompt_tokens"]
+    )
     return ", ".join(_dial(dials, name) for name in names if dials.get(name)) or "settings that are not known"
 
 
