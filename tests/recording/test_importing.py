@@ -53,6 +53,18 @@ def test_sglang_keeps_latencies_and_says_that_times_are_laid_out(recorded: Recor
     assert found.info.profile["imported"]["not_known"]
 
 
+def test_sglang_writes_infinity_and_tells_of_its_server(recorded: Recorded, tmp_path: Path) -> None:
+    path = exported(recorded, "sglang", tmp_path)
+    result = json.loads(path.read_text()) | {"request_rate": float("inf")}
+    result["server_info"] = {"model_path": "m", "version": "0.5.23", "simulated": True}
+    path.write_text(json.dumps(result))
+    assert "Infinity" in path.read_text()
+    (folder,) = import_result(path, "0.1.0", tmp_path / "sessions")
+    found = open_session(folder).info
+    assert found.profile["load"] == {"arrival": "closed", "concurrency": 12}
+    assert (found.lanes["a"].version, found.lanes["a"].model, found.simulated) == ("0.5.23", "m", True)
+
+
 def test_an_imported_session_plays(recorded: Recorded, tmp_path: Path) -> None:
     (folder,) = import_result(exported(recorded, "vllm", tmp_path), "0.1.0", tmp_path / "sessions")
     _, *seconds = batches(open_session(folder))
@@ -91,6 +103,12 @@ WHOLE: dict[str, Any] = {"mean_e2e_latency_ms": 1.0, "duration": 1.0}
         (
             json.dumps(WHOLE | {n: [] for n in ("input_lens", "output_lens", "ttfts", "itls")} | {"errors": [""]}),
             "is damaged",
+        ),
+        (
+            json.dumps(
+                WHOLE | {"input_lens": [1], "output_lens": [1], "ttfts": [float("nan")], "itls": [[]], "errors": [""]}
+            ),
+            "a time in it is no number",
         ),
     ],
 )

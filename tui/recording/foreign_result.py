@@ -1,8 +1,9 @@
 """Reads one result of `vllm bench serve` or of SGLang's benchmark as requests and chunks of ours."""
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class ForeignResult:
     tool: str
     engine: str
     model: str
+    version: str  # of the server, where the tool asked for it
     simulated: bool
     duration_s: float
     wall_ns: int | None
@@ -114,6 +116,8 @@ def read_result(raw: dict[str, Any], path: Path) -> ForeignResult:
         float(raw["duration"])
     except (msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error}): import another file") from error
+    if not all(map(math.isfinite, chain(lists.ttfts, lists.start_times or (), *lists.itls))):
+        raise UserError(f"{path} is damaged: a time in it is no number")
     lengths = {len(values) for name in Lists.__struct_fields__ if (values := getattr(lists, name)) is not None}
     if len(lengths) != 1:
         raise UserError(f"{path} is damaged: its lists of requests differ in length")
@@ -145,25 +149,32 @@ def _result(tool: str, raw: dict[str, Any], lists: Lists, starts_s: list[float],
         if n and not error
     ):
         unknown.append("how many tokens each chunk brought: they are spread evenly over the chunks")
-    rate, concurrency = raw.get("request_rate"), int(raw.get("max_concurrency") or 0)
-    closed = not isinstance(rate, int | float)
-    load = (
-        {"arrival": "closed", "concurrency": concurrency} if closed else {"arrival": "poisson", "request_rate": rate}
-    )
-    about = raw.get("server_info") if isinstance(raw.get("server_info"), dict) else {}
+    rate, concurrency = _rate(raw), int(raw.get("max_concurrency") or 0)
+    load: dict[str, Any] = {"arrival": "closed", "concurrency": concurrency}
+    if rate is not None:
+        load = {"arrival": "poisson", "request_rate": rate}
+    told = raw.get("server_info")
+    about = told if isinstance(told, dict) else {}
     return ForeignResult(
         tool=tool,
         engine=_engine(raw),
-        model=clean(raw.get("model_id") or (about or {}).get("model_path") or ""),
-        simulated=raw.get("simulated") is True,
+        model=clean(raw.get("model_id") or about.get("model_path") or ""),
+        version=clean(about.get("version") or ""),
+        simulated=raw.get("simulated") is True or about.get("simulated") is True,
         duration_s=float(raw["duration"]),
         wall_ns=_wall_ns(raw.get("date")),
-        concurrency=concurrency if closed else 0,
+        concurrency=concurrency if rate is None else 0,
         load=load,
         starts_s=starts_s,
         lists=lists,
         not_known=tuple(unknown),
     )
+
+
+def _rate(raw: dict[str, Any]) -> float | None:
+    """Requests a second; None where all were due at once: vLLM writes "inf" then, and SGLang Infinity."""
+    rate = raw.get("request_rate")
+    return rate if isinstance(rate, int | float) and 0 < rate < math.inf else None
 
 
 def _engine(raw: dict[str, Any]) -> str:
@@ -186,8 +197,7 @@ def _wall_ns(date: object) -> int | None:
 def _laid_out(raw: dict[str, Any], lists: Lists) -> list[float]:
     """Times of sending that fit the load: one after the other on each stream, or evenly at the rate."""
     size = len(lists.errors)
-    rate = raw.get("request_rate")
-    if isinstance(rate, int | float) and rate > 0:
+    if rate := _rate(raw):
         return [at / rate for at in range(size)]
     free_s = [0.0] * min(int(raw.get("max_concurrency") or size) or 1, max(size, 1))
     starts_s = []

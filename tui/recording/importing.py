@@ -1,10 +1,9 @@
 """Brings another tool's result in as a session, and says in it what that result cannot tell."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from tui.recording.claim import claim
 from tui.recording.foreign_result import ForeignResult, read_result
@@ -42,17 +41,20 @@ def not_known(folder: Path) -> list[str]:
 
 
 def _objects(path: Path) -> list[dict[str, Any]]:
-    """One object, or one a line: both tools append to a file."""
+    """One object, or one a line: both tools append to a file.
+
+    Read with the standard library, because SGLang writes `Infinity`, which is no JSON.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read {path} ({error.strerror}): name a result file") from error
     try:
-        found = [msgspec.json.decode(line) for line in content.splitlines() if line.strip()]
-    except msgspec.DecodeError:
+        found = [json.loads(line) for line in content.splitlines() if line.strip()]
+    except ValueError:
         try:
-            found = [msgspec.json.decode(content)]
-        except msgspec.DecodeError as error:
+            found = [json.loads(content)]
+        except ValueError as error:
             raise UserError(f"{path} is not JSON ({error}): name a result of vLLM's or SGLang's benchmark") from error
     if not found or not all(isinstance(each, dict) for each in found):
         raise UserError(f"{path} holds no result: name a file of `vllm bench serve` or of SGLang's benchmark")
@@ -75,7 +77,12 @@ def _record(result: ForeignResult, path: Path, version: str, root: Path) -> Path
         },
         lanes={
             "a": LaneInfo(
-                url="", engine=result.engine, title=result.title, model=result.model, simulated=result.simulated
+                url="",
+                engine=result.engine,
+                title=result.title,
+                version=result.version,
+                model=result.model,
+                simulated=result.simulated,
             )
         },
         t0_ns=T0_NS,
