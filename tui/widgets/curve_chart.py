@@ -22,8 +22,8 @@ if TYPE_CHECKING:  # Polars stands behind it
     from tui.analysis.curve import Curve
 
 NONE_YET = (
-    "No curve yet: it needs two settings of one dial, with some requests under each.",
-    "Turn one dial and leave it for a while, or let a plan do it: P runs the profile's.",
+    "No curve yet: it needs two settings of one dial, and requests under each.",
+    "Turn a dial and leave it for a while, or let a plan do it: P.",
 )
 
 

@@ -1,0 +1,69 @@
+"""A ledger of settings with chosen figures, as a sweep of the concurrency leaves it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from tui.analysis.latency import LatencyFigure
+from tui.analysis.ledger import LaneFigures, LedgerRow
+from tui.analysis.means import Mean
+from tui.analysis.verdict import Verdict, Word
+from tui.records.rows import LANES
+from tui.session.view import View
+
+OTHERS = {
+    "prompt_tokens": "512", "output_tokens": "128", "arrival": "closed", "request_rate": "0",
+    "shared_prefix": "0", "temperature": "0",
+}  # fmt: skip
+SWEPT: Sequence[tuple[int, float, float, Word]] = (  # streams, tok/s of A, TTFT of A in ms, word
+    (1, 100, 50, "A ahead"),
+    (4, 380, 60, "A ahead"),
+    (16, 1200, 90, "level"),
+    (64, 2400, 300, "B ahead"),
+    (128, 2200, 900, "B ahead"),
+)
+
+
+def row(streams: int, tps: float, ttft_ms: float, word: Word) -> LedgerRow:
+    """One setting. B has nine tenths of the throughput at eight tenths of the latency."""
+    setting = {"concurrency": f"{streams}", **OTHERS}
+    figures = {
+        lane: LaneFigures(
+            Mean(tps * rate, tps * 0.1, tps * rate * 0.95, tps * rate * 1.05, 60),
+            {
+                name: LatencyFigure(
+                    ttft_ms * late, ttft_ms * late * 0.9, ttft_ms * late * 1.2, ttft_ms * late, 400, 0, 0
+                )
+                for name in ("p50", "p95")
+            },
+        )
+        for lane, rate, late in zip(LANES, (1.0, 0.9), (1.0, 0.8), strict=True)
+    }
+    return LedgerRow(
+        dials=dict.fromkeys(LANES, setting),
+        visits=1,
+        settled_s=60,
+        tps={"a": tps, "b": tps * 0.9},
+        requests=dict.fromkeys(LANES, 400),
+        failed=dict.fromkeys(LANES, 0),
+        bound=False,
+        verdict=Verdict("output_tps", word, 1.11, 1.02, 1.21, 3, holds_among=100),
+        figures=figures,
+    )
+
+
+def swept(count: int = len(SWEPT)) -> Callable[[View], View]:
+    """A view with the first `count` settings of the sweep, the last of them in force."""
+    from tui.analysis.crossover import crossover
+
+    ledger = [row(*one) for one in SWEPT[:count]]
+
+    def change(view: View) -> View:
+        return replace(view, ledger=ledger, ledger_now=count - 1, crossover=crossover(ledger))
+
+    return change
+
+
+def long_ledger(view: View) -> View:
+    """Forty settings, visited from the last to the first."""
+    ledger = [row(streams, streams * 20.0, 50.0 + streams, "undecided") for streams in range(40, 0, -1)]
+    return replace(view, ledger=ledger, ledger_now=39)

@@ -1,0 +1,153 @@
+"""The curve and the ledger take the place of the lanes by a key, at every size and without colours."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.screens.fake_source import FakeSource
+from tests.screens.made_ledger import SWEPT, long_ledger, swept
+from tests.screens.reading import settled
+from tui.analysis.curve import curve
+from tui.screens.app import DragstripApp
+from tui.widgets.curve_chart import NONE_YET, curve_rows, curve_title
+from tui.widgets.glyphs import GLYPHS
+from tui.widgets.ledger_table import table_rows
+from tui.widgets.rows import Row
+
+SENTENCE = "A ahead up to 4 streams, level from 16, B from 64"
+
+
+def plain(rows: list[Row]) -> str:
+    return "\n".join("".join(text for text, _ in row) for row in rows)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
+async def test_a_key_shows_the_curve_and_escape_the_lanes_again(size: tuple[int, int]) -> None:
+    app = DragstripApp(FakeSource(second=150, change=swept()))
+    async with app.run_test(size=size) as pilot:
+        before = await settled(pilot)
+        await pilot.press("k")
+        text = await settled(pilot)
+        assert "against TTFT p95, by conc   A solid   B dotted" in text
+        for point in ("A16", "B16", "A64", "B64", "a128◂", "b128◂"):
+            assert point in text
+        assert "TPOT ms" not in text
+        assert SENTENCE in text
+        assert text.splitlines()[-1] == before.splitlines()[-1]
+        await pilot.press("escape")
+        assert (await settled(pilot)) == before
+
+
+async def test_the_curve_grows_as_settings_are_visited() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("k")
+        assert NONE_YET[0] in await settled(pilot)
+        for count in (2, 3, 5):
+            source._change = swept(count)
+            source.advance()
+            text = await settled(pilot)
+            assert f"A{SWEPT[count - 1][0]}" in text or f"a{SWEPT[count - 1][0]}" in text
+            assert ("A128" in text or "a128" in text) is (count == 5)
+
+
+async def test_only_ascii_and_without_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = DragstripApp(FakeSource(second=150, change=swept()), ascii_only=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        for key, told in (("k", "A64"), ("t", "> conc 128"), ("o", "A solid")):
+            await pilot.press(key)
+            text = (await settled(pilot)).replace(">conc", "> conc")
+            assert text.isascii()
+            assert told in text
+        colours = {
+            s.style.color.name
+            for strip in app.screen._compositor.render_strips()
+            for s in strip
+            if s.style is not None and s.style.color
+        }
+        assert colours <= {"default"}
+
+
+def test_a_point_beaten_on_both_axes_is_small_and_dim_and_the_one_in_force_strong() -> None:
+    view = swept(4)(FakeSource(second=150).view(30))
+    rows = curve_rows(view, curve(view.ledger), GLYPHS[0], (118, 30))
+    spans = [span for row in rows for span in row]
+    assert {role for text, role in spans if "A64◂" in text} == {"a strong"}
+    assert not any("beaten" in text for text, _ in spans)
+    view = swept()(FakeSource(second=150).view(30))
+    spans = [span for row in curve_rows(view, curve(view.ledger), GLYPHS[0], (118, 30)) for span in row]
+    assert {role for text, role in spans if "a128" in text} == {"muted"}
+    assert any("beaten on both axes" in text for text, _ in spans)
+
+
+def test_close_points_never_write_over_one_another() -> None:
+    view = swept()(FakeSource(second=150).view(30))
+    near = [replace(row, figures=dict.fromkeys(row.figures, view.ledger[0].figures["a"])) for row in view.ledger]
+    rows = curve_rows(view, curve(near), GLYPHS[0], (78, 16))
+    letters = [ch for ch in plain(rows[:-1]).replace("ms", "") if ch in "abAB"]
+    assert len(letters) == 1
+
+
+def test_wide_spans_of_latency_are_logarithmic_and_narrow_ones_begin_near_their_least() -> None:
+    view = swept()(FakeSource(second=150).view(30))
+    below = plain(curve_rows(view, curve(view.ledger), GLYPHS[0], (118, 30))[-2:-1])
+    assert [word for word in below.split() if word != "ms"] == ["50", "100", "200", "500", "1000"]
+    few = swept(2)(view)
+    below = plain(curve_rows(few, curve(few.ledger), GLYPHS[0], (118, 30))[-2:-1])
+    assert below.split()[0] == "20"
+    assert below.split()[-1] == "ms"
+
+
+def test_without_a_curve_it_says_what_it_needs() -> None:
+    view = FakeSource(second=150).view(30)
+    assert curve_title(None) == "Output tok/s against TTFT"
+    told = plain(curve_rows(view, None, GLYPHS[0], (78, 16)))
+    for sentence in NONE_YET:
+        assert sentence in told
+
+
+async def test_the_ledger_by_a_key_with_its_sentence() -> None:
+    app = DragstripApp(FakeSource(second=150, change=swept()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("t")
+        text = await settled(pilot)
+        assert "Every setting visited" in text
+        assert "▸conc 128" in text
+        assert "1.02 … 1.21" in text
+        assert SENTENCE in text
+        await pilot.press("t")
+        assert "TTFT ms" in await settled(pilot)
+        await pilot.press("t", "k")
+        assert "by conc" in await settled(pilot)
+        await pilot.press("1")
+        text = await settled(pilot)
+        assert "TTFT ms" in text
+        assert "B SGLang" not in text
+
+
+async def test_a_long_ledger_stands_in_the_order_of_the_dial_and_is_paged() -> None:
+    app = DragstripApp(FakeSource(second=150, change=long_ledger))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("t")
+        text = await settled(pilot)
+        assert "▸conc 1 " in text
+        assert "1–14 of 40" in text
+        assert text.index("conc 2 ") < text.index("conc 3 ")
+        for _ in range(5):
+            await pilot.press("pagedown")
+        text = await settled(pilot)
+        assert "conc 40 " in text
+        assert "27–40 of 40" in text
+        await pilot.press("pageup")
+        assert "13–26 of 40" in await settled(pilot)
+
+
+def test_a_wide_ledger_has_the_ttft_of_both_lanes() -> None:
+    view = swept()(FakeSource(second=150).view(30))
+    told = plain(table_rows(view, 118, 20))
+    assert "A TTFT p95" in told
+    assert "900.0 ms" in told
+    assert "720.0 ms" in told
+    assert "TTFT" not in plain(table_rows(view, 78, 20))
