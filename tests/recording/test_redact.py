@@ -7,13 +7,17 @@ import pytest
 
 from tests.recording import synthetic
 from tests.recording.test_recorder import record
+from tui.profile.model import LaneProfile, LoadProfile, Profile
 from tui.recording.export.registry import FORMATS, export
 from tui.recording.export.selection import Selection
 from tui.recording.reader import Recorded, open_session
+from tui.recording.recorder import Recorder
 from tui.recording.redact import HIDDEN, clean_url, without_secrets
 from tui.records.frame import Batch
 from tui.records.rows import EventRow, RequestRow
 from tui.records.session import LaneInfo
+from tui.session.live import LiveSession
+from tui.simulator.process import start_simulator
 
 KEY = "sk-live-0123456789abcdef"
 HEADER = "tenant-secret-77"
@@ -107,6 +111,24 @@ def assert_clean(folder: Path) -> None:
     everything = told(folder)
     assert HIDDEN in everything
     assert not [secret for secret in SECRETS if secret in everything]
+
+
+async def test_a_real_session_with_a_key_writes_it_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGSTRIP_TEST_KEY", KEY)
+    engine = await start_simulator("vllm", speed=20)
+    try:
+        headers = {"X-Tenant": HEADER}
+        lane = LaneProfile(url=engine.url, api_key_env="DRAGSTRIP_TEST_KEY", headers=headers)
+        profile = Profile(name="p", a=lane, sentence=f"with {KEY}", load=LoadProfile(output_tokens=4))
+        session = LiveSession(profile, record=lambda info: Recorder(tmp_path / "s", info))
+        await session.start(lambda: None)
+        await session.elapsed(1)
+        assert_clean(tmp_path)
+        await session.stop(f"done with {KEY}")
+    finally:
+        await engine.stop()
+    assert open_session(tmp_path / "s").scan("requests").collect().height > 0
+    assert_clean(tmp_path)
 
 
 PRIVATE = ("gpu7", "gpu8", "10.1.2.3", "/srv/secret", "bench-client-3", "user-home")

@@ -8,17 +8,27 @@ import tomli
 import tomli_w
 
 from tui.recording.durable import write_atomically
-from tui.recording.redact import clean_url, without_secrets
+from tui.recording.redact import clean_url, scrub, secrets_of, without_secrets
 from tui.records.errors import UserError
-from tui.records.session import SCHEMA, SessionInfo
+from tui.records.session import SCHEMA, LaneInfo, SessionInfo
 
 FILE = "session.toml"
 
 
 def without_secrets_in(info: SessionInfo) -> SessionInfo:
     """The same session, fit to be written down."""
-    lanes = {lane: msgspec.structs.replace(of, url=clean_url(of.url)) for lane, of in info.lanes.items()}
-    return msgspec.structs.replace(info, profile=without_secrets(info.profile), lanes=lanes)
+    secrets = secrets_of(info.profile)
+
+    def lane(of: LaneInfo) -> LaneInfo:
+        told = {name: scrub(getattr(of, name), secrets) for name in ("version", "model")}
+        return msgspec.structs.replace(of, url=clean_url(of.url), **told)
+
+    return msgspec.structs.replace(
+        info,
+        profile=without_secrets(info.profile),
+        lanes={name: lane(of) for name, of in info.lanes.items()},
+        ended=scrub(info.ended, secrets),
+    )
 
 
 def write_info(directory: Path, info: SessionInfo) -> None:

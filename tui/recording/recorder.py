@@ -76,7 +76,7 @@ class Recorder:
         if left := len(self._backlog) + self._lost.total():
             self.note = f"{left:,} rows of the end are lost: {self.note}"
             ended += f"; {left:,} rows of the end are not recorded"
-        self._info = msgspec.structs.replace(without_secrets_in(self._given), ended=ended, duration_s=duration_s)
+        self._info = without_secrets_in(msgspec.structs.replace(self._given, ended=ended, duration_s=duration_s))
         try:
             write_info(self._directory, self._info)
             self._compact()
