@@ -32,7 +32,7 @@ class Collected:
             self._gaps[lane].forget([r.request for r in batch.requests if r.lane == lane])
         self._seconds += batch.seconds
         if batch.seconds and self.on_second is not None:
-            self.on_second("   ".join(map(_second, batch.seconds)))
+            self.on_second("   ".join(map(second_text, batch.seconds)))
 
     def summary(self, info: SessionInfo) -> dict[str, Any]:
         """The object of `run --json`."""
@@ -48,7 +48,8 @@ class Collected:
         )
 
 
-def _second(row: SecondRow) -> str:
+def second_text(row: SecondRow) -> str:
+    """One second of one lane, for people."""
     failed = f" {row.failed} failed" if row.failed else ""
     state = "" if row.up else " down"
     return f"{row.lane.upper()} {row.output_tokens:6d} tok/s {row.in_flight:4d} in flight{failed}{state}"

@@ -3,6 +3,7 @@
 import argparse
 import math
 import re
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,18 +29,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "session", help="a folder, a name that `dragstrip sessions` lists, the beginning of one, or a URL"
     )
-    parser.add_argument("--speed", default="1", metavar="X", help=f"{', '.join(list(_SPEED_NAMES)[:-1])} (1)")
+    parser.add_argument("--speed", metavar="X", help=f"{', '.join(list(_SPEED_NAMES)[:-1])} (1; of --plain max)")
     parser.add_argument("--at", default="0", metavar="TIME", help="where to begin: 90, 1:30, 0:01:30 or 50%% (0)")
     parser.add_argument("--follow", action="store_true", help="watch a session that is still being recorded")
+    parser.add_argument("--plain", action="store_true", help="a line a second, as wherever there is no terminal")
     looks(parser)
 
 
 def call(args: argparse.Namespace) -> int:
     """Show the screen until the operator leaves it."""
     from tui.recording.sessions import resolve
+    from tui.session.replay import How, ReplaySource
 
-    speed, start_at = speed_of(args.speed), moment_of(args.at)
+    plain = args.plain or not sys.stdout.isatty()
+    how = How(speed_of(args.speed or ("max" if plain else "1")), moment_of(args.at), args.follow)
     where = resolve(args.session)
+    if plain:
+        from tui.cli.replay_plain import play_plain
+
+        play_plain(_open(where), how)
+        return 0
     profile, open_tape = _known(where)
 
     from tui.screens.terminal import prepare_terminal
@@ -47,9 +56,8 @@ def call(args: argparse.Namespace) -> int:
     prepare_terminal()
 
     from tui.screens.app import DragstripApp
-    from tui.session.replay import How, ReplaySource
 
-    source = ReplaySource(profile, open_tape, How(speed, start_at, args.follow))
+    source = ReplaySource(profile, open_tape, how)
     app = DragstripApp(source, ascii_only=args.ascii)
     code = app.run()
     for line in app.summary:
