@@ -9,6 +9,7 @@ import pytest
 
 from tests.recording import coherent, synthetic
 from tests.recording.conftest import Make
+from tui.cli.main import main
 from tui.recording.analysed import token_gaps
 from tui.recording.export.registry import FORMATS, export
 from tui.recording.export.selection import Selection, window
@@ -148,6 +149,22 @@ def test_every_format_takes_an_empty_session(tmp_path: Path) -> None:
     Recorder(tmp_path / "s", synthetic.info()).close("done", 0.0)
     for name in FORMATS:
         export(open_session(tmp_path / "s"), name, tmp_path / "out" / name)
+
+
+def test_help_names_every_format(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    assert ", ".join(FORMATS) in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_command_takes_a_part(make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    session = str(make().files.where)
+    part = ["--table", "seconds", "--lane", "b", "--from", "7", "--until", "14", "--segment", "1"]
+    assert main(["export", session, *part, "--to", str(tmp_path / "mine.csv")]) == 0
+    assert capsys.readouterr().out.startswith(f"{tmp_path / 'mine.csv'}  seconds, 7 rows, ")
+    rows = pl.read_csv(tmp_path / "mine.csv")
+    assert set(rows["lane"]) == {"b"}
+    assert set(rows["segment"]) == {1}
 
 
 def test_progress_counts_up_to_the_end(make: Make, tmp_path: Path) -> None:

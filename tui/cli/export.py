@@ -10,12 +10,14 @@ from tui.records.tables import TABLES
 
 HELP = "write a recorded session as CSV, Parquet, JSON and other formats"
 PROGRESS_AFTER_S = 1.0
+# Written out, because the formats themselves import polars and help must not wait for it.
+FORMATS = "csv, parquet, json, ndjson, vllm, sglang, guidellm, aiperf, markdown, html, svg, png"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which session, what of it, in which form, where to."""
     parser.add_argument("session", help="a folder, a name that `dragstrip sessions` lists, or the beginning of one")
-    parser.add_argument("--format", default="csv", metavar="FORMAT", help="csv, parquet, json, ndjson, …")
+    parser.add_argument("--format", default="csv", metavar="FORMAT", help=f"{FORMATS} (csv)")
     parser.add_argument("--to", metavar="PATH", help="folder or file to write (./NAME-FORMAT)")
     parser.add_argument("--table", choices=TABLES, action="append", help="only this table; may be given again")
     parser.add_argument("--from", dest="from_s", type=float, metavar="S", help="from this second of the session")
