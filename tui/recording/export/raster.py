@@ -1,5 +1,6 @@
 """An SVG picture as PNG, by resvg: one small wheel without dependencies, which no other part of the program needs."""
 
+from functools import cache
 from typing import Final
 
 from tui.recording.export.picture import FONTS
@@ -18,6 +19,14 @@ def png_of(svg: str) -> bytes:
         raise UserError(
             "PNG needs the library resvg: install it with `pip install 'dragstrip[png]'`, or export --format svg"
         ) from error
-    if svg_to_bytes(_SVG.format(_LETTER)) == svg_to_bytes(_SVG.format("")):  # what has no font is left out silently
+    if not _has_font():
         raise UserError("PNG needs a font and no common one is here: install DejaVu, or export --format svg")
     return svg_to_bytes(svg, zoom=ZOOM)
+
+
+@cache
+def _has_font() -> bool:
+    """Whether a letter is drawn at all: resvg leaves out what it has no font for and says nothing."""
+    from resvg_py import svg_to_bytes
+
+    return svg_to_bytes(_SVG.format(_LETTER)) != svg_to_bytes(_SVG.format(""), skip_system_fonts=True)
