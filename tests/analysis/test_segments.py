@@ -44,6 +44,15 @@ def test_twice_the_slow_requests_is_cut_off() -> None:
     assert settling_s(1e6) == 60.0
 
 
+def test_what_the_recording_says_of_settling_goes_before_what_is_found() -> None:
+    rows = seconds_frame(ticks([(0, 30), (1, 40), (2, 20)]))
+    told = [T0 + 12 * NS, T0 + 50 * NS]
+    found = segments(rows, requests_frame([quick(0, 1)]), told)
+    assert [s.settled_s for s in found] == [18, 20, 0]  # the last one never was
+    part = segments(rows, requests_frame([quick(0, 1)]), told[1:])
+    assert [s.settled_s for s in part] == [25, 20, 0]
+
+
 def test_throughput_that_still_climbs_is_not_settled() -> None:
     climbing = np.concatenate((np.repeat([100.0, 200, 300, 400], 5), np.full(40, 500.0)))
     assert agreed_s([climbing, np.full(60, 100.0)]) == 20

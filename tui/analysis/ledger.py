@@ -83,7 +83,9 @@ class Visited:
 def visited(tables: Tables) -> list[Visited]:
     """The settings of one session in order of their first visit; each segment its own where no event tells them."""
     session = tables.session
-    found = segments(tables.seconds, tables.requests)
+    found = segments(
+        tables.seconds, tables.requests, sorted(event.t_ns for event in tables.events if event.kind == "settled")
+    )
     # A turn is in force for the whole of the second in which it was made (`Segment` counts whole seconds).
     moments = [segment.start_ns + NS - 1 for segment in found]
     in_force = settings_at(session.profile, session.lanes, tables.events, moments)

@@ -70,8 +70,12 @@ class _Grid:
     resting: Mapping[Lane, Bools]
 
 
-def segments(seconds: pl.DataFrame, requests: pl.DataFrame) -> list[Segment]:
-    """All segments of the tables `seconds` and `requests`, in order of time; those of one lane where there is one."""
+def segments(seconds: pl.DataFrame, requests: pl.DataFrame, told_ns: Sequence[int] = ()) -> list[Segment]:
+    """All segments of the tables `seconds` and `requests`, in order of time; those of one lane where there is one.
+
+    `told_ns`: the moments at which the recording says that the dials had settled. Without any, as in another tool's
+    result, they are found from the requests.
+    """
     grid = _grid(seconds)
     if grid is None:
         return []
@@ -89,8 +93,21 @@ def segments(seconds: pl.DataFrame, requests: pl.DataFrame) -> list[Segment]:
         settled_ns = max(start_ns + int(settled_s * NS), *earlier, start_ns)
         if any(own[first:past].any() for own in grid.resting.values()):
             settled_ns = start_ns  # what a turn begins with rests
+        else:
+            settled_ns = _as_told(told_ns, start_ns, int(grid.t_ns[past - 1]) + NS, settled_ns)
         found.append(_segment(grid, slice(first, past), number, settled_ns))
     return found
+
+
+def _as_told(told_ns: Sequence[int], start_ns: int, end_ns: int, found_ns: int) -> int:
+    """When the segment was settled by what the recording says: never, where it says so of an earlier one alone.
+
+    A part of a recording may begin after its first segment was: then what was found counts.
+    """
+    own = next((t_ns for t_ns in told_ns if start_ns < t_ns <= end_ns), None)
+    if own is not None:
+        return own
+    return end_ns if any(t_ns <= start_ns for t_ns in told_ns) else found_ns
 
 
 def settling_s(slow_e2e_ms: float | None) -> float:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tui.session.live import LiveSession
 
 HELP = "the same head-to-head without a terminal; --json prints one object"
+USUALLY = "60s"
+SWEPT = "100s"  # a verdict needs 80 settled seconds
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 
@@ -29,7 +31,8 @@ _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Targets, dials, how long, in which form."""
     target.arguments(parser)
-    parser.add_argument("--for", dest="duration", default="60s", metavar="TIME", help="how long: 30s, 10m, 1h (60s)")
+    how_long = f"how long: 30s, 10m, 1h ({USUALLY}; a step of a sweep {SWEPT})"
+    parser.add_argument("--for", dest="duration", metavar="TIME", help=how_long)
     parser.add_argument("--plan", action="store_true", help="run the profile's plan to its end, instead of --for")
     parser.add_argument("--repeat", type=int, metavar="N", help="the plan so many times, every other time backwards")
     parser.add_argument(
@@ -51,7 +54,7 @@ def call(args: argparse.Namespace) -> int:
     profile = noise_store.with_floor(target.profile_of(args))
     if args.sweep or args.repeat:
         profile = msgspec.structs.replace(profile, repeat=args.repeat or 1)
-    return asyncio.run(_run(args, profile, seconds(args.duration)))
+    return asyncio.run(_run(args, profile, seconds(args.duration or (SWEPT if args.sweep else USUALLY))))
 
 
 def seconds(text: str) -> float:

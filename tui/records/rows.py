@@ -117,6 +117,7 @@ class GaugeRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
 EventKind = Literal[
     "start",  # text: what was found at the other end
     "dial",  # name, old, new
+    "settled",  # figures count from here, until the next dial is turned
     "down",  # text: why
     "up",
     "bound",  # new: "on" or "off"; text: why

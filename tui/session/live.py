@@ -101,6 +101,7 @@ class LiveSession:
         self.plan: PlanRun | None = None
         self._side_tasks: list[asyncio.Task[None]] = []
         self._incomparable = ""
+        self._settled_ns: int | None = None
         self._on_second: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
 
@@ -311,6 +312,7 @@ class LiveSession:
             }
             batch = self._rollup.cut(start_ns, end_ns, self._segment, lanes)
             self._hand_on(Batch(end_ns, seconds=batch.seconds))
+            self._tell_settled()
             if self.plan is not None:
                 resting = {row.lane for row in batch.seconds if row.resting}
                 down = {row.lane for row in batch.seconds if not row.up}
@@ -318,6 +320,14 @@ class LiveSession:
             self._second_over.set()
             if end_ns + NS > time.monotonic_ns():  # else more seconds are overdue: show only the last
                 self._on_second()
+
+    def _tell_settled(self) -> None:
+        """The moment goes into the recording: a report counts the same seconds as the screen did."""
+        assert self._rollup is not None
+        settled_ns = self._rollup.state.standing.segment.settled_ns
+        if settled_ns is not None and settled_ns != self._settled_ns:
+            self.event(EventRow("", settled_ns, "settled", text="figures count from here"))
+        self._settled_ns = settled_ns
 
     async def _frames_until(self, t_ns: int) -> None:
         """Wait for the frames that complete the second, but not for a driver that is late."""

@@ -162,7 +162,7 @@ def _goodput_verdict(tables: Tables, limits: Limits) -> list[Block]:
 
 
 def _events(tables: Tables) -> list[Block]:
-    events = [event for event in tables.events if event.kind != "start"]
+    events = [event for event in tables.events if event.kind not in {"start", "settled"}]
     if not events:
         return []
     rows = []
