@@ -63,6 +63,7 @@ class LaneRun:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     found: Found | None = None
     driver: Driver | None = None
+    _back: asyncio.Event = field(default_factory=asyncio.Event)  # the server answers again
     _down: str = ""
     _starts: int = 0  # of drivers before this one
     _requests: int = 0  # begun in this session, as far as a frame told: a number is given once
@@ -73,7 +74,7 @@ class LaneRun:
             found = self.found = await self._find()
             self.inbox.found(self.lane)
             async with asyncio.TaskGroup() as tasks:
-                watchers = [tasks.create_task(watch) for watch in self._watchers(found)]
+                watchers = [tasks.create_task(watch) for watch in (*self._watchers(found), self._look_again())]
                 await self._drive(found)
                 for watcher in watchers:
                     watcher.cancel()
@@ -180,11 +181,31 @@ class LaneRun:
             self.inbox.driver_gone(self.lane)
         self._set_down(f"the load driver ended: {driver.reason}; it is started again")
 
+    async def _look_again(self) -> None:
+        """See what came back each time the server was down: other settings may be comparable, or no longer.
+
+        A driver that was made for another engine, model or vocabulary is ended, and one is started for this.
+        """
+        while True:
+            await self._back.wait()
+            self._back.clear()
+            try:
+                found = await self._recognise()
+            except UserError:
+                continue  # down again already, which the driver tells
+            before, self.found = self.found, found
+            self.inbox.found(self.lane)
+            if self.driver and before and (before.info, before.token_pool) != (found.info, found.token_pool):
+                self.driver.reason = "another server came back"
+                await self.driver.stop()
+                return
+
     def _set_down(self, why: str) -> None:
         if why and why != self._down:
             self.event("down", text=why)
         elif self._down and not why:
             self.event("up")
+            self._back.set()
         self._down = why
 
     def _watchers(self, found: Found) -> list[Coroutine[None, None, None]]:
