@@ -21,6 +21,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.rows: list[RequestRow] = []
+        self.events: list[EventRow] = []
         self.ended = 0
         self.bell = asyncio.Event()
 
@@ -32,8 +33,10 @@ class Heard:
         self.ended += 1
         self.bell.set()
 
+    def event(self, row: EventRow) -> None:
+        self.events.append(row)
+
     def gauges(self, rows: list[GaugeRow]) -> None: ...
-    def event(self, row: EventRow) -> None: ...
     def found(self, lane: Lane) -> None: ...
 
     async def rows_after(self, count: int, ended: int) -> list[RequestRow]:
@@ -45,14 +48,18 @@ class Heard:
         return self.rows
 
 
+def lane_of(url: str, heard: Heard, asked: Setting, go: asyncio.Event) -> LaneRun:
+    server = LaneProfile(url=url)
+    return LaneRun("a", Profile(name="t", a=server, b=server), server, "salt", heard, lambda: asked, go)
+
+
 async def test_a_driver_started_again_goes_on_numbering(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane, "RETRY_S", 0.05)
     heard, asked = Heard(), Setting(1, Dials(concurrency=4, prompt_tokens=16, output_tokens=2))
     go = asyncio.Event()
     go.set()
     async with serving("vllm") as client:
-        server = LaneProfile(url=str(client.base_url).rstrip("/"))
-        run = LaneRun("a", Profile(name="t", a=server, b=server), server, "salt", heard, lambda: asked, go)
+        run = lane_of(str(client.base_url).rstrip("/"), heard, asked, go)
         running = asyncio.create_task(run.run())
         before = len(await heard.rows_after(8, ended=0))
         assert run.driver is not None
@@ -64,3 +71,14 @@ async def test_a_driver_started_again_goes_on_numbering(monkeypatch: pytest.Monk
     numbers = [row.request for row in rows]
     assert len(set(numbers)) == len(numbers)
     assert min(numbers[before:]) > max(numbers[:before])
+
+
+def test_a_span_in_which_the_client_is_the_limit_has_a_beginning_and_an_end() -> None:
+    heard = Heard()
+    run = lane_of("http://h", heard, Setting(1, Dials()), asyncio.Event())
+    for why in ["", "late", "", "late", *[""] * (lane.FREE_FRAMES - 1), "core", *[""] * lane.FREE_FRAMES, ""]:
+        run._set_bound(why)
+    assert [(event.kind, event.new, event.text) for event in heard.events] == [
+        ("bound", "on", "late"),
+        ("bound", "off", ""),
+    ]

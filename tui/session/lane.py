@@ -22,6 +22,7 @@ from tui.telemetry.gpu import gpu_reader
 from tui.telemetry.server import ServerScraper
 
 RETRY_S = 2.0
+FREE_FRAMES = 10  # a second without it ends the span in which the client was the limit
 STOPPED = Setting(0, Dials(concurrency=0))
 
 
@@ -66,6 +67,7 @@ class LaneRun:
     _back: asyncio.Event = field(default_factory=asyncio.Event)  # the server answers again
     _down: str = ""
     _starts: int = 0  # of drivers before this one
+    _bound_for: int = 0  # frames until the client is no longer called the limit
     _requests: int = 0  # begun in this session, as far as a frame told: a number is given once
 
     async def run(self) -> None:
@@ -102,9 +104,9 @@ class LaneRun:
         if self.driver is not None and self.go.is_set():
             self.driver.set(setting)
 
-    def event(self, kind: EventKind, name: str = "", text: str = "") -> None:
+    def event(self, kind: EventKind, name: str = "", text: str = "", *, new: str = "") -> None:
         """Say that something happened in this lane, now."""
-        self.inbox.event(EventRow(self.lane, time.monotonic_ns(), kind, name=name, text=text))
+        self.inbox.event(EventRow(self.lane, time.monotonic_ns(), kind, name=name, new=new, text=text))
 
     async def _find(self) -> Found:
         while True:
@@ -174,6 +176,7 @@ class LaneRun:
             async for frame in driver.frames():
                 self._requests = before + frame.started_total
                 self._set_down(frame.down)
+                self._set_bound(frame.bound)
                 self.inbox.frame(self.lane, frame)
         finally:
             self.driver = None
@@ -207,6 +210,14 @@ class LaneRun:
             self.event("up")
             self._back.set()
         self._down = why
+
+    def _set_bound(self, why: str) -> None:
+        """Tell where a span begins in which the client is the limit, and where it ends."""
+        if why and not self._bound_for:
+            self.event("bound", text=why, new="on")
+        elif self._bound_for == 1 and not why:
+            self.event("bound", new="off")
+        self._bound_for = FREE_FRAMES if why else max(self._bound_for - 1, 0)
 
     def _watchers(self, found: Found) -> list[Coroutine[None, None, None]]:
         scraper = ServerScraper(self.lane, found, verify=self.server.verify_tls)
