@@ -9,10 +9,13 @@ import re
 from collections.abc import Iterable
 
 MOST_SAMPLES = 2048  # of one metric; a server of 64 ranks shows some hundred
+MOST_LABELS = 256  # of one sample; vLLM's configuration has some forty
+LONGEST_VALUE = 400  # characters
 
 Sample = tuple[dict[str, str], float]  # labels, value
 
-_LABEL = re.compile(rb'[ \t,]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\\n]|\\.)*)"')
+# Possessive, so that a label that does not end is read once.
+_LABEL = re.compile(rb'[ \t,]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\\n]++|\\.)*+)"')
 _CLOSE = re.compile(rb"[ \t,]*\}")
 _VALUE = re.compile(rb"[ \t]*([^ \t\r\n]+)")
 _ESCAPE = re.compile(r"\\(.)")
@@ -61,7 +64,7 @@ def _sample(page: bytes, at: int) -> Sample:
         at += 1
     if page[at : at + 1] == b"{":
         at += 1
-        while label := _LABEL.match(page, at):
+        while (label := _LABEL.match(page, at)) and len(labels) < MOST_LABELS:
             labels[label[1].decode()] = _unescape(label[2].decode("utf-8", "replace"))
             at = label.end()
         close = _CLOSE.match(page, at)
@@ -69,7 +72,7 @@ def _sample(page: bytes, at: int) -> Sample:
             raise ValueError("a metric's labels do not end")
         at = close.end()
     value = _VALUE.match(page, at)
-    if value is None:
+    if value is None or len(value[1]) > LONGEST_VALUE:
         raise ValueError("a metric has no value")
     try:
         return labels, float(value[1])
