@@ -99,7 +99,7 @@ static result fill(process *to, unsigned *count, const process *from, unsigned n
 result nvmlDeviceGetComputeRunningProcesses_v3(void *d, unsigned *count, process *to) {
   if (set("STAND_IN_NO_PROCESSES")) return NO_PERMISSION;
   unsigned engine = set("STAND_IN_PID");
-  process on_first[] = {{engine, 50000, -1, -1}, {4000001, 9000, -1, -1}, {4000002, ~0ULL, -1, -1}};
+  process on_first[] = {{engine, set("STAND_IN_NO_SIZES") ? ~0ULL : 50000, -1, -1}, {4000001, 9000, -1, -1}, {4000002, ~0ULL, -1, -1}};
   process on_last[] = {{engine, 700, 2, 0}};
   if (id(d) == 1) return fill(to, count, on_first, 3);
   if (id(d) == 12 && set("STAND_IN_ENGINE_ON_MIG")) return fill(to, count, on_last, 1);

@@ -119,6 +119,12 @@ def test_processes_that_nvml_knows_by_other_numbers_are_told_of(library: Path) -
     assert answer["note"] == HIDDEN.format("runs nothing there")
 
 
+def test_memory_that_nvml_does_not_divide_among_processes_is_told_of(library: Path) -> None:
+    answer = read(library, NO_SIZES=1)
+    assert answer["note"] == "NVML does not tell memory by process on GPU 0"
+    assert "memory_engine_bytes" not in by_source(answer)["gpu0"]
+
+
 def test_several_gpus_of_one_lane_are_read_each(library: Path) -> None:
     found = by_source(read(library, gpus=[1, 0]))
     assert set(found) == {"gpu0", "gpu1"}

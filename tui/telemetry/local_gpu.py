@@ -75,9 +75,15 @@ class LocalGpus:
 
     def _hidden(self, nvml: Nvml) -> str:
         """Why no memory can be called the engine's own, or an empty string."""
-        if any(self._pids & nvml.processes(i).keys() for i in self._indices):
-            return ""
+        held = [nvml.processes(i) for i in self._indices]
+        ours = [of_gpu[pid] for of_gpu in held for pid in self._pids & of_gpu.keys()]
         where = ", ".join(map(str, self._indices))
+        if ours:
+            return (
+                ""
+                if any(size is not None for size in ours)
+                else f"NVML does not tell memory by process on GPU {where}"
+            )
         whose = "runs nothing there" if self._pids else "is not visible from here (another user, or a container)"
         return f"whose memory it is on GPU {where} cannot be told: the server on port {self._port} {whose}"
 
