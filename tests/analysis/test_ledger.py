@@ -11,7 +11,7 @@ from tui.analysis.crossover import crossover, varied
 from tui.analysis.ledger import LedgerRow, ledger
 from tui.analysis.tables import Tables
 from tui.analysis.verdict import Verdict, Word
-from tui.records.rows import EventRow, SecondRow
+from tui.records.rows import LANES, EventRow, SecondRow
 
 VISIT_S = 150
 
@@ -31,7 +31,7 @@ def visited(settings: list[tuple[str, float]], lanes: str = "ab") -> Tables:
         if "b" in lanes:
             rows += [second("b", start + i, int(b[i]), segment=number) for i in range(VISIT_S)]
     requests = [
-        request(lane, n, at_s=n * VISIT_S + 1, segment=n) for n in range(len(settings)) for lane in ("a", "b")
+        request(lane, n, at_s=n * VISIT_S + 20, segment=n) for n in range(len(settings)) for lane in ("a", "b")
     ]
     return Tables(session(lanes=lanes), requests_frame(requests), seconds_frame(rows), events)
 
@@ -71,7 +71,7 @@ def test_one_lane_alone_has_rows_without_a_verdict() -> None:
 
 def test_errors_make_a_setting_not_comparable() -> None:
     tables = visited([("8", 0.2)])
-    rows = [request("a", i) for i in range(50)] + [failed("a", 50)] + [request("b", i) for i in range(50)]
+    rows = [request(lane, i, at_s=20) for i in range(50) for lane in LANES] + [failed("a", 50, at_s=20)]
     (row,) = ledger(Tables(tables.session, requests_frame(rows), tables.seconds))
     assert row.verdict.word == "not comparable"
     assert row.failed == {"a": 1, "b": 0}

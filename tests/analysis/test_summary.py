@@ -21,8 +21,9 @@ LANE_KEYS = {
 
 
 def small(lanes: str = "ab") -> dict[str, Any]:
-    rows = [request("a", i, ttft_ms=10.0 * (i + 1), e2e_ms=10.0 * (i + 1) + 200) for i in range(10)]
-    rows += [failed("a", 10), failed("a", 11, "reset"), failed("a", 12, "reset")]
+    rows = [request("a", i, at_s=6, ttft_ms=10.0 * (i + 1), e2e_ms=10.0 * (i + 1) + 200) for i in range(10)]
+    unsent = failed("a", 10, at_s=6, t_send_ns=None)
+    rows += [unsent, failed("a", 11, "reset", at_s=6), failed("a", 12, "reset", at_s=6)]
     rows += [request("a", 13, outcome="cancelled", cause="cancelled"), request("b", 0, stamp="user")]
     ticks = [second("a", i, 100, prompt_tokens=50, client_cpu_s=0.25, loop_lag_ms=float(i), bound=i == 3)
              for i in range(10)]  # fmt: skip

@@ -40,7 +40,7 @@ class LedgerRow:
     visits: int
     settled_s: int
     tps: Mapping[Lane, float]  # mean output tokens a second over the settled seconds
-    requests: Mapping[Lane, int]  # that ended well
+    requests: Mapping[Lane, int]  # that ended well, of those sent and ended in settled time
     failed: Mapping[Lane, int]
     bound: bool  # the client was the limit in most settled seconds
     verdict: Verdict
@@ -100,10 +100,9 @@ def visited(tables: Tables) -> list[Visited]:
 def ledger(tables: Tables, *, frozen: bool = True) -> list[LedgerRow]:
     """A row for each setting of one session in order of its first visit, judged with the session's own δ."""
     delta = tables.margin.delta
-    counts = _counts(tables.requests)
     rows = []
     for visit in visited(tables):
-        own = {lane: _total(counts, lane, visit.segments) for lane in visit.dials}
+        own = {lane: _total(tables.requests, lane, visit) for lane in visit.dials}
         refused = not_comparable("output_tps", tables.refused) if tables.refused else None
         verdict = refused or _verdict(visit, own, delta=delta, frozen=frozen)
         rows.append(_row(visit, own, verdict, {lane: _figures(tables, visit, lane) for lane in visit.dials}))
@@ -179,12 +178,10 @@ def _whole_batches(pooled: Sequence[Segment], lane: Lane) -> list[float]:
     return [value for s in pooled for value in s.tps[lane][: s.settled_s // BATCH_S * BATCH_S]]
 
 
-def _counts(requests: pl.DataFrame) -> dict[tuple[str, int, str], int]:
-    grouped = requests.group_by("lane", "segment", "outcome").len()
-    return {(lane, segment, outcome): count for lane, segment, outcome, count in grouped.iter_rows()}
-
-
-def _total(counts: Mapping[tuple[str, int, str], int], lane: Lane, pooled: Sequence[Segment]) -> tuple[int, int]:
-    """Requests of these segments that ended well, and that failed."""
-    ok, failed = (sum(counts.get((lane, s.number, outcome), 0) for s in pooled) for outcome in ("ok", "failed"))
-    return ok, failed
+def _total(requests: pl.DataFrame, lane: Lane, visit: Visited) -> tuple[int, int]:
+    """Requests sent and ended in settled time that ended well, and that failed."""
+    spans = visit.spans(lane)
+    own = lane_of(requests, lane).with_columns(begun_ns=pl.coalesce("t_send_ns", "t_sched_ns"))
+    own = own.filter(within(spans, "begun_ns") & within(spans, "t_end_ns"))
+    ok, failed = ((own["outcome"] == outcome).sum() for outcome in ("ok", "failed"))
+    return int(ok), int(failed)
