@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from tui.cli.output import complain, say
 from tui.cli.watch import looks
-from tui.profile.model import Profile
 from tui.records.errors import UserError
+from tui.records.session import SessionInfo
 from tui.session.transport import SPEEDS
 
 if TYPE_CHECKING:
@@ -38,8 +38,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Show the screen until the operator leaves it."""
+    from tui.recording.marks import marks_beside
     from tui.recording.sessions import resolve
     from tui.session.replay import How, ReplaySource
+    from tui.session.replay_profile import profile_of
 
     plain = args.plain or not sys.stdout.isatty()
     how = How(speed_of(args.speed or ("max" if plain else "1")), moment_of(args.at), args.follow)
@@ -49,7 +51,7 @@ def call(args: argparse.Namespace) -> int:
 
         play_plain(_open(where), how)
         return 0
-    profile, open_tape = _known(where)
+    info, open_tape = _known(where)
 
     from tui.screens.terminal import prepare_terminal
 
@@ -57,7 +59,7 @@ def call(args: argparse.Namespace) -> int:
 
     from tui.screens.app import DragstripApp
 
-    source = ReplaySource(profile, open_tape, how)
+    source = ReplaySource(profile_of(info), open_tape, how, marks_beside(info))
     app = DragstripApp(source, ascii_only=args.ascii)
     code = app.run()
     for line in app.summary:
@@ -84,18 +86,16 @@ def moment_of(text: str) -> Callable[[float], float]:
     return lambda _: 3600 * hours + 60 * minutes + seconds
 
 
-def _known(where: Path | str) -> "tuple[Profile, Callable[[], Tape]]":
-    """The session's profile, which the first paint needs, and what opens the rest of it after that."""
-    from tui.session.replay_profile import profile_of
-
+def _known(where: Path | str) -> "tuple[SessionInfo, Callable[[], Tape]]":
+    """What the first paint needs of the session, and what opens the rest of it after that."""
     if isinstance(where, Path):
         from tui.recording.info import read_info
 
         try:
-            return profile_of(read_info(where)), partial(_open, where)
+            return read_info(where), partial(_open, where)
         except (OSError, ValueError):
             pass  # the tables tell of a session whose `session.toml` is torn
-    return profile_of(_open(where).info), partial(_open, where)
+    return _open(where).info, partial(_open, where)
 
 
 def _open(where: Path | str) -> "Tape":

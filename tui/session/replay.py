@@ -287,8 +287,9 @@ class ReplaySource:
             if due - done >= max(self._speed, 1.0):  # the machine does not keep up: what is owed is let go
                 begun_s, done = time.monotonic(), 0
             rest_s = (done + 1) / self._speed - (time.monotonic() - begun_s)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), BREATH_S if endless else max(rest_s, DRAW_EVERY_S))
+            with suppress(TimeoutError):  # `wait_for` may swallow the cancelling of this task
+                async with asyncio.timeout(BREATH_S if endless else max(rest_s, DRAW_EVERY_S)):
+                    await self._woken.wait()
 
     async def _fold(self, due: float) -> int:
         """Fold whole seconds that are due, but no longer than the screen can wait; returns how many."""
@@ -302,16 +303,20 @@ class ReplaySource:
 
     async def _look_for_more(self) -> None:
         """Until the session ends, hear of its new seconds."""
-        while True:
+        while self._follow:
             async with self._reading:
                 live = self._tape.live
                 more = await asyncio.to_thread(self._tape.refresh)
-            if more:
+                if not live:
+                    self._end_of_live()
+            if more or not live:
                 self._woken.set()
                 self._on_second()
-            if not live:
-                self._follow = self._at_end_of_live = False
-                self._woken.set()
-                self._on_second()
-                return
             await asyncio.sleep(LOOK_EVERY_S)
+
+    def _end_of_live(self) -> None:
+        assert self._playing_at is not None
+        if self.following:
+            self._playing_at.finish()
+            self._playing = False
+        self._follow = self._at_end_of_live = False

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from tui.profile.model import Profile
 from tui.records.frame import Batch
-from tui.records.rows import LANES, Lane
+from tui.records.rows import LANES, EventRow, Lane
 from tui.records.session import LaneInfo
 from tui.session.beside import Beside
 from tui.session.histogram import Bucketed
@@ -83,6 +83,14 @@ class Playing:
             self._streams_open = True
         start_ns = self.state.t_ns
         self.state.apply(self.tape.between(start_ns, start_ns + NS))
+
+    def finish(self) -> None:
+        """The session that was followed has ended: come to its end, and say how it was."""
+        while not self.at_end:
+            self.step()
+        ends = [event for event in self.tape.events if event.kind == "end"]
+        ended = self.tape.info.ended or "cut off: it was not closed"
+        self.state.take_event(ends[-1] if ends else EventRow("", self.state.t_ns, "end", text=ended))
 
     def view(self, window_s: int) -> View:
         """What a screen shows here."""
