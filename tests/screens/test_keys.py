@@ -12,7 +12,7 @@ from tests.screens.reading import screen_text, settled
 from tui.records.dials import DIALS, DialName
 from tui.screens.app import DragstripApp
 from tui.screens.boxes import ExportBox, HelpBox, QuitBox, TextBox, help_lines
-from tui.screens.keys import DIAL_KEYS, LOOK_KEYS, SESSION_KEYS
+from tui.screens.keys import DIAL_KEYS, LOAD_KEYS, LOOK_KEYS, SESSION_KEYS
 from tui.screens.live import LiveScreen
 from tui.widgets.dial import Dial
 from tui.widgets.hints import grouped
@@ -330,7 +330,7 @@ async def test_footer_and_help_name_real_keys() -> None:
         for keys, label in grouped(active):
             assert f"{keys} {label}" in footer
         assert screen_text(app)
-    every = [*DIAL_KEYS, *LOOK_KEYS, *SESSION_KEYS]
+    every = [*DIAL_KEYS, *LOAD_KEYS, *LOOK_KEYS, *SESSION_KEYS]
     told = "\n".join("".join(text for text, _ in line) for line in help_lines(every))
     for binding in Binding.make_bindings(every):
         assert (binding.tooltip or binding.description) in told

@@ -22,6 +22,8 @@ from tui.session.source import Source
 from tui.simulator.process import SimulatorProcess, start_simulator
 
 SIZE = (120, 40)
+TIMELINE_ROWS = 2  # a replay has them more than the live screen, below the status line
+REPLAY_SIZE = (SIZE[0], SIZE[1] + TIMELINE_ROWS)
 LOAD = LoadProfile(concurrency=3, prompt_tokens=32, output_tokens=16)
 
 
@@ -33,14 +35,16 @@ async def pair() -> AsyncIterator[list[SimulatorProcess]]:
 
 
 async def picture(pilot: Pilot[int], source: Source) -> tuple[int, str]:
-    """The second that the screen shows, and all of it but the line that says whether it is live or a replay."""
+    """The second that the screen shows, and all of it but what is there to move time in, or to turn dials."""
     while True:
         text = await settled(pilot)
         app = pilot.app
         assert isinstance(app, DragstripApp)
-        shown = app._live.view
+        shown = app.picture.view
         if shown is not None and shown.second == source.view(30).second:
-            return shown.second, text.split("\n", 1)[1]
+            lines = text.replace("◀", " ").replace("▶", " ").splitlines()
+            lines = [line.rstrip() for line in lines]
+            return shown.second, "\n".join(lines[1 + (TIMELINE_ROWS if source.replay else 0) : -1])
 
 
 async def played_live(profile: Profile, folder: Path) -> dict[int, str]:
@@ -72,7 +76,7 @@ async def replayed(folder: Path, seconds: list[int]) -> dict[int, str]:
     source = ReplaySource(profile_of(recorded.info), partial(Tape, recorded))
     app = DragstripApp(source)
     seen: dict[int, str] = {}
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=REPLAY_SIZE) as pilot:
         await source.opened()
         source.toggle()
         assert not source.playing

@@ -15,6 +15,8 @@ from textual.binding import Binding, BindingType
 from tui.records.errors import UserError
 from tui.screens.commands import KeyCommands
 from tui.screens.live import LiveScreen
+from tui.screens.looking import LookingScreen
+from tui.screens.replay import ReplayedSource, ReplayScreen
 from tui.screens.summary import summary_lines
 from tui.screens.terminal import is_gone, let_go, speaks_utf8
 from tui.session.source import Source
@@ -53,36 +55,38 @@ class DragstripApp(App[int]):
         self.ascii_only = ascii_only or not speaks_utf8()
         self.summary: list[str] = []
         self.log_path: Path | None = None
-        self._live = LiveScreen(source)
+        self.picture: LookingScreen = (
+            ReplayScreen(source) if isinstance(source, ReplayedSource) else LiveScreen(source)
+        )
         self._leaving = False
         self._watch: asyncio.Task[None] | None = None
         for palette in PALETTES:
             self.register_theme(theme_of(palette))
 
-    def get_default_screen(self) -> LiveScreen:
+    def get_default_screen(self) -> LookingScreen:
         """The screen that is painted first: no blank one comes before it."""
-        return self._live
+        return self.picture
 
     def on_mount(self) -> None:
         """Colours, glyphs and signals."""
         self.theme = first_theme(self.console.color_system)
         self.animation_level = "none"
         if self.ascii_only:
-            self._live.glyphs = GLYPHS[-1]
-            self._live.add_class("-ascii-only")
+            self.picture.glyphs = GLYPHS[-1]
+            self.picture.add_class("-ascii-only")
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._signalled, number)
         if isinstance(self.source, Endable):
             self._watch = asyncio.create_task(self._watch_source(self.source))
 
-    def on_live_screen_leaving(self) -> None:
+    def on_looking_screen_leaving(self) -> None:
         """The operator leaves."""
         self.leave("quit", 0)
 
     async def action_quit(self) -> None:
         """Ctrl+q, wherever one is: asks as `q` does."""
-        self._live.action_leave()
+        self.picture.action_leave()
 
     def leave(self, why: str, code: int) -> None:
         """Stop the source, then the screen; the second call changes nothing."""
@@ -93,8 +97,8 @@ class DragstripApp(App[int]):
     async def _leave(self, why: str, code: int) -> None:
         if self._watch is not None:
             self._watch.cancel()
-        if self._live.view is not None:
-            self.summary += summary_lines(self._live.view)
+        if self.picture.view is not None:
+            self.summary += summary_lines(self.picture.view)
         try:
             await self.source.stop(why)
         except Exception as error:  # noqa: BLE001 - it is written to the log, and the terminal must be restored
@@ -110,7 +114,7 @@ class DragstripApp(App[int]):
 
     async def _watch_source(self, source: Endable) -> None:
         """A source that fails ends the program: in one sentence when the operator can mend it."""
-        await self._live.begun.wait()
+        await self.picture.begun.wait()
         try:
             await source.ended()
         except UserError as error:

@@ -1,6 +1,6 @@
 """The boxes that lie over the picture, which rests while one is open: help, quit, a line of text, export."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -58,22 +58,18 @@ class HelpBox(LinesBox):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark", "close", "back", show=False)]
 
-    def __init__(self, bindings: Sequence[BindingType]) -> None:
-        super().__init__("Keys   esc goes back", help_lines(bindings))
+    def __init__(self, bindings: Sequence[BindingType], mouse: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__("Keys   esc goes back", help_lines(bindings, mouse))
 
 
-def help_lines(bindings: Sequence[BindingType]) -> list[list[Span]]:
-    """Two columns of key and description; keys of one action stand together."""
+def help_lines(bindings: Sequence[BindingType], mouse: Sequence[tuple[str, str]] = ()) -> list[list[Span]]:
+    """Two columns of key and description; keys of one action stand together. What the mouse does comes last."""
     actions: dict[str, tuple[list[str], str]] = {}
     for binding in Binding.make_bindings(bindings):
         keys, _ = actions.setdefault(binding.action, ([], binding.tooltip or binding.description))
         keys.append(key_sign(binding.key))
-    cells: list[list[Span]] = [
-        [(" ".join(keys).rjust(9), "strong"), ("  ", ""), (text, "")] for keys, text in actions.values()
-    ]
-    cells.append([("click ◀ ▶".rjust(9), "strong"), ("  ", ""), ("or the wheel over a dial: one notch", "")])
-    cells.append([("2× click".rjust(9), "strong"), ("  ", ""), ("on a value: type it", "")])
-    return cells
+    told = [*((" ".join(keys), text) for keys, text in actions.values()), *mouse]
+    return [[(keys.rjust(9), "strong"), ("  ", ""), (text, "")] for keys, text in told]
 
 
 class QuitBox(Box):
@@ -95,30 +91,40 @@ class QuitBox(Box):
 
 
 class TextBox(Box):
-    """One line of text; enter gives it, escape gives nothing."""
+    """One line of text; enter gives it, escape gives nothing.
+
+    What `problem` says of the text, if anything, stands under it, and the box stays open.
+    """
 
     DEFAULT_CSS = """
     TextBox .box { width: 60; }
+    TextBox .why { color: $warning; }
     TextBox Input, TextBox Input:focus { border: none; height: 1; padding: 0; background: $background; }
     """
 
-    def __init__(self, title: str, hint: str) -> None:
+    def __init__(self, title: str, hint: str, problem: Callable[[str], str] = lambda _: "") -> None:
         super().__init__()
-        self._title, self._hint = title, hint
+        self._title, self._hint, self._problem = title, hint, problem
+        self._why = Static("", markup=False, classes="why")
 
     def compose(self) -> ComposeResult:
         """The input."""
         with Vertical(classes="box") as box:
             box.border_title = self._title
             yield Input(placeholder=self._hint, max_length=200)
+            yield self._why
 
     def on_mount(self) -> None:
         """A blinking cursor would send bytes for nothing."""
         self.query_one(Input).cursor_blink = False
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Take the text."""
-        self.dismiss(event.value.strip())
+        """Take the text, unless something is wrong with it."""
+        text = event.value.strip()
+        if why := self._problem(text):
+            self._why.update(why)
+        else:
+            self.dismiss(text)
 
 
 class ExportBox(LinesBox):
@@ -126,13 +132,13 @@ class ExportBox(LinesBox):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("e", "close", "back", show=False)]
 
-    def __init__(self, recording: str) -> None:
+    def __init__(self, recording: str, flags: str = "") -> None:
         if recording:
             lines: list[list[Span]] = [
                 [("This session is recorded as", "")],
                 [("  ", ""), (recording, "strong")],
                 [("Export it from any terminal, even while it runs:", "")],
-                [("  ", ""), (f"dragstrip export {recording} --format csv", "strong")],
+                [("  ", ""), (f"dragstrip export {recording} --format csv{flags}", "strong")],
                 [("Formats: csv, parquet, json, ndjson.  esc goes back", "muted")],
             ]
         else:

@@ -1,4 +1,7 @@
-"""Every key of the live screen, once: footer, help and command palette are made from these."""
+"""Every key of the live screen, once: footer, help and command palette are made from these.
+
+A replay shares those to look with and those of the session, and has `replay_keys` in place of the others.
+"""
 
 from textual.binding import Binding, BindingType
 
@@ -32,7 +35,6 @@ DIAL_KEYS: list[BindingType] = [
     Binding("shift+tab", "app.focus_previous", "previous dial", show=False),
 ]  # fmt: skip
 LOOK_KEYS: list[BindingType] = [
-    Binding("space", "freeze", "freeze", tooltip="hold the picture; data and recording go on"),
     Binding("w", "window", "window", tooltip="window of 10, 30, 60 or 300 s"),
     Binding("v", "verdict", "verdict", tooltip="the next figure to compare by"),
     Binding("o", "overlay", "overlay", tooltip="both curves in one large chart"),
@@ -46,11 +48,14 @@ LOOK_KEYS: list[BindingType] = [
     Binding("b", "glyphs", "chart characters: braille, blocks, ASCII", show=False),
     Binding("c", "colours", "colour theme", show=False),
 ]
-SESSION_KEYS: list[BindingType] = [
+LOAD_KEYS: list[BindingType] = [
+    Binding("space", "freeze", "freeze", tooltip="hold the picture; data and recording go on"),
     Binding("x", "toggle_load", "stop load", tooltip="stop all load at once; again: bring it back"),
     Binding("P", "plan", "plan", show=False, tooltip="start the profile's plan, pause it or go on"),
-    Binding("m", "mark", "mark", tooltip="a mark at this moment, with or without a text"),
     Binding("n", "note", "note", show=False, tooltip="a note, recorded with the session"),
+]
+SESSION_KEYS: list[BindingType] = [
+    Binding("m", "mark", "mark", tooltip="a mark at this moment, with or without a text"),
     Binding("e", "export", "export", show=False, tooltip="the command that exports this session"),
     Binding("S", "screenshot", "screenshot to a file", show=False),
     Binding("question_mark", "help", "help", tooltip="every key"),
@@ -66,6 +71,12 @@ FOOTER = (
     "prompt",
     "out",
     "freeze",
+    "play",
+    "5 s",
+    "speed",
+    "events",
+    "go to",
+    "select",
     "mark",
     "stop load",
     "curve",
@@ -75,4 +86,6 @@ FOOTER = (
     "verdict",
     "zoom",
     "×2",
+    "1 s",
+    "60 s",
 )

@@ -29,10 +29,12 @@ from tui.widgets.lane_pane import LanePane
 from tui.widgets.lane_rows import PaneNumbers
 from tui.widgets.ledger_table import LedgerTable
 from tui.widgets.overlay_chart import OverlayChart
+from tui.widgets.rows import Rows
 from tui.widgets.scale import scale_for
 from tui.widgets.settings_table import SettingsTable
-from tui.widgets.status_line import StatusLine
+from tui.widgets.status_line import REPLAY, StatusLine
 from tui.widgets.verdict_line import Headline, VerdictLine
+from tui.widgets.window_table import WindowTable
 
 SCALE_HISTORY_S = 300
 PLAIN_SIZE = (80, 24)
@@ -40,7 +42,12 @@ TINY_SIZE = (40, 12)
 COMFORTABLE_SIZE = (110, 32)
 WIDE_CELLS = 160
 OVERLAY_ROWS = 46
-Look = Literal["lanes", "curve", "ledger"]
+Look = Literal["lanes", "curve", "ledger", "window"]
+LOOKS: dict[Look, tuple[type[Rows], str]] = {  # what else can fill the middle, and the title of its box
+    "curve": (CurveChart, ""),
+    "ledger": (LedgerTable, "Every setting visited"),
+    "window": (WindowTable, ""),
+}
 
 
 def urls(profile: Profile) -> dict[Lane, str]:
@@ -72,6 +79,7 @@ class PictureScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Status, dials, verdict, lanes, events, hints; what does not fit is hidden by class, never scrolled."""
         yield StatusLine()
+        yield from self.compose_strip()
         yield DialStrip(self.source.board, list(self.lanes))
         yield VerdictLine(id="verdict")
         with Horizontal(id="middle"):
@@ -89,6 +97,10 @@ class PictureScreen(Screen[None]):
             yield EventList(id="events")
         yield Hints(id="hints")
         yield Brief(id="brief")
+
+    def compose_strip(self) -> ComposeResult:
+        """What stands between status and dials: nothing where time cannot be moved in."""
+        yield from ()
 
     def on_mount(self) -> None:
         """Paint what is known, and only then begin: heavy imports come after the first paint."""
@@ -129,13 +141,13 @@ class PictureScreen(Screen[None]):
     def take(self, view: View) -> None:
         """Hand every widget its numbers."""
         self.view = view
-        word = "REPLAY" if self.source.replay else "LIVE"
+        word = REPLAY if self.source.replay else "LIVE"
         self.query_one(StatusLine).show(view, behind_s=None, load_on=self.load_on, word=word)
         self._show_numbers(view)
 
     def _show_numbers(self, view: View) -> None:
         """All that a frozen picture holds: everything but the status line."""
-        headline = headline_of(view, self.objective, linked=self.source.board.linked)
+        headline = self.headline_of(view)
         self.query_one(VerdictLine).show(headline)
         self._show_lanes(view, headline)
         self.query_one(DialStrip).show()
@@ -152,6 +164,10 @@ class PictureScreen(Screen[None]):
             self.query_one(LedgerTable).show(view)
         if self.has_class("-tiny"):
             self.query_one(Brief).show(view, headline)
+
+    def headline_of(self, view: View) -> Headline:
+        """The verdict that stands above all numbers."""
+        return headline_of(view, self.objective, linked=self.source.board.linked)
 
     def _show_lanes(self, view: View, headline: Headline) -> None:
         if self.look != "lanes":
@@ -174,10 +190,11 @@ class PictureScreen(Screen[None]):
                 pane.show(replace(shared, view=view.lanes[pane.lane], lead=headline.lead == pane.lane))
 
     async def look_at(self, look: Look) -> None:
-        """Fill the middle with the lanes, the curve or the ledger; the latter two are made when first looked at."""
+        """Fill the middle with the lanes or something else, which is made when it is first looked at."""
         if look != "lanes" and not self.query(f"#{look}-box"):
-            box = Vertical(CurveChart() if look == "curve" else LedgerTable(), id=f"{look}-box")
-            box.border_title = "Every setting visited" if look == "ledger" else ""
+            widget, title = LOOKS[look]
+            box = Vertical(widget(), id=f"{look}-box")
+            box.border_title = title
             await self.query_one("#middle").mount(box, before="#third")
         self.look = look
         self.fit_to_size()
@@ -201,6 +218,7 @@ class PictureScreen(Screen[None]):
             "-overlay-alone": overlay and height < OVERLAY_ROWS and self.look == "lanes",
             "-curve": self.look == "curve",
             "-ledger": self.look == "ledger",
+            "-window": self.look == "window",
         }
         for name, on in classes.items():
             self.set_class(on, name)

@@ -39,8 +39,9 @@ class Dial(Rows, can_focus=True):
             super().__init__()
             self.dial, self.notches, self.factor, self.value = dial, notches, factor, value
 
-    def __init__(self, spec: DialSpec, lanes: Lanes, *, label: str, cells: int) -> None:
+    def __init__(self, spec: DialSpec, lanes: Lanes, *, label: str, cells: int, read_only: bool = False) -> None:
         super().__init__(id=f"dial-{lanes}-{spec.name}")
+        self.can_focus = not read_only
         self.spec, self.lanes = spec, lanes
         self._label, self._cells = label, cells
         self._typed: str | None = None
@@ -96,7 +97,7 @@ class Dial(Rows, can_focus=True):
             self.post_message(self.Turned(self, notches=-1))
         elif event.x >= left + self._cells + 1:
             self.post_message(self.Turned(self, notches=1))
-        elif event.chain == 2:
+        elif event.chain == 2 and self.can_focus:
             self._type("")
 
     def on_key(self, event: events.Key) -> None:
@@ -155,9 +156,11 @@ class Dial(Rows, can_focus=True):
         active = "reverse" if self._flash is not None else "strong" if self.has_focus else ""
         value: Span = (self._value(), active)
         arrow = "strong" if self.has_focus else "muted"
+        left, right = ("◀", "▶") if self.can_focus else (" ", " ")
         label = f"strong {'reverse' if self.has_focus else ''}" if self.has_focus else "muted"
         return fit(
-            [(self._label, label), (" ", ""), ("◀", arrow), value, ("▶", arrow)], len(self._label) + self._cells + 3
+            [(self._label, label), (" ", ""), (left, arrow), value, (right, arrow)],
+            len(self._label) + self._cells + 3,
         )
 
     def _value(self) -> str:

@@ -55,7 +55,7 @@ class DialStrip(Vertical):
         for names, note in ((UPPER, self._badge), (LOWER, self._note)):
             with Horizontal(classes="linked"):
                 for name in names:
-                    yield Dial(DIAL[name], "both", label=DIAL[name].label, cells=LINKED_CELLS[name])
+                    yield self._dial(name, "both", DIAL[name].label, LINKED_CELLS[name])
                 yield note
 
     def on_mount(self) -> None:
@@ -67,10 +67,13 @@ class DialStrip(Vertical):
         """A row of dials for each lane."""
         for lane in self._lanes:
             letter = Rows(classes="lane")
-            dials = [Dial(spec, lane, label=APART_LABELS[spec.name], cells=APART_CELLS[spec.name]) for spec in DIALS]
+            dials = [self._dial(s.name, lane, APART_LABELS[s.name], APART_CELLS[s.name]) for s in DIALS]
             self.mount(Horizontal(letter, *dials, classes="apart"))
             letter.put([fit([(lane.upper(), f"{lane} strong")], 2)])
         self.call_after_refresh(self.show)
+
+    def _dial(self, name: DialName, lanes: Lanes, label: str, cells: int) -> Dial:
+        return Dial(DIAL[name], lanes, label=label, cells=cells, read_only=self._board.read_only)
 
     @property
     def focused_lanes(self) -> Lanes:

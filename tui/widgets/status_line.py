@@ -1,6 +1,7 @@
 """The top row: what is going on. Three parts, so that the elapsed time is all that repaints each second."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -11,8 +12,10 @@ from tui.session.view import View
 from tui.widgets import numbers
 from tui.widgets.rows import Row, Rows, Span, length, spread
 
+NS = 1_000_000_000
 DURABLE_LATE_S = 3.0
 RECORDING_CELLS = 20
+REPLAY = "REPLAY"  # the word for a picture of what was recorded before
 
 
 class StatusLine(Horizontal):
@@ -49,7 +52,7 @@ class StatusLine(Horizontal):
             state = [(f" ‖ FROZEN {numbers.short_clock(behind_s)} behind", "warn strong")]
         self._state.put([tuple(state)])
         self._facts.put([_fitting(_facts(view, load_on=load_on), self._facts.size.width)])
-        recording = _recording(view)
+        recording = _recorded(view) if word == REPLAY else _recording(view)
         self._recording.put([spread((), recording, max(length(recording), RECORDING_CELLS))])
 
 
@@ -79,6 +82,10 @@ def _facts(view: View, *, load_on: bool) -> list[Span]:
     if view.mode != "together":
         spans.append((f"{view.mode}  ", ""))
     return spans
+
+
+def _recorded(view: View) -> list[Span]:
+    return [(f"recorded {datetime.fromtimestamp(view.wall_ns / NS, UTC):%Y-%m-%d} ", "muted")] if view.wall_ns else []
 
 
 def _recording(view: View) -> list[Span]:
