@@ -1,5 +1,6 @@
 """What leaves a session is what is in it, says what it is, and gives nothing away."""
 
+import io
 import json
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 from tests.recording import coherent, synthetic
 from tests.recording.conftest import Make
+from tests.recording.test_recorder import record
+from tui.cli.export import Bar
 from tui.cli.main import main
-from tui.recording.analysed import token_gaps
+from tui.recording.analysed import tables_of, token_gaps
 from tui.recording.export.registry import FORMATS, export
 from tui.recording.export.selection import Selection, window
 from tui.recording.reader import open_session
@@ -121,6 +124,28 @@ def test_a_report_tells_the_session(tmp_path: Path, name: str, suffix: str) -> N
     assert "SIMULATED: these numbers come from simulated engines" in text
     assert "vLLM against vLLM" in text
     assert "127.0.0.1" not in text
+
+
+def test_a_session_without_an_end_is_as_long_as_its_seconds(tmp_path: Path) -> None:
+    record(tmp_path / "s", synthetic.batches(3))
+    recorded = open_session(tmp_path / "s")
+    assert (recorded.info.duration_s, tables_of(recorded).session.duration_s) == (0.0, 3.0)
+    (file,) = export(recorded, "markdown", tmp_path / "out")
+    assert ", 3 s, cut short: it has no end." in file.path.read_text()
+
+
+def test_the_bar_comes_when_it_takes_long_and_goes_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = io.StringIO()
+    monkeypatch.setattr(said, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", said)
+    bar = Bar(after_s=60)
+    bar.show("requests", 1, 4)
+    assert said.getvalue() == ""
+    bar = Bar(after_s=0)
+    bar.show("requests", 1, 4)
+    assert said.getvalue() == f"\rrequests  {'█' * 8:<30}  25%"
+    bar.clear()
+    assert said.getvalue().endswith(" \r")
 
 
 def test_token_gaps_are_those_of_the_requests(tmp_path: Path) -> None:

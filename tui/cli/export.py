@@ -38,7 +38,7 @@ def call(args: argparse.Namespace) -> int:
     t0_ns, t1_ns = window(recorded.info, args.from_s, args.to_s)
     selection = Selection(tuple(args.table or TABLES), t0_ns, t1_ns, args.lane, args.segment, args.redact)
     target = Path(args.to or f"{recorded.info.name}-{args.format}")
-    bar = _Bar()
+    bar = Bar()
     for written in export(recorded, args.format, target, selection, bar.show):
         bar.clear()
         say(f"{written.path}  {written.what}, {written.rows:,} rows, {written.size_bytes / 1e6:.2f} MB")
@@ -47,16 +47,16 @@ def call(args: argparse.Namespace) -> int:
     return 0
 
 
-class _Bar:
+class Bar:
     """Progress on stderr, once the work has taken a second."""
 
-    def __init__(self) -> None:
-        self._begun_s = time.monotonic()
+    def __init__(self, after_s: float = PROGRESS_AFTER_S) -> None:
+        self._from_s = time.monotonic() + after_s
         self._shown = False
 
     def show(self, table: str, done: int, of: int) -> None:
         """`done` rows of `of`."""
-        if sys.stderr.isatty() and time.monotonic() - self._begun_s > PROGRESS_AFTER_S:
+        if sys.stderr.isatty() and time.monotonic() >= self._from_s:
             share = done / max(of, 1)
             sys.stderr.write(f"\r{table:<9} {'█' * round(30 * share):<30} {share:4.0%}")
             sys.stderr.flush()

@@ -3,16 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from tui.analysis.tables import Tables
-from tui.recording.export.selection import Selection, select
+from tui.recording.export.selection import SECOND_NS, Selection, select
 from tui.recording.frames import rows_of_frame
 from tui.recording.reader import Recorded
 from tui.recording.spans import LaneChunks
 from tui.records.rows import Lane
+from tui.records.session import SessionInfo
 from tui.records.tables import TableName
 
 
@@ -48,14 +50,22 @@ def tables_of(recorded: Recorded, selection: Selection | None = None) -> Tables:
 def tables_from(recorded: Recorded, rows: Callable[[TableName], pl.LazyFrame]) -> Tables:
     """The same from rows that something has chosen and cleaned."""
     events = rows_of_frame("events", rows("events").sort("t_ns", maintain_order=True).collect())
+    seconds = rows("seconds").sort("t_ns", "lane").collect()
     return Tables(
-        session=recorded.info,
+        session=_with_length(recorded.info, seconds),
         requests=rows("requests").sort("t_end_ns").collect(),
-        seconds=rows("seconds").sort("t_ns", "lane").collect(),
+        seconds=seconds,
         events=events,
         gauges=rows("gauges").sort("t_ns").collect(),
         refused=next((event.text for event in reversed(events) if event.kind == "incomparable"), ""),
     )
+
+
+def _with_length(info: SessionInfo, seconds: pl.DataFrame) -> SessionInfo:
+    """One that was cut off, or that still runs, is as long as its last whole second tells."""
+    if info.ended or not seconds.height:
+        return info
+    return msgspec.structs.replace(info, duration_s=(seconds["t_ns"][-1] - info.t0_ns) / SECOND_NS + 1)
 
 
 def token_gaps(recorded: Recorded, selection: Selection | None = None) -> Mapping[Lane, TokenGaps]:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
+
 from tui.analysis.goodput import Limits
 from tui.analysis.report.blocks import Document
 from tui.analysis.report.markdown import markdown
@@ -23,7 +25,8 @@ def write_html(job: Job) -> list[Exported]:
 
 
 def _write(job: Job, suffix: str, told: Callable[[Document], str]) -> list[Exported]:
-    tables = replace(tables_from(job.recorded, job.rows), session=job.info)
+    tables = tables_from(job.recorded, job.rows)
+    tables = replace(tables, session=msgspec.structs.replace(job.info, duration_s=tables.session.duration_s))
     slo = job.info.profile.get("slo", {})
     limits = Limits(slo.get("ttft_ms"), slo.get("tpot_ms"), slo.get("e2e_ms"))
     document = session_report(tables, token_gaps(job.recorded, job.selection), limits)
