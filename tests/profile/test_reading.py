@@ -81,3 +81,9 @@ def test_a_profile_beside_the_user_wins_over_a_shipped_one(tmp_path: Path, monke
     (tmp_path / "profiles" / "demo.toml").write_text('sentence = "mine"\n' + GOOD)
     monkeypatch.chdir(tmp_path)
     assert read_profile("demo").sentence == "mine"
+
+
+def test_what_is_waived_must_have_a_name() -> None:
+    assert parse_profile('waive = ["kv_tokens"]\n' + GOOD, "x.toml").waive == ["kv_tokens"]
+    with pytest.raises(UserError, match=r"^x.toml:1: waive: nothing is called kv_token; there are model, "):
+        parse_profile('waive = ["kv_token"]\n' + GOOD, "x.toml")
