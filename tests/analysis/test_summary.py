@@ -35,7 +35,10 @@ def small(lanes: str = "ab") -> dict[str, Any]:
 
 def test_the_object_has_the_keys_of_the_contract() -> None:
     found = small()
-    assert set(found) == {"schema", "session", "duration_s", "lanes", "verdict"}
+    assert set(found) == {"schema", "session", "duration_s", "lanes", "verdict", "ledger", "crossover"}
+    (row,) = found["ledger"]
+    assert row["dials"]["a"]["concurrency"] == "8"
+    assert row["verdict"]["reason"] == found["verdict"]["reason"]
     lanes = found["lanes"]
     for lane in ("a", "b"):
         assert set(lanes[lane]) == LANE_KEYS

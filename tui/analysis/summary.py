@@ -7,15 +7,17 @@ from typing import Any, Final, Protocol
 
 import polars as pl
 
+from tui.analysis.crossover import crossover
 from tui.analysis.expressions import LATENCY, lane_of
-from tui.analysis.ledger import ledger
+from tui.analysis.ledger import LedgerRow, ledger
 from tui.analysis.quantiles import SHARES, SUMMARY_SHARES, summary_percentiles
 from tui.analysis.tables import Tables
-from tui.analysis.verdict import Verdict, not_comparable
+from tui.analysis.verdict import not_comparable
 from tui.records.rows import LANES, EventRow, Lane
 from tui.records.session import LaneInfo, SessionInfo
 
 SUMMARY_SCHEMA: Final = 1
+NO_SECOND: Final = "the lanes have no second in common"
 
 
 class Distribution(Protocol):
@@ -46,7 +48,7 @@ def summary(
     there are, with their number as `n`, and a script decides (the screen shows none under
     `records.metrics.SAMPLES_NEEDED`). `ttft_sched_ms`, from the moment when a request was due, is there when requests
     came at a rate. The verdict is of the setting longest in force, at one look; with `events`, all visits to that
-    setting count.
+    setting count. `ledger` has every setting visited, and `crossover` where the lead changes hands, of two lanes.
     """
     duration_s = session.duration_s or seconds["t_ns"].n_unique() * 1.0
     lanes: dict[Lane, dict[str, Any]] = {}
@@ -60,7 +62,7 @@ def summary(
         "session": session.name,
         "duration_s": round(duration_s, 3),
         "lanes": lanes,
-        "verdict": _told(Tables(session, requests, seconds, events)) if len(lanes) == 2 else {},
+        **(_judged(Tables(session, requests, seconds, events)) if len(lanes) == 2 else {"verdict": {}}),
     }
 
 
@@ -120,15 +122,19 @@ def _client(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def _told(tables: Tables) -> dict[str, Any]:
-    """The verdict with the δ that it was given, and where that comes from."""
-    margin = tables.margin
-    return {**asdict(_verdict(tables)), "delta": margin.delta, "delta_from": margin.source}
+def _judged(tables: Tables) -> dict[str, Any]:
+    """The verdict with the δ that it was given and where that comes from, and the ledger."""
+    rows, margin = ledger(tables), tables.margin
+    # The run is over, so this is the one look.
+    longest = max(rows, key=lambda row: row.settled_s, default=None)
+    verdict = not_comparable("output_tps", NO_SECOND) if longest is None else longest.verdict
+    return {
+        "verdict": {**asdict(verdict), "delta": margin.delta, "delta_from": margin.source},
+        "ledger": [_row(row) for row in rows],
+        "crossover": crossover(rows),
+    }
 
 
-def _verdict(tables: Tables) -> Verdict:
-    """Output TPS at the setting that was longest in force. The run is over, so this is the one look."""
-    rows = ledger(tables)
-    if not rows:
-        return not_comparable("output_tps", "the lanes have no second in common")
-    return max(rows, key=lambda row: row.settled_s).verdict
+def _row(row: LedgerRow) -> dict[str, Any]:
+    names = ("dials", "visits", "settled_s", "tps", "requests", "failed", "bound")
+    return {**{name: getattr(row, name) for name in names}, "verdict": asdict(row.verdict)}
