@@ -133,6 +133,8 @@ class Tape:
         last = self._reader.latest("seconds")
         if last is not None:
             return last + SECOND_NS
+        if self.live:  # its first second is still being written
+            return self.t0_ns
         known = (self._reader.latest(table) for table in TABLES)
         return max([self.t0_ns, *(edge + 1 for edge in known if edge is not None)])
 

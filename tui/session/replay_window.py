@@ -139,7 +139,8 @@ def _verdicts(window: _Window, requests: pl.DataFrame, rows: list[SecondRow]) ->
         (segment.bound_s, "client-bound"),
         (segment.down_s, "with a lane down"),
     )
-    return found, ", ".join(f"{count} s {what} left out" for count, what in left_out if count)
+    told = ", ".join(f"{count} s {what}" for count, what in left_out if count)
+    return found, f"{told} left out" if told else ""
 
 
 def _compared(window: _Window, segment: SegmentSoFar, sent: pl.DataFrame) -> Iterator[tuple[str, Verdict]]:
