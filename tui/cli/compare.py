@@ -25,11 +25,11 @@ def call(args: argparse.Namespace) -> int:
     from tui.analysis.figures import measured
     from tui.analysis.goodput import limits_of
     from tui.analysis.report.comparison import comparison_report
+    from tui.cli.session_named import session_named
     from tui.recording.analysed import tables_of
     from tui.recording.reader import open_session
-    from tui.recording.sessions import resolve
 
-    tables = [tables_of(open_session(resolve(name))) for name in args.sessions]
+    tables = [tables_of(open_session(session_named(name))) for name in args.sessions]
     limits = report.limits_from(args)
     if args.fail_if:
         parse(args.fail_if)  # a slip of the pen is told before anything is reckoned

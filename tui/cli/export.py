@@ -29,12 +29,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Write the files and name each of them."""
+    from tui.cli.session_named import session_named
     from tui.recording.export.registry import export
     from tui.recording.export.selection import Selection, window
     from tui.recording.reader import open_session
-    from tui.recording.sessions import resolve
 
-    recorded = open_session(resolve(args.session))
+    recorded = open_session(session_named(args.session))
     t0_ns, t1_ns = window(recorded.info, args.from_s, args.to_s)
     selection = Selection(tuple(args.table or TABLES), t0_ns, t1_ns, args.lane, args.segment, args.redact)
     target = Path(args.to or f"{recorded.info.name}-{args.format}")

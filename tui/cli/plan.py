@@ -29,11 +29,11 @@ def call(args: argparse.Namespace) -> int:
     """Print TOML, or write a profile."""
     from tui.analysis.plans import plan_of_moves
     from tui.cli.report import save
+    from tui.cli.session_named import session_named
     from tui.recording.analysed import tables_of
     from tui.recording.reader import open_session
-    from tui.recording.sessions import resolve
 
-    tables = tables_of(open_session(resolve(args.session)))
+    tables = tables_of(open_session(session_named(args.session)))
     steps = held(plan_of_moves(tables))
     if not args.to:
         say(plan_toml(steps))

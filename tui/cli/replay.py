@@ -38,14 +38,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Show the screen until the operator leaves it."""
+    from tui.cli.session_named import session_named
     from tui.recording.marks import marks_beside
-    from tui.recording.sessions import resolve
     from tui.session.replay import How, ReplaySource
     from tui.session.replay_profile import profile_of
 
     plain = args.plain or not sys.stdout.isatty()
     how = How(speed_of(args.speed or ("max" if plain else "1")), moment_of(args.at), args.follow)
-    where = resolve(args.session)
+    where = session_named(args.session)
     if plain:
         from tui.cli.replay_plain import play_plain
 

@@ -49,11 +49,11 @@ def call(args: argparse.Namespace) -> int:
     """Write the report."""
     from tui.analysis.report.session import session_report
     from tui.analysis.study import study, study_csv
+    from tui.cli.session_named import session_named
     from tui.recording.analysed import tables_of, token_gaps
     from tui.recording.reader import open_session
-    from tui.recording.sessions import resolve
 
-    recorded = open_session(resolve(args.session))
+    recorded = open_session(session_named(args.session))
     tables = tables_of(recorded)
     write(args, session_report(tables, token_gaps(recorded), limits_from(args)))
     if args.study_csv:

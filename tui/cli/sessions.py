@@ -14,14 +14,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    """A line each, newest first: name, length, size, servers, how it ended."""
+    """A line each, newest first: name, length, size, servers, how it ended; last those that come with dragstrip."""
+    from tui.cli.session_named import shipped_sessions
     from tui.recording.sessions import list_sessions, sessions_root
 
     root = Path(args.root) if args.root else sessions_root()
     entries = list_sessions(root)
     if not entries:
         complain(f"dragstrip: no session in {root} yet; `dragstrip demo` records one")
-    for entry in entries:
+    for entry in entries + ([] if args.root else list_sessions(shipped_sessions())):
         lanes = " against ".join(entry.lanes.values())
         simulated = " SIMULATED" if entry.simulated else ""
         size = f"{entry.size_bytes / 1e6:.1f} MB"

@@ -1,0 +1,117 @@
+"""An engine's output tokens/s under dragstrip, as a ratio to those under its own bench client, in turns.
+
+    python -m tests.bench.load.engine_client vllm http://127.0.0.1:8000 --tokenizer MODEL_FOLDER
+
+Both send the same load: closed loop, random prompts, greedy, every answer of full length. Prompts have the same
+number of tokens in both: vLLM's client decodes and encodes until the length is right, SGLang's sends token ids. The
+rate is output tokens over the time from the first request to the last end, as both engines' clients define it.
+`--python` is the interpreter that has the engine; without it, this one.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import polars as pl
+
+from tui.recording.reader import open_session
+
+NS = 1e9
+WAVES = 4  # requests a stream
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What both clients send."""
+
+    url: str
+    model: str
+    tokenizer: str
+    streams: int
+    prompt_tokens: int
+    output_tokens: int
+    seed: int
+
+    @property
+    def requests(self) -> int:
+        """How many in all."""
+        return self.streams * WAVES
+
+
+def own_client(kind: str, python: str, load: Load, folder: Path) -> float:
+    """Tokens/s as the engine's own client reports them."""
+    result = folder / f"own-{load.seed}.json"
+    shared = (
+        f"--base-url {load.url} --model {load.model} --tokenizer {load.tokenizer} --disable-tqdm --seed {load.seed} "
+        f"--random-input-len {load.prompt_tokens} --random-output-len {load.output_tokens} "
+        f"--num-prompts {load.requests} --max-concurrency {load.streams}"
+    )
+    special = {
+        "vllm": "vllm.entrypoints.cli.main bench serve --backend openai --dataset-name random --ignore-eos "
+        f"--temperature 0 --save-result --result-dir {folder} --result-filename {result.name}",
+        "sglang": "sglang.bench_serving --backend sglang --dataset-name random-ids --random-range-ratio 1.0 "
+        f"--tokenize-prompt --output-file {result}",
+    }[kind]
+    command = [python, "-m", *special.split(), *shared.split()]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return float(json.loads(result.read_text().splitlines()[-1])["output_throughput"])
+
+
+def dragstrip(load: Load, folder: Path) -> tuple[float, int]:
+    """Tokens/s under dragstrip, and its seconds that were bound by the client."""
+    profile = folder / f"ours-{load.seed}.toml"
+    profile.write_text(
+        f'[a]\nurl = "{load.url}"\nmodel = "{load.model}"\n'
+        f"[load]\nconcurrency = {load.streams}\nprompt_tokens = {load.prompt_tokens}\n"
+        f"output_tokens = {load.output_tokens}\noutput_jitter = 0.0\ntemperature = 0.0\nseed = {load.seed}\n"
+        f"[[plan]]\nrequests = {load.requests}\n"
+    )
+    command = [sys.executable, "-m", "tui", "run", str(profile), "--plan", "--json", "--out", str(folder)]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    session = open_session(folder / told["session"])
+    requests = session.scan("requests").select("outcome", "t_send_ns", "t_end_ns").collect()
+    first_ns, last_ns = requests["t_send_ns"].min(), requests.filter(pl.col("outcome") == "ok")["t_end_ns"].max()
+    assert isinstance(first_ns, int)
+    assert isinstance(last_ns, int)
+    arrived = session.scan("chunks").filter(pl.col("t_ns") <= last_ns).select(pl.col("tokens").sum()).collect().item()
+    return arrived / ((last_ns - first_ns) / NS), told["lanes"]["a"]["client"]["bound_s"]
+
+
+def main() -> None:
+    """Measure A B B A at each level, and print the rates and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=["vllm", "sglang"])
+    parser.add_argument("url")
+    parser.add_argument("--tokenizer", required=True, help="a folder or repository that the engine's client can load")
+    parser.add_argument("--model", default="", help="as the server calls it; empty: as the tokenizer's folder")
+    parser.add_argument("--python", default=sys.executable, help="the interpreter that has the engine")
+    parser.add_argument("--streams", type=int, nargs="+", default=[64, 256])
+    parser.add_argument("--prompt", type=int, default=512)
+    parser.add_argument("--output", type=int, default=256)
+    args = parser.parse_args()
+    model = args.model or Path(args.tokenizer).name
+    print(f"{'streams':>8} {'own client tok/s':>26} {'dragstrip tok/s':>26} {'ratio':>6} {'bound s':>8}")
+    for streams in args.streams:
+        rates: dict[str, list[float]] = {"own": [], "ours": []}
+        bound_s = 0
+        with tempfile.TemporaryDirectory() as folder:
+            for seed, who in enumerate(("own", "ours", "ours", "own"), 1):
+                load = Load(args.url, model, args.tokenizer, streams, args.prompt, args.output, seed)
+                if who == "own":
+                    rates[who].append(own_client(args.kind, args.python, load, Path(folder)))
+                else:
+                    rate, bound = dragstrip(load, Path(folder))
+                    rates[who].append(rate)
+                    bound_s += bound
+        own, ours = (" ".join(f"{rate:,.0f}" for rate in rates[who]) for who in ("own", "ours"))
+        ratio = fmean(rates["ours"]) / fmean(rates["own"])
+        print(f"{streams:>8} {own:>26} {ours:>26} {ratio:>6.3f} {bound_s:>8}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Sessions that come with dragstrip are found by name, after the operator's own."""
+
+from pathlib import Path
+
+import pytest
+
+from tui.cli.session_named import session_named, shipped_sessions
+from tui.recording.reader import open_session
+from tui.recording.sessions import list_sessions, sessions_root
+from tui.records.errors import UserError
+
+
+def test_a_shipped_session_opens_by_name_and_says_what_it_is_of() -> None:
+    recorded = open_session(session_named("h200-sweep"))
+    assert {info.title for info in recorded.info.lanes.values()} == {"vLLM", "SGLang"}
+    assert not recorded.info.simulated
+    assert "random weights, speed only" in str(recorded.info.profile["sentence"])
+    assert recorded.missing == []
+
+
+def test_every_shipped_session_is_whole() -> None:
+    assert {entry.state for entry in list_sessions(shipped_sessions())} == {"done"}
+
+
+def test_the_operators_own_session_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGSTRIP_HOME", str(tmp_path))
+    own = sessions_root() / "h200-sweep"
+    (own / "events").mkdir(parents=True)
+    assert session_named("h200-sweep") == own
+
+
+@pytest.mark.parametrize("name", ["", "..", "no-such", "../sessions"])
+def test_other_names_are_refused(name: str) -> None:
+    with pytest.raises(UserError):
+        session_named(name)
