@@ -1,16 +1,24 @@
 """Tokens counted by the server in each chunk or once at the end: what is asked, and what a row then claims."""
 
+import argparse
+import asyncio
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tui.cli import target
 from tui.load.composing import Composer
 from tui.load.events import EventReader
-from tui.load.plan import LanePlan
+from tui.load.plan import LanePlan, Setting
+from tui.profile.model import LaneProfile, Profile
 from tui.records.dials import Dials
+from tui.records.errors import UserError
+from tui.records.frame import Frame
+from tui.records.rows import EventRow, GaugeRow, Lane
 from tui.session.gaps import ChunkGaps
+from tui.session.lane import LaneRun
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 
@@ -68,3 +76,29 @@ def test_tokens_known_only_at_the_end_make_no_gap_of_zero() -> None:
     request, ms = np.array([1, 1, 1, 1]), np.array([10, 20, 30, 30])
     gaps = ChunkGaps().feed_columns(request, ms * 1_000_000, np.array([1, 1, 1, 5], dtype=np.int32))
     assert gaps.itl_ms.tolist() == [10.0, 10.0]
+
+
+@pytest.mark.parametrize("asked", ["each", "end", None])
+def test_the_flag_is_for_both_lanes(asked: str | None) -> None:
+    parser = argparse.ArgumentParser()
+    target.arguments(parser)
+    profile = target.profile_of(parser.parse_args(["demo", *(("--usage", asked) if asked else ())]))
+    assert profile.b is not None
+    assert {profile.a.usage, profile.b.usage} == {asked or ""}
+
+
+async def test_an_engine_that_counts_at_the_end_only_is_not_asked_for_more(llamacpp_url: str) -> None:
+    server = LaneProfile(url=llamacpp_url, usage="each")
+    lane = LaneRun("a", Profile(a=server), server, "salt", Nobody(), lambda: Setting(0, Dials()), asyncio.Event())
+    with pytest.raises(UserError, match=r"llama\.cpp counts tokens at the end of an answer only: leave usage out"):
+        await lane.first_look()
+
+
+class Nobody:
+    """Hears nothing."""
+
+    def frame(self, lane: Lane, frame: Frame) -> None: ...
+    def gauges(self, rows: list[GaugeRow]) -> None: ...
+    def event(self, row: EventRow) -> None: ...
+    def found(self, lane: Lane) -> None: ...
+    def driver_gone(self, lane: Lane) -> None: ...
