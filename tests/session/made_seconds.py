@@ -32,6 +32,7 @@ class Run:
     bound: bool = False
     incomparable: str = ""
     models: tuple[str, str] = ("m", "m")
+    engine: str = "vllm"
     apart: bool = False
     turns_s: int = 0  # above 0: the lanes take turns of so many seconds
     state: SessionState = field(default_factory=lambda: SessionState(0))
@@ -70,7 +71,7 @@ class Run:
     def view(self) -> View:
         """What a screen shows."""
         infos: dict[Lane, LaneInfo] = {
-            lane: LaneInfo(url="", engine="vllm", title="vLLM", version="", model=model)
+            lane: LaneInfo(url="", engine=self.engine, title="vLLM", version="", model=model)
             for lane, model in zip(LANES, self.models, strict=True)
         }
         return make_view(self.state, Beside(self.profile, infos, self.dials, 0), 10)

@@ -91,6 +91,13 @@ def test_where_the_pool_is_preallocated_weights_pool_and_use_are_told() -> None:
     assert (gpu.temperature_c, gpu.sm_clock_mhz, gpu.throttled) == (64, 1755, True)
 
 
+@pytest.mark.parametrize(("engine", "late_s"), [("vllm", 0.0), ("lmdeploy", 10.0), ("somebody else's", 0.0)])
+def test_a_server_that_renews_its_gauges_late_says_how_late(engine: str, late_s: float) -> None:
+    run = Run(engine=engine)
+    run.seconds(1)
+    assert run.view().lanes["a"].server.refresh_s == late_s
+
+
 def test_tokens_per_joule_of_a_lane_with_a_gpu_of_its_own() -> None:
     assert drawing(Run(rate={"a": 1000, "b": 1}), 250, 20, lanes="a").lanes["a"].tokens_per_joule == pytest.approx(
         4.0, rel=0.05

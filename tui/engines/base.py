@@ -63,5 +63,6 @@ class Engine:
     reset_needs: str = ""  # when it has that endpoint
     keep_alive_s: float = 5.0
     usage: Usage = "end"  # as asked for unless the operator says otherwise; "end": it knows no other
+    refresh_s: float = 0.0  # its gauges are renewed only so often, whenever they are read
     kv_preallocated: bool = False  # it takes its whole KV pool when it starts
     gpu_titles: tuple[str, ...] = ()  # process titles that hold GPU memory

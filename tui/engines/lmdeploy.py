@@ -37,6 +37,7 @@ ENGINE = Engine(
     },
     mean_of=frozenset({gauges.KV_USAGE}),
     tokenize_path="/v1/encode",
+    refresh_s=10.0,
     kv_preallocated=True,
     cheap_health="/health",
 )

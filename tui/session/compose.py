@@ -126,6 +126,7 @@ def _server(state: LaneState, info: LaneInfo | None, now_ns: int, window_s: int)
         readings = state.gauges.get((g.SERVER, name))
         return readings[-1][1] if readings and now_ns - readings[-1][0] < FRESH_S * NS else None
 
+    own = ENGINES.get(info.engine) if info is not None else None
     newest = max((r[-1][0] for (source, _), r in state.gauges.items() if source == g.SERVER and r), default=None)
     return ServerView(
         running=now(g.RUNNING),
@@ -135,10 +136,11 @@ def _server(state: LaneState, info: LaneInfo | None, now_ns: int, window_s: int)
         preemptions=now(g.PREEMPTIONS),
         age_s=None if newest is None else max((now_ns - newest) / NS, 0.0),
         note=state.fault.get(g.SERVER, ""),
-        kv_preallocated=info is not None and info.engine in ENGINES and ENGINES[info.engine].kv_preallocated,
+        kv_preallocated=own is not None and own.kv_preallocated,
         kv_pool_tokens=now(g.KV_POOL_TOKENS),
         kv_pool_bytes=now(g.KV_BYTES),
         weights_bytes=now(g.WEIGHTS_BYTES),
+        refresh_s=own.refresh_s if own is not None else 0.0,
     )
 
 

@@ -58,6 +58,7 @@ class ServerView:
     kv_pool_tokens: float | None = None
     kv_pool_bytes: float | None = None  # on each GPU
     weights_bytes: float | None = None  # on each GPU
+    refresh_s: float = 0.0  # what was read may be older still by this: the server renews it only so often
 
 
 @dataclass(frozen=True, slots=True)
