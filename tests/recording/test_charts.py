@@ -10,6 +10,7 @@ import pytest
 
 from tests.recording import coherent, synthetic
 from tests.recording.conftest import Make
+from tui.analysis.report.svg import time_chart
 from tui.recording.export.over_time import over_time
 from tui.recording.export.registry import export
 from tui.recording.export.selection import Selection
@@ -47,6 +48,10 @@ def test_a_picture_has_both_lanes_in_every_chart(make: Make, tmp_path: Path) -> 
     )  # a dial that moved in second 7
     places = {(chart.get("x"), chart.get("y")) for chart in charts}
     assert len(places) == len(charts)
+
+
+def test_large_numbers_are_written_out() -> None:
+    assert ">20,000<" in time_chart({"a": [1.0, 12_345.0]}, "tok/s")
 
 
 def test_a_window_and_a_lane(make: Make, tmp_path: Path) -> None:

@@ -103,9 +103,9 @@ def _frame(axes: _Axes, x_unit: str, y_unit: str) -> str:
     for value in _ticks(axes.top):
         y = axes.y(value)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:,.4g}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:,.6g}</text>')
     parts += [
-        f'<text x="{axes.x(value):.1f}" y="{HEIGHT - 24}" text-anchor="middle">{value:,.4g}</text>'
+        f'<text x="{axes.x(value):.1f}" y="{HEIGHT - 24}" text-anchor="middle">{value:,.6g}</text>'
         for value in _ticks(axes.right)
     ]
     parts.append(f'<text x="{LEFT - 6}" y="16" text-anchor="end">{escape(y_unit)}</text>')
