@@ -81,10 +81,10 @@ class SelfWatch:
         self._loop.call_at(self._due_s, self._beat)
 
 
-def waited_for_core_s() -> float:
-    """Seconds in which this process was ready to run and had no core; 0 where the kernel does not tell."""
+def waited_for_core_s(pid: int | None = None) -> float:
+    """Seconds in which a process, or this one, was ready to run and had no core; 0 where the kernel does not tell."""
     try:
-        return int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+        return int(Path(f"/proc/{pid or 'self'}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
     except (OSError, ValueError, IndexError):
         return 0.0
 

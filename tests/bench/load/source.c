@@ -6,6 +6,7 @@
  * POST /v1/...             as fast as the socket takes
  * POST /p/TTFT_US/DT_US/v1/...  one event every DT_US after TTFT_US, each stream in its own phase; an event carries
  *                          "t_ns", CLOCK_MONOTONIC right before its send
+ * GET  .../v1/models     one model, "m"; any other path is not found
  * GET  /log                the paced answers that ended since the last /log: a line each, "SEED RECEIVED_NS T_NS T_NS ..."
  */
 #define _GNU_SOURCE
@@ -193,6 +194,15 @@ static int answer_log(Stream *s) {
     return -1;
 }
 
+static int answer_get(Stream *s) { /* enough to be recognised as a server */
+    static const char models[] = "{\"data\":[{\"id\":\"m\",\"object\":\"model\"}]}";
+    int known = strstr(s->request, "/v1/models ") != NULL;
+    s->have = 0;
+    s->out_len = (size_t)sprintf(s->out, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+        known ? "200 OK" : "404 Not Found", known ? sizeof models - 1 : 2, known ? models : "{}");
+    return flush_out(s) < 0 ? -1 : 0;
+}
+
 static int begin(Stream *s, const char *body) {
     unsigned long ttft_us = 0, dt_us = 0;
     const char *seed = strstr(body, "\"seed\":"), *asked = strstr(body, "\"max_completion_tokens\":");
@@ -217,6 +227,7 @@ static int receive(Stream *s) {
     char *end = strstr(s->request, "\r\n\r\n");
     if (!end) return 0;
     if (!strncmp(s->request, "GET /log", 8)) return answer_log(s);
+    if (!strncmp(s->request, "GET ", 4)) return answer_get(s);
     char *told = strcasestr(s->request, "content-length:");
     size_t length = told ? strtoul(told + 15, NULL, 10) : 0;
     if (s->have < (size_t)(end + 4 - s->request) + length) return 0;

@@ -1,0 +1,62 @@
+"""What is reported is what the server sent: percentiles beside those of its own log."""
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike
+
+from tui.load import ruler
+from tui.load.composing import Composer
+from tui.records.dials import Dials
+from tui.records.frame import Frame
+from tui.records.metrics import e2e_ms, tpot_ms, ttft_ms
+from tui.records.rows import RequestRow
+from tui.session.gaps import ChunkGaps
+from tui.session.histogram import LatencyHistogram
+
+TTFT_US, STEP_US = 20_000, 5_000
+DIALS = Dials(concurrency=8, prompt_tokens=16, output_tokens=20)
+SHARES = (0.5, 0.95)  # a host that takes the core away for a moment is seen beyond
+
+
+def near(ours: LatencyHistogram, sent_ms: ArrayLike) -> bool:
+    """Within 1 % or 0.1 ms of the same percentile of what was sent."""
+    told = [ours.percentile(share) for share in SHARES]
+    truth = np.percentile(np.asarray(sent_ms), [100 * share for share in SHARES], method="inverted_cdf")
+    return told == [pytest.approx(true, rel=0.01, abs=0.1) for true in truth]
+
+
+def counted(values_ms: list[float | None]) -> LatencyHistogram:
+    histogram = LatencyHistogram()
+    histogram.add([value for value in values_ms if value is not None])
+    return histogram
+
+
+def itl(frames: list[Frame]) -> LatencyHistogram:
+    """As the screen counts it, frame by frame."""
+    stream, histogram = ChunkGaps(), LatencyHistogram()
+    for frame in frames:
+        gaps = stream.feed(frame.chunks)
+        histogram.add(gaps.itl_ms, gaps.tokens)
+    return histogram
+
+
+async def test_reported_percentiles_are_those_of_the_servers_own_log() -> None:
+    async with ruler._source() as source:
+        plan = ruler._plan(f"{source.url}/p/{TTFT_US}/{STEP_US}")
+        heard = await ruler._drive(plan, DIALS, 1.0)
+        log = {answer.seed: answer.sent_ns for answer in await source.log()}
+    composer = Composer(plan)
+    rows: list[RequestRow] = [row for row in heard.rows if row.outcome == "ok"]
+    sent = [np.array(log[composer.wanted(row.request, DIALS).seed]) for row in rows]
+    merged = sum(frame.merged_reads for frame in heard.frames)
+    if merged > 0.02 * len(rows) * DIALS.output_tokens or any(frame.bound for frame in heard.frames):
+        pytest.skip("this host kept the driver from its core, and the driver says so: no claim is made then")
+    assert len(rows) >= DIALS.concurrency
+    assert [row.output_tokens for row in rows] == [len(times) for times in sent]
+    begun = [row.t_send_ns or 0 for row in rows]
+    pairs = list(zip(sent, begun, strict=True))
+    assert near(counted([ttft_ms(row) for row in rows]), [(times[0] - t) / 1e6 for times, t in pairs])
+    assert near(counted([e2e_ms(row) for row in rows]), [(times[-1] - t) / 1e6 for times, t in pairs])
+    means = [(times[-1] - times[0]) / 1e6 / (len(times) - 1) for times in sent]
+    assert near(counted([tpot_ms(row) for row in rows]), means)
+    assert near(itl(heard.frames), np.concatenate([np.diff(times) / 1e6 for times in sent]))
