@@ -239,7 +239,7 @@ class ReplayScreen(LookingScreen):
             await self._drop_window()
             self.window = (here_s, None)
         elif self.window[0] == here_s:
-            self.say("the window begins here: move to where it ends, then z")
+            self.say("move to where the window ends")
             return
         else:
             start_s, end_s = sorted((self.window[0], here_s))
@@ -252,7 +252,7 @@ class ReplayScreen(LookingScreen):
     def _title_window(self) -> None:
         if self.window is not None and self.window[1] is not None:
             start_s, end_s = (clock_in(t_s, self.transport.duration_s) for t_s in (self.window[0], self.window[1]))
-            title = f"Window {start_s} – {end_s}   {self.window[1] - self.window[0]:.0f} s"
+            title = f"Window {start_s} to {end_s}   {self.window[1] - self.window[0]:.0f} s"
             self.query_one("#window-box", Vertical).border_title = title
 
     async def _work_out(self, start_s: float, end_s: float) -> None:

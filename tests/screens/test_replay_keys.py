@@ -1,0 +1,478 @@
+"""Every key of a replay: where it leads, what it says, and that nothing else changes."""
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.binding import Binding
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from tests.screens.fake_replay import DURATION_S, FakeReplay
+from tests.screens.reading import settled
+from tui.records.errors import UserError
+from tui.screens.app import DragstripApp
+from tui.screens.boxes import HelpBox, TextBox, help_lines
+from tui.screens.keys import LOOK_KEYS, SESSION_KEYS
+from tui.screens.replay import ReplayScreen
+from tui.screens.replay_aim import LONGEST_STRIDE, REPEATS_A_STRIDE, Aim
+from tui.screens.replay_keys import TRANSPORT_KEYS
+from tui.session.transport import SPEEDS
+from tui.widgets.hints import grouped
+from tui.widgets.transport_strip import TransportStrip
+
+SIZE = (120, 40)
+
+
+def screen_of(app: DragstripApp) -> ReplayScreen:
+    screen = app.screen_stack[0]
+    assert isinstance(screen, ReplayScreen)
+    return screen
+
+
+@asynccontextmanager
+async def opened(app: DragstripApp, size: tuple[int, int] = SIZE) -> AsyncIterator[Pilot[int]]:
+    """The screen once its source has begun."""
+    async with app.run_test(size=size) as pilot:
+        await screen_of(app).begun.wait()
+        await settled(pilot)
+        yield pilot
+
+
+async def rested(pilot: Pilot[int]) -> str:
+    """The screen once no key is held any more and the picture is where it was sent."""
+    app = pilot.app
+    assert isinstance(app, DragstripApp)
+    screen_of(app)._aim.land()
+    await app.workers.wait_for_complete()
+    return await settled(pilot)
+
+
+@pytest.mark.parametrize(
+    ("key", "to_s"),
+    [
+        ("comma", 149), ("full_stop", 151), ("left", 145), ("right", 155), ("down", 90), ("up", 210),
+        ("home", 0), ("end", DURATION_S),
+    ],
+)  # fmt: skip
+async def test_a_key_moves_the_picture(key: str, to_s: float) -> None:
+    source = FakeReplay()
+    app = DragstripApp(source)
+    async with opened(app) as pilot:
+        await pilot.press(key)
+        text = await rested(pilot)
+        assert source.position_s == to_s
+        assert source.seeks == [to_s]
+        assert f"{int(to_s) // 60:02d}:{int(to_s) % 60:02d} / 09:48" in text
+        assert f"REPLAY 00:{int(to_s) // 60:02d}:{int(to_s) % 60:02d}" in text
+
+
+async def test_the_ends_hold() -> None:
+    source = FakeReplay(second=3)
+    app = DragstripApp(source)
+    async with opened(app) as pilot:
+        await pilot.press("left")
+        await rested(pilot)
+        assert source.position_s == 0
+        await pilot.press("end")
+        await rested(pilot)
+        await pilot.press("up")
+        await rested(pilot)
+        assert source.position_s == DURATION_S
+
+
+async def test_space_plays_and_pauses_and_a_step_pauses() -> None:
+    source = FakeReplay()
+    app = DragstripApp(source)
+    async with opened(app) as pilot:
+        assert "‖ paused ×1" in await settled(pilot)
+        await pilot.press("space")
+        assert "▶ playing ×1" in await settled(pilot)
+        await pilot.press("full_stop")
+        assert "‖ paused ×1" in await rested(pilot)
+        await pilot.press("comma")
+        assert "‖ paused ×1" in await rested(pilot)
+        assert not source.playing
+
+
+async def test_speeds_end_where_they_end_and_backspace_is_the_speed_of_life() -> None:
+    source = FakeReplay()
+    app = DragstripApp(source)
+    async with opened(app, (200, 50)) as pilot:
+        await pilot.press("right_square_bracket")
+        assert source.speed == 2.0
+        assert "0.5 1 [2] 4" in await settled(pilot)
+        await pilot.press(*["right_square_bracket"] * len(SPEEDS))
+        assert math.isinf(source.speed)
+        assert "×max is as fast as it goes" in await settled(pilot)
+        await pilot.press("backspace")
+        assert source.speed == 1.0
+        assert "as fast as it goes" not in await settled(pilot)
+        await pilot.press(*["left_square_bracket"] * 3)
+        assert source.speed == 0.25
+        assert "×0.25 is as slow as it goes" in await settled(pilot)
+
+
+async def test_n_goes_through_all_that_happened_and_says_what_it_is() -> None:
+    source = FakeReplay(second=0)
+    app = DragstripApp(source)
+    seen = []
+    async with opened(app) as pilot:
+        for _ in range(8):
+            await pilot.press("n")
+            text = await rested(pilot)
+            seen.append((source.position_s, text.splitlines()[1].split("UTC")[1].strip().split("   ")[0]))
+        assert seen[:3] == [(40, "conc 8→16"), (75, "conc 16→32"), (91, "B fault read timeout ×3")]
+        assert [at for at, _ in seen[3:]] == [102, 240, 261, 421, 588]
+        await pilot.press("n")
+        assert "nothing is marked after this" in await rested(pilot)
+        await pilot.press("N")
+        await rested(pilot)
+        assert source.position_s == 421
+        await pilot.press("home")
+        await rested(pilot)
+        await pilot.press("N")
+        assert "nothing is marked before this" in await rested(pilot)
+
+
+async def test_a_held_key_moves_only_the_timeline_until_it_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "tui.screens.replay_aim.REST_S", 60.0
+    )  # the repeats come sooner, however slow this machine is
+    source = FakeReplay()
+    app = DragstripApp(source)
+    async with opened(app) as pilot:
+        screen = screen_of(app)
+        await pilot.press("right")
+        await app.workers.wait_for_complete()
+        await settled(pilot)
+        assert screen.view is not None
+        assert screen.view.second == 155
+        for _ in range(4):
+            screen.action_skip(5)
+        text = await settled(pilot)
+        assert source.seeks == [155]
+        assert "02:55 / 09:48" in text
+        assert "REPLAY 00:02:35" in text
+        source.advance()  # time runs on below the hand
+        assert "02:55 / 09:48" in await settled(pilot)
+        await rested(pilot)
+        assert source.seeks == [155, 175]
+        assert screen.view.second == 175
+
+
+async def test_a_key_is_let_go_by_itself() -> None:
+    source = FakeReplay()
+    app = DragstripApp(source)
+    async with opened(app) as pilot:
+        screen = screen_of(app)
+        screen.action_skip(5)
+        screen.action_skip(5)
+        while source.position_s != 160:
+            await pilot.pause(0.01)
+        assert "REPLAY 00:02:40" in await settled(pilot)
+
+
+async def test_held_on_a_key_goes_faster() -> None:
+    source = FakeReplay(second=0, duration_s=36_000.0)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE):
+        aim = screen_of(app)._aim
+        strides = []
+        for at in range(REPEATS_A_STRIDE * (LONGEST_STRIDE + 1)):
+            strides.append(aim.stride)
+            aim.go(float(at))
+        assert strides[:2] == [1, 1]
+        assert sorted(strides) == strides
+        assert strides[-1] == LONGEST_STRIDE
+        aim.land()
+        assert aim.stride == 1
+
+
+async def test_a_slow_seek_never_takes_the_picture_back() -> None:
+    source = FakeReplay()
+    source.hold.clear()
+    app = DragstripApp(source)
+    async with opened(app) as pilot:
+        screen = screen_of(app)
+        aim: Aim = screen._aim
+        await pilot.press("right")
+        aim.land()
+        await pilot.press("right")
+        assert "02:40 / 09:48" in await settled(pilot)
+        source.hold.set()
+        assert "02:40 / 09:48" in await rested(pilot)
+        assert screen.view is not None
+        assert screen.view.second == 160
+
+
+@pytest.mark.parametrize(
+    ("typed", "to_s"), [("1:30", 90), ("50%", 294), ("45", 45), ("14:04:07", 60), ("0:01:05", 65), ("9:48", 588)]
+)
+async def test_g_goes_to_what_is_typed(typed: str, to_s: float) -> None:
+    source = FakeReplay()
+    app = DragstripApp(source)
+    async with opened(app) as pilot:
+        await pilot.press("g")
+        await settled(pilot)
+        app.screen.query_one(Input).value = typed
+        await pilot.press("enter")
+        await rested(pilot)
+        assert source.position_s == to_s
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("soon", "soon is no moment: type one like 1:30"),
+        ("1:75", "minutes and seconds end at 59"),
+        ("20:00", "20:00 is past the end: the recording is 09:48 long"),
+        ("120%", "past the end"),
+        ("13:00:00", "which runs from 14:03:07 to 14:12:55 UTC"),
+        ("", "nothing is no moment"),
+    ],
+)
+async def test_what_g_cannot_take_it_says_and_keeps(typed: str, said: str) -> None:
+    source = FakeReplay()
+    app = DragstripApp(source)
+    async with opened(app, (80, 24)) as pilot:
+        await pilot.press("g")
+        await settled(pilot)
+        app.screen.query_one(Input).value = typed
+        await pilot.press("enter")
+        await settled(pilot)
+        assert said in str(app.screen.query_one(".why", Static).content)
+        assert isinstance(app.screen, TextBox)
+        assert app.screen.query_one(Input).value == typed
+        await pilot.press("escape")
+        await settled(pilot)
+        assert source.seeks == []
+
+
+async def test_z_marks_a_window_and_shows_its_figures_until_esc() -> None:
+    source = FakeReplay()
+    app = DragstripApp(source)
+    async with opened(app) as pilot:
+        await pilot.press("z")
+        assert "window from 02:30, z ends it" in await settled(pilot)
+        await pilot.press("z")
+        assert "move to where the window ends" in await settled(pilot)
+        await pilot.press("down")
+        await rested(pilot)
+        await pilot.press("z")
+        text = await rested(pilot)
+        assert source.windows == [(90, 150)]
+        assert "window 01:30 – 02:30" in text
+        assert "Window 01:30 to 02:30   60 s" in text
+        assert "▲ A ahead  output tok/s A/B 1.14 [1.10 … 1.19]  this window of 60 s" in text
+        assert "▲ B ahead" in text
+        assert "3 s settling left out" in text
+        assert "A 600 done, 0 failed   B 540 done, 3 failed" in text
+        await pilot.press("v")
+        assert "▲ B ahead  TTFT p95 A/B 1.22 [1.10 … 1.34]" in await settled(pilot)
+        await pilot.press("t")
+        assert "Window 01:30" not in await settled(pilot)
+        await pilot.press("Z")
+        assert "Window 01:30 to 02:30   60 s" in await settled(pilot)
+        await pilot.press("escape")
+        text = await settled(pilot)
+        assert "Window" not in text
+        assert "A vLLM" in text
+        assert "30 s window" in text
+        await pilot.press("Z")
+        assert "no window is marked: z begins one" in await settled(pilot)
+
+
+async def test_a_window_that_cannot_be_read_says_why() -> None:
+    class Broken(FakeReplay):
+        async def window(self, start_s: float, end_s: float) -> None:  # type: ignore[override]
+            raise UserError("requests is torn after 01:40")
+
+    app = DragstripApp(Broken())
+    async with opened(app) as pilot:
+        await pilot.press("z", "up", "z")
+        assert "requests is torn after 01:40" in await rested(pilot)
+
+
+async def test_marks_and_notes_stand_beside_the_recording_and_on_the_timeline() -> None:
+    source = FakeReplay(second=300)
+    app = DragstripApp(source)
+    async with opened(app) as pilot:
+        before = (await settled(pilot)).splitlines()[2]
+        await pilot.press("m")
+        await settled(pilot)
+        app.screen.query_one(Input).value = "look here"
+        await pilot.press("enter")
+        text = await settled(pilot)
+        assert source.marks == ["look here"]
+        bar = text.splitlines()[2]
+        assert bar == before  # the picture stands on it
+        assert "look here (beside the recording)" in text
+        assert "00:05:00   mark look here" in text
+        await pilot.press("right")
+        assert (await rested(pilot)).splitlines()[2].count("◇") == before.count("◇") + 1
+        await pilot.press("M")
+        await settled(pilot)
+        app.screen.query_one(Input).value = "fans"
+        await pilot.press("enter")
+        await settled(pilot)
+        assert source.marks == ["look here", "note: fans"]
+        await pilot.press("M", "enter")
+        await settled(pilot)
+        assert len(source.marks) == 2
+        await pilot.press("home")
+        assert "look here" not in await rested(pilot)
+
+
+async def test_a_mark_that_cannot_be_kept_says_why() -> None:
+    class Unwritable(FakeReplay):
+        def mark(self, text: str) -> None:
+            raise UserError("the mark is not kept: no room")
+
+    app = DragstripApp(Unwritable())
+    async with opened(app) as pilot:
+        await pilot.press("m", "enter")
+        assert "the mark is not kept: no room" in await settled(pilot)
+
+
+async def test_e_names_the_command_for_the_window() -> None:
+    app = DragstripApp(FakeReplay())
+    async with opened(app) as pilot:
+        await pilot.press("e")
+        text = await settled(pilot)
+        assert "--format csv" in text
+        assert "--from" not in text
+        await pilot.press("escape", "z", "right")
+        await rested(pilot)
+        await pilot.press("z", "e")
+        assert "--format csv --from 150 --until 155" in await settled(pilot)
+
+
+async def test_the_mouse_jumps_drags_and_plays() -> None:
+    source = FakeReplay()
+    app = DragstripApp(source)
+    async with opened(app) as pilot:
+        bar = app.screen.query_one("#timeline")
+        assert bar.size.width == 120
+        await pilot.click(bar, offset=(119, 0))
+        await rested(pilot)
+        assert source.position_s == DURATION_S
+        source.seeks.clear()
+        await pilot.mouse_down(bar, offset=(10, 0))
+        for x in (20, 30, 40):
+            await pilot.hover(bar, offset=(x, 0))
+        await pilot.hover("#events", offset=(60, 0))  # off the bar the drag goes on
+        text = await settled(pilot)
+        assert "05:01 / 09:48" in text
+        await pilot.mouse_up("#events", offset=(60, 0))
+        await rested(pilot)
+        assert source.position_s == 301
+        assert source.seeks[0] == 49
+        await pilot.hover(bar, offset=(5, 0))
+        await rested(pilot)
+        assert source.position_s == 301
+        await pilot.click("#transport-words", offset=(3, 0))
+        assert source.playing
+
+
+async def test_keys_that_only_look_work_as_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = DragstripApp(FakeReplay())
+    async with opened(app) as pilot:
+        await pilot.press("w")
+        assert "over 60 s" in await settled(pilot)
+        await pilot.press("v")
+        assert "TTFT p95 A/B" in await settled(pilot)
+        await pilot.press("2")
+        assert "A vLLM" not in await settled(pilot)
+        await pilot.press("escape", "o")
+        assert "A solid" in await settled(pilot)
+        await pilot.press("o", "b")
+        assert screen_of(app).glyphs.kind == "block"
+        before = app.theme
+        await pilot.press("c")
+        assert app.theme != before
+        await pilot.press("S")
+        assert "screenshot: dragstrip-000150.svg" in await settled(pilot)
+        assert (tmp_path / "dragstrip-000150.svg").is_file()
+        await pilot.press("k")
+        assert screen_of(app).look == "curve"
+
+
+async def test_dials_are_as_recorded_and_out_of_the_way() -> None:
+    source = FakeReplay()
+    app = DragstripApp(source)
+    async with opened(app) as pilot:
+        text = await settled(pilot)
+        assert "as recorded, read-only" in text
+        assert "◀" not in text
+        await pilot.press("tab", "shift+tab", "x", "l", "u", "right_curly_bracket", "P")
+        await settled(pilot)
+        assert app.focused is None
+        assert source.fake_board.history == []
+        assert source.fake_board.load_on
+        dial = app.screen.query_one("#dial-both-concurrency")
+        await pilot.click(dial, offset=(dial.size.width - 1, 0))
+        assert "the dials are as recorded" in await settled(pilot)
+
+
+async def test_quit_asks_nothing() -> None:
+    source = FakeReplay()
+    app = DragstripApp(source)
+    async with opened(app) as pilot:
+        await pilot.press("q")
+        await settled(pilot)
+    assert source.stopped == ["quit"]
+
+
+async def test_footer_help_and_palette_name_the_keys_of_a_replay() -> None:
+    source = FakeReplay()
+    app = DragstripApp(source)
+    async with opened(app, (200, 50)) as pilot:
+        footer = (await settled(pilot)).splitlines()[-1]
+        active = [found.binding for found in app.screen.active_bindings.values() if found.binding.show]
+        for named, label in grouped(active):
+            assert f"{named} {label}" in footer
+        assert "concurrency" not in footer
+        await pilot.press("question_mark")
+        text = await settled(pilot)
+        assert isinstance(app.screen, HelpBox)
+        assert "play or pause" in text
+        assert "on the bar: go there" in text
+        assert "notch" not in text
+        await pilot.press("escape", "ctrl+p")
+        await pilot.press(*"a minute on")
+        await pilot.pause(0.3)
+        await pilot.press("enter", "enter")
+        await rested(pilot)
+        assert source.position_s == 210
+    every = [*TRANSPORT_KEYS, *LOOK_KEYS, *SESSION_KEYS]
+    told = "\n".join("".join(part for part, _ in line) for line in help_lines(every))
+    keys = [binding.key for binding in Binding.make_bindings(every)]
+    assert len(keys) == len(set(keys))
+    for binding in Binding.make_bindings(every):
+        assert (binding.tooltip or binding.description) in told
+        action = binding.action.partition("(")[0]
+        assert action.startswith("app.") or hasattr(ReplayScreen, f"action_{action}")
+
+
+async def test_followed_it_says_live_and_how_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.screens import fake_replay
+
+    end_wall_s = fake_replay.WALL_NS / 1e9 + 150
+    monkeypatch.setattr("tui.screens.replay.time.time", lambda: end_wall_s + 2.2)
+    source = FakeReplay(second=150, duration_s=150.0, follow=True)
+    source.playing = True
+    app = DragstripApp(source)
+    async with opened(app) as pilot:
+        assert "▶ LIVE following, 2 s old" in await settled(pilot)
+        monkeypatch.setattr("tui.screens.replay.time.time", lambda: end_wall_s + 9.0)
+        screen_of(app)._grow_older()
+        assert "LIVE following, 9 s old" in await settled(pilot)
+        await pilot.resize_terminal(80, 24)
+        assert "▶ LIVE 9 s old 02:30" in await settled(pilot)
+        source.following = source.playing = False
+        screen_of(app).show_time()
+        assert "LIVE" not in app.screen.query_one(TransportStrip).plain

@@ -1,0 +1,117 @@
+"""The bar and the text of a replay, told exactly, and the moments that keys jump to."""
+
+import pytest
+
+from tests.screens.fake_replay import MOMENTS, WALL_NS
+from tui.records.errors import UserError
+from tui.screens.replay_times import Recorded, moment_at, moment_from, moments_at
+from tui.session.transport import Moment
+from tui.widgets.glyphs import to_ascii
+from tui.widgets.rows import length
+from tui.widgets.timeline import LEGEND, SIGNS, Span, bar_row, cell_of, second_at
+from tui.widgets.transport_strip import TransportState, narrow_row, wide_row
+
+NS = 1_000_000_000
+
+
+def bar(span: Span, width: int = 21) -> str:
+    return "".join(text for text, _ in bar_row(span, width))
+
+
+def state(**changes: object) -> TransportState:
+    known: dict[str, object] = {"position_s": 94.0, "duration_s": 588.0, "playing": True, "speed": 4.0}
+    return TransportState(**{**known, **changes})  # type: ignore[arg-type]
+
+
+def text_of(row: tuple[tuple[str, str], ...]) -> str:
+    return "".join(text for text, _ in row)
+
+
+def test_the_bar_shows_what_was_played_and_what_happened() -> None:
+    moments = [Moment(0.0, "mark", ""), Moment(50.0, "dial", ""), Moment(100.0, "end", "")]
+    assert bar(Span(25.0, 100.0, moments)) == "◇━━━━●────◆─────────┤"
+    assert bar(Span(0.0, 100.0)) == "●" + "─" * 20
+    assert bar(Span(100.0, 100.0)) == "━" * 20 + "●"
+    assert bar(Span(0.0, 0.0), 5) == "●────"
+
+
+def test_the_grave_hides_the_mild_and_the_position_hides_all() -> None:
+    here = [Moment(50.0, kind, "") for kind in ("down", "dial", "end", "mark", "fault")]
+    assert bar(Span(0.0, 100.0, here))[10] == "✖"
+    assert bar(Span(0.0, 100.0, list(reversed(here))))[10] == "✖"
+    assert bar(Span(50.0, 100.0, here))[10] == "●"
+
+
+def test_a_window_has_two_brackets_even_without_colour() -> None:
+    moments = [Moment(40.0, "fault", "")]
+    assert bar(Span(0.0, 100.0, moments, (25.0, 75.0))) == "●────[══!══════]─────"
+    assert bar(Span(75.0, 100.0, moments, (25.0, None))) == "━━━━━[══!══════●─────"
+    assert bar(Span(25.0, 100.0, (), (75.0, None))) == "━━━━━●═════════]─────"
+
+
+def test_every_sign_has_an_ascii_twin_of_its_own() -> None:
+    signs = [sign for sign, _ in SIGNS.values()]
+    twins = [to_ascii(sign) for sign in [*signs, "●", "━", "─", "═", "[", "]"]]
+    assert "?" not in twins
+    assert len(set(twins)) == len(twins)
+    assert {kind for kind, _ in LEGEND} | {"end"} == set(SIGNS)
+
+
+@pytest.mark.parametrize("width", [2, 37, 120])
+def test_a_click_lands_on_the_cell_that_is_shown(width: int) -> None:
+    for cell in range(width):
+        assert cell_of(second_at(cell, width, 588.0), width, 588.0) == cell
+    assert second_at(-5, width, 588.0) == 0.0
+    assert second_at(width + 50, width, 588.0) == 588.0
+
+
+def test_the_text_names_position_length_speed_and_clock() -> None:
+    wall_s = WALL_NS / NS + 94
+    assert (
+        text_of(wide_row(state(wall_s=wall_s), 60)) == " ▶ playing ×4               01:34 / 09:48   14:04:41 UTC    "
+    )
+    assert text_of(narrow_row(state(wall_s=wall_s, playing=False))) == " ‖ ×4    01:34/09:48 14:04:41 UTC "
+    hours = state(duration_s=7200.0, speed=float("inf"))
+    assert text_of(narrow_row(hours)) == " ▶ ×max  00:01:34/02:00:00 "
+
+
+def test_the_text_keeps_its_width_while_time_runs() -> None:
+    for speed in (0.25, 1.0, 64.0, float("inf")):
+        widths = {length(narrow_row(state(position_s=at, speed=speed, wall_s=1e9 + at))) for at in (0.0, 59.0, 588.0)}
+        assert widths == {length(narrow_row(state(wall_s=1e9)))}
+
+
+def test_a_sentence_comes_before_the_legend_and_is_cut_rather_than_left_out() -> None:
+    row = text_of(wide_row(state(said="the window begins here: move to where it ends, then z"), 90))
+    assert "the window begins here: move" in row
+    assert row.endswith("…")
+    assert "◆ dial" in text_of(wide_row(state(), 120))
+
+
+def test_before_it_is_open_it_says_so() -> None:
+    assert "opening the recording" in text_of(wide_row(state(opened=False), 80))
+    assert "opening the recording" in text_of(narrow_row(state(opened=False)))
+
+
+def test_a_time_of_the_day_is_found_after_midnight_too() -> None:
+    began_s = 1_795_478_390.4  # 23:59:50.4 UTC
+    recorded = Recorded(100.0, began_s)
+    assert moment_at("23:59:50", recorded) == 0.0
+    assert moment_at("00:00:10", recorded) == pytest.approx(19.6)
+    with pytest.raises(UserError, match="from 23:59:50 to 00:01:30 UTC"):
+        moment_at("00:02:00", recorded)
+
+
+def test_without_a_clock_three_numbers_are_a_position() -> None:
+    assert moment_at("0:01:05", Recorded(100.0, None)) == 65.0
+    with pytest.raises(UserError, match="past the end"):
+        moment_at("1:00:00", Recorded(100.0, None))
+
+
+def test_what_happened_within_one_second_is_one_jump() -> None:
+    both = [Moment(10.1, "dial", "conc 1→2", "a"), Moment(10.9, "dial", "conc 1→2", "b"), Moment(30.0, "mark", "x")]
+    assert moment_from(both, 0.0, 1, 100.0) == both[:2]
+    assert moment_from(both, 11.0, 1, 100.0) == both[2:]
+    assert moment_from(both, 30.0, -1, 100.0) == both[:2]
+    assert moment_from(both, 11.0, -1, 100.0) == []
+    assert moments_at(MOMENTS, 588.0, 588.0) == [MOMENTS[-1]]
