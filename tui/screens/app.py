@@ -62,14 +62,14 @@ class DragstripApp(App[int]):
         self._watch: asyncio.Task[None] | None = None
         for palette in PALETTES:
             self.register_theme(theme_of(palette))
+        self.theme = first_theme(self.console.color_system)  # before the stylesheet is read: later it is read again
 
     def get_default_screen(self) -> LookingScreen:
         """The screen that is painted first: no blank one comes before it."""
         return self.picture
 
     def on_mount(self) -> None:
-        """Colours, glyphs and signals."""
-        self.theme = first_theme(self.console.color_system)
+        """Glyphs and signals."""
         self.animation_level = "none"
         if self.ascii_only:
             self.picture.glyphs = GLYPHS[-1]

@@ -11,7 +11,8 @@ from tui.records.rows import Lane
 from tui.screens.boxes import BoxResult, ExportBox, HelpBox, TextBox
 from tui.screens.headline import OBJECTIVES
 from tui.screens.keys import LOOK_KEYS, SESSION_KEYS
-from tui.screens.picture import Look, PictureScreen
+from tui.screens.parts import Look
+from tui.screens.picture import PictureScreen
 from tui.screens.picture_file import save_picture
 from tui.session.view import WINDOWS_S
 from tui.widgets.dial_strip import DialStrip

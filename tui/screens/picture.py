@@ -3,23 +3,22 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Literal
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.events import Resize
+from textual.geometry import Size
 from textual.screen import Screen
 
 from tui.profile.model import Profile
 from tui.records.rows import Lane
 from tui.screens.headline import OBJECTIVES, headline_of
 from tui.screens.keys import FOOTER, ZOOM
+from tui.screens.parts import Look, brief, look_box, missing, overlay_box, show_parts, third_column, titled
 from tui.screens.terminal import painted
 from tui.session.source import Source
 from tui.session.view import View
-from tui.widgets.brief import Brief
-from tui.widgets.curve_chart import CurveChart
 from tui.widgets.dial_strip import DialStrip
 from tui.widgets.event_list import EventList
 from tui.widgets.glyphs import GLYPHS
@@ -27,14 +26,9 @@ from tui.widgets.gpu_rows import is_flat, power_top_of
 from tui.widgets.hints import Hints
 from tui.widgets.lane_pane import LanePane
 from tui.widgets.lane_rows import PaneNumbers
-from tui.widgets.ledger_table import LedgerTable
-from tui.widgets.overlay_chart import OverlayChart
-from tui.widgets.rows import Rows
 from tui.widgets.scale import scale_for
-from tui.widgets.settings_table import SettingsTable
 from tui.widgets.status_line import REPLAY, StatusLine
 from tui.widgets.verdict_line import Headline, VerdictLine
-from tui.widgets.window_table import WindowTable
 
 SCALE_HISTORY_S = 300
 PLAIN_SIZE = (80, 24)
@@ -42,12 +36,6 @@ TINY_SIZE = (40, 12)
 COMFORTABLE_SIZE = (110, 32)
 WIDE_CELLS = 160
 OVERLAY_ROWS = 46
-Look = Literal["lanes", "curve", "ledger", "window"]
-LOOKS: dict[Look, tuple[type[Rows], str]] = {  # what else can fill the middle, and the title of its box
-    "curve": (CurveChart, ""),
-    "ledger": (LedgerTable, "Every setting visited"),
-    "window": (WindowTable, ""),
-}
 
 
 def urls(profile: Profile) -> dict[Lane, str]:
@@ -74,10 +62,12 @@ class PictureScreen(Screen[None]):
         self.overlay_wanted: bool | None = None
         self.look: Look = "lanes"  # what fills the middle
         self.begun = asyncio.Event()
+        self._fitted = Size(0, 0)  # what the classes were set for
         self.lanes = urls(source.profile)
 
     def compose(self) -> ComposeResult:
         """Status, dials, verdict, lanes, events, hints; what does not fit is hidden by class, never scrolled."""
+        self._fit_classes(update=False)  # before anything is styled: later, each change would style all again
         yield StatusLine()
         yield from self.compose_strip()
         yield DialStrip(self.source.board, list(self.lanes))
@@ -86,17 +76,14 @@ class PictureScreen(Screen[None]):
             with Horizontal(id="lanes"):
                 for lane, url in self.lanes.items():
                     yield LanePane(lane, url, id=f"pane-{lane}")
-            with Vertical(id="third"):
-                with Vertical(id="settings-box"):
-                    yield SettingsTable(id="settings")
-                with Vertical(id="third-events-box"):
-                    yield EventList(id="third-events")
-        with Vertical(id="overlay-box"):
-            yield OverlayChart(id="overlay")
-        with Vertical(id="events-box"):
-            yield EventList(id="events")
+            if self.has_class("-wide"):
+                yield third_column()
+        if self.has_class("-overlay"):
+            yield overlay_box()
+        yield titled(EventList(id="events"), "events-box", "Events")
         yield Hints(id="hints")
-        yield Brief(id="brief")
+        if self.has_class("-tiny"):
+            yield brief()
 
     def compose_strip(self) -> ComposeResult:
         """What stands between status and dials: nothing where time cannot be moved in."""
@@ -104,12 +91,8 @@ class PictureScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Paint what is known, and only then begin: heavy imports come after the first paint."""
-        for box, title in (
-            ("#settings-box", "Settings so far"), ("#third-events-box", "Events"),
-            ("#events-box", "Events"), ("#overlay-box", "Output tok/s   A solid   B dotted"),
-        ):  # fmt: skip
-            self.query_one(box).border_title = title
-        self.fit_to_size()
+        self._fit_panes()
+        self.show_hints()
         self.take(self.source.view(self.window_s))
         self.call_after_refresh(self._start)
 
@@ -154,16 +137,7 @@ class PictureScreen(Screen[None]):
         for events in self.query(EventList):
             if events.parent is not None and events.parent.display:
                 events.show(view.events, view.t0_ns)
-        if self.has_class("-wide"):
-            self.query_one(SettingsTable).show(view)
-        if self.has_class("-overlay"):
-            self.query_one(OverlayChart).show(view, self.glyphs)
-        if self.look == "curve":
-            self.query_one(CurveChart).show(view, self.glyphs)
-        if self.look == "ledger":
-            self.query_one(LedgerTable).show(view)
-        if self.has_class("-tiny"):
-            self.query_one(Brief).show(view, headline)
+        show_parts(self, view, self.glyphs, headline)
 
     def headline_of(self, view: View) -> Headline:
         """The verdict that stands above all numbers."""
@@ -192,20 +166,32 @@ class PictureScreen(Screen[None]):
     async def look_at(self, look: Look) -> None:
         """Fill the middle with the lanes or something else, which is made when it is first looked at."""
         if look != "lanes" and not self.query(f"#{look}-box"):
-            widget, title = LOOKS[look]
-            box = Vertical(widget(), id=f"{look}-box")
-            box.border_title = title
-            await self.query_one("#middle").mount(box, before="#third")
+            await self.query_one("#middle").mount(look_box(look), after="#lanes")
         self.look = look
         self.fit_to_size()
 
     def on_resize(self, _: Resize) -> None:
-        """Choose what is shown for the new size."""
-        self.fit_to_size()
+        """Choose what is shown for the new size; the first one is known before anything is made."""
+        if self._fitted != self.app.size:
+            self.fit_to_size()
 
     def fit_to_size(self) -> None:
-        """Set the classes of this size and draw again."""
-        width, height = self.app.size
+        """Set the classes of this size, make what they show for the first time, and draw again."""
+        self._fit_classes()
+        self._fit_panes()
+        for part, within, after in missing(self):
+            within.mount(part, after=after)
+        self.redraw()
+        self.call_after_refresh(self.redraw)
+
+    def _fit_panes(self) -> None:
+        alone = self.zoomed or ("a" if self.has_class("-single") else None)
+        for pane in self.query(LanePane):
+            pane.display = alone in {None, pane.lane} or alone not in self.lanes
+
+    def _fit_classes(self, *, update: bool = True) -> None:
+        self._fitted = self.app.size
+        width, height = self._fitted
         tiny = width < TINY_SIZE[0] or height < TINY_SIZE[1]
         single = not tiny and (width < PLAIN_SIZE[0] or height < PLAIN_SIZE[1])
         overlay = self.overlay_wanted if self.overlay_wanted is not None else height >= OVERLAY_ROWS
@@ -221,12 +207,7 @@ class PictureScreen(Screen[None]):
             "-window": self.look == "window",
         }
         for name, on in classes.items():
-            self.set_class(on, name)
-        alone = self.zoomed or ("a" if single else None)
-        for pane in self.query(LanePane):
-            pane.display = alone in {None, pane.lane} or alone not in self.lanes
-        self.redraw()
-        self.call_after_refresh(self.redraw)
+            self.set_class(on, name, update=update)
 
     def redraw(self) -> None:
         """Show the view again after something else than the numbers changed."""

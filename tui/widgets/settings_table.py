@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from textual.events import Resize
+
 from tui.records.rows import Lane
 from tui.session.view import View
 from tui.widgets import numbers
@@ -15,12 +17,20 @@ SETTLING_S = 5  # after a turn, left out of the mean
 class SettingsTable(Rows):
     """The newest settings that fit, oldest first."""
 
+    _view: View | None = None
+
     def show(self, view: View) -> None:
         """Take this second."""
+        self._view = view
         width, height = self.content_size
         if width and height:
             table = ledger_rows if view.ledger else settings_rows  # the ledger is there once anything is known
             self.put(table(view, width, height))
+
+    def on_resize(self, _: Resize) -> None:
+        """Draw again for the new room."""
+        if self._view is not None:
+            self.show(self._view)
 
 
 def settings_rows(view: View, width: int, height: int) -> list[Row]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.events import Resize
 
 from tui.records.rows import LANES
 from tui.records.text import clean
@@ -16,6 +17,21 @@ NS = 1_000_000_000
 DURABLE_LATE_S = 3.0
 RECORDING_CELLS = 20
 REPLAY = "REPLAY"  # the word for a picture of what was recorded before
+
+
+class Facts(Rows):
+    """As many facts as fit."""
+
+    _told: Sequence[Span] = ()
+
+    def show(self, spans: Sequence[Span]) -> None:
+        """Take them, the first before the others."""
+        self._told = spans
+        self.put([_fitting(spans, self.size.width)])
+
+    def on_resize(self, _: Resize) -> None:
+        """Choose again for the new room."""
+        self.show(self._told)
 
 
 class StatusLine(Horizontal):
@@ -30,7 +46,7 @@ class StatusLine(Horizontal):
     def __init__(self) -> None:
         super().__init__(id="status")
         self._state = Rows(classes="state")
-        self._facts = Rows(classes="facts")
+        self._facts = Facts(classes="facts")
         self._recording = Rows(classes="recording")
 
     def compose(self) -> ComposeResult:
@@ -51,7 +67,7 @@ class StatusLine(Horizontal):
         else:
             state = [(f" ‖ FROZEN {numbers.short_clock(behind_s)} behind", "warn strong")]
         self._state.put([tuple(state)])
-        self._facts.put([_fitting(_facts(view, load_on=load_on), self._facts.size.width)])
+        self._facts.show(_facts(view, load_on=load_on))
         recording = _recorded(view) if word == REPLAY else _recording(view)
         self._recording.put([spread((), recording, max(length(recording), RECORDING_CELLS))])
 
