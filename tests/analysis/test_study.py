@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from tests.analysis.made import NS, T0, request, requests_frame, second, seconds_frame, session, turned
-from tui.analysis.means import mean_of
+from tests.analysis.simulated import seconds_of
+from tui.analysis.means import mean_of, rate_of
 from tui.analysis.study import CSV_HEADER, study, study_csv
 from tui.analysis.suits import suits
 from tui.analysis.tables import Tables
@@ -121,6 +122,16 @@ def test_the_interval_of_a_mean_covers_correlated_values() -> None:
         found = mean_of(10 + state + 0.3 * rng.normal(size=200))
         covered.append(found.low is not None and found.high is not None and found.low <= 10 <= found.high)
     assert 0.92 <= np.mean(covered) <= 0.98
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.5, 0.8])
+@pytest.mark.parametrize("seconds", [100, 300])
+def test_the_interval_of_one_lanes_rate_covers_correlated_seconds(phi: float, seconds: int) -> None:
+    runs = seconds_of(np.random.default_rng([6, seconds]), 800, seconds, phi)
+    found = [rate_of(run) for run in runs]
+    assert 0.92 <= np.mean([(m.low or 0) <= 1000 <= (m.high or 0) for m in found]) <= 0.98
+    assert rate_of(runs[0][:79]).low is None
+    assert rate_of(np.zeros(100)).low is None
 
 
 def test_the_mean_of_few_values() -> None:

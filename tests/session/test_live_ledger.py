@@ -57,11 +57,11 @@ def test_servers_that_may_not_be_compared_have_no_word_in_any_row() -> None:
 
 def test_the_ledger_draws_the_curve_of_both_lanes_with_intervals() -> None:
     run = Run(rate={"a": 1200, "b": 1000})
-    run.seconds(40)
+    run.seconds(100)
     assert curve(run.view().ledger) is None
     run.turn("8", "16")
     run.rate, run.ttft_ms = {"a": 1100, "b": 2000}, {"a": 200, "b": 200}
-    run.seconds(40)
+    run.seconds(100)
     found = curve(run.view().ledger)
     assert found is not None
     assert (found.dial, found.percentile) == ("concurrency", "p95")

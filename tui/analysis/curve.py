@@ -58,5 +58,4 @@ def _point(setting: float, figures: LaneFigures, percentile: str) -> Point | Non
     tps, ttft = figures.tps, figures.ttft[percentile]
     if ttft.value is None or tps.n < LEAST_S:
         return None
-    low = None if tps.low is None else max(tps.low, 0.0)
-    return Point(setting, tps.mean, ttft.value, low, tps.high, ttft.low, ttft.high)
+    return Point(setting, tps.mean, ttft.value, tps.low, tps.high, ttft.low, ttft.high)

@@ -10,7 +10,7 @@ import polars as pl
 from tui.analysis.batches import BATCH_S
 from tui.analysis.expressions import Span, lane_of, within
 from tui.analysis.latency import Latencies, LatencyFigure, latencies_of, latency_figure
-from tui.analysis.means import Mean, mean_of
+from tui.analysis.means import Mean, rate_of
 from tui.analysis.segments import NS, Segment, segments
 from tui.analysis.settings import Setting, settings_at
 from tui.analysis.tables import Tables
@@ -112,7 +112,7 @@ def ledger(tables: Tables, *, frozen: bool = True) -> list[LedgerRow]:
 def lane_figures(tps: Sequence[float], ttft: Latencies) -> LaneFigures:
     """From the tokens of each settled second and the TTFT of each request sent in them."""
     return LaneFigures(
-        mean_of(np.asarray(tps, dtype=np.float64)), {name: latency_figure(ttft, name) for name in CURVE_PERCENTILES}
+        rate_of(np.asarray(tps, dtype=np.float64)), {name: latency_figure(ttft, name) for name in CURVE_PERCENTILES}
     )
 
 

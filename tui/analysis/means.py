@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tui.analysis.batches import BATCH_S, MIN_BATCHES, log_ratio
 from tui.analysis.student import t_quantile
 
 SECTIONS: Final = 10
@@ -38,3 +39,18 @@ def mean_of(values: Floats) -> Mean:
     parts = np.array([part.mean() for part in np.array_split(values, SECTIONS)]) if values.size >= 20 else values
     half = float(parts.std(ddof=1)) / math.sqrt(parts.size) * t_quantile(0.975, parts.size - 1)
     return Mean(mean, float(values.std(ddof=1)), mean - half, mean + half, int(values.size))
+
+
+def rate_of(values: Floats) -> Mean:
+    """The same of one lane's seconds (n,), which are correlated: the interval is that of its batches.
+
+    There is none of fewer than 80 seconds: ten sections of 30 s at correlation 0.8 cover in 69 % of runs.
+    """
+    if values.size < BATCH_S * MIN_BATCHES or values.min() < 0:
+        found = mean_of(values)
+        return Mean(found.mean, found.sd, None, None, found.n)
+    mean = float(values.mean())
+    half = float(log_ratio(values[None], np.ones((1, values.size)), frozen=True).half_width[0])
+    if not math.isfinite(half):
+        return Mean(mean, float(values.std(ddof=1)), None, None, values.size)
+    return Mean(mean, float(values.std(ddof=1)), mean * math.exp(-half), mean * math.exp(half), values.size)

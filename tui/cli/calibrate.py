@@ -2,22 +2,33 @@
 
 import argparse
 import asyncio
+import math
 from datetime import UTC, datetime
+from itertools import count
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tui.cli import noise_store, target
 from tui.cli.output import complain, say
 from tui.profile.model import Profile
+from tui.records.errors import UserError
 from tui.records.rows import Lane
 
+if TYPE_CHECKING:
+    from tui.session.live import LiveSession
+
+LEAST_S = 80  # four batches of 20 s
+LONGEST_SETTLING_S = 90
 HELP = "measure the noise floor: one server in both lanes (it carries the load of both)"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Targets, dials and how long."""
     target.arguments(parser)
-    parser.add_argument("--for", dest="duration", default="120s", metavar="TIME", help="how long (120s)")
+    parser.add_argument(
+        "--for", dest="duration", default="120s", metavar="TIME", help="how many settled seconds, 80 at least (120s)"
+    )
 
 
 def call(args: argparse.Namespace) -> int:
@@ -27,7 +38,10 @@ def call(args: argparse.Namespace) -> int:
 
     profile = target.profile_of(args)
     server, model, setting = noise_store.identity(profile)
-    tps = asyncio.run(settled_tps(profile, seconds(args.duration)))
+    for_s = seconds(args.duration)
+    if for_s < LEAST_S:
+        raise UserError(f"no noise floor can be told of {for_s:g} s: run it longer, {LEAST_S} s at least")
+    tps = asyncio.run(settled_tps(profile, for_s))
     noise = noise_floor(tps["a"], tps["b"])
     noise_store.keep(
         noise_store.Floor(
@@ -46,7 +60,7 @@ def call(args: argparse.Namespace) -> int:
 
 
 async def settled_tps(profile: Profile, for_s: float) -> dict[Lane, list[float]]:
-    """The tokens of each settled second of lane A's server in both lanes."""
+    """The tokens of each settled second of lane A's server in both lanes, `for_s` of them if they come."""
     from tui.cli.simulated import SimulatedLanes
     from tui.session.live import LiveSession
 
@@ -57,7 +71,7 @@ async def settled_tps(profile: Profile, for_s: float) -> dict[Lane, list[float]]
         await session.reach()
         await session.start(lambda: None)
         ended = asyncio.create_task(session.ended())
-        complete = asyncio.create_task(session.elapsed(for_s))
+        complete = asyncio.create_task(_settled(session, for_s))
         await asyncio.wait({ended, complete}, return_when=asyncio.FIRST_COMPLETED)
         complete.cancel()
         if ended.done():
@@ -66,3 +80,11 @@ async def settled_tps(profile: Profile, for_s: float) -> dict[Lane, list[float]]
         return {lane: list(values) for lane, values in session.view(10).segment_tps.items()}
     finally:
         await session.stop("done")
+
+
+async def _settled(session: "LiveSession", for_s: float) -> None:
+    for second in count(math.ceil(for_s)):
+        await session.elapsed(second)
+        settled_s = min(map(len, session.view(10).segment_tps.values()))
+        if settled_s >= for_s or second > for_s + LONGEST_SETTLING_S:
+            return
