@@ -16,7 +16,6 @@ from tui.records.errors import UserError
 from tui.screens.commands import KeyCommands
 from tui.screens.live import LiveScreen
 from tui.screens.looking import LookingScreen
-from tui.screens.replay import ReplayedSource, ReplayScreen
 from tui.screens.summary import summary_lines
 from tui.screens.terminal import is_gone, let_go, speaks_utf8
 from tui.session.source import Source
@@ -55,9 +54,7 @@ class DragstripApp(App[int]):
         self.ascii_only = ascii_only or not speaks_utf8()
         self.summary: list[str] = []
         self.log_path: Path | None = None
-        self.picture: LookingScreen = (
-            ReplayScreen(source) if isinstance(source, ReplayedSource) else LiveScreen(source)
-        )
+        self.picture: LookingScreen = _replay_screen(source) if source.replay else LiveScreen(source)
         self._leaving = False
         self._watch: asyncio.Task[None] | None = None
         for palette in PALETTES:
@@ -130,6 +127,15 @@ class DragstripApp(App[int]):
             return
         self.log_path = self.log_path or write_log(error)
         self.leave("internal error", CRASHED)
+
+
+def _replay_screen(source: Source) -> LookingScreen:
+    """The screen of a recording; imported here, because a live one is painted sooner without it."""
+    from tui.screens.replay import ReplayedSource, ReplayScreen
+
+    if not isinstance(source, ReplayedSource):
+        raise TypeError("a replay that cannot be moved in time")
+    return ReplayScreen(source)
 
 
 def write_log(error: BaseException) -> Path:

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.screens.first_paint [ROUNDS]`: time until `dragstrip demo` is painted, and of a bare Textual app.
+"""`python -m tests.bench.screens.first_paint [ROUNDS]`: how soon `dragstrip demo` is painted, and a bare Textual app.
 
 Both are started in turns on a pseudo-terminal of 120 by 40; the clock runs from the start of the process until the
 last row of the picture has been written. Prints the medians and the ratio of each round.
