@@ -11,9 +11,9 @@ from tui.records.session import LaneInfo
 from tui.session.beside import Beside
 from tui.session.histogram import Bucketed
 from tui.session.replay_profile import dials_after, first_dials
-from tui.session.replay_restore import add_gaps, open_streams, restored
+from tui.session.replay_restore import add_details, open_streams, restored
 from tui.session.replay_tape import Tape
-from tui.session.state import SessionState
+from tui.session.state import SLOW_OVER_S, SessionState
 from tui.session.verdict import Standing
 from tui.session.view import VerdictView, View
 from tui.session.viewing import make_view
@@ -45,7 +45,7 @@ class Playing:
         self.exact = True  # whether the verdicts are known, too
         self.state = beginning(tape, profile, self.before)
         self._streams_open = True  # whether the state knows the last chunks of the streams that are open
-        self._gaps_from_ns = tape.t0_ns  # the seconds before it have no inter-token latencies yet
+        self._details_from_ns = tape.t0_ns  # of the seconds before it the rows alone are known
 
     def standing_at(self, second: int, course: Known | None, window_s: int) -> "Playing":
         """The same tape at another second, ready for views over `window_s`."""
@@ -54,17 +54,17 @@ class Playing:
         known = course.standing_at(second) if course is not None else None
         found.exact = known is not None or not second
         found.state = restored(self.tape, self.before, known or Standing.under(self.profile), t_ns)
-        found._gaps_from_ns, found._streams_open = t_ns, False
+        found._details_from_ns, found._streams_open = t_ns, False
         found.see(window_s, course)
         return found
 
     def see(self, window_s: int, course: Known | None = None) -> None:
         """Read what a longer window needs."""
-        wanted_ns = max(self.tape.t0_ns, self.state.t_ns - window_s * NS)
-        if wanted_ns < self._gaps_from_ns:
+        wanted_ns = max(self.tape.t0_ns, self.state.t_ns - max(window_s, SLOW_OVER_S) * NS)
+        if wanted_ns < self._details_from_ns:
             known = course.gaps_at if course is not None else nothing_known
-            add_gaps(self.state, self.tape, (wanted_ns, self._gaps_from_ns), known)
-            self._gaps_from_ns = wanted_ns
+            add_details(self.state, self.tape, (wanted_ns, self._details_from_ns), known)
+            self._details_from_ns = wanted_ns
 
     @property
     def second(self) -> int:

@@ -4,7 +4,6 @@ What a test holds it to: it is equal to the state that folding every second give
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Final, cast
 
 import numpy as np
@@ -17,7 +16,7 @@ from tui.session.columns import Floats
 from tui.session.gaps import ChunkGaps
 from tui.session.histogram import Bucketed, bucketed_by
 from tui.session.replay_tape import Tape
-from tui.session.state import HISTORY_S, LONGEST_WINDOW_S, LaneState, SecondDetail, SessionState
+from tui.session.state import HISTORY_S, LaneState, SecondDetail, SessionState
 from tui.session.verdict import Standing
 
 NS: Final = 1_000_000_000
@@ -29,7 +28,7 @@ NO_GAPS: Final = Bucketed(np.empty(0, dtype=np.int16), np.empty(0, dtype=np.int6
 
 def restored(tape: Tape, before: Batch, standing: Standing, t_ns: int) -> SessionState:
     """The state at `t_ns`, a whole second. `before` is what was known before the load began, and `standing` is where
-    the lanes stood at `t_ns`. What is made of chunks is left for `add_gaps` and `open_streams`.
+    the lanes stood at `t_ns`. The values behind the seconds are left for `add_details`, streams for `open_streams`.
     """
     state = SessionState(tape.t0_ns)
     state.apply(before)
@@ -44,22 +43,21 @@ def restored(tape: Tape, before: Batch, standing: Standing, t_ns: int) -> Sessio
     return state
 
 
-def add_gaps(state: SessionState, tape: Tape, span: Range, known: KnownGaps) -> None:
-    """Put the inter-token latencies into the seconds of a span, of which `state` holds the requests.
+def add_details(state: SessionState, tape: Tape, span: Range, known: KnownGaps) -> None:
+    """Put the values behind the seconds of a span before those that `state` has already.
 
-    `known` tells those of a lane's second of the session without reading its chunks, or None.
+    `known` tells the inter-token latencies of a lane's second of the session without reading its chunks, or None.
     """
     start_ns, end_ns = span
     seconds = range((start_ns - tape.t0_ns) // NS, (end_ns - tape.t0_ns) // NS)
-    told = {lane: [known(lane, second) for second in seconds] for lane in LANES}
-    if any(gaps is None for gaps in told["a"]):
-        told |= _read_gaps(tape, span)
-    for lane, gaps in told.items():
-        details = state.lanes[lane].details
-        for place, detail in enumerate(details):
-            if start_ns <= detail.t_ns < end_ns:
-                itl = gaps[(detail.t_ns - start_ns) // NS]
-                details[place] = replace(detail, itl=NO_GAPS if itl is None else itl)
+    gaps = {lane: [known(lane, second) for second in seconds] for lane in LANES}
+    if any(of is None for of in gaps["a"]):
+        gaps |= _read_gaps(tape, span)
+    good = tape.frame("requests", start_ns, end_ns).filter(pl.col("outcome") == "ok")
+    for lane in LANES:
+        rows = [row for row in state.lanes[lane].seconds if start_ns <= row.t_ns < end_ns]
+        itl = [gaps[lane][(row.t_ns - start_ns) // NS] or NO_GAPS for row in rows]
+        state.lanes[lane].details.extendleft(reversed(list(_details(rows, lane_of(good, lane), itl))))
 
 
 def _read_gaps(tape: Tape, span: Range) -> dict[Lane, list[Bucketed | None]]:
@@ -109,24 +107,20 @@ def _forget_if_read_again(state: SessionState, fault: EventRow, t0_ns: int) -> N
 
 def _take_seconds(state: SessionState, tape: Tape, t_ns: int) -> None:
     rows = tape.second_rows(max(tape.t0_ns, t_ns - HISTORY_S * NS), t_ns)
-    requests = tape.frame("requests", max(tape.t0_ns, t_ns - LONGEST_WINDOW_S * NS), t_ns)
-    good = requests.filter(pl.col("outcome") == "ok")
     for lane in LANES:
-        own = [row for row in rows if row.lane == lane]
-        state.lanes[lane].seconds.extend(own)
-        state.lanes[lane].details.extend(_details(own[-LONGEST_WINDOW_S:], lane_of(good, lane)))
+        state.lanes[lane].seconds.extend(row for row in rows if row.lane == lane)
 
 
-def _details(rows: list[SecondRow], requests: pl.DataFrame) -> Iterator[SecondDetail]:
+def _details(rows: list[SecondRow], requests: pl.DataFrame, itl: list[Bucketed]) -> Iterator[SecondDetail]:
     """The values behind each second's row."""
     columns = _columns(requests)
     t_ns = np.array([row.t_ns for row in rows], dtype=np.int64)
     ended_ns = requests["t_end_ns"].to_numpy()
     first, past = np.searchsorted(ended_ns, t_ns), np.searchsorted(ended_ns, t_ns + NS)
-    for row, start, end in zip(rows, first.tolist(), past.tolist(), strict=True):
+    for row, gaps, start, end in zip(rows, itl, first.tolist(), past.tolist(), strict=True):
         of = {name: _told(column[start:end]) for name, column in columns.items()}
         prompt_tokens, output_tokens = of.pop("prompt_tokens"), of.pop("output_tokens")
-        yield SecondDetail(row.t_ns, of, NO_GAPS, prompt_tokens, output_tokens)
+        yield SecondDetail(row.t_ns, of, gaps, prompt_tokens, output_tokens)
 
 
 def _columns(requests: pl.DataFrame) -> dict[str, Floats]:

@@ -1,8 +1,8 @@
 """What reading costs: `python -m tests.bench.recording.reading [FOLDER]`.
 
-A session of a million requests and one of an hour at 50 requests/s in each of two lanes are made in FOLDER (kept, and
-used again; about two minutes the first time). Then, each in a process of its own: opening, seeking, playing, memory,
-and a million rows to CSV against Polars' own `write_csv`.
+A session of a million requests and one of an hour at 50 requests/s and 1,000 chunks/s in each of two lanes are made
+in FOLDER (kept, and used again; about two minutes the first time). Then, each in a process of its own: opening,
+jumping, playing, memory, and a million rows to CSV against Polars' own `write_csv`.
 """
 
 import random
@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -21,9 +22,11 @@ from tests.recording import synthetic
 from tui.recording.recorder import Recorder
 from tui.records.frame import Batch
 from tui.records.rows import EventRow
+from tui.records.tables import TableName
 
 if TYPE_CHECKING:  # importing it is a part of what is measured
-    from tui.recording.batches import Tape
+    from tui.session.replay_course import Course
+    from tui.session.replay_playing import Playing
 
 SESSIONS = {"million": (synthetic.Load(500, 8), 1_000), "hour": (synthetic.Load(50, 20, failed_every=0), 3_600)}
 NS = synthetic.SECOND_NS
@@ -66,34 +69,71 @@ def memory_mb() -> float:
 
 
 def read(directory: Path) -> None:
-    """Open, seek, play."""
+    """Open, jump, play; beside it what Polars alone takes to read the rows that a jump needs."""
     start = time.perf_counter()
     from tui.recording.batches import Tape
     from tui.recording.reader import open_session
+    from tui.session.replay_course import Course
+    from tui.session.replay_playing import Playing
+    from tui.session.replay_profile import profile_of
 
-    tape = Tape(open_session(directory))
-    list(tape.seconds(tape.t_end_ns - 60 * NS))
+    def tape() -> "Tape":
+        return Tape(open_session(directory))
+
+    profile = profile_of(open_session(directory).info)
+    playing = Playing(tape(), profile)
+    playing.standing_at((playing.tape.t_end_ns - playing.tape.t0_ns) // NS, None, 30).view(30)
     took = time.perf_counter() - start
-    print(f"{directory.name}: opened, with imports and its last minute: {took * 1000:.0f} ms, {memory_mb():.0f} MB")
-    chance = random.Random(1)
-    length_s = (tape.t_end_ns - tape.t0_ns) / NS
-    for span_s in (10, 60, 300):
-        took_s = [_seek(tape, int(chance.uniform(span_s, length_s)), span_s) for _ in range(15)]
-        middle, most = median(took_s) * 1000, max(took_s) * 1000
-        print(f"  seek, the {span_s} s before as columns: {middle:.0f} ms, at most {most:.0f}")
-    start_ns = tape.t0_ns + 100 * NS
-    took = seconds_of(lambda: list(tape.seconds(start_ns, start_ns + 120 * NS)))
-    print(f"  played 120 s as batches in {took * 1000:.0f} ms; {memory_mb():.0f} MB at most")
+    print(
+        f"{directory.name}: opened, with imports, its end shown: {took * 1000:.0f} ms (limit 2,000), "
+        f"{memory_mb():.0f} MB (limit 300)"
+    )
+    jumps("verdicts not known yet", playing, None)
+    course = Course(tape(), profile)
+    took = seconds_of(lambda: course.run(follow=False))
+    print(f"  folded once from end to end for its verdicts: {took:.1f} s; {memory_mb():.0f} MB at most")
+    jumps("all known", playing, course)
+    at = playing.standing_at(100, course, 30)
+    took = seconds_of(lambda: play(at, 120))
+    print(f"  played 120 s in {took * 1000:.0f} ms; {memory_mb():.0f} MB at most")
 
 
-def _seek(tape: "Tape", to_s: int, span_s: int) -> float:
-    """Get what a screen needs of the time before a moment; returns how long it took."""
-    start = time.perf_counter()
-    t1_ns = tape.t0_ns + to_s * NS
-    for table in ("requests", "seconds", "gauges"):
-        tape.frame(table, t1_ns - span_s * NS, t1_ns)
-    tape.chunks(t1_ns - span_s * NS, t1_ns)
-    return time.perf_counter() - start
+def jumps(what: str, playing: "Playing", course: "Course | None") -> None:
+    """To random seconds, until the view is there; and the rows alone, by Polars."""
+    length_s = (playing.tape.t_end_ns - playing.tape.t0_ns) // NS
+    for window_s in (30, 300):
+        chance = random.Random(window_s)
+        seconds = [chance.randrange(window_s, length_s) for _ in range(40)]
+
+        def jump(to_s: int, window_s: int = window_s) -> None:
+            playing.standing_at(to_s, course, window_s).view(window_s)
+
+        took = [seconds_of(partial(jump, at)) for at in seconds]
+        alone = [seconds_of(partial(rows_alone, playing, at, window_s)) for at in seconds]
+        told, plain = (f"p50 {median(of) * 1000:.0f} ms, p95 {sorted(of)[37] * 1000:.0f}" for of in (took, alone))
+        print(f"  jump, {window_s} s window, {what}: {told} (limit 100); its rows alone by Polars: {plain}")
+
+
+def play(playing: "Playing", seconds: int) -> None:
+    """Fold so many seconds."""
+    for _ in range(seconds):
+        playing.step()
+
+
+def rows_alone(playing: "Playing", second: int, window_s: int) -> None:
+    """Read what any reader has to: a window of requests and chunks, 600 s of seconds and gauges."""
+    import polars as pl
+
+    end_ns = playing.tape.t0_ns + second * NS
+    tables: tuple[tuple[TableName, str, int], ...] = (
+        ("requests", "t_end_ns", window_s),
+        ("seconds", "t_ns", 600),
+        ("gauges", "t_ns", 600),
+        ("chunks", "t_ns", window_s),
+    )
+    for table, t_ns, span_s in tables:
+        rows = playing.tape.recorded.scan(table)  # type: ignore[attr-defined]
+        rows.filter((pl.col(t_ns) >= end_ns - span_s * NS) & (pl.col(t_ns) < end_ns)).collect()
 
 
 def csv(directory: Path) -> None:
