@@ -20,7 +20,7 @@ from tui.analysis.report.markdown import escaped, markdown
 from tui.analysis.report.page import page
 from tui.analysis.report.session import session_report
 from tui.analysis.report.study import study_report
-from tui.analysis.report.svg import thinned, time_chart
+from tui.analysis.report.svg import Mark, thinned, time_chart
 from tui.analysis.tables import Tables
 from tui.records.rows import EventRow, Lane, RequestRow, SecondRow
 from tui.session.histogram import LatencyHistogram
@@ -240,3 +240,9 @@ def test_a_gap_breaks_the_line() -> None:
 @pytest.mark.parametrize("lines", [{}, {"a": []}, {"a": [None, None]}, {"a": [0.0]}, {"a": [5.0]}])
 def test_a_chart_of_almost_nothing_is_drawn(lines: dict[str, list[float | None]]) -> None:
     assert "nan" not in time_chart(lines, "tok/s")
+
+
+def test_marks_close_together_do_not_write_over_each_other() -> None:
+    svg = time_chart({"a": [1.0] * 100}, "tok/s", [Mark(at, f"conc {at}") for at in (10, 11, 12, 60)])
+    assert svg.count('<line class="mark"') == 4
+    assert re.findall(r">(conc \d+)<", svg) == ["conc 10", "conc 60"]

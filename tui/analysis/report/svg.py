@@ -14,6 +14,7 @@ from tui.records.rows import Lane
 
 WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 76, 44, 30, 44  # room for text twice as large on a phone
+LETTER_PX = 12  # of a mark on a phone, where text is twice as large
 MOST_POINTS: Final = 360  # two to each pixel column of a phone: more only makes the file larger
 
 Values = Sequence[float | None]
@@ -33,10 +34,13 @@ def time_chart(lines: Mapping[str, Values], unit: str, marks: Sequence[Mark] = (
     top = _nice(max((v for values in lines.values() for v in values if v is not None), default=0.0))
     axes = _Axes(max(seconds - 1, 1), top)
     parts = [_frame(axes, "s", unit)]
+    free_from = 0.0
     for mark in marks:
         x = axes.x(mark.at)
         parts.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text class="mark" x="{x + 3:.1f}" y="{TOP - 4}">{escape(mark.text)}</text>')
+        if x >= free_from:  # of marks close together the first has its word: the ledger has them all
+            parts.append(f'<text class="mark" x="{x + 3:.1f}" y="{TOP - 4}">{escape(mark.text)}</text>')
+            free_from = x + LETTER_PX * len(mark.text)
     for lane, values in lines.items():
         points = thinned(values)
         parts += [_polyline(lane, [(axes.x(t), axes.y(v)) for t, v in run]) for run in _runs(points)]
