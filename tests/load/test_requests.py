@@ -138,11 +138,13 @@ def draw(arrival: Arrival, rate: float, count: int, seed: int = 1) -> list[float
     return [gap / rate for gap in islice(unit_gaps(arrival, seed), count)]
 
 
-def test_poisson_gaps_are_independent_and_have_the_right_dispersion() -> None:
-    gaps = draw("poisson", 20.0, 20_000)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_poisson_gaps_are_independent_and_have_the_right_dispersion(seed: int) -> None:
+    gaps = draw("poisson", 20.0, 20_000, seed)
     assert statistics.mean(gaps) == pytest.approx(0.05, rel=0.03)
     assert statistics.stdev(gaps) == pytest.approx(0.05, rel=0.04)  # of an exponential: its mean
-    assert abs(statistics.correlation(gaps[:-1], gaps[1:])) < 0.03
+    for apart in (1, 2, 5):
+        assert abs(statistics.correlation(gaps[:-apart], gaps[apart:])) < 0.03
     counts, now = [0] * 900, 0.0
     for gap in gaps:
         now += gap

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,10 @@ def tls() -> ssl.SSLContext:
 
 
 @pytest.fixture
-def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+def trusted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    with wire.stamping():
+        yield
 
 
 async def rows(

@@ -16,7 +16,7 @@ from tui.load.plan import LanePlan, Setting
 from tui.load.polling import Poller
 from tui.load.selfwatch import SelfWatch
 from tui.load.stream import ChunkSink, Stream, Ticket
-from tui.load.wire import Address, Wire, WireError, connect
+from tui.load.wire import Address, Wire, WireError, connect, stamping
 from tui.records.rows import Cause, RequestRow
 
 IDLE_WIRE_S = 4.0  # vLLM and SGLang close an idle connection after 5 s
@@ -45,6 +45,7 @@ class LaneLoad:
         self._clock = StampClock()
         self._clock.look()
         self._poller = Poller(self._loop)
+        self._stamping = stamping()
         self._numbers = count(plan.first_request)
         self._streams: dict[Stream, None] = {}  # in order of their start; a retry keeps its place
         self._free: list[Wire] = []
@@ -106,6 +107,7 @@ class LaneLoad:
         for wire in self._free:
             wire.close()
         self._poller.close()
+        self._stamping.close()
 
     # When streams start.
 

@@ -47,10 +47,14 @@ class Ruler:
     bulk_tokens_s: float  # when the source sends as fast as it can
     kernel_stamps: bool
     bound: bool  # the driver said that it was the limit while the source paced
+    merged_share: float = 0.0  # of the reads then: they joined tokens, and only the last one's stamp is known
 
     @property
     def ceiling_tokens_s(self) -> float:
-        """Tokens a second that would fill a core at an engine's pace, where each token is a read of its own."""
+        """Tokens a second that would fill a core at an engine's pace, where each token is a read of its own.
+
+        A low estimate: a token costs less the more of them there are to read at each look.
+        """
         return 1e6 / self.cpu_us_a_token
 
     @property
@@ -68,8 +72,8 @@ class Ruler:
             f"TTFT   {self.ttft_added_p50_us:,.0f} us added at p50, {self.ttft_added_p99_us:,.0f} at p99, one stream",
             f"ITL    {self.itl_error_p50_us:,.0f} us off at p50, {self.itl_error_p99_us:,.0f} at p99, one stream",
             f"stamps {self.stamp_error_p50_us:,.0f} us late at p50, {self.stamp_error_p99_us:,.0f} at p99, {many}",
-            f"       by {stamps}",
-            f"pace   {self.cpu_us_a_token:.0f} us of CPU a token: {self.ceiling_tokens_s:,.0f} tokens/s fill a core",
+            f"       by {stamps}; {self.merged_share:.1%} of the reads joined tokens",
+            f"pace   {self.cpu_us_a_token:.0f} us of CPU a token: {self.ceiling_tokens_s:,.0f}/s fill a core, at the least",
             f"bulk   {self.bulk_tokens_s:,.0f} tokens/s when many tokens come in one read",
             self.sentence(),
         ]
@@ -78,7 +82,7 @@ class Ruler:
         """What load may be trusted."""
         if self.trusted_tokens_s:
             return (
-                f"On this machine a lane's figures can be trusted up to about {_rounded(self.trusted_tokens_s):,} "
+                f"On this machine a lane's figures can be trusted up to at least {_rounded(self.trusted_tokens_s):,} "
                 f"output tokens/s; differences under {self.stamp_error_p99_us / 1000:.2f} ms are the client's own."
             )
         return (
@@ -103,6 +107,7 @@ async def measure(step_s: float = 3.0) -> Ruler:
         bulk.tokens_s,
         kernel_stamps=all(row.stamp == "kernel" for row in many.rows),
         bound=many.bound,
+        merged_share=many.merged_share,
     )
 
 
@@ -130,6 +135,11 @@ class _Heard:
     @property
     def cpu_us_a_token(self) -> float:
         return (self.frames[-1].cpu_s_total - self.frames[0].cpu_s_total) / self._tokens * 1e6
+
+    @property
+    def merged_share(self) -> float:
+        reads = sum(len(frame.chunks.t_ns) // 8 for frame in self.frames)
+        return sum(frame.merged_reads for frame in self.frames) / max(reads, 1)
 
     @property
     def bound(self) -> bool:

@@ -269,6 +269,17 @@ def _step(tls: ssl.SSLObject) -> bool:
     return True
 
 
+def stamping() -> socket.socket:
+    """A socket that keeps the kernel stamping while it is open.
+
+    Linux begins to stamp a moment after the first socket asks, on a busy host some milliseconds: without this one the
+    first answers would go without.
+    """
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with_stamps(sock)
+    return sock
+
+
 def with_stamps(sock: socket.socket) -> bool:
     """Ask the kernel to stamp what arrives; False where it cannot."""
     try:
