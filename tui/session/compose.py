@@ -32,9 +32,14 @@ def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_
     """One lane as shown at `now_ns`, over the last `window_s` seconds."""
     info, dials = beside.infos.get(lane), beside.dials[lane]
     rows = _since(state.seconds, now_ns - window_s * NS)
-    details = _since(state.details, now_ns - window_s * NS)
-    live = [r for r in state.seconds if r.up and not r.resting][-len(rows) :] if rows else []
     last = state.seconds[-1] if state.seconds else None
+    if beside.profile.mode == "alternate":
+        live = _own_turns(state, window_s)
+        counted = {r.t_ns for r in live}
+        details = [d for d in state.details if d.t_ns in counted]
+    else:
+        live = [r for r in rows if r.up]
+        details = _since(state.details, now_ns - window_s * NS)
     return LaneView(
         lane=lane,
         info=info,
@@ -62,7 +67,7 @@ def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_
         loop_lag_ms=max((r.loop_lag_ms for r in rows), default=0.0),
         bound=any(r.bound for r in rows[-3:]),
         stamp=state.stamp,
-        merged_share=sum(r.merged_reads for r in rows) / max(sum(r.reads for r in rows), 1),
+        merged_share=_share(sum(r.merged_reads for r in rows), sum(r.reads for r in rows)),
         tokens_per_joule=tokens_per_joule(live, state.gauges),
     )
 
@@ -78,6 +83,16 @@ def _state(state: LaneState, info: LaneInfo | None, dials: Dials, last: SecondRo
 
 def _since(rows: Iterable[Row], t_ns: int) -> list[Row]:
     return [r for r in rows if r.t_ns >= t_ns]
+
+
+def _own_turns(state: LaneState, window_s: int) -> list[SecondRow]:
+    """The last seconds in which a lane that takes turns had its own, under the dials now in force."""
+    segment = state.seconds[-1].segment if state.seconds else 0
+    return [r for r in state.seconds if r.up and not r.resting and r.segment == segment][-window_s:]
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
 
 
 def _rate(rows: list[SecondRow], count: Callable[[SecondRow], int]) -> float | None:
