@@ -56,7 +56,7 @@ async def test_a_plans_steps_are_turns_of_a_b_then_b_a(monkeypatch: pytest.Monke
         if turns and lane == turns[-1]:
             held[lane] += 1
         if min(held.values()) >= 3:
-            held.update(a=0, b=0)
+            held.update({"a": 0, "b": 0})
             steps += 1
         return held[lane] >= 3
 
