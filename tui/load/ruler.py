@@ -68,12 +68,13 @@ class Ruler:
         """The figures, and a plain sentence on them."""
         many = f"{PACED_STREAMS} streams at {self.paced_tokens_s:,.0f} tokens/s"
         stamps = "the kernel's stamps" if self.kernel_stamps else "stamps taken by the program, not by the kernel"
+        full = f"{self.ceiling_tokens_s:,.0f} tokens/s"
         return [
             f"TTFT   {self.ttft_added_p50_us:,.0f} us added at p50, {self.ttft_added_p99_us:,.0f} at p99, one stream",
             f"ITL    {self.itl_error_p50_us:,.0f} us off at p50, {self.itl_error_p99_us:,.0f} at p99, one stream",
             f"stamps {self.stamp_error_p50_us:,.0f} us late at p50, {self.stamp_error_p99_us:,.0f} at p99, {many}",
             f"       by {stamps}; {self.merged_share:.1%} of the reads joined tokens",
-            f"pace   {self.cpu_us_a_token:.0f} us of CPU a token: {self.ceiling_tokens_s:,.0f}/s fill a core, at the least",
+            f"pace   {self.cpu_us_a_token:.0f} us of CPU a token: {full} fill a core, or more",
             f"bulk   {self.bulk_tokens_s:,.0f} tokens/s when many tokens come in one read",
             self.sentence(),
         ]
