@@ -60,12 +60,12 @@ class CurvePlot:
 
     @property
     def columns(self) -> int:
-        """Cells across inside the frame."""
+        """Cells across, right of the axis."""
         return self.width - TICK_CELLS - EDGE_CELLS
 
     @property
     def lines(self) -> int:
-        """Cells down inside the frame."""
+        """Cells down, above the axis."""
         return self.height - EDGE_CELLS - TICK_ROWS
 
     def x(self, latency: float) -> float:

@@ -11,11 +11,12 @@ from rich.text import Text
 
 from tui.widgets.rows import Row, fit
 
-# Roles as colour numbers of the terminal's palette of 256, and back when the drawn text is read.
-_COLOUR = {"a": 4, "b": 3, "muted": 7, "a strong": 12, "b strong": 11, "strong": 15}
+# Roles as colour numbers of the terminal's palette of 256, and back when the drawn text is read. Plotext's own texts
+# have numbers below 16: they are muted.
+_COLOUR = {"a": 33, "b": 208, "muted": 246, "a strong": 45, "b strong": 214}
 _ROLE = {number: role for role, number in _COLOUR.items()}
-EDGE_CELLS = 2  # the frame, left and right, and above and below
-TICK_CELLS = 5  # of the labels left of the frame
+EDGE_CELLS = 1  # the axes, left and below; a frame all around would tell nothing
+TICK_CELLS = 5  # of the labels left of the axis
 TICK_ROWS = 1
 
 
@@ -32,6 +33,8 @@ def new_figure(width: int, height: int) -> Any:
     figure.plot_size(width, height)
     figure.canvas("default")
     figure.axes(True, "default", pixel("muted"))
+    figure.axes(False, axis="x", side="upper")
+    figure.axes(False, axis="y", side="right")
     figure.legend(False)
     return figure
 
