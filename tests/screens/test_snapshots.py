@@ -66,3 +66,12 @@ async def test_ascii_only_has_no_other_character() -> None:
         text = await settled(pilot)
         compare("ascii", text)
         assert text.isascii()
+
+
+async def test_however_the_size_changes_the_picture_is_that_of_its_size() -> None:
+    app = DragstripApp(FakeSource(second=150))
+    async with app.run_test(size=(80, 24)) as pilot:
+        for width, height in ((200, 50), (20, 5), (120, 40), (200, 50), (60, 20), (80, 24)):
+            await pilot.resize_terminal(width, height)
+            text = await settled(pilot)
+            assert text == (FOLDER / f"{width}x{height}.txt").read_text(encoding="utf-8")
