@@ -1,7 +1,8 @@
 """What is left on the terminal when the screen has gone: six lines at most."""
 
 from tui.records.text import clean
-from tui.session.view import LaneView, Percentiles, View
+from tui.screens.headline import FORBIDDEN
+from tui.session.view import LaneView, Percentiles, VerdictView, View
 from tui.widgets import numbers
 from tui.widgets.verdict_line import ratio_text
 
@@ -13,11 +14,21 @@ def summary_lines(view: View) -> list[str]:
     lines = [f"{numbers.clock(view.second)}, last {view.window_s} s:"]
     lines += [_lane(lane) for lane in view.lanes.values()]
     if len(view.lanes) > 1:
-        a, b = view.lanes["a"].output_tps, view.lanes["b"].output_tps
-        lines.append(f"A/B output tok/s {ratio_text(a / b if a is not None and b else None)}, undecided")
+        lines.append(_compared(view))
     if view.recording:
         lines.append(f"recorded: {view.recording}")
     return lines
+
+
+def _compared(view: View) -> str:
+    """The last verdict on throughput; without one, the plain ratio over the window."""
+    found = view.verdicts.get("output_tps") or VerdictView("undecided")
+    a, b = view.lanes["a"].output_tps, view.lanes["b"].output_tps
+    plain = a / b if a is not None and b else None
+    between = f" [{found.low:.2f} … {found.high:.2f}]" if found.low is not None and found.high is not None else ""
+    why = f": {found.reason.removeprefix(FORBIDDEN)}" if found.word == "not comparable" and found.reason else ""
+    ratio = ratio_text(plain if found.ratio is None else found.ratio)
+    return f"A/B output tok/s {ratio}{between}, {found.word}{why}"
 
 
 def _lane(lane: LaneView) -> str:
