@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from tui.analysis.expressions import lane_of
+from tui.analysis.margin import margin_of
 from tui.analysis.means import Mean, mean_of
 from tui.analysis.study import Group, groups_of, memory_gib, with_tps
 from tui.analysis.tables import Tables
@@ -18,7 +19,7 @@ class Suits:
     """Which engine suits one kind of use, or that the data do not carry a choice."""
 
     use: str
-    engine: str  # empty: not carried
+    engine: str  # empty: not carried, or both alike
     sentence: str
     n: int  # requests or readings that it stands on; 0: not measured
 
@@ -81,6 +82,9 @@ def _choice(use: str, what: str, ratio: Mean | None, tables: Tables, *, lower_is
         return Suits(use, "", f"The data do not carry a choice for {use}: {what} was not measured in both lanes.", 0)
     interval = f"A/B {math.exp(ratio.mean):.3f}, 95 % {math.exp(ratio.low):.3f} to {math.exp(ratio.high):.3f}"
     told = f"{what}: {interval}, n = {ratio.n}"
+    margin = margin_of(tables.session.profile)
+    if -math.log1p(margin.delta) < ratio.low and ratio.high < math.log1p(margin.delta):
+        return Suits(use, "", f"Both suit {use} alike: they are level within {margin.text} ({told}).", ratio.n)
     if ratio.low <= 0 <= ratio.high:
         return Suits(use, "", f"The data do not carry a choice for {use} ({told}).", ratio.n)
     lane: Lane = "a" if (ratio.mean < 0) == lower_is_better else "b"
