@@ -3,6 +3,7 @@
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -476,3 +477,19 @@ async def test_followed_it_says_live_and_how_old(monkeypatch: pytest.MonkeyPatch
         source.following = source.playing = False
         screen_of(app).show_time()
         assert "LIVE" not in app.screen.query_one(TransportStrip).plain
+
+
+async def test_before_the_recording_is_open_nothing_is_told_of_it() -> None:
+    source = FakeReplay(second=0, duration_s=0.0, follow=True, change=lambda view: replace(view, wall_ns=0))
+    app = DragstripApp(source)
+    async with opened(app) as pilot:
+        assert "opening the recording" in await settled(pilot)
+        await pilot.press("right", "n", "z", "space")
+        assert "opening the recording" in await settled(pilot)
+
+
+async def test_the_export_names_the_session_as_it_was_named() -> None:
+    app = DragstripApp(FakeReplay(), session="'/some/where/a session'")
+    async with opened(app) as pilot:
+        await pilot.press("e")
+        assert "dragstrip export '/some/where/a session' --format csv" in await settled(pilot)

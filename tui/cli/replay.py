@@ -3,6 +3,7 @@
 import argparse
 import math
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -60,13 +61,18 @@ def call(args: argparse.Namespace) -> int:
     from tui.screens.app import DragstripApp
 
     source = ReplaySource(profile_of(info), open_tape, how, marks_beside(info))
-    app = DragstripApp(source, ascii_only=args.ascii)
+    app = DragstripApp(source, ascii_only=args.ascii, session=_as_told(args.session))
     code = app.run()
     for line in app.summary:
         say(line)
     if app.log_path:
         complain(f"dragstrip: it ended in an error, which is written in {app.log_path}")
     return code or app.return_code or 0
+
+
+def _as_told(session: str) -> str:
+    """A session as another command can be told it, without the signature that a URL may have."""
+    return shlex.quote(session.partition("?")[0] if "://" in session else session)
 
 
 def speed_of(text: str) -> float:

@@ -21,11 +21,11 @@ import platformdirs
 
 from tui.recording.sessions import HOME_ENV
 from tui.records.errors import UserError
+from tui.records.marking import mark_event
 from tui.records.rows import EventRow
 from tui.records.session import SessionInfo
 from tui.records.text import clean
 
-NOTE: Final = "note: "  # what the screen puts before the text of a note
 NAME_CHARACTERS: Final = 80
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -59,8 +59,8 @@ class Marks:
 
     def add(self, t_ns: int, text: str) -> None:
         """Keep one, a note where the text begins with `note: `. UserError where it cannot be written."""
-        is_note = text.startswith(NOTE)
-        line = _Line(t_ns, "note" if is_note else "mark", clean(text.removeprefix(NOTE) if is_note else text))
+        event = mark_event(t_ns, text)
+        line = _Line(t_ns, "note" if event.kind == "note" else "mark", event.text)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             _append(self.path, msgspec.json.encode(line) + b"\n")

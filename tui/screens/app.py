@@ -47,14 +47,14 @@ class DragstripApp(App[int]):
     ]
     ENABLE_COMMAND_PALETTE = True
 
-    def __init__(self, source: Source, *, ascii_only: bool = False) -> None:
+    def __init__(self, source: Source, *, ascii_only: bool = False, session: str = "") -> None:
         # With NO_COLOR Textual would make greys of its own unless colours are the terminal's.
         super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         self.source = source
         self.ascii_only = ascii_only or not speaks_utf8()
         self.summary: list[str] = []
         self.log_path: Path | None = None
-        self.picture: LookingScreen = _replay_screen(source) if source.replay else LiveScreen(source)
+        self.picture: LookingScreen = _replay_screen(source, session) if source.replay else LiveScreen(source)
         self._leaving = False
         self._watch: asyncio.Task[None] | None = None
         for palette in PALETTES:
@@ -129,13 +129,16 @@ class DragstripApp(App[int]):
         self.leave("internal error", CRASHED)
 
 
-def _replay_screen(source: Source) -> LookingScreen:
-    """The screen of a recording; imported here, because a live one is painted sooner without it."""
+def _replay_screen(source: Source, session: str) -> LookingScreen:
+    """The screen of a recording, which commands know by the name `session`.
+
+    Imported here, because a live screen is painted sooner without it.
+    """
     from tui.screens.replay import ReplayedSource, ReplayScreen
 
     if not isinstance(source, ReplayedSource):
         raise TypeError("a replay that cannot be moved in time")
-    return ReplayScreen(source)
+    return ReplayScreen(source, session)
 
 
 def write_log(error: BaseException) -> Path:

@@ -98,7 +98,7 @@ class TextBox(Box):
 
     DEFAULT_CSS = """
     TextBox .box { width: 60; }
-    TextBox .why { color: $warning; }
+    TextBox .why { color: $warning; display: none; }
     TextBox Input, TextBox Input:focus { border: none; height: 1; padding: 0; background: $background; }
     """
 
@@ -123,6 +123,7 @@ class TextBox(Box):
         text = event.value.strip()
         if why := self._problem(text):
             self._why.update(why)
+            self._why.display = True
         else:
             self.dismiss(text)
 

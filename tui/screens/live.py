@@ -5,6 +5,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from tui.records.dials import DialName, DialValue
+from tui.records.marking import NOTE
 from tui.screens.boxes import BoxResult, QuitBox, TextBox
 from tui.screens.keys import DIAL_KEYS, LOAD_KEYS, LOOK_KEYS, SESSION_KEYS
 from tui.screens.looking import LookingScreen
@@ -101,7 +102,7 @@ class LiveScreen(LookingScreen):
 
     def _noted(self, text: BoxResult) -> None:
         if text and isinstance(text, str):
-            self.source.mark(f"note: {text}")
+            self.source.mark(f"{NOTE}{text}")
 
     def action_leave(self) -> None:
         """Quit; asks once while load is running."""

@@ -10,6 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 
 from tui.records.errors import UserError
+from tui.records.marking import NOTE
 from tui.records.text import clean
 from tui.screens.boxes import BoxResult, ExportBox, TextBox
 from tui.screens.keys import LOOK_KEYS, SESSION_KEYS
@@ -45,8 +46,9 @@ class ReplayScreen(LookingScreen):
     HELP_KEYS = (*TRANSPORT_KEYS, *LOOK_KEYS, *SESSION_KEYS)
     HELP_MOUSE = MOUSE
 
-    def __init__(self, source: ReplayedSource) -> None:
+    def __init__(self, source: ReplayedSource, session: str = "") -> None:
         super().__init__(source)
+        self._session = session  # what a command calls the recording; empty: its own name
         self.transport: Transport = source
         self.window: tuple[float, float | None] | None = None  # marked on the timeline; None: its end is to come
         self.window_view: WindowView | None = None
@@ -118,7 +120,7 @@ class ReplayScreen(LookingScreen):
                 duration_s=duration_s,
                 playing=transport.playing,
                 speed=transport.speed,
-                opened=duration_s > 0 or transport.following,
+                opened=duration_s > 0 or began_s is not None,
                 live=transport.following,
                 age_s=max(time.time() - (began_s or 0.0) - duration_s, 0.0),
                 wall_s=None if began_s is None else began_s + here_s,
@@ -238,6 +240,9 @@ class ReplayScreen(LookingScreen):
         if self.window is None or self.window[1] is not None:
             await self._drop_window()
             self.window = (here_s, None)
+            if self.has_class("-narrow"):  # elsewhere there is room to say it beside the time
+                self.say("a window begins here: move, then z ends it")
+                return
         elif self.window[0] == here_s:
             self.say("move to where the window ends")
             return
@@ -252,7 +257,7 @@ class ReplayScreen(LookingScreen):
     def _title_window(self) -> None:
         if self.window is not None and self.window[1] is not None:
             start_s, end_s = (clock_in(t_s, self.transport.duration_s) for t_s in (self.window[0], self.window[1]))
-            title = f"Window {start_s} to {end_s}   {self.window[1] - self.window[0]:.0f} s"
+            title = f"Window {start_s} to {end_s}   {self.window[1] - self.window[0]:.0f} s   esc goes back"
             self.query_one("#window-box", Vertical).border_title = title
 
     async def _work_out(self, start_s: float, end_s: float) -> None:
@@ -294,7 +299,7 @@ class ReplayScreen(LookingScreen):
 
     def _noted(self, text: BoxResult) -> None:
         if text and isinstance(text, str):
-            self._marked(f"note: {text}")
+            self._marked(f"{NOTE}{text}")
 
     def _marked(self, text: BoxResult) -> None:
         if not isinstance(text, str):
@@ -312,4 +317,5 @@ class ReplayScreen(LookingScreen):
         flags = ""
         if self.window is not None and self.window[1] is not None:
             flags = f" --from {self.window[0]:g} --until {self.window[1]:g}"
-        self.app.push_screen(ExportBox(self.view.recording if self.view else "", flags))
+        name = self._session or (self.view.recording if self.view else "")
+        self.app.push_screen(ExportBox(clean(name), flags))

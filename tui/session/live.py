@@ -21,6 +21,7 @@ from tui.profile.model import LaneProfile, Profile, Step
 from tui.profile.reading import lane_dials
 from tui.records.dials import Dials
 from tui.records.frame import Batch, Frame
+from tui.records.marking import mark_event
 from tui.records.rows import EventRow, GaugeRow, Lane
 from tui.records.session import LaneInfo, SessionInfo
 from tui.session.alternation import Alternation
@@ -189,7 +190,7 @@ class LiveSession:
 
     def mark(self, text: str) -> None:
         """Put a mark at this moment."""
-        self.event(EventRow("", time.monotonic_ns(), "mark", text=text))
+        self.event(mark_event(time.monotonic_ns(), text))
 
     async def stop(self, why: str) -> None:
         """End the load and everything started; what was recorded is complete when this returns."""

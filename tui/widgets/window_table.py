@@ -91,7 +91,7 @@ def _row(
         (f"{texts[1]:>9}", ""),
         (f"{ratio_text(ratio):>8}", "strong"),
         (f"{_interval(told):>18}", "muted"),
-        _word(told),
+        ("", "") if ratio is None else _word(told),
     ]
 
 
