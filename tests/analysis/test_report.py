@@ -179,7 +179,7 @@ def test_the_study_is_told_where_requests_came_one_at_a_time() -> None:
     for heading in ("Sequential requests", "Concurrent requests", "GPU memory", "Which engine suits which use"):
         assert f"## {heading}" in told
     assert "vllm (lane A) suits latency-bound use on these data" in told
-    assert "do not carry a choice for throughput-bound use" in told
+    assert "Both suit throughput-bound use alike" in told
     assert "Sequential requests" not in markdown(session_report(ran()))
 
 
