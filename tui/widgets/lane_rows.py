@@ -124,13 +124,19 @@ def _counts(view: LaneView, width: int) -> Row:
 
 def _work(view: LaneView, width: int) -> Row:
     """What a request is, as the server counted it, and how many met the limits."""
-    spans: list[Span] = [
-        (f"{numbers.whole(view.prompt_tokens_seen):>8}", ""), (" prompt tok", "muted"),
-        (f"{numbers.whole(view.output_tokens_seen):>7}", ""), (" output tok a request", "muted"),
-    ]  # fmt: skip
+    good: list[Span] = []
     if view.goodput is not None:
-        spans += [(f"{numbers.rate(view.goodput):>6}", ""), (" good/s", "muted")]
-    return fit(spans, width)
+        good = [(f"{numbers.rate(view.goodput):>6}", ""), (" good/s", "muted")]
+    met: list[Span] = [(f"  limits {view.limits_met}", "muted")] if view.limits_met else []
+    for before, between in ((" prompt tok", " output tok a request"), (" in", " out tok a request")):
+        work: list[Span] = [
+            (f"{numbers.whole(view.prompt_tokens_seen):>8}", ""), (before, "muted"),
+            (f"{numbers.whole(view.output_tokens_seen):>7}", ""), (between, "muted"),
+        ]  # fmt: skip
+        for spans in ([*work, *good, *met], [*work, *good]):
+            if length(spans) <= width:
+                return fit(spans, width)
+    return fit([*work, *good], width)
 
 
 def _chart(pane: PaneNumbers, width: int, height: int) -> list[Row]:
