@@ -25,6 +25,9 @@ from tui.screens.app import DragstripApp
 def change(view):
     if "fail" in sys.argv and view.second > 150:
         raise RuntimeError("broken view")
+    if "flood" in sys.argv and view.second > 150:
+        for _ in range(200):  # more than the queue of Textual's writer holds
+            app._driver.write("\\0" * 4096)
     return view
 
 class Source(FakeSource):
@@ -87,6 +90,20 @@ def test_a_closed_terminal(tmp_path: Path) -> None:
     os.close(fd)
     process.send_signal(signal.SIGHUP)  # what the kernel sends to the session that a terminal controls
     assert process.wait(20) == 129
+    assert "SIGHUP" in told.read_text()
+
+
+@pytest.mark.parametrize("arguments", [(), ("flood",)])
+def test_a_terminal_that_closes_without_a_word(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """No signal comes, and the event loop may stand still because nobody takes what it draws."""
+    told, seen = tmp_path / "told", bytearray()
+    process, fd = run(told, *arguments)
+    read_until(fd, b"window", seen)
+    os.close(fd)
+    try:
+        assert process.wait(20) == 129
+    finally:
+        process.kill()
     assert "SIGHUP" in told.read_text()
 
 

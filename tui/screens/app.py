@@ -6,6 +6,7 @@ import signal
 import tempfile
 import traceback
 from collections.abc import Awaitable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -17,7 +18,7 @@ from tui.screens.commands import KeyCommands
 from tui.screens.live import LiveScreen
 from tui.screens.looking import LookingScreen
 from tui.screens.summary import summary_lines
-from tui.screens.terminal import is_gone, let_go, speaks_utf8
+from tui.screens.terminal import is_gone, let_go, speaks_utf8, watch_terminal
 from tui.session.source import Source
 from tui.widgets.glyphs import GLYPHS
 from tui.widgets.palette import PALETTES, first_theme, theme_of
@@ -74,6 +75,9 @@ class DragstripApp(App[int]):
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._signalled, number)
+        if not self.is_headless:
+            hung_up = partial(loop.call_soon_threadsafe, self._signalled, signal.SIGHUP)
+            watch_terminal(hung_up, lambda: getattr(self._driver, "_writer_thread", None))
         if isinstance(self.source, Endable):
             self._watch = asyncio.create_task(self._watch_source(self.source))
 

@@ -5,11 +5,17 @@ import errno
 import gc
 import locale
 import os
+import select
 import stat
 import termios
 import threading
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty
+from typing import Any
 
 LET_GO_S = 0.5
+DRAIN_S = 0.05
 SSH_FPS = "15"  # bounds what a held key sends; one key press still echoes at once
 
 
@@ -40,11 +46,34 @@ def is_gone() -> bool:
     return False
 
 
-def let_go(code: int) -> None:
-    """The terminal was closed: what is written to it goes nowhere, and nothing waits for it longer than a moment.
+def watch_terminal(gone: Callable[[], object], writer: Callable[[], Any]) -> None:
+    """Call `gone` in a thread of its own once the terminal is closed, whatever the event loop is waiting for.
 
-    Textual's writer ends at the first write that fails, and whatever is written after that would wait for ever.
+    Textual's writer thread ends at the first write that fails, its queue is short, and the event loop waits for room
+    in it for ever: no signal is seen any more. So the queue of a `writer` that ended is emptied until the end.
     """
+    if os.isatty(2):
+        threading.Thread(target=_watch, args=(gone, writer), daemon=True, name="terminal-watch").start()
+
+
+def _watch(gone: Callable[[], object], writer: Callable[[], Any]) -> None:
+    hangup = select.poll()
+    hangup.register(2, 0)  # nothing but what is always told: that it hung up
+    while not any(events & select.POLLHUP for _, events in hangup.poll()):
+        pass
+    with suppress(RuntimeError):  # the event loop is closed: the program is ending anyway
+        gone()
+    pause = threading.Event()
+    while not pause.wait(DRAIN_S):
+        ended = writer()
+        if ended is not None and not ended.is_alive():
+            with suppress(Empty):
+                while True:
+                    ended._queue.get_nowait()
+
+
+def let_go(code: int) -> None:
+    """The terminal was closed: what is written to it goes nowhere, and nothing waits for it longer than a moment."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         if stat.S_ISCHR(os.fstat(descriptor).st_mode):  # a redirected stdout is still good
