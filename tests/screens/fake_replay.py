@@ -49,6 +49,7 @@ class FakeReplay(FakeSource):
         return float(self.second)
 
     async def start(self, on_second: Callable[[], None]) -> None:
+        assert not self.started, "a source is started once"
         self._on_second = on_second
         self.started = True
 

@@ -107,6 +107,7 @@ class FakeSource:
         self.playing = False
 
     async def start(self, on_second: Callable[[], None]) -> None:
+        assert not self.started, "a source is started once"
         self._on_second = on_second
         self.started = True
         if self.playing:

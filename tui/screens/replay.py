@@ -62,8 +62,7 @@ class ReplayScreen(LookingScreen):
         yield TransportStrip()
 
     def on_mount(self) -> None:
-        """The end of a recording that is followed grows older between two pictures."""
-        super().on_mount()
+        """The end of a recording that is followed grows older between two pictures. The base is mounted by itself."""
         self.set_interval(AGE_EVERY_S, self._grow_older)
 
     # The picture.
