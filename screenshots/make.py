@@ -1,7 +1,8 @@
 """Make the pictures of this folder: `python screenshots/make.py` for the demo, `--a URL --b URL` for real servers.
 
 Runs a real session without a terminal for a minute and a half, turns the concurrency up twice, and writes NAME-120x40
-and NAME-80x24 as SVG and PNG. The PNGs need cairosvg and the DejaVu fonts.
+and NAME-80x24 as SVG and PNG. With `--replay SESSION --at SECONDS` it shows that moment of a recording instead, after
+the keys of `--keys`. The PNGs need cairosvg and the DejaVu fonts.
 """
 
 import argparse
@@ -28,7 +29,14 @@ def main() -> None:
     parser.add_argument("--name", default="", help="begins the file names (demo, or real)")
     parser.add_argument("--turns", default=2, type=int, help="how often the concurrency is turned up (2)")
     parser.add_argument("--dial", nargs=3, type=int, metavar="N", help="concurrency, prompt and output tokens")
+    parser.add_argument("--replay", metavar="SESSION", help="a recorded session, instead of a new one")
+    parser.add_argument("--at", default=0.0, type=float, metavar="SECONDS", help="of the recording")
+    parser.add_argument("--keys", default=[], nargs="*", metavar="KEY", help="pressed before the picture is taken")
     args = parser.parse_args()
+    if args.replay:
+        prepare_terminal()
+        asyncio.run(_make_replay(args.replay, args.at, args.keys, args.name or args.replay))
+        return
     profile = _profile(args.a, args.b, args.dial)
     prepare_terminal()
     asyncio.run(_make(profile, args.name or ("real" if args.a else "demo"), args.turns))
@@ -66,6 +74,38 @@ async def _make(profile: Profile, name: str, turns: int) -> None:
             await pilot.pause(1.5)
             write(app, f"{name}-{size[0]}x{size[1]}")
         await session.stop("picture taken")
+
+
+async def _make_replay(session: str, at_s: float, keys: list[str], name: str) -> None:
+    from tui.cli.session_named import session_named
+    from tui.recording.batches import Tape
+    from tui.recording.marks import marks_beside
+    from tui.recording.reader import open_session
+    from tui.screens.app import DragstripApp
+    from tui.session.replay import How, ReplaySource
+    from tui.session.replay_playing import READING
+    from tui.session.replay_profile import profile_of
+
+    recorded = open_session(session_named(session))
+    info = recorded.info
+    source = ReplaySource(profile_of(info), lambda: Tape(recorded), How(1.0, lambda _: at_s), marks_beside(info))
+    app = DragstripApp(source, session=session)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        app.theme = "dragstrip-dark"
+        await pilot.pause(2)
+        if source.playing:
+            source.toggle()
+        await source.seek(at_s)
+        while any(verdict.reason == READING for verdict in source.view(60).verdicts.values()):
+            await pilot.pause(1)
+        await pilot.pause(1)
+        for size in SIZES:
+            await pilot.resize_terminal(*size)
+            await pilot.press(*keys)
+            await pilot.pause(1.5)
+            write(app, f"{name}-{size[0]}x{size[1]}")
+            await pilot.press("escape")
+        await source.stop("picture taken")
 
 
 def write(app: App[int], name: str) -> None:
