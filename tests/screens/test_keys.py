@@ -336,3 +336,29 @@ async def test_footer_and_help_name_real_keys() -> None:
         assert (binding.tooltip or binding.description) in told
         action = binding.action.partition("(")[0]
         assert action.startswith("app.") or hasattr(LiveScreen, f"action_{action}")
+
+
+async def test_the_overlay_makes_room_for_the_lanes_when_they_are_asked_for() -> None:
+    app = DragstripApp(FakeSource(second=150))
+    async with app.run_test(size=SIZE) as pilot:
+        for keys in (["o", "escape"], ["o", "1"], ["escape", "o", "k", "escape"]):
+            await pilot.press(*keys)
+            assert "TTFT ms" in await settled(pilot), keys
+
+
+async def test_half_typed_into_a_share_is_fifty_percent() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        next(dial for dial in app.screen.query(Dial) if dial.spec.name == "shared_prefix").focus()
+        await pilot.press("0", "full_stop", "5", "enter")
+        assert source.board.shown("a").shared_prefix == 0.5
+        await pilot.press("7", "5", "enter")
+        assert source.board.shown("a").shared_prefix == 0.75
+
+
+async def test_a_message_too_long_for_its_place_is_told_whole() -> None:
+    app = DragstripApp(FakeSource(second=150))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        live(app).say("the profile has no [[plan]]")
+        assert "the profile has no [[plan]]" in await settled(pilot)

@@ -2,6 +2,7 @@
 
 from tui.widgets import numbers
 from tui.widgets.rows import Row, changed_cells, fit, spread
+from tui.widgets.verdict_line import Headline, verdict_row
 
 
 def plain(row: Row) -> str:
@@ -29,3 +30,10 @@ def test_a_count_takes_at_most_four_characters() -> None:
     wanted = ["0", "999", "1.0k", "1.2k", "9.9k", "10k", "12k", "999k", "1.0M", "1.2M", "45M", "2.0G"]
     assert told == wanted
     assert max(map(len, told)) == 4
+
+
+def test_a_narrow_headline_drops_a_clause_and_cuts_no_number() -> None:
+    headline = Headline("B ahead", "output tok/s", 0.58, 0.54, 0.63, note="116 s settled, level within 3.0%")
+    wide, narrow = ("".join(text for text, _ in verdict_row(headline, width)) for width in (100, 80))
+    assert "level within 3.0%" in wide
+    assert narrow.rstrip().endswith("116 s settled")

@@ -54,6 +54,7 @@ class LookingScreen(PictureScreen):
 
     async def action_look(self, look: Look) -> None:
         """The curve or the ledger in place of the lanes, or the lanes again."""
+        self._uncover()
         await self.look_at("lanes" if self.look == look else look)
 
     def action_page(self, way: int) -> None:
@@ -63,18 +64,27 @@ class LookingScreen(PictureScreen):
 
     async def action_zoom(self, lane: Lane) -> None:
         """One lane alone, or both again."""
+        self._uncover()
         self.zoomed = None if self.zoomed == lane or lane not in self.lanes else lane
         await self.look_at("lanes")
 
     async def action_back(self) -> None:
-        """Out of a dial, then out of the curve or the ledger, then out of the zoom."""
+        """Out of a dial, then out of what stands in place of the lanes, then out of the zoom."""
         if self.focused is not None:
             self.set_focus(None)
+        elif self.has_class("-overlay-alone"):
+            self._uncover()
+            self.fit_to_size()
         elif self.look != "lanes":
             await self.look_at("lanes")
         elif self.zoomed is not None:
             self.zoomed = None
             self.fit_to_size()
+
+    def _uncover(self) -> None:
+        """No overlay in place of the lanes: whoever asks for a lane, or goes back, means the lanes."""
+        if self.has_class("-overlay-alone"):
+            self.overlay_wanted = False
 
     def action_glyphs(self) -> None:
         """The next set of chart characters."""

@@ -132,7 +132,7 @@ class Dial(Rows, can_focus=True):
         except ValueError:
             self._draw()
             return
-        if self.spec.unit == "%":
+        if self.spec.unit == "%" and not 0 < value < 1:  # 0.5 means half, as the flag and a profile spell it
             value /= 100
         self.post_message(self.Turned(self, value=int(value) if value.is_integer() else value))
         self._draw()

@@ -82,12 +82,12 @@ class DialStrip(Vertical):
         return focused.lanes if isinstance(focused, Dial) else "both"
 
     def say(self, text: str) -> None:
-        """A sentence beside the dials, until the next one; where the lanes are apart there is no room beside them."""
-        if self.has_class("-apart"):
-            if text:
-                self.app.notify(text, markup=False, timeout=MESSAGE_S)
-        else:
-            self._note.put([((text, "warn"),)])
+        """A sentence beside the dials, until the next one; without room for it there, 4 s over the picture."""
+        room = 0 if self.has_class("-apart") else self._note.size.width
+        fits = len(text) <= room
+        if not fits:
+            self.app.notify(text, markup=False, timeout=MESSAGE_S)
+        self._note.put([((text if fits else "", "warn"),)])
 
     def flash(self, name: DialName) -> None:
         """The dial is at its stop."""

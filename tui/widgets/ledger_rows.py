@@ -16,10 +16,10 @@ NUMBERS_WIDTH = 37  # of the columns after the setting
 
 
 def ledger_rows(view: View, width: int, height: int) -> list[Row]:
-    """`setting   A tok/s  B tok/s    A/B  word`, those of the newest that fit, in the order of the first visit."""
+    """`setting   A tok/s  B tok/s    A/B  verdict`, those of the newest that fit, in the order of the first visit."""
     names = moved(view.ledger)
     room = max(width - NUMBERS_WIDTH, 8)
-    rows = [fit([(f" {'setting':<{room}}{'A tok/s':>8}{'B tok/s':>8}{'A/B':>6}  {'word':<12}", "muted")], width)]
+    rows = [fit([(f" {'setting':<{room}}{'A tok/s':>8}{'B tok/s':>8}{'A/B':>6}  {'verdict':<12}", "muted")], width)]
     last = max(height - 1 - bool(view.crossover), 1)
     for place, found in list(enumerate(view.ledger))[-last:]:
         rows.append(fit(_row(found, names, room, now=place == view.ledger_now), width))

@@ -93,7 +93,7 @@ def table_rows(view: View, width: int, height: int, wanted: int | None = None) -
 def _head(room: int, width: int, *, with_ttft: bool) -> Row:
     ttft = f"{'A TTFT p95':>14}{'B TTFT p95':>14}" if with_ttft else ""
     columns = f"{'A tok/s':>8}{'B tok/s':>8}{'A/B':>6}{'interval':^15}"
-    return fit([(f" {'setting':<{room}}{columns}{ttft}  {'word':<12}", "muted")], width)
+    return fit([(f" {'setting':<{room}}{columns}{ttft}  {'verdict':<12}", "muted")], width)
 
 
 def _row(found: "LedgerRow", names: list[str], room: int, *, now: bool, with_ttft: bool) -> list[Span]:
@@ -124,5 +124,5 @@ def _below(view: View, first: int, shown: int, width: int) -> Row:
     right: list[Span] = [(f"{first + 1}–{first + shown} of {total}, pgup pgdn ", "muted")] if shown < total else []
     left: list[Span] = [(f" {view.crossover}", "strong")] if view.crossover else []
     if not left and length(right) < width - 50:
-        left = [(" Where the lead changes hands is told once two settings have a word.", "muted")]
+        left = [(" Where the lead changes hands is told once two settings have a verdict.", "muted")]
     return spread(left, right, width)

@@ -53,9 +53,16 @@ def verdict_row(headline: Headline, width: int) -> Row:
     if headline.warning:
         spans.append((f"  ! {headline.warning}", "warn"))
     elif headline.note:
-        spans.append((f"  {headline.note}", "muted"))
+        spans.append((f"  {_fitting(headline.note, width - sum(len(t) for t, _ in spans) - 2)}", "muted"))
     for label, ratio in headline.beside:
         more: list[Span] = [(f"   {label} ", "muted"), (f"{ratio_text(ratio):>4}", "")]
         if sum(len(t) for t, _ in spans + more) <= width:
             spans += more
     return fit(spans, width)
+
+
+def _fitting(note: str, cells: int) -> str:
+    """The note without the last clauses that the line has no room for: a number cut short is another number."""
+    while len(note) > cells and ", " in note:
+        note = note.rpartition(", ")[0]
+    return note
