@@ -18,6 +18,7 @@ h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.15rem; margin-top
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap; }
+td:not(.n) { min-width: 5.5rem; white-space: normal; overflow-wrap: normal; }
 .n { text-align: right; }
 figure { margin: 1rem 0; } figcaption { font-size: .9rem; color: var(--faint); }
 svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; fill: var(--ink); }

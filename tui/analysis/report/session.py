@@ -119,6 +119,8 @@ def _ledger(rows: Sequence[LedgerRow]) -> list[Block]:
     stand = standing([row.verdict for row in rows])
     cells = []
     for row, stands in zip(rows, stand, strict=True):
+        if not row.settled_s:  # turned on before anything settled: it has no figures
+            continue
         setting = setting_text(row.dials[lanes[0]], among)
         if not row.linked:
             setting = " / ".join(f"{lane.upper()} {setting_text(row.dials[lane], among)}" for lane in lanes)
@@ -129,7 +131,11 @@ def _ledger(rows: Sequence[LedgerRow]) -> list[Block]:
         told = [percent(row.verdict.ratio), interval(row.verdict), text] if both else []
         cells.append([setting, *(number(row.tps[lane], 1) for lane in lanes), f"{row.settled_s}{visits}", *told])
     note = "Each setting of the dials, all visits to it pooled; settling, client-bound and down seconds left out."
-    found: list[Block] = [Heading("Ledger"), Paragraph(note), Table(header, cells)]
+    found: list[Block] = [Heading("Ledger"), Paragraph(note)]
+    if cells:
+        found.append(Table(header, cells))
+    if passing := len(rows) - len(cells):
+        found.append(Paragraph(f"Turned on before a second had settled: {passing} of {len(rows)} settings."))
     return [*found, Paragraph(ALONE)] if any_alone([row.verdict for row in rows], stand) else found
 
 
@@ -167,7 +173,8 @@ def _events(tables: Tables) -> list[Block]:
         return []
     rows = []
     for event in events[:MOST_EVENTS]:
-        moved = f"{event.name} {event.old} → {event.new}" if event.kind == "dial" else f"{event.new} {event.text}"
+        dial = event.name.replace("_", " ")
+        moved = f"{dial} {event.old} → {event.new}" if event.kind == "dial" else f"{event.new} {event.text}"
         at = (event.t_ns - tables.session.t0_ns) / NS
         rows.append([f"{at:.1f}", event.lane.upper() or "A, B", event.kind, moved.strip()])
     more = len(events) - len(rows)
