@@ -56,6 +56,12 @@ def not_an_engine() -> Iterator[str]:
         (["run", "--a", "ftp://host", "--for", "1s"], "ftp"),
         (["export", "no-such-session"], "there is no session 'no-such-session'"),
         (["watch", "demmo"], "there is no profile `demmo`"),
+        (["run", "demo", "--max-concurrency", "0"], "concurrency is 0, so there is no load to measure"),
+        (["demo", "--frob"], "`dragstrip demo` does not know --frob: `dragstrip demo --help`"),
+        (["demo"], "there is no terminal to draw on; `dragstrip run`"),
+        (["simulate", "--port", "99999"], "--port is 99999, but must lie between 0 and 65535"),
+        (["simulate", "--speed", "0"], "--speed is 0, but must be above 0"),
+        (["simulate", "--host", "203.0.113.1"], "cannot listen on 203.0.113.1:0"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -91,3 +97,11 @@ def test_a_place_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_an_error_in_a_profile_names_file_line_and_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.toml").write_text('[a]\nurl = "http://h"\n[load]\nconcurency = 3\n')
     assert "mine.toml:4: load.concurency: there is no such key" in told(["run", str(tmp_path / "mine.toml")], capsys)
+
+
+def test_alone_it_lists_the_commands_and_where_to_begin(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Begin with `dragstrip demo`" in err
+    assert "replay" in err

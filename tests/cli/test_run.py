@@ -105,7 +105,7 @@ def test_an_interrupted_run_is_recorded_in_full(number: signal.Signals, code: in
     process.send_signal(number)
     assert process.wait(15) == code
     (session,) = sessions()
-    assert f'ended = "signal {number.value}"' in (session / "session.toml").read_text()
+    assert f'ended = "signal {number.name}"' in (session / "session.toml").read_text()
     assert [path.name for path in (session / "requests").iterdir()] == ["requests.parquet"]  # compacted
 
 

@@ -39,9 +39,10 @@ def parser(only: str = "") -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="dragstrip",
         description="Two LLM inference servers, one clock, one list of requests: head to head in the terminal.",
+        epilog="Begin with `dragstrip demo`; with servers of your own: `dragstrip watch --a URL --b URL`.",
     )
     top.add_argument("--version", action="version", version=f"dragstrip {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for name in [only] if only else COMMANDS:
         command = _module(name)
         sub = commands.add_parser(name, help=command.HELP, description=command.HELP)
@@ -57,7 +58,15 @@ def _module(name: str) -> ModuleType:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 a lane failed or the comparison was refused, 2 bad usage or profile, 130 interrupted."""
     typed = list(sys.argv[1:] if argv is None else argv)
-    args = parser(only=typed[0] if typed and typed[0] in COMMANDS else "").parse_args(typed)
+    commands = parser(only=typed[0] if typed and typed[0] in COMMANDS else "")
+    args, unknown = commands.parse_known_args(typed)
+    if not args.command:
+        complain(commands.format_help().rstrip())
+        return 2
+    if unknown:
+        said = f"`dragstrip {args.command}` does not know {unknown[0]}"
+        complain(f"dragstrip: {said}: `dragstrip {args.command} --help` lists what it knows")
+        return 2
     try:
         return int(args.call(args))
     except UserError as error:

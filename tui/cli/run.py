@@ -52,6 +52,8 @@ def call(args: argparse.Namespace) -> int:
     if args.repeat is not None and not 1 <= args.repeat <= MOST_REPEATS:
         raise UserError(f"--repeat must lie between 1 and {MOST_REPEATS}, not {args.repeat}")
     profile = noise_store.with_floor(target.profile_of(args))
+    if not (args.plan or args.sweep) and profile.load.arrival == "closed" and not profile.load.concurrency:
+        raise UserError("concurrency is 0, so there is no load to measure: give --max-concurrency 1 or more")
     if args.sweep or args.repeat:
         profile = msgspec.structs.replace(profile, repeat=args.repeat or 1)
     return asyncio.run(_run(args, profile, seconds(args.duration or (SWEPT if args.sweep else USUALLY))))
@@ -89,7 +91,7 @@ async def _run(args: argparse.Namespace, profile: Profile, for_s: float) -> int:
         await session.start(lambda: None)
         await _until(session, _complete(args, session, for_s), stop, collected, quiet=args.json)
     finally:
-        await session.stop(f"signal {caught[0]}" if caught else "done")
+        await session.stop(f"signal {signal.Signals(caught[0]).name}" if caught else "done")
     if caught:
         complain(
             "dragstrip: interrupted; what was measured is recorded" if session.recording else "dragstrip: interrupted"

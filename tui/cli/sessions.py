@@ -25,6 +25,7 @@ def call(args: argparse.Namespace) -> int:
     for entry in entries + ([] if args.root else list_sessions(shipped_sessions())):
         lanes = " against ".join(entry.lanes.values())
         simulated = " SIMULATED" if entry.simulated else ""
-        size = f"{entry.size_bytes / 1e6:.1f} MB"
+        megabytes = entry.size_bytes / 1e6
+        size = f"{megabytes:.1f} MB" if megabytes >= 1 else f"{megabytes * 1e3:.0f} kB"
         say(f"{entry.name}  {entry.length_s:6.0f} s  {size:>9}  {lanes}{simulated}  ({entry.state})")
     return 0

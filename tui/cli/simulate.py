@@ -4,17 +4,20 @@ import argparse
 import asyncio
 
 from tui.cli.output import complain
+from tui.records.errors import UserError
 
 HELP = "serve one simulated engine"
+MOST_PORT = 65535
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which engine, and where."""
-    parser.add_argument("--engine", choices=("vllm", "sglang"), default="vllm", help="whose manners it takes on")
+    engines = ("vllm", "sglang")
+    parser.add_argument("--engine", choices=engines, default="vllm", help="whose manners it takes on (vllm)")
     parser.add_argument("--host", default="127.0.0.1", help="where it listens (127.0.0.1)")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--seed", type=int, default=0, help="seed of its jitter")
-    parser.add_argument("--speed", type=float, default=1.0, help="2 serves twice as fast as the study's engine")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one (0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of its jitter (0)")
+    parser.add_argument("--speed", type=float, default=1.0, help="2 serves twice as fast as the study's engine (1)")
 
 
 def call(args: argparse.Namespace) -> int:
@@ -24,5 +27,13 @@ def call(args: argparse.Namespace) -> int:
     def ready(port: int) -> None:
         complain(f"SIMULATED {args.engine} on http://{args.host}:{port}; end it with ctrl+c")
 
-    asyncio.run(serve(args.engine, args.host, args.port, seed=args.seed, speed=args.speed, on_ready=ready))
+    if not 0 <= args.port <= MOST_PORT:
+        raise UserError(f"--port is {args.port}, but must lie between 0 and {MOST_PORT}")
+    if not 0 < args.speed < float("inf"):
+        raise UserError(f"--speed is {args.speed:g}, but must be above 0")
+    try:
+        asyncio.run(serve(args.engine, args.host, args.port, seed=args.seed, speed=args.speed, on_ready=ready))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"cannot listen on {args.host}:{args.port} ({reason}); --port 0 takes a free one") from error
     return 0

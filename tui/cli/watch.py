@@ -1,10 +1,12 @@
 """`dragstrip watch`: the live head-to-head."""
 
 import argparse
+import sys
 
 from tui.cli import noise_store, target
 from tui.cli.output import complain, say
 from tui.profile.model import Profile
+from tui.records.errors import UserError
 
 HELP = "watch two servers side by side, live"
 
@@ -30,6 +32,8 @@ def show(args: argparse.Namespace, profile: Profile) -> int:
     from tui.cli.recording import recorder_for
     from tui.cli.simulated import SimulatedLanes
 
+    if not sys.__stdin__ or not sys.__stdin__.isatty() or not sys.__stderr__ or not sys.__stderr__.isatty():
+        raise UserError("there is no terminal to draw on; `dragstrip run` measures the same without one")
     profile = noise_store.with_floor(profile)
     record = recorder_for(args, profile)
     simulated = SimulatedLanes()
