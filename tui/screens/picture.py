@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.events import Resize
@@ -94,7 +95,12 @@ class PictureScreen(Screen[None]):
         self._fit_panes()
         self.show_hints()
         self.take(self.source.view(self.window_s))
+        self.app.app_resume_signal.subscribe(self, self._repaint)
         self.call_after_refresh(self._start)
+
+    def _repaint(self, app: App[Any]) -> None:
+        """Everything again: after `fg` the terminal is blank, and only what changes would be painted on it."""
+        app.refresh(layout=True)
 
     async def _start(self) -> None:
         painted()

@@ -112,4 +112,5 @@ def _ticks(view: View, start: int) -> list[tuple[float, str]]:
     found = [(float(start), numbers.short_clock(start))]
     if view.second > start:
         found.append((float(view.second - 1), "now"))
-    return found + [(float(second), text) for second, text in view.dial_marks if second > start]
+    # Blanks around a mark, because a label is left out where it would overlap another, but not where it touches it.
+    return found + [(float(second), f" {text} ") for second, text in view.dial_marks if second > start]
