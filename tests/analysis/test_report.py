@@ -214,7 +214,8 @@ def test_the_report_of_several_sessions_tells_the_condition() -> None:
     told = markdown(document)
     assert "The condition holds." in told
     assert "## conc 8" in told
-    assert "| output\\_tps |" in told
+    assert "| output tok/s |" in told
+    assert "| TTFT p95 ms |" in told
     outline(page(document))
     alone = markdown(comparison_report([sessions[0].session], compare(sessions[:1])))
     assert "One session says nothing of another launch" in alone

@@ -59,6 +59,7 @@ def not_an_engine() -> Iterator[str]:
         (["run", "demo", "--max-concurrency", "0"], "concurrency is 0, so there is no load to measure"),
         (["demo", "--frob"], "`dragstrip demo` does not know --frob: `dragstrip demo --help`"),
         (["demo"], "there is no terminal to draw on; `dragstrip run`"),
+        (["watch", "--a", "ftp://host"], "give an http:// or https:// URL"),
         (["simulate", "--port", "99999"], "--port is 99999, but must lie between 0 and 65535"),
         (["simulate", "--speed", "0"], "--speed is 0, but must be above 0"),
         (["simulate", "--host", "203.0.113.1"], "cannot listen on 203.0.113.1:0"),

@@ -44,8 +44,8 @@ def test_a_gate_fails_only_when_the_condition_surely_holds(
     assert main(["compare", *sessions, "--fail-if", condition]) == code
     told = capsys.readouterr()
     assert told.err.strip() == f"{condition}: {holds}"
-    assert "| goodput |" in told.out
-    assert "| ttft\\_p95 |" in told.out
+    assert "| goodput req/s |" in told.out
+    assert "| TTFT p95 ms |" in told.out
 
 
 def test_the_limits_may_be_given_and_the_margin_is_the_sessions(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ import argparse
 import msgspec
 
 from tui.analysis.fairness import check_waived
+from tui.engines.address import base_url
 from tui.profile.model import LaneProfile, LoadProfile, Profile, Slo
 from tui.profile.reading import read_profile, with_preset
 from tui.records.dials import ARRIVALS, Dials, check
@@ -50,6 +51,8 @@ def profile_of(args: argparse.Namespace) -> Profile:
         raise UserError("give a profile or --a URL, not both")
     if args.b and not args.a:
         raise UserError("--b needs --a: lane A comes first")
+    for url in filter(None, (args.a, args.b)):
+        base_url(url)  # one that no server can have is told before a screen waits for it to answer
     if args.profile:
         profile = read_profile(args.profile)
     elif args.a:

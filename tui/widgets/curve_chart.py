@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # Polars stands behind it
 
 NONE_YET = (
     "No curve yet: it needs two settings of one dial, and requests under each.",
-    "Turn a dial and leave it for a while, or let a plan do it: P.",
+    "Turn a dial and leave it for a while, or let the profile's [[plan]] do it: P.",
 )
 
 

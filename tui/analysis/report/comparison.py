@@ -7,8 +7,9 @@ from tui.analysis.compare import Compared
 from tui.analysis.fail_if import FailIf
 from tui.analysis.margin import widest
 from tui.analysis.report.blocks import Block, Document, Heading, Paragraph, Table
-from tui.analysis.report.words import NONE, interval, number, percent, setting_text, word
+from tui.analysis.report.words import NONE, interval, ms, number, percent, setting_text, word
 from tui.analysis.together import standing
+from tui.records.metrics import METRICS
 from tui.records.session import SessionInfo
 
 # The others describe: a word for each of forty figures would be wrong somewhere.
@@ -81,5 +82,22 @@ def _table(setting: Compared, stand: set[int]) -> Table:
                 interval(verdict),
                 word(verdict, id(verdict) in stand) if decides else NONE,
             ]
-        rows.append([name, number(a, 3), number(setting.b[name], 3), *told])
+        label, unit = _named(name)
+        rows.append([f"{label} {unit}".strip(), *(_written(value, unit) for value in (a, setting.b[name])), *told])
     return Table(["figure", "A", "B", "A against B", "95 % interval", "verdict"], rows)
+
+
+def _named(name: str) -> tuple[str, str]:
+    """A figure of `fail_if` as the other reports call it, and its unit."""
+    if name in METRICS:
+        return METRICS[name].label, METRICS[name].unit
+    figure, _, percentile = name.rpartition("_")
+    label = "TTFT from due" if figure == "ttft_sched" else METRICS[figure].label if figure in METRICS else ""
+    return (f"{label} {percentile}", "ms") if label else (name.replace("_", " "), "")
+
+
+def _written(value: float | None, unit: str) -> str:
+    """A value with the digits of its unit."""
+    if unit == "ms":
+        return ms(value)
+    return number(value, 1 if unit == "tok/s" else 3)
