@@ -310,6 +310,16 @@ async def test_two_quick_keys_ask_once_and_quit() -> None:
         assert source.stopped == ["quit"]
 
 
+async def test_the_palette_offers_what_the_screen_can_do_whatever_is_in_focus() -> None:
+    app = DragstripApp(FakeSource(second=150))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("tab", "ctrl+p")
+        text = await settled(pilot)
+        assert "ledger  (t)" in text
+        assert "one notch up  (↑)" not in text
+        assert text.count("quit  (") <= 1
+
+
 async def test_the_palette_offers_the_keys_and_runs_them() -> None:
     source = FakeSource(second=150)
     app = DragstripApp(source)

@@ -6,18 +6,23 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from tui.widgets.hints import key_sign
 
+NOT_OFFERED = ("app.focus", "screen.copy_text")
+
 
 class KeyCommands(Provider):
     """Offers the active bindings."""
 
     def _commands(self) -> dict[str, str]:
-        """Description and key by action, one for each action."""
+        """What is done and by which key, to the action: one for each, and those of the screen alone.
+
+        The keys of a dial in focus would not say which dial they turn, and the screen cannot run them.
+        """
         found: dict[str, str] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
-            if binding.description and not binding.system and not binding.action.startswith("app.focus"):
-                found.setdefault(f"{binding.description}  ({key_sign(binding.key)})", binding.action)
-        return found
+            if active.node is self.screen and binding.description and not binding.action.startswith(NOT_OFFERED):
+                found[binding.action] = f"{binding.description}  ({key_sign(binding.key)})"
+        return {text: action for action, text in found.items()}
 
     async def discover(self) -> Hits:
         """All of them."""

@@ -66,7 +66,7 @@ def window_of(tape: Tape, profile: Profile, start_s: float, end_s: float) -> Win
     return WindowView(
         start_s=float(first),
         end_s=float(past),
-        output_tps={lane: _tps(rows, lane) for lane in window.lanes},
+        output_tps={lane: tps for lane in window.lanes if (tps := _tps(rows, lane)) is not None},
         requests={lane: int((own["outcome"] == "ok").sum()) for lane, own in of.items()},
         failed={lane: int((own["outcome"] == "failed").sum()) for lane, own in of.items()},
         latencies=_percentiles(window, of),
@@ -75,9 +75,10 @@ def window_of(tape: Tape, profile: Profile, start_s: float, end_s: float) -> Win
     )
 
 
-def _tps(rows: list[SecondRow], lane: Lane) -> float:
+def _tps(rows: list[SecondRow], lane: Lane) -> float | None:
+    """Over the seconds in which the lane was up and had its turn; None when there is none."""
     counted = [row.output_tokens for row in rows if row.lane == lane and row.up and not row.resting]
-    return sum(counted) / len(counted) if counted else 0.0
+    return sum(counted) / len(counted) if counted else None
 
 
 def _percentiles(window: _Window, requests: Mapping[Lane, pl.DataFrame]) -> dict[Lane, dict[str, Percentiles]]:
