@@ -9,6 +9,7 @@ import pytest
 
 from tests.recording import synthetic
 from tui.analysis.verdict import throughput_verdict
+from tui.cli.session_named import shipped_sessions
 from tui.profile.model import Profile, Slo
 from tui.recording.analysed import token_gaps
 from tui.recording.batches import Tape
@@ -117,3 +118,11 @@ def test_its_ends_may_come_in_any_order_and_reach_beyond(tape: Tape, profile: Pr
     assert window_of(tape, profile, -5, 10_000).end_s == SECONDS
     no_limits = msgspec.structs.replace(profile, slo=Slo())
     assert "goodput" not in window_of(tape, no_limits, 0, 100).verdicts
+
+
+def test_a_lane_without_a_turn_inside_has_no_rate() -> None:
+    tape = Tape(open_session(shipped_sessions() / "h200-sweep"))
+    found = window_of(tape, profile_of(tape.info), 142, 152)
+    assert set(found.output_tps) == {"b"}
+    assert found.output_tps["b"] is not None
+    assert found.output_tps["b"] > 1000

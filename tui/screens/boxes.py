@@ -140,7 +140,7 @@ class ExportBox(LinesBox):
                 [("  ", ""), (recording, "strong")],
                 [("Export it from any terminal, even while it runs:", "")],
                 [("  ", ""), (f"dragstrip export {recording} --format csv{flags}", "strong")],
-                [("Formats: csv, parquet, json, ndjson.  esc goes back", "muted")],
+                [("Formats: csv, parquet, json, html, png, vllm, aiperf, …  esc goes back", "muted")],
             ]
         else:
             lines = [[("Nothing is recorded, so there is nothing to export.  esc goes back", "")]]
