@@ -1,6 +1,6 @@
 """A stand-in engine for tests of starting and stopping: it logs, starts a stubborn worker, and streams four tokens.
 
-Run as `fake_engine.py PIDS --port N …`; it writes its own and its worker's process id to the file PIDS.
+Run as `fake_engine.py PIDS --port N …`; it writes its worker's process id and then its own to the file PIDS.
 """
 
 import json
@@ -18,7 +18,9 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if os.fork():
     os._exit(0)
 os.setsid()
-open(sys.argv[1], "a").write(f"{os.getpid()}\\n")
+with open(sys.argv[1] + ".part", "w") as out:
+    out.write(f"{os.getpid()}\\n")
+os.rename(sys.argv[1] + ".part", sys.argv[1])  # there at once and whole: the engine waits for it, then adds its own
 time.sleep(600)
 """
 
