@@ -57,7 +57,7 @@ def _profile(a: str | None, b: str | None, dials: list[int] | None) -> Profile:
 
 async def _make(profile: Profile, name: str, turns: int) -> None:
     from tui.screens.app import DragstripApp
-    from tui.session.live import LiveSession
+    from tui.session.live.session import LiveSession
 
     simulated = SimulatedLanes()
     session = LiveSession(profile, prepare=simulated.prepare, release=simulated.stop)
@@ -82,9 +82,9 @@ async def _make_replay(session: str, at_s: float, keys: list[str], name: str) ->
     from tui.recording.marks import marks_beside
     from tui.recording.reader import open_session
     from tui.screens.app import DragstripApp
-    from tui.session.replay import How, ReplaySource
-    from tui.session.replay_playing import READING
-    from tui.session.replay_profile import profile_of
+    from tui.session.replay.playing import READING
+    from tui.session.replay.profile import profile_of
+    from tui.session.replay.session import How, ReplaySource
 
     recorded = open_session(session_named(session))
     info = recorded.info

@@ -23,7 +23,7 @@ from tui.analysis.report.study import study_report
 from tui.analysis.report.svg import Mark, thinned, time_chart
 from tui.analysis.tables import Tables
 from tui.records.rows import EventRow, Lane, RequestRow, SecondRow
-from tui.session.histogram import LatencyHistogram
+from tui.session.fold.histogram import LatencyHistogram
 
 VISIT_S = 120
 LANES: tuple[Lane, ...] = ("a", "b")

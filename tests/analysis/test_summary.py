@@ -11,7 +11,7 @@ from tests.analysis.made import MS, T0, failed, request, requests_frame, second,
 from tests.analysis.simulated import seconds_of
 from tui.analysis.summary import summary
 from tui.records.rows import Lane
-from tui.session.histogram import LatencyHistogram
+from tui.session.fold.histogram import LatencyHistogram
 
 PERCENTILES = {"p50", "p95", "p99", "n"}
 LANE_KEYS = {

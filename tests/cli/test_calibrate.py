@@ -7,7 +7,7 @@ from tui.cli.main import main
 from tui.profile.model import LaneProfile, LoadProfile, Profile
 from tui.records.errors import UserError
 from tui.records.rows import Lane
-from tui.session.verdict import Standing
+from tui.session.verdict.standing import Standing
 
 PROFILE = Profile(name="x", a=LaneProfile(url="http://127.0.0.1:8000"), load=LoadProfile(concurrency=8))
 

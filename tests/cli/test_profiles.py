@@ -13,7 +13,7 @@ import pytest
 from tui.cli.main import main
 from tui.profile.reading import list_profiles, parse_profile, read_profile
 from tui.profile.writing import Answers, profile_text
-from tui.session.launch import printed
+from tui.session.launch.launcher import printed
 
 
 def test_the_list_has_a_sentence_for_each(capsys: pytest.CaptureFixture[str]) -> None:

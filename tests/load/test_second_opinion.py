@@ -13,7 +13,7 @@ from tui.load.once import Answer, once
 from tui.load.plan import LanePlan
 from tui.load.requests import Wanted
 from tui.records.dials import Dials
-from tui.session.second_opinion import Opinion, ask
+from tui.session.doctor.second_opinion import Opinion, ask
 
 PROMPT = "The quick brown fox jumps over 13 lazy dogs; naïve façades, 東京 and λ-calculus follow."
 TOKENS = 24

@@ -12,8 +12,8 @@ from tui.records.dials import Dials
 from tui.records.frame import Frame
 from tui.records.metrics import e2e_ms, tpot_ms, ttft_ms
 from tui.records.rows import RequestRow
-from tui.session.gaps import ChunkGaps
-from tui.session.histogram import LatencyHistogram
+from tui.session.fold.gaps import ChunkGaps
+from tui.session.fold.histogram import LatencyHistogram
 
 TTFT_US, STEP_US = 20_000, 5_000
 DIALS = Dials(concurrency=8, prompt_tokens=16, output_tokens=20)

@@ -17,8 +17,8 @@ from tui.records.dials import Dials
 from tui.records.errors import UserError
 from tui.records.frame import Frame
 from tui.records.rows import EventRow, GaugeRow, Lane
-from tui.session.gaps import ChunkGaps
-from tui.session.lane import LaneRun
+from tui.session.fold.gaps import ChunkGaps
+from tui.session.live.lane import LaneRun
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 

@@ -16,7 +16,7 @@ from tui.recording.redact import HIDDEN, clean_url, without_secrets
 from tui.records.frame import Batch
 from tui.records.rows import EventRow, RequestRow
 from tui.records.session import LaneInfo
-from tui.session.live import LiveSession
+from tui.session.live.session import LiveSession
 from tui.simulator.process import start_simulator
 
 KEY = "sk-live-0123456789abcdef"

@@ -10,7 +10,7 @@ from tui.profile.model import LaneProfile, Profile
 from tui.records.dials import DIAL, DialName, Dials, DialValue
 from tui.records.rows import EventRow, Lane
 from tui.records.session import LaneInfo
-from tui.session.blank import blank_view
+from tui.session.shown.blank import blank_view
 from tui.session.source import Board, Lanes
 from tui.session.view import GpuView, LaneView, Percentiles, ServerView, View
 

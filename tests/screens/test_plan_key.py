@@ -8,7 +8,7 @@ from tui.profile.model import Step
 from tui.records.dials import Dials
 from tui.records.rows import LANES, Lane
 from tui.screens.app import DragstripApp
-from tui.session.plan import PlanRun, checked
+from tui.session.live.plan import PlanRun, checked
 from tui.session.view import View
 
 SIZE = (120, 40)

@@ -9,11 +9,11 @@ from tui.records.frame import Batch
 from tui.records.rows import LANES, EventRow, Lane, RequestRow, SecondRow
 from tui.records.session import LaneInfo
 from tui.session.beside import Beside
-from tui.session.state import SessionState
-from tui.session.verdict import Standing
-from tui.session.verdict_segment import NS
+from tui.session.fold.state import SessionState
+from tui.session.shown.whole import make_view
+from tui.session.verdict.segment import NS
+from tui.session.verdict.standing import Standing
 from tui.session.view import View
-from tui.session.viewing import make_view
 
 NOISE = 0.03
 REQUESTS_A_SECOND = 4

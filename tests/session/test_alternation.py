@@ -7,9 +7,9 @@ import pytest
 
 from tests.session.test_live import Watched, pair, profile
 from tui.records.rows import Lane
-from tui.session import alternation
-from tui.session.alternation import Alternation, abba
-from tui.session.live import LiveSession
+from tui.session.live import alternation
+from tui.session.live.alternation import Alternation, abba
+from tui.session.live.session import LiveSession
 from tui.simulator.process import SimulatorProcess
 
 __all__ = ["pair"]

@@ -6,8 +6,8 @@ import pytest
 
 from tui.records.dials import Dials
 from tui.records.rows import Lane
-from tui.session import board as board_module
-from tui.session.board import DialBoard
+from tui.session.live import board as board_module
+from tui.session.live.board import DialBoard
 
 
 class Told:

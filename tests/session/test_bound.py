@@ -14,7 +14,7 @@ from tui.profile.model import LaneProfile, LoadProfile, Profile
 from tui.recording.reader import open_session
 from tui.recording.recorder import Recorder
 from tui.screens.app import DragstripApp
-from tui.session.live import LiveSession
+from tui.session.live.session import LiveSession
 
 LOAD = LoadProfile(concurrency=3, prompt_tokens=32, output_tokens=16)
 STARVED_S = 0.8

@@ -5,7 +5,7 @@ import pytest
 
 from tui.records.frame import Chunks, Frame
 from tui.session.beside import LaneNow
-from tui.session.cutting import LaneCutter
+from tui.session.fold.cutting import LaneCutter
 
 NS = 1_000_000_000
 

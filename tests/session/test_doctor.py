@@ -13,10 +13,10 @@ from tui.engines.recognise import Found, Streamed
 from tui.profile.model import LaneProfile, Profile
 from tui.records.errors import UserError
 from tui.records.session import LaneInfo
-from tui.session.doctor import DoctorReport, apart, examine, report, text
-from tui.session.doctor_rows import Host, Row
-from tui.session.examining import Examined, examine_lane, find, glance
-from tui.session.second_opinion import Opinion
+from tui.session.doctor.checkup import DoctorReport, apart, examine, report, text
+from tui.session.doctor.examining import Examined, examine_lane, find, glance
+from tui.session.doctor.rows import Host, Row
+from tui.session.doctor.second_opinion import Opinion
 from tui.telemetry.settings import Settings
 
 QUIET = Host(cores=16, load=0.5, files=20_000)
@@ -244,7 +244,7 @@ async def test_watch_and_run_see_what_doctor_sees(
     async def glanced(lane: str, *_: object) -> Examined:
         return seen[lane]
 
-    monkeypatch.setattr("tui.session.doctor.glance", glanced)
+    monkeypatch.setattr("tui.session.doctor.checkup.glance", glanced)
     found = {lane: one.found for lane, one in seen.items() if one.found is not None}
     assert reason(await apart(profile(mode=mode), {"a": found["a"], "b": found["b"]})) == sentence
 

@@ -4,7 +4,7 @@ import pytest
 
 from tui.records import gauges as g
 from tui.records.rows import SecondRow
-from tui.session.energy import NS, Readings, tokens_per_joule
+from tui.session.shown.energy import NS, Readings, tokens_per_joule
 
 
 def seconds(count: int, tokens: int, *, first: int = 0) -> list[SecondRow]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tui.records.frame import Chunks
-from tui.session.gaps import ChunkGaps
+from tui.session.fold.gaps import ChunkGaps
 
 Row = tuple[int, int, int]  # request, t_ns, tokens
 

@@ -12,8 +12,8 @@ from tui.profile.model import LaneProfile, Profile
 from tui.records.dials import Dials
 from tui.records.frame import Frame
 from tui.records.rows import EventRow, GaugeRow, Lane, RequestRow
-from tui.session import lane
-from tui.session.lane import LaneRun
+from tui.session.live import lane
+from tui.session.live.lane import LaneRun
 
 
 class Heard:

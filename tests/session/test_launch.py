@@ -13,8 +13,8 @@ import pytest
 
 from tui.profile.model import Profile
 from tui.records.errors import UserError
-from tui.session.engine_process import EngineProcess
-from tui.session.launch import EngineDiedError, Launcher, commands, printed
+from tui.session.launch.engine_process import EngineProcess
+from tui.session.launch.launcher import EngineDiedError, Launcher, commands, printed
 
 FAKE = str(Path(__file__).with_name("fake_engine.py"))
 ROOT = Path(__file__).parents[2]
@@ -114,7 +114,7 @@ async def test_nothing_outlives_a_program_that_is_killed(tmp_path: Path) -> None
     code = f"""
 import asyncio
 from pathlib import Path
-from tui.session.engine_process import EngineProcess
+from tui.session.launch.engine_process import EngineProcess
 async def main():
     await EngineProcess.start({[sys.executable, FAKE, str(pids), "--port", str(free_port())]!r}, {{}}, Path({str(tmp_path / "log")!r}))
     print("started", flush=True)

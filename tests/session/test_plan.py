@@ -9,7 +9,7 @@ from tui.profile.model import Step
 from tui.records.dials import Dials
 from tui.records.errors import UserError
 from tui.records.rows import LANES, Lane, RequestRow
-from tui.session.plan import PlanRun, checked
+from tui.session.live.plan import PlanRun, checked
 
 BASE: dict[Lane, Dials] = {lane: Dials(concurrency=4) for lane in LANES}
 

@@ -7,7 +7,7 @@ from tui.profile.model import LaneProfile, Profile
 from tui.records import gauges as g
 from tui.records.frame import Batch
 from tui.records.rows import EventRow, GaugeRow, Lane
-from tui.session.verdict_segment import NS
+from tui.session.verdict.segment import NS
 from tui.session.view import View
 
 GIB = float(1 << 30)

@@ -18,8 +18,8 @@ from tui.records.errors import UserError
 from tui.records.frame import Batch
 from tui.records.rows import EventRow
 from tui.records.session import SessionInfo
-from tui.session.replay import How, ReplaySource
-from tui.session.replay_profile import profile_of
+from tui.session.replay.profile import profile_of
+from tui.session.replay.session import How, ReplaySource
 from tui.session.source import Source
 from tui.session.transport import SPEEDS, Transport
 

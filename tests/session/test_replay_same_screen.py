@@ -15,9 +15,9 @@ from tui.recording.reader import open_session
 from tui.recording.recorder import Recorder
 from tui.records.session import SessionInfo
 from tui.screens.app import DragstripApp
-from tui.session.live import LiveSession
-from tui.session.replay import ReplaySource
-from tui.session.replay_profile import profile_of
+from tui.session.live.session import LiveSession
+from tui.session.replay.profile import profile_of
+from tui.session.replay.session import ReplaySource
 from tui.session.source import Source
 from tui.simulator.process import SimulatorProcess, start_simulator
 

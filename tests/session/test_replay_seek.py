@@ -12,9 +12,9 @@ from tui.recording.reader import open_session
 from tui.recording.recorder import Recorder
 from tui.records.frame import Batch
 from tui.records.rows import EventRow, GaugeRow
-from tui.session.replay_course import Course
-from tui.session.replay_playing import READING, Playing
-from tui.session.replay_profile import profile_of
+from tui.session.replay.course import Course
+from tui.session.replay.playing import READING, Playing
+from tui.session.replay.profile import profile_of
 from tui.session.view import WINDOWS_S
 
 NS = synthetic.SECOND_NS

@@ -19,8 +19,8 @@ from tui.recording.recorder import Recorder
 from tui.records.frame import Batch
 from tui.records.metrics import ttft_ms
 from tui.records.rows import LANES, EventRow, SecondRow
-from tui.session.replay_profile import profile_of
-from tui.session.replay_window import window_of
+from tui.session.replay.profile import profile_of
+from tui.session.replay.window import window_of
 
 NS = synthetic.SECOND_NS
 SECONDS = 260

@@ -16,7 +16,7 @@ from tui.records.errors import UserError
 from tui.records.rows import Lane
 
 if TYPE_CHECKING:
-    from tui.session.live import LiveSession
+    from tui.session.live.session import LiveSession
 
 LEAST_S = 80  # four batches of 20 s
 LONGEST_SETTLING_S = 90
@@ -62,7 +62,7 @@ def call(args: argparse.Namespace) -> int:
 async def settled_tps(profile: Profile, for_s: float) -> dict[Lane, list[float]]:
     """The tokens of each settled second of lane A's server in both lanes, `for_s` of them if they come."""
     from tui.cli.simulated import SimulatedLanes
-    from tui.session.live import LiveSession
+    from tui.session.live.session import LiveSession
 
     simulated = SimulatedLanes()
     alone = await simulated.prepare(msgspec.structs.replace(profile, b=None, mode="together"))

@@ -6,8 +6,8 @@ from typing import Any
 from tui.records.frame import Batch
 from tui.records.rows import LANES, EventRow, Lane, RequestRow, SecondRow
 from tui.records.session import SessionInfo
-from tui.session.gaps import ChunkGaps
-from tui.session.histogram import LatencyHistogram
+from tui.session.fold.gaps import ChunkGaps
+from tui.session.fold.histogram import LatencyHistogram
 
 
 class Collected:

@@ -23,8 +23,8 @@ def call(args: argparse.Namespace) -> int:
 
 async def _examine(profile: Profile, *, empty: bool) -> int:
     from tui.cli.simulated import SimulatedLanes
-    from tui.session.doctor import examine, text
-    from tui.session.emptying import empty_caches
+    from tui.session.doctor.checkup import examine, text
+    from tui.session.doctor.emptying import empty_caches
 
     simulated = SimulatedLanes()
     try:

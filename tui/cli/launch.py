@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Start, examine, keep them until interrupted, and end them in order."""
-    from tui.session.launch import printed
+    from tui.session.launch.launcher import printed
 
     profile = read_profile(args.profile)
     if args.only_print:
@@ -35,8 +35,8 @@ def call(args: argparse.Namespace) -> int:
 
 
 async def _launch(profile: Profile, *, together: bool) -> int:
-    from tui.session.doctor import examine, text
-    from tui.session.launch import EngineDiedError, Launcher
+    from tui.session.doctor.checkup import examine, text
+    from tui.session.launch.launcher import EngineDiedError, Launcher
 
     interrupted = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

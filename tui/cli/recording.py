@@ -10,7 +10,7 @@ from tui.records.errors import UserError
 from tui.records.session import SessionInfo
 
 if TYPE_CHECKING:
-    from tui.session.live import Record, Recording
+    from tui.session.live.session import Record, Recording
 
 
 def recorder_for(args: argparse.Namespace, profile: Profile) -> "Record | None":

@@ -17,7 +17,7 @@ from tui.records.session import SessionInfo
 from tui.session.transport import SPEEDS
 
 if TYPE_CHECKING:
-    from tui.session.replay_tape import Tape
+    from tui.session.replay.tape import Tape
 
 HELP = "the same screen from a recorded session, at any speed"
 _SPEED_NAMES = {f"{speed:g}": speed for speed in SPEEDS[:-1]} | {"max": math.inf, "inf": math.inf}
@@ -41,8 +41,8 @@ def call(args: argparse.Namespace) -> int:
     """Show the screen until the operator leaves it."""
     from tui.cli.session_named import session_named
     from tui.recording.marks import marks_beside
-    from tui.session.replay import How, ReplaySource
-    from tui.session.replay_profile import profile_of
+    from tui.session.replay.profile import profile_of
+    from tui.session.replay.session import How, ReplaySource
 
     plain = args.plain or not sys.stdout.isatty()
     how = How(speed_of(args.speed or ("max" if plain else "1")), moment_of(args.at), args.follow)

@@ -10,8 +10,8 @@ from tui.records.errors import UserError
 from tui.records.frame import Batch
 from tui.records.rows import EventRow
 from tui.records.text import clean
-from tui.session.replay import How
-from tui.session.replay_tape import Tape
+from tui.session.replay.session import How
+from tui.session.replay.tape import Tape
 
 NS: Final = 1_000_000_000
 LOOK_EVERY_S: Final = 0.5

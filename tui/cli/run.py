@@ -19,7 +19,7 @@ from tui.records.errors import UserError
 
 if TYPE_CHECKING:
     from tui.cli.collecting import Collected
-    from tui.session.live import LiveSession
+    from tui.session.live.session import LiveSession
 
 HELP = "the same head-to-head without a terminal; --json prints one object"
 USUALLY = "60s"
@@ -70,7 +70,7 @@ async def _run(args: argparse.Namespace, profile: Profile, for_s: float) -> int:
     from tui.cli.collecting import Collected
     from tui.cli.recording import recorder_for
     from tui.cli.simulated import SimulatedLanes
-    from tui.session.live import LiveSession
+    from tui.session.live.session import LiveSession
 
     record = recorder_for(args, profile)
     simulated = SimulatedLanes()

@@ -43,7 +43,7 @@ def show(args: argparse.Namespace, profile: Profile) -> int:
     prepare_terminal()
 
     from tui.screens.app import DragstripApp
-    from tui.session.live import LiveSession
+    from tui.session.live.session import LiveSession
 
     session = LiveSession(profile, prepare=simulated.prepare, record=record, release=simulated.stop)
     app = DragstripApp(session, ascii_only=args.ascii)

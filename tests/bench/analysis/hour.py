@@ -20,8 +20,8 @@ from tui.analysis.report.session import session_report
 from tui.analysis.tables import Tables
 from tui.recording.schema import schema
 from tui.records.rows import LANES, Lane
-from tui.session.gaps import ChunkGaps
-from tui.session.histogram import LatencyHistogram
+from tui.session.fold.gaps import ChunkGaps
+from tui.session.fold.histogram import LatencyHistogram
 
 HOUR_S, RATE, NS, BLOCK = 3600, 50, 1_000_000_000, 1_000_000
 

@@ -31,7 +31,7 @@ from tui.recording.export.registry import export
 from tui.recording.reader import Recorded, open_session
 from tui.recording.recorder import Recorder
 from tui.records.frame import Batch, Chunks
-from tui.session.live import LiveSession
+from tui.session.live.session import LiveSession
 from tui.simulator.process import start_simulator
 
 PER_S, TOKENS = 50, 128

@@ -25,8 +25,8 @@ from tui.records.rows import EventRow
 from tui.records.tables import TableName
 
 if TYPE_CHECKING:  # importing it is a part of what is measured
-    from tui.session.replay_course import Course
-    from tui.session.replay_playing import Playing
+    from tui.session.replay.course import Course
+    from tui.session.replay.playing import Playing
 
 SESSIONS = {"million": (synthetic.Load(500, 8), 1_000), "hour": (synthetic.Load(50, 20, failed_every=0), 3_600)}
 NS = synthetic.SECOND_NS
@@ -73,9 +73,9 @@ def read(directory: Path) -> None:
     start = time.perf_counter()
     from tui.recording.batches import Tape
     from tui.recording.reader import open_session
-    from tui.session.replay_course import Course
-    from tui.session.replay_playing import Playing
-    from tui.session.replay_profile import profile_of
+    from tui.session.replay.course import Course
+    from tui.session.replay.playing import Playing
+    from tui.session.replay.profile import profile_of
 
     def tape() -> "Tape":
         return Tape(open_session(directory))

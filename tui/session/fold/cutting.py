@@ -8,8 +8,8 @@ from tui.records.frame import Chunks, Frame
 from tui.records.metrics import e2e_ms, tpot_ms, ttft_ms
 from tui.records.rows import Lane, RequestRow, SecondRow
 from tui.session.beside import LaneNow
-from tui.session.columns import ChunkArrays, Floats, Int64, int64s
-from tui.session.gaps import ChunkGaps
+from tui.session.fold.columns import ChunkArrays, Floats, Int64, int64s
+from tui.session.fold.gaps import ChunkGaps
 
 PERCENTS = (50, 95, 99)
 

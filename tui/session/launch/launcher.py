@@ -17,7 +17,7 @@ from tui.engines.recognise import Found, recognise, streams
 from tui.profile.model import LaneProfile, Profile
 from tui.records.errors import UserError
 from tui.records.rows import Lane
-from tui.session.engine_process import EngineProcess
+from tui.session.launch.engine_process import EngineProcess
 from tui.telemetry.processes import is_this_host
 
 Command = tuple[list[str], dict[str, str]]

@@ -18,8 +18,8 @@ from tui.analysis.verdict import DELTA, Calm, Verdict, Word
 from tui.analysis.watching import Now, Watch
 from tui.profile.model import Profile, Slo
 from tui.records.rows import LANES, EventRow, Lane, RequestRow, SecondRow
-from tui.session.verdict_ledger import LiveLedger
-from tui.session.verdict_segment import LaneSegment, SegmentSoFar
+from tui.session.verdict.ledger import LiveLedger
+from tui.session.verdict.segment import LaneSegment, SegmentSoFar
 from tui.session.view import VerdictView
 
 # One of these a second, in turn: each costs a sort of the segment's requests, and no tail moves in five seconds.

@@ -20,13 +20,13 @@ from tui.analysis.verdict import DELTA, Verdict, throughput_verdict, turns_verdi
 from tui.profile.model import Profile
 from tui.records.metrics import SAMPLES_NEEDED
 from tui.records.rows import LANES, Lane, SecondRow
-from tui.session.gaps import ChunkGaps
-from tui.session.histogram import LatencyHistogram
-from tui.session.replay_profile import dials_after, first_dials
-from tui.session.replay_tape import Tape
+from tui.session.fold.gaps import ChunkGaps
+from tui.session.fold.histogram import LatencyHistogram
+from tui.session.replay.profile import dials_after, first_dials
+from tui.session.replay.tape import Tape
 from tui.session.transport import WindowView
-from tui.session.verdict import TIMED_FIGURES, shown
-from tui.session.verdict_segment import NS, SegmentSoFar, settling_s
+from tui.session.verdict.segment import NS, SegmentSoFar, settling_s
+from tui.session.verdict.standing import TIMED_FIGURES, shown
 from tui.session.view import Percentiles, VerdictView
 
 AT_ONCE_S: Final = 30  # of chunks in memory

@@ -14,7 +14,7 @@ from tui.analysis.turns import Pair
 from tui.analysis.verdict import Verdict, not_comparable, throughput_verdict, turns_verdict
 from tui.profile.model import Profile
 from tui.records.rows import LANES, EventRow, Lane
-from tui.session.verdict_segment import MOST_REQUESTS, SegmentSoFar
+from tui.session.verdict.segment import MOST_REQUESTS, SegmentSoFar
 
 Settings = dict[Lane, dict[str, str]]
 

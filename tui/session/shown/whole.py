@@ -9,8 +9,8 @@ from tui.analysis.crossover import crossover
 from tui.records.dials import DIAL
 from tui.records.rows import EventRow, Lane
 from tui.session.beside import Beside
-from tui.session.compose import NS, lane_view
-from tui.session.state import SessionState
+from tui.session.fold.state import SessionState
+from tui.session.shown.lane import NS, lane_view
 from tui.session.view import LaneView, VerdictView, View
 
 

@@ -14,10 +14,10 @@ from tui.records.metrics import SAMPLES_NEEDED
 from tui.records.rows import Lane, SecondRow
 from tui.records.session import LaneInfo
 from tui.session.beside import Beside
-from tui.session.columns import Floats
-from tui.session.energy import tokens_per_joule
-from tui.session.histogram import LatencyHistogram
-from tui.session.state import LaneState, SecondDetail
+from tui.session.fold.columns import Floats
+from tui.session.fold.histogram import LatencyHistogram
+from tui.session.fold.state import LaneState, SecondDetail
+from tui.session.shown.energy import tokens_per_joule
 from tui.session.view import GpuView, LaneView, Percentiles, ServerView
 
 FRESH_S = 90.0  # a reading older than this is not shown as now; a DCGM exporter reads every 30 s by default

@@ -8,12 +8,12 @@ import numpy as np
 
 from tui.profile.model import Profile
 from tui.records.rows import LANES, Lane
-from tui.session.histogram import Bucketed
-from tui.session.replay_kept import KeptStandings
-from tui.session.replay_playing import Playing
-from tui.session.replay_spill import Spill
-from tui.session.replay_tape import Tape
-from tui.session.verdict import Standing
+from tui.session.fold.histogram import Bucketed
+from tui.session.replay.kept import KeptStandings
+from tui.session.replay.playing import Playing
+from tui.session.replay.spill import Spill
+from tui.session.replay.tape import Tape
+from tui.session.verdict.standing import Standing
 
 NS: Final = 1_000_000_000
 WAIT_S: Final = 0.5  # for more of a session that is still recorded

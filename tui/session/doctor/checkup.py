@@ -9,7 +9,8 @@ from tui.engines.recognise import Found
 from tui.profile.model import Profile
 from tui.records.errors import UserError
 from tui.records.rows import LANES, Lane
-from tui.session.doctor_rows import (
+from tui.session.doctor.examining import Examined, examine_lane, glance
+from tui.session.doctor.rows import (
     Host,
     Row,
     load_rows,
@@ -19,7 +20,6 @@ from tui.session.doctor_rows import (
     streams_of,
     term_rows,
 )
-from tui.session.examining import Examined, examine_lane, glance
 
 SPECIAL_TOKENS = 2  # a beginning and an end
 

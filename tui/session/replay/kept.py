@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tui.analysis.ledger import LedgerRow
-from tui.session.replay_spill import Place, Spill
-from tui.session.verdict import Standing
-from tui.session.verdict_ledger import VisitSoFar
+from tui.session.replay.spill import Place, Spill
+from tui.session.verdict.ledger import VisitSoFar
+from tui.session.verdict.standing import Standing
 from tui.session.view import VerdictView
 
 FIXED: Final = (LedgerRow, VerdictView)  # never changed once made

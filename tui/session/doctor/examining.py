@@ -18,7 +18,7 @@ from tui.profile.model import LaneProfile
 from tui.records import gauges
 from tui.records.errors import UserError
 from tui.records.rows import Lane
-from tui.session.second_opinion import ask
+from tui.session.doctor.second_opinion import ask
 from tui.telemetry.beat import ReadingError
 from tui.telemetry.gauging import read_page
 from tui.telemetry.gpu import gpu_reader

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Final
 from tui.profile.model import Profile
 from tui.records.errors import UserError
 from tui.records.rows import EventRow
-from tui.session.blank import blank_view
-from tui.session.replay_board import ReplayBoard
-from tui.session.replay_moments import moments_of
-from tui.session.replay_profile import first_dials
-from tui.session.replay_tape import BesideMarks, Tape
+from tui.session.replay.board import ReplayBoard
+from tui.session.replay.moments import moments_of
+from tui.session.replay.profile import first_dials
+from tui.session.replay.tape import BesideMarks, Tape
+from tui.session.shown.blank import blank_view
 from tui.session.transport import SPEEDS, Moment, WindowView
 from tui.session.view import WINDOWS_S, View
 
 if TYPE_CHECKING:
-    from tui.session.replay_course import Course
-    from tui.session.replay_playing import Playing
+    from tui.session.replay.course import Course
+    from tui.session.replay.playing import Playing
 
 NS: Final = 1_000_000_000
 DRAW_EVERY_S: Final = 0.1  # at most: more pictures a second nobody reads
@@ -191,7 +191,7 @@ class ReplaySource:
         """The percentiles and verdicts of a part of the session."""
         if self._playing_at is None:
             return WindowView(start_s, end_s, note="the recording is being opened")
-        from tui.session.replay_window import window_of
+        from tui.session.replay.window import window_of
 
         async with self._reading:
             return await asyncio.to_thread(window_of, self._tape, self.profile, start_s, end_s)
@@ -216,7 +216,7 @@ class ReplaySource:
                 tasks.create_task(self._look_for_more())
 
     def _opened(self) -> "Playing":
-        from tui.session.replay_playing import Playing
+        from tui.session.replay.playing import Playing
 
         return Playing(self._open_tape(), self.profile)
 
@@ -246,7 +246,7 @@ class ReplaySource:
         await course
 
     def _new_course(self) -> "Course":
-        from tui.session.replay_course import Course
+        from tui.session.replay.course import Course
 
         return Course(self._open_tape(), self.profile)
 

@@ -14,7 +14,7 @@ _TAIL_BYTES = 16_384
 _KEEPER = """
 import sys
 sys.path.insert(0, sys.argv.pop(1))
-from tui.session.keeper import main
+from tui.session.launch.keeper import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -34,7 +34,7 @@ class EngineProcess:
             sys.executable,
             "-c",
             _KEEPER,
-            str(Path(__file__).parents[2]),
+            str(Path(__file__).parents[3]),
             str(log),
             *command,
             stdin=asyncio.subprocess.PIPE,

@@ -24,18 +24,18 @@ from tui.records.frame import Batch, Frame
 from tui.records.marking import mark_event
 from tui.records.rows import EventRow, GaugeRow, Lane
 from tui.records.session import LaneInfo, SessionInfo
-from tui.session.alternation import Alternation
 from tui.session.beside import Beside, LaneNow
-from tui.session.blank import blank_view
-from tui.session.board import DialBoard, stopped
-from tui.session.host import host_facts
-from tui.session.moves import dial_events
-from tui.session.plan import More, PlanRun, checked
+from tui.session.live.alternation import Alternation
+from tui.session.live.board import DialBoard, stopped
+from tui.session.live.host import host_facts
+from tui.session.live.moves import dial_events
+from tui.session.live.plan import More, PlanRun, checked
+from tui.session.shown.blank import blank_view
 from tui.session.view import View
 
 if TYPE_CHECKING:
-    from tui.session.lane import LaneRun
-    from tui.session.rollup import Rollup
+    from tui.session.live.lane import LaneRun
+    from tui.session.live.rollup import Rollup
 
 NS = 1_000_000_000
 FIRST_LANE_WAITS_S = 5.0  # for the other one, so that both start together
@@ -345,7 +345,7 @@ class LiveSession:
     async def _examine(self) -> None:
         """Read both servers' settings; say what makes them incomparable, and again when that changes."""
         from tui.analysis.fairness import reason
-        from tui.session.doctor import apart
+        from tui.session.doctor.checkup import apart
 
         why = reason(await apart(self.profile, {lane: run.found for lane, run in self._lanes.items() if run.found}))
         if why != self._incomparable:
@@ -421,9 +421,9 @@ def servers(profile: Profile) -> dict[Lane, LaneProfile]:
 
 def _heavy_parts(lanes: list[Lane], profile: Profile) -> "tuple[type[LaneRun], Rollup]":
     """Import what needs numpy and httpx: a few tenths of a second, spent in a thread."""
-    from tui.session.lane import LaneRun
-    from tui.session.rollup import Rollup
-    from tui.session.verdict import Standing
+    from tui.session.live.lane import LaneRun
+    from tui.session.live.rollup import Rollup
+    from tui.session.verdict.standing import Standing
 
     rollup = Rollup.of(lanes, time.monotonic_ns())
     rollup.state.standing = Standing.under(profile)

@@ -6,7 +6,7 @@ import numpy as np
 
 from tui.records import gauges as g
 from tui.records.rows import SecondRow
-from tui.session.columns import Floats
+from tui.session.fold.columns import Floats
 
 NS = 1_000_000_000
 Readings = Mapping[tuple[str, str], Sequence[tuple[int, float]]]

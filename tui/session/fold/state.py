@@ -9,10 +9,10 @@ import numpy as np
 from tui.records.frame import Batch, Chunks
 from tui.records.metrics import e2e_ms, tpot_ms, ttft_ms, ttft_sched_ms
 from tui.records.rows import LANES, EventRow, GaugeRow, Lane, RequestRow, SecondRow
-from tui.session.columns import ChunkArrays, Floats
-from tui.session.gaps import ChunkGaps
-from tui.session.histogram import Bucketed, bucketed
-from tui.session.verdict import Standing
+from tui.session.fold.columns import ChunkArrays, Floats
+from tui.session.fold.gaps import ChunkGaps
+from tui.session.fold.histogram import Bucketed, bucketed
+from tui.session.verdict.standing import Standing
 
 HISTORY_S = 600  # of curves and gauge readings
 LONGEST_WINDOW_S = 300

@@ -9,14 +9,14 @@ from tui.records.frame import Batch
 from tui.records.rows import LANES, EventRow, Lane
 from tui.records.session import LaneInfo
 from tui.session.beside import Beside
-from tui.session.histogram import Bucketed
-from tui.session.replay_profile import dials_after, first_dials
-from tui.session.replay_restore import add_details, open_streams, restored
-from tui.session.replay_tape import Tape
-from tui.session.state import SLOW_OVER_S, SessionState
-from tui.session.verdict import Standing
+from tui.session.fold.histogram import Bucketed
+from tui.session.fold.state import SLOW_OVER_S, SessionState
+from tui.session.replay.profile import dials_after, first_dials
+from tui.session.replay.restore import add_details, open_streams, restored
+from tui.session.replay.tape import Tape
+from tui.session.shown.whole import make_view
+from tui.session.verdict.standing import Standing
 from tui.session.view import VerdictView, View
-from tui.session.viewing import make_view
 
 NS: Final = 1_000_000_000
 READING: Final = "reading the recording up to here"

@@ -12,12 +12,12 @@ import polars as pl
 from tui.analysis.expressions import lane_of
 from tui.records.frame import Batch
 from tui.records.rows import LANES, EventRow, Lane, SecondRow
-from tui.session.columns import Floats
-from tui.session.gaps import ChunkGaps
-from tui.session.histogram import Bucketed, bucketed_by
-from tui.session.replay_tape import Tape
-from tui.session.state import HISTORY_S, LaneState, SecondDetail, SessionState
-from tui.session.verdict import Standing
+from tui.session.fold.columns import Floats
+from tui.session.fold.gaps import ChunkGaps
+from tui.session.fold.histogram import Bucketed, bucketed_by
+from tui.session.fold.state import HISTORY_S, LaneState, SecondDetail, SessionState
+from tui.session.replay.tape import Tape
+from tui.session.verdict.standing import Standing
 
 NS: Final = 1_000_000_000
 MARGIN_S: Final = 10  # a gap between two chunks that begins so long before the oldest second of a window is not seen

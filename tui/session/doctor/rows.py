@@ -12,7 +12,7 @@ from tui.profile.reading import lane_dials
 from tui.records.rows import LANES
 from tui.records.session import LaneInfo
 from tui.records.terms import TERMS
-from tui.session.examining import Examined
+from tui.session.doctor.examining import Examined
 
 Mark = Literal["same", "unknown", "note", "wrong"]
 COLD_TOKENS = 1_000.0

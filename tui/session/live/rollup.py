@@ -7,10 +7,10 @@ from typing import Self
 from tui.records.frame import Batch, Frame
 from tui.records.rows import EventRow, GaugeRow, Lane
 from tui.session.beside import Beside, LaneNow
-from tui.session.cutting import LaneCutter
-from tui.session.state import SessionState
+from tui.session.fold.cutting import LaneCutter
+from tui.session.fold.state import SessionState
+from tui.session.shown.whole import make_view
 from tui.session.view import View
-from tui.session.viewing import make_view
 
 
 @dataclass(slots=True)

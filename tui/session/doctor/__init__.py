@@ -1,0 +1,1 @@
+"""May these two servers be compared?"""

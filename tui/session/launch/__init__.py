@@ -1,0 +1,1 @@
+"""Engines started with one configuration, and ended in order."""

@@ -1,0 +1,1 @@
+"""A recording played through the same state and views as a live session."""

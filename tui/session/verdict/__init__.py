@@ -1,0 +1,1 @@
+"""The verdicts and the ledger, folded a second at a time."""
