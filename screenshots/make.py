@@ -78,9 +78,9 @@ async def _make(profile: Profile, name: str, turns: int) -> None:
 
 async def _make_replay(session: str, at_s: float, keys: list[str], name: str) -> None:
     from tui.cli.session_named import session_named
-    from tui.recording.batches import Tape
-    from tui.recording.marks import marks_beside
-    from tui.recording.reader import open_session
+    from tui.recording.reading.batches import Tape
+    from tui.recording.reading.marks import marks_beside
+    from tui.recording.reading.reader import open_session
     from tui.screens.app import DragstripApp
     from tui.session.replay.playing import READING
     from tui.session.replay.profile import profile_of

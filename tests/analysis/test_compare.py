@@ -10,11 +10,11 @@ from tests.analysis.made import failed, request, requests_frame, second, seconds
 from tui.analysis.compare import compare, draws_verdict
 from tui.analysis.fail_if import fail_if, parse
 from tui.analysis.figures import Measured, measured
-from tui.analysis.goodput import Limits
+from tui.analysis.intervals.student import t_quantile
 from tui.analysis.report.comparison import comparison_report
 from tui.analysis.report.markdown import markdown
-from tui.analysis.student import t_quantile
 from tui.analysis.tables import Tables
+from tui.analysis.verdict.goodput import Limits
 from tui.records.errors import UserError
 from tui.records.rows import Lane, RequestRow
 

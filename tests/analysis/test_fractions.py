@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tui.analysis.fractions import binomial_cdf, newcombe, requests_needed, share_met, wilson
+from tui.analysis.intervals.fractions import binomial_cdf, newcombe, requests_needed, share_met, wilson
 
 
 # Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.analysis.made import MS, NS, T0, failed, request, requests_frame
-from tui.analysis.goodput import PRESETS, Limits, good_in, goodput, goodput_verdict, parse_limits
+from tui.analysis.verdict.goodput import PRESETS, Limits, good_in, goodput, goodput_verdict, parse_limits
 from tui.records.errors import UserError
 
 

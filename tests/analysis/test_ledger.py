@@ -10,7 +10,7 @@ from tests.analysis.simulated import seconds_of
 from tui.analysis.crossover import crossover, varied
 from tui.analysis.ledger import LedgerRow, ledger
 from tui.analysis.tables import Tables
-from tui.analysis.verdict import Verdict, Word
+from tui.analysis.verdict.word import Verdict, Word
 from tui.records.rows import LANES, EventRow, SecondRow
 
 VISIT_S = 150

@@ -5,9 +5,9 @@ import pytest
 
 from tests.analysis.made import requests_frame, second, seconds_frame, session
 from tests.analysis.simulated import seconds_of
-from tui.analysis.margin import widest
-from tui.analysis.noise import noise_floor
 from tui.analysis.summary import summary
+from tui.analysis.verdict.margin import widest
+from tui.analysis.verdict.noise import noise_floor
 from tui.records.errors import UserError
 from tui.records.rows import LANES
 

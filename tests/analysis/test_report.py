@@ -14,7 +14,6 @@ from tests.analysis.test_study import ran as study_ran
 from tui.analysis.compare import compare
 from tui.analysis.fail_if import fail_if
 from tui.analysis.figures import measured
-from tui.analysis.goodput import Limits
 from tui.analysis.report.comparison import comparison_report
 from tui.analysis.report.markdown import escaped, markdown
 from tui.analysis.report.page import page
@@ -22,6 +21,7 @@ from tui.analysis.report.session import session_report
 from tui.analysis.report.study import study_report
 from tui.analysis.report.svg import Mark, thinned, time_chart
 from tui.analysis.tables import Tables
+from tui.analysis.verdict.goodput import Limits
 from tui.records.rows import EventRow, Lane, RequestRow, SecondRow
 from tui.session.fold.histogram import LatencyHistogram
 

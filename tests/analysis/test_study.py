@@ -9,7 +9,7 @@ import pytest
 
 from tests.analysis.made import NS, T0, request, requests_frame, second, seconds_frame, session, turned
 from tests.analysis.simulated import seconds_of
-from tui.analysis.means import mean_of, rate_of
+from tui.analysis.intervals.means import mean_of, rate_of
 from tui.analysis.study import CSV_HEADER, study, study_csv
 from tui.analysis.suits import suits
 from tui.analysis.tables import Tables

@@ -9,11 +9,12 @@ from tests.analysis.simulated import seconds_of
 from tests.analysis.test_ledger import rows_of
 from tui.analysis.compare import draws_verdict
 from tui.analysis.crossover import crossover
-from tui.analysis.latency import Latencies, latency_verdict
+from tui.analysis.intervals.turns import Pair
 from tui.analysis.report.words import word
-from tui.analysis.together import MOST, holds_among, standing
-from tui.analysis.turns import Pair
-from tui.analysis.verdict import Verdict, Word, throughput_verdict, turns_verdict, word_of
+from tui.analysis.verdict.latency import Latencies, latency_verdict
+from tui.analysis.verdict.throughput import throughput_verdict, turns_verdict
+from tui.analysis.verdict.together import MOST, holds_among, standing
+from tui.analysis.verdict.word import Verdict, Word, word_of
 
 FAMILY = 12
 RUNS = 400

@@ -9,18 +9,20 @@ import pytest
 
 from tests.analysis.made import T0, request, requests_frame, second, seconds_frame, session
 from tests.analysis.simulated import seconds_of
-from tui.analysis.batches import Floats
 from tui.analysis.fail_if import fail_if
 from tui.analysis.figures import measured
-from tui.analysis.goodput import goodput_verdict
-from tui.analysis.latency import Latencies, latency_turns_verdict
+from tui.analysis.intervals.batches import Floats
+from tui.analysis.intervals.turns import half_width, log_ratios, pairs_of, pairs_of_visits
 from tui.analysis.ledger import ledger
 from tui.analysis.report.markdown import markdown
 from tui.analysis.report.session import session_report
 from tui.analysis.summary import summary
 from tui.analysis.tables import Tables
-from tui.analysis.turns import half_width, log_ratios, pairs_of, pairs_of_visits
-from tui.analysis.verdict import DELTA, Calm, turns_verdict, word_of
+from tui.analysis.verdict.calm import Calm
+from tui.analysis.verdict.goodput import goodput_verdict
+from tui.analysis.verdict.latency import Latencies, latency_turns_verdict
+from tui.analysis.verdict.throughput import turns_verdict
+from tui.analysis.verdict.word import DELTA, word_of
 from tui.records.rows import LANES, Lane
 
 RUNS = 1000

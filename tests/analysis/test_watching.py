@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.analysis.simulated import seconds_of
-from tui.analysis.verdict import Word
-from tui.analysis.watching import Now, Watch
+from tui.analysis.verdict.watching import Now, Watch
+from tui.analysis.verdict.word import Word
 
 
 def series(lead: float, seconds: int = 200, seed: int = 1) -> tuple[list[float], list[float]]:

@@ -9,7 +9,7 @@ from tests.analysis.made import session
 from tests.analysis.test_compare import ran
 from tui.cli.main import main
 from tui.recording.frames import rows_of_frame
-from tui.recording.recorder import Recorder
+from tui.recording.writing.recorder import Recorder
 from tui.records.frame import Batch
 
 

@@ -10,7 +10,7 @@ from tests.recording import synthetic
 from tests.recording.range_server import serving
 from tui.cli.main import main
 from tui.cli.replay import moment_of, speed_of
-from tui.recording.recorder import Recorder
+from tui.recording.writing.recorder import Recorder
 from tui.records.errors import UserError
 from tui.records.frame import Batch
 from tui.records.rows import EventRow

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tui.cli.session_named import session_named, shipped_sessions
-from tui.recording.reader import open_session
+from tui.recording.reading.reader import open_session
 from tui.recording.sessions import list_sessions, sessions_root
 from tui.records.errors import UserError
 

@@ -15,7 +15,7 @@ import polars as pl
 from tests.recording import synthetic
 from tests.recording.victim import BATCHES_TO_CLOSE
 from tui.recording.frames import frame_of_chunks, frame_of_rows
-from tui.recording.reader import open_session
+from tui.recording.reading.reader import open_session
 from tui.records.tables import TABLES, TableName
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from tests.recording.conftest import Make
 from tui.analysis.report.svg import time_chart
 from tui.recording.export.over_time import over_time
 from tui.recording.export.registry import export
-from tui.recording.export.selection import Selection
+from tui.recording.reading.selection import Selection
 from tui.records.dials import DIAL
 from tui.records.errors import UserError
 from tui.records.session import LaneInfo

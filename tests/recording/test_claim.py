@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.recording import synthetic
-from tui.recording.claim import claim
-from tui.recording.reader import open_session
-from tui.recording.recorder import Recorder
+from tui.recording.reading.reader import open_session
+from tui.recording.writing.claim import claim
+from tui.recording.writing.recorder import Recorder
 from tui.records.errors import UserError
 
 

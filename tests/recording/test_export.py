@@ -13,12 +13,12 @@ from tests.recording.conftest import Make
 from tests.recording.test_recorder import record
 from tui.cli.export import Bar
 from tui.cli.main import main
-from tui.recording.analysed import tables_of, token_gaps
 from tui.recording.export.registry import FORMATS, export
-from tui.recording.export.selection import Selection, window
-from tui.recording.reader import open_session
-from tui.recording.recorder import Recorder
+from tui.recording.reading.analysed import tables_of, token_gaps
+from tui.recording.reading.reader import open_session
+from tui.recording.reading.selection import Selection, window
 from tui.recording.schema import schema
+from tui.recording.writing.recorder import Recorder
 from tui.records.errors import UserError
 from tui.records.session import LaneInfo
 from tui.records.tables import TABLES

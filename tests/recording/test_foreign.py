@@ -11,8 +11,8 @@ import pytest
 from tests.recording import coherent
 from tests.recording.conftest import Make
 from tui.recording.export.registry import export
-from tui.recording.export.selection import Selection
-from tui.recording.reader import Recorded
+from tui.recording.reading.reader import Recorded
+from tui.recording.reading.selection import Selection
 from tui.records.session import LaneInfo
 
 

@@ -8,11 +8,11 @@ import pytest
 
 from tests.recording import coherent
 from tui.cli.main import main
-from tui.recording.batches import batches
 from tui.recording.export.registry import export
-from tui.recording.export.selection import Selection
-from tui.recording.importing import import_result
-from tui.recording.reader import Recorded, open_session
+from tui.recording.foreign.importing import import_result
+from tui.recording.reading.batches import batches
+from tui.recording.reading.reader import Recorded, open_session
+from tui.recording.reading.selection import Selection
 from tui.records.errors import UserError
 
 SAME = ("completed", "failed", "total_output_tokens", "mean_ttft_ms", "p99_tpot_ms", "mean_itl_ms", "std_e2el_ms")

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.recording import synthetic
-from tui.recording.marks import Marks, marks_beside, marks_root
+from tui.recording.reading.marks import Marks, marks_beside, marks_root
 from tui.records.errors import UserError
 from tui.records.rows import EventRow
 

@@ -9,10 +9,10 @@ from tests.recording import synthetic
 from tests.recording.test_recorder import record
 from tui.profile.model import LaneProfile, LoadProfile, Profile
 from tui.recording.export.registry import FORMATS, export
-from tui.recording.export.selection import Selection
-from tui.recording.reader import Recorded, open_session
-from tui.recording.recorder import Recorder
+from tui.recording.reading.reader import Recorded, open_session
+from tui.recording.reading.selection import Selection
 from tui.recording.redact import HIDDEN, clean_url, without_secrets
+from tui.recording.writing.recorder import Recorder
 from tui.records.frame import Batch
 from tui.records.rows import EventRow, RequestRow
 from tui.records.session import LaneInfo

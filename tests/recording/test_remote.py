@@ -8,10 +8,10 @@ import pytest
 from tests.recording.conftest import Make
 from tests.recording.range_server import serving
 from tui.cli.main import main
-from tui.recording.batches import batches
 from tui.recording.export.registry import export
-from tui.recording.export.selection import Selection
-from tui.recording.reader import open_session
+from tui.recording.reading.batches import batches
+from tui.recording.reading.reader import open_session
+from tui.recording.reading.selection import Selection
 from tui.records.errors import UserError
 from tui.records.tables import TABLES
 

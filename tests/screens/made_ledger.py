@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from tui.analysis.latency import LatencyFigure
+from tui.analysis.intervals.means import Mean
 from tui.analysis.ledger import LaneFigures, LedgerRow
-from tui.analysis.means import Mean
-from tui.analysis.verdict import Verdict, Word
+from tui.analysis.verdict.latency import LatencyFigure
+from tui.analysis.verdict.word import Verdict, Word
 from tui.records.rows import LANES
 from tui.session.view import View
 

@@ -11,8 +11,8 @@ from textual.pilot import Pilot
 from tests.screens.reading import settled
 from tests.simulator.serving import serving
 from tui.profile.model import LaneProfile, LoadProfile, Profile
-from tui.recording.reader import open_session
-from tui.recording.recorder import Recorder
+from tui.recording.reading.reader import open_session
+from tui.recording.writing.recorder import Recorder
 from tui.screens.app import DragstripApp
 from tui.session.live.session import LiveSession
 

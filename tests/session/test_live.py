@@ -11,7 +11,7 @@ import pytest
 
 from tui.profile.model import LaneProfile, LoadProfile, Profile
 from tui.recording.info import read_info
-from tui.recording.recorder import Recorder
+from tui.recording.writing.recorder import Recorder
 from tui.records.errors import UserError
 from tui.records.frame import Batch
 from tui.records.rows import Lane

@@ -10,9 +10,9 @@ from textual.pilot import Pilot
 
 from tests.screens.reading import settled
 from tui.profile.model import LaneProfile, LoadProfile, Profile, Slo
-from tui.recording.batches import Tape
-from tui.recording.reader import open_session
-from tui.recording.recorder import Recorder
+from tui.recording.reading.batches import Tape
+from tui.recording.reading.reader import open_session
+from tui.recording.writing.recorder import Recorder
 from tui.records.session import SessionInfo
 from tui.screens.app import DragstripApp
 from tui.session.live.session import LiveSession

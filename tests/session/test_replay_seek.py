@@ -7,9 +7,9 @@ import pytest
 
 from tests.recording import synthetic
 from tui.profile.model import Profile
-from tui.recording.batches import Tape
-from tui.recording.reader import open_session
-from tui.recording.recorder import Recorder
+from tui.recording.reading.batches import Tape
+from tui.recording.reading.reader import open_session
+from tui.recording.writing.recorder import Recorder
 from tui.records.frame import Batch
 from tui.records.rows import EventRow, GaugeRow
 from tui.session.replay.course import Course

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from tests.recording import synthetic
-from tui.analysis.verdict import throughput_verdict
+from tui.analysis.verdict.throughput import throughput_verdict
 from tui.cli.session_named import shipped_sessions
 from tui.profile.model import Profile, Slo
-from tui.recording.analysed import token_gaps
-from tui.recording.batches import Tape
-from tui.recording.export.selection import Selection
-from tui.recording.reader import open_session
-from tui.recording.recorder import Recorder
+from tui.recording.reading.analysed import token_gaps
+from tui.recording.reading.batches import Tape
+from tui.recording.reading.reader import open_session
+from tui.recording.reading.selection import Selection
+from tui.recording.writing.recorder import Recorder
 from tui.records.frame import Batch
 from tui.records.metrics import ttft_ms
 from tui.records.rows import LANES, EventRow, SecondRow

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 
 from tui.analysis.figures import NAMES, Measured, joined, measured
-from tui.analysis.goodput import Limits, limits_of
+from tui.analysis.intervals.student import t_quantile
 from tui.analysis.ledger import Visited, visited
-from tui.analysis.margin import widest
 from tui.analysis.settings import Setting
-from tui.analysis.student import t_quantile
 from tui.analysis.tables import Tables
-from tui.analysis.together import holds_among
-from tui.analysis.verdict import ALPHA, DELTA, Verdict, better_of, not_comparable, said, word_of
+from tui.analysis.verdict.goodput import Limits, limits_of
+from tui.analysis.verdict.margin import widest
+from tui.analysis.verdict.together import holds_among
+from tui.analysis.verdict.word import ALPHA, DELTA, Verdict, better_of, not_comparable, said, word_of
 
 
 @dataclass(frozen=True, slots=True)

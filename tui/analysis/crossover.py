@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tui.analysis.ledger import LedgerRow
-from tui.analysis.together import standing
+from tui.analysis.verdict.together import standing
 from tui.records.dials import DIAL, DIALS
 
 

@@ -13,8 +13,8 @@ from statistics import fmean
 from typing import Final, Literal
 
 from tui.analysis.figures import NAMES, Figures, Measured, joined
-from tui.analysis.student import t_quantile
-from tui.analysis.verdict import ALPHA
+from tui.analysis.intervals.student import t_quantile
+from tui.analysis.verdict.word import ALPHA
 from tui.records.errors import UserError
 
 Holds = Literal["yes", "no", "undecided"]

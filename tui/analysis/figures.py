@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 
 from tui.analysis.expressions import LATENCY, Span, lane_of, within
-from tui.analysis.goodput import Limits, good
-from tui.analysis.latency import SECTIONS
+from tui.analysis.intervals.quantiles import SHARES, percentiles
+from tui.analysis.intervals.turns import MIN_PAIRS, Pair
 from tui.analysis.ledger import Visited, visited
-from tui.analysis.quantiles import SHARES, percentiles
 from tui.analysis.tables import Tables
-from tui.analysis.turns import MIN_PAIRS, Pair
+from tui.analysis.verdict.goodput import Limits, good
+from tui.analysis.verdict.latency import SECTIONS
 from tui.records.metrics import SAMPLES_NEEDED
 from tui.records.rows import LANES, Lane
 

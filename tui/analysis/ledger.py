@@ -7,15 +7,16 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from tui.analysis.batches import BATCH_S
 from tui.analysis.expressions import Span, lane_of, within
-from tui.analysis.latency import Latencies, LatencyFigure, latencies_of, latency_figure
-from tui.analysis.means import Mean, rate_of
+from tui.analysis.intervals.batches import BATCH_S
+from tui.analysis.intervals.means import Mean, rate_of
+from tui.analysis.intervals.turns import Pair, pairs_of_visits
 from tui.analysis.segments import NS, Segment, segments
 from tui.analysis.settings import Setting, settings_at
 from tui.analysis.tables import Tables
-from tui.analysis.turns import Pair, pairs_of_visits
-from tui.analysis.verdict import Verdict, not_comparable, throughput_verdict, turns_verdict
+from tui.analysis.verdict.latency import Latencies, LatencyFigure, latencies_of, latency_figure
+from tui.analysis.verdict.throughput import throughput_verdict, turns_verdict
+from tui.analysis.verdict.word import Verdict, not_comparable
 from tui.records.rows import LANES, Lane
 
 MOST_FAILED: Final = 0.01  # above this share a server that answers errors quickly could be ahead

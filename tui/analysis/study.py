@@ -13,8 +13,8 @@ from typing import Final, Literal
 import polars as pl
 
 from tui.analysis.expressions import LATENCY, lane_of
+from tui.analysis.intervals.means import Mean, mean_of
 from tui.analysis.ledger import visited
-from tui.analysis.means import Mean, mean_of
 from tui.analysis.settings import Setting
 from tui.analysis.tables import Tables
 from tui.records import gauges

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from tui.analysis.expressions import lane_of
-from tui.analysis.margin import margin_of
-from tui.analysis.means import Mean, mean_of
+from tui.analysis.intervals.means import Mean, mean_of
 from tui.analysis.study import Group, groups_of, memory_gib, with_tps
 from tui.analysis.tables import Tables
+from tui.analysis.verdict.margin import margin_of
 from tui.records.rows import LANES, Lane
 
 

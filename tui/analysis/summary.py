@@ -9,10 +9,10 @@ import polars as pl
 
 from tui.analysis.crossover import crossover
 from tui.analysis.expressions import LATENCY, lane_of
+from tui.analysis.intervals.quantiles import SHARES, SUMMARY_SHARES, summary_percentiles
 from tui.analysis.ledger import LedgerRow, ledger
-from tui.analysis.quantiles import SHARES, SUMMARY_SHARES, summary_percentiles
 from tui.analysis.tables import Tables
-from tui.analysis.verdict import not_comparable
+from tui.analysis.verdict.word import not_comparable
 from tui.records.rows import LANES, EventRow, Lane
 from tui.records.session import LaneInfo, SessionInfo
 

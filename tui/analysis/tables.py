@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from tui.analysis.margin import Margin, margin_of
+from tui.analysis.verdict.margin import Margin, margin_of
 from tui.records.rows import EventRow
 from tui.records.session import SessionInfo
 

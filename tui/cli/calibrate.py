@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Run A against A, store δ, say it."""
-    from tui.analysis.noise import noise_floor
+    from tui.analysis.verdict.noise import noise_floor
     from tui.cli.run import seconds
 
     profile = target.profile_of(args)

@@ -71,9 +71,9 @@ def lines(found: dict[str, Any]) -> list[str]:
 
 
 def _verdict(told: dict[str, Any]) -> str:
-    from tui.analysis.margin import Margin
     from tui.analysis.report.words import verdict_sentence
-    from tui.analysis.verdict import Verdict
+    from tui.analysis.verdict.margin import Margin
+    from tui.analysis.verdict.word import Verdict
 
     fields = {name: value for name, value in told.items() if name not in {"delta", "delta_from"}}
     margin = Margin(told["delta"], told["delta_from"])

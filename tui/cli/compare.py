@@ -23,11 +23,11 @@ def call(args: argparse.Namespace) -> int:
     from tui.analysis.compare import compare
     from tui.analysis.fail_if import fail_if, parse
     from tui.analysis.figures import measured
-    from tui.analysis.goodput import limits_of
     from tui.analysis.report.comparison import comparison_report
+    from tui.analysis.verdict.goodput import limits_of
     from tui.cli.session_named import session_named
-    from tui.recording.analysed import tables_of
-    from tui.recording.reader import open_session
+    from tui.recording.reading.analysed import tables_of
+    from tui.recording.reading.reader import open_session
 
     tables = [tables_of(open_session(session_named(name))) for name in args.sessions]
     limits = report.limits_from(args)

@@ -31,8 +31,8 @@ def call(args: argparse.Namespace) -> int:
     """Write the files and name each of them."""
     from tui.cli.session_named import session_named
     from tui.recording.export.registry import export
-    from tui.recording.export.selection import Selection, window
-    from tui.recording.reader import open_session
+    from tui.recording.reading.reader import open_session
+    from tui.recording.reading.selection import Selection, window
 
     recorded = open_session(session_named(args.session))
     t0_ns, t1_ns = window(recorded.info, args.from_s, args.to_s)

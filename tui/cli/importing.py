@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Name each session made, and on stderr what its file does not tell."""
-    from tui.recording.importing import import_result, not_known
+    from tui.recording.foreign.importing import import_result, not_known
 
     for folder in import_result(Path(args.file), __version__):
         say(folder.name)

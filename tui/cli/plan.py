@@ -30,8 +30,8 @@ def call(args: argparse.Namespace) -> int:
     from tui.analysis.plans import plan_of_moves
     from tui.cli.report import save
     from tui.cli.session_named import session_named
-    from tui.recording.analysed import tables_of
-    from tui.recording.reader import open_session
+    from tui.recording.reading.analysed import tables_of
+    from tui.recording.reading.reader import open_session
 
     tables = tables_of(open_session(session_named(args.session)))
     steps = held(plan_of_moves(tables))

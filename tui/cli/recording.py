@@ -23,8 +23,8 @@ def recorder_for(args: argparse.Namespace, profile: Profile) -> "Record | None":
     _check_writable(root)
 
     def record(info: SessionInfo) -> "Recording":
-        from tui.recording.claim import claim
-        from tui.recording.recorder import Recorder
+        from tui.recording.writing.claim import claim
+        from tui.recording.writing.recorder import Recorder
 
         return Recorder(claim(root, info), info)
 

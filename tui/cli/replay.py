@@ -40,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def call(args: argparse.Namespace) -> int:
     """Show the screen until the operator leaves it."""
     from tui.cli.session_named import session_named
-    from tui.recording.marks import marks_beside
+    from tui.recording.reading.marks import marks_beside
     from tui.session.replay.profile import profile_of
     from tui.session.replay.session import How, ReplaySource
 
@@ -105,7 +105,7 @@ def _known(where: Path | str) -> "tuple[SessionInfo, Callable[[], Tape]]":
 
 
 def _open(where: Path | str) -> "Tape":
-    from tui.recording.batches import Tape
-    from tui.recording.reader import open_session
+    from tui.recording.reading.batches import Tape
+    from tui.recording.reading.reader import open_session
 
     return Tape(open_session(where))

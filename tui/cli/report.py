@@ -8,8 +8,8 @@ from tui.cli.output import complain, say
 from tui.records.errors import UserError
 
 if TYPE_CHECKING:
-    from tui.analysis.goodput import Limits
     from tui.analysis.report.blocks import Document
+    from tui.analysis.verdict.goodput import Limits
 
 HELP = "tables and verdicts of a session, in Markdown or as one HTML page"
 
@@ -40,7 +40,7 @@ def goodput_flag(parser: argparse.ArgumentParser) -> None:
 
 def limits_from(args: argparse.Namespace) -> "Limits | None":
     """The limits of `--goodput`; None without it."""
-    from tui.analysis.goodput import parse_limits
+    from tui.analysis.verdict.goodput import parse_limits
 
     return parse_limits(" ".join(args.goodput)) if args.goodput else None
 
@@ -50,8 +50,8 @@ def call(args: argparse.Namespace) -> int:
     from tui.analysis.report.session import session_report
     from tui.analysis.study import study, study_csv
     from tui.cli.session_named import session_named
-    from tui.recording.analysed import tables_of, token_gaps
-    from tui.recording.reader import open_session
+    from tui.recording.reading.analysed import tables_of, token_gaps
+    from tui.recording.reading.reader import open_session
 
     recorded = open_session(session_named(args.session))
     tables = tables_of(recorded)

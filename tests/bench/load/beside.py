@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 
 from tests.bench.load.source import Sent, sent, source
 from tui.analysis.summary import summary
-from tui.recording.analysed import tables_of, token_gaps
-from tui.recording.export.selection import Selection
-from tui.recording.reader import open_session
+from tui.recording.reading.analysed import tables_of, token_gaps
+from tui.recording.reading.reader import open_session
+from tui.recording.reading.selection import Selection
 
 TTFT_US, STEP_US, TOKENS = 200_000, 20_000, 100
 SETTLED_S = 3.0

@@ -19,7 +19,7 @@ from statistics import fmean
 
 import polars as pl
 
-from tui.recording.reader import open_session
+from tui.recording.reading.reader import open_session
 
 NS = 1e9
 WAVES = 4  # requests a stream

@@ -24,7 +24,7 @@ from tests.bench.load.source import CORES, source
 from tests.recording import synthetic
 from tui.load.driver import Driver
 from tui.load.plan import LanePlan, Setting
-from tui.recording.recorder import Recorder
+from tui.recording.writing.recorder import Recorder
 from tui.records.dials import Dials
 from tui.records.frame import Batch
 from tui.records.rows import LANES, Lane

@@ -28,8 +28,8 @@ from tests.recording import synthetic
 from tui.load.clock import GRID_NS
 from tui.profile.model import LaneProfile, LoadProfile, Profile
 from tui.recording.export.registry import export
-from tui.recording.reader import Recorded, open_session
-from tui.recording.recorder import Recorder
+from tui.recording.reading.reader import Recorded, open_session
+from tui.recording.writing.recorder import Recorder
 from tui.records.frame import Batch, Chunks
 from tui.session.live.session import LiveSession
 from tui.simulator.process import start_simulator

@@ -17,7 +17,7 @@ import numpy as np
 
 from tests.recording import synthetic
 from tui.load.clock import GRID_NS
-from tui.recording.recorder import Recorder
+from tui.recording.writing.recorder import Recorder
 from tui.records.frame import Batch, Chunks
 from tui.records.rows import SecondRow
 

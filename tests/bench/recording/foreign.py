@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.recording import coherent
 from tui.recording.export.registry import export
-from tui.recording.export.selection import Selection
+from tui.recording.reading.selection import Selection
 
 READERS = Path(__file__).parent / "readers"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import polars as pl
 
 from tests.recording import synthetic
-from tui.recording.reader import open_session
-from tui.recording.recorder import Recorder
+from tui.recording.reading.reader import open_session
+from tui.recording.writing.recorder import Recorder
 from tui.records.frame import Batch
 from tui.records.tables import TABLES
 

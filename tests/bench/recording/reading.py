@@ -19,7 +19,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from tests.recording import synthetic
-from tui.recording.recorder import Recorder
+from tui.recording.writing.recorder import Recorder
 from tui.records.frame import Batch
 from tui.records.rows import EventRow
 from tui.records.tables import TableName
@@ -71,8 +71,8 @@ def memory_mb() -> float:
 def read(directory: Path) -> None:
     """Open, jump, play; beside it what Polars alone takes to read the rows that a jump needs."""
     start = time.perf_counter()
-    from tui.recording.batches import Tape
-    from tui.recording.reader import open_session
+    from tui.recording.reading.batches import Tape
+    from tui.recording.reading.reader import open_session
     from tui.session.replay.course import Course
     from tui.session.replay.playing import Playing
     from tui.session.replay.profile import profile_of
@@ -141,8 +141,8 @@ def csv(directory: Path) -> None:
     import polars as pl
 
     from tui.recording.export.registry import export
-    from tui.recording.export.selection import Selection
-    from tui.recording.reader import open_session
+    from tui.recording.reading.reader import open_session
+    from tui.recording.reading.selection import Selection
 
     recorded = open_session(directory)
     with tempfile.TemporaryDirectory() as folder:

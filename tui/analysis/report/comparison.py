@@ -5,10 +5,10 @@ from typing import Final
 
 from tui.analysis.compare import Compared
 from tui.analysis.fail_if import FailIf
-from tui.analysis.margin import widest
 from tui.analysis.report.blocks import Block, Document, Heading, Paragraph, Table
 from tui.analysis.report.words import NONE, interval, ms, number, percent, setting_text, word
-from tui.analysis.together import standing
+from tui.analysis.verdict.margin import widest
+from tui.analysis.verdict.together import standing
 from tui.records.metrics import METRICS
 from tui.records.session import SessionInfo
 

@@ -3,7 +3,11 @@
 import numpy as np
 
 from tui.analysis.expressions import LATENCY, lane_of, within
-from tui.analysis.latency import (
+from tui.analysis.ledger import Visited, visited
+from tui.analysis.report.blocks import Block, Heading, Paragraph, Table
+from tui.analysis.report.words import ALONE, NONE, any_alone, interval, ms, percent, range_ms, word
+from tui.analysis.tables import Tables
+from tui.analysis.verdict.latency import (
     Latencies,
     LatencyFigure,
     latencies_of,
@@ -11,12 +15,8 @@ from tui.analysis.latency import (
     latency_turns_verdict,
     latency_verdict,
 )
-from tui.analysis.ledger import Visited, visited
-from tui.analysis.report.blocks import Block, Heading, Paragraph, Table
-from tui.analysis.report.words import ALONE, NONE, any_alone, interval, ms, percent, range_ms, word
-from tui.analysis.tables import Tables
-from tui.analysis.together import standing
-from tui.analysis.verdict import Verdict
+from tui.analysis.verdict.together import standing
+from tui.analysis.verdict.word import Verdict
 from tui.records.dials import DIAL
 from tui.records.metrics import METRICS
 from tui.records.rows import LANES, Lane

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from tui.analysis.crossover import crossover
 from tui.analysis.expressions import lane_of
-from tui.analysis.goodput import Limits, good_in, goodput, goodput_verdict, limits_of
 from tui.analysis.ledger import LedgerRow, ledger, visited
 from tui.analysis.report.blocks import Block, Document, Heading, Paragraph, Table
 from tui.analysis.report.charts import charts
@@ -26,7 +25,8 @@ from tui.analysis.report.words import (
 )
 from tui.analysis.summary import Distribution, summary
 from tui.analysis.tables import Tables
-from tui.analysis.together import standing
+from tui.analysis.verdict.goodput import Limits, good_in, goodput, goodput_verdict, limits_of
+from tui.analysis.verdict.together import standing
 from tui.records.metrics import METRICS
 from tui.records.rows import LANES, Lane
 from tui.records.session import SessionInfo

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tui.analysis.means import Mean
+from tui.analysis.intervals.means import Mean
 from tui.analysis.report.blocks import Block, Document, Heading, Paragraph, Table
 from tui.analysis.report.words import NONE, number
 from tui.analysis.study import Study, StudyRow, study

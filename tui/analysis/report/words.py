@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from tui.analysis.settings import Setting
-from tui.analysis.verdict import Verdict
+from tui.analysis.verdict.word import Verdict
 from tui.records.dials import DIAL, DIALS
 from tui.records.metrics import SAMPLES_NEEDED
 

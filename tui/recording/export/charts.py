@@ -8,12 +8,12 @@ import polars as pl
 from tui.analysis.expressions import LATENCY
 from tui.analysis.report.session import title_of
 from tui.analysis.report.svg import Mark, Values, time_chart
-from tui.recording.analysed import gaps_in_time
 from tui.recording.export.job import Exported, Job, exported
 from tui.recording.export.over_time import over_time
 from tui.recording.export.picture import Panel, picture
 from tui.recording.export.raster import png_of
-from tui.recording.spans import LaneChunks
+from tui.recording.reading.analysed import gaps_in_time
+from tui.recording.reading.spans import LaneChunks
 from tui.records.dials import DIAL
 from tui.records.metrics import METRICS, SAMPLES_NEEDED
 from tui.records.rows import Lane

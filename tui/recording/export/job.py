@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import polars as pl
 
-from tui.recording.export.selection import Selection, select
-from tui.recording.reader import Recorded
+from tui.recording.reading.reader import Recorded
+from tui.recording.reading.selection import Selection, select
 from tui.recording.redact import scrub
 from tui.records.errors import UserError
 from tui.records.session import SessionInfo

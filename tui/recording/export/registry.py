@@ -8,8 +8,8 @@ import polars as pl
 
 from tui.recording.export import aiperf, charts, guidellm, report, sglang, tables, vllm
 from tui.recording.export.job import Exported, Job, Progress
-from tui.recording.export.selection import Selection
-from tui.recording.reader import Recorded
+from tui.recording.reading.reader import Recorded
+from tui.recording.reading.selection import Selection
 from tui.recording.redact import private_texts, without_places
 from tui.records.errors import UserError
 

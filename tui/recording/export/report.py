@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import msgspec
 
-from tui.analysis.goodput import Limits
 from tui.analysis.report.blocks import Document
 from tui.analysis.report.markdown import markdown
 from tui.analysis.report.page import page
 from tui.analysis.report.session import session_report
-from tui.recording.analysed import tables_from, token_gaps
+from tui.analysis.verdict.goodput import Limits
 from tui.recording.export.job import Exported, Job, exported
+from tui.recording.reading.analysed import tables_from, token_gaps
 
 
 def write_markdown(job: Job) -> list[Exported]:

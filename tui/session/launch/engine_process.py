@@ -20,7 +20,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 class EngineProcess:
-    """An engine under its keeper (`session.keeper`): it ends when this process does, however that happens."""
+    """An engine under its keeper (`launch.keeper`): it ends when this process does, however that happens."""
 
     def __init__(self, keeper: asyncio.subprocess.Process, log: Path) -> None:
         self._keeper = keeper

@@ -13,10 +13,11 @@ import numpy as np
 import polars as pl
 
 from tui.analysis.expressions import LATENCY, lane_of
-from tui.analysis.goodput import Limits, good_in, goodput_verdict
-from tui.analysis.latency import Latencies, latencies_of, latency_turns_verdict, latency_verdict
 from tui.analysis.ledger import MOST_FAILED
-from tui.analysis.verdict import DELTA, Verdict, throughput_verdict, turns_verdict
+from tui.analysis.verdict.goodput import Limits, good_in, goodput_verdict
+from tui.analysis.verdict.latency import Latencies, latencies_of, latency_turns_verdict, latency_verdict
+from tui.analysis.verdict.throughput import throughput_verdict, turns_verdict
+from tui.analysis.verdict.word import DELTA, Verdict
 from tui.profile.model import Profile
 from tui.records.metrics import SAMPLES_NEEDED
 from tui.records.rows import LANES, Lane, SecondRow

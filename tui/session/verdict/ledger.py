@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from tui.analysis.batches import BATCH_S
-from tui.analysis.latency import Latencies
+from tui.analysis.intervals.batches import BATCH_S
+from tui.analysis.intervals.turns import Pair
 from tui.analysis.ledger import MOST_FAILED, LaneFigures, LedgerRow, lane_figures
 from tui.analysis.settings import first_settings
-from tui.analysis.turns import Pair
-from tui.analysis.verdict import Verdict, not_comparable, throughput_verdict, turns_verdict
+from tui.analysis.verdict.latency import Latencies
+from tui.analysis.verdict.throughput import throughput_verdict, turns_verdict
+from tui.analysis.verdict.word import Verdict, not_comparable
 from tui.profile.model import Profile
 from tui.records.rows import LANES, EventRow, Lane
 from tui.session.verdict.segment import MOST_REQUESTS, SegmentSoFar

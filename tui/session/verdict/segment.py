@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from tui.analysis.turns import Pair, pairs_of
+from tui.analysis.intervals.turns import Pair, pairs_of
 from tui.profile.model import Slo
 from tui.records.metrics import e2e_ms, tpot_ms, ttft_ms
 from tui.records.rows import LANES, Lane, RequestRow, SecondRow

@@ -9,13 +9,14 @@ from typing import Final, Self
 
 import numpy as np
 
-from tui.analysis.fractions import Met, share_met
-from tui.analysis.goodput import DEFAULT_SHARE, goodput_verdict
-from tui.analysis.latency import Latencies, latency_turns_verdict, latency_verdict
+from tui.analysis.intervals.fractions import Met, share_met
+from tui.analysis.intervals.turns import Pair
 from tui.analysis.ledger import MOST_FAILED
-from tui.analysis.turns import Pair
-from tui.analysis.verdict import DELTA, Calm, Verdict, Word
-from tui.analysis.watching import Now, Watch
+from tui.analysis.verdict.calm import Calm
+from tui.analysis.verdict.goodput import DEFAULT_SHARE, goodput_verdict
+from tui.analysis.verdict.latency import Latencies, latency_turns_verdict, latency_verdict
+from tui.analysis.verdict.watching import Now, Watch
+from tui.analysis.verdict.word import DELTA, Verdict, Word
 from tui.profile.model import Profile, Slo
 from tui.records.rows import LANES, EventRow, Lane, RequestRow, SecondRow
 from tui.session.verdict.ledger import LiveLedger

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tui.analysis.batches import BATCH_S, MIN_BATCHES, log_ratio
-from tui.analysis.student import t_quantile
+from tui.analysis.intervals.batches import BATCH_S, MIN_BATCHES, log_ratio
+from tui.analysis.intervals.student import t_quantile
 
 SECTIONS: Final = 10
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tui.analysis.student import normal_quantile, t_quantile
+from tui.analysis.intervals.student import normal_quantile, t_quantile
 
 Floats = NDArray[np.float64]
 

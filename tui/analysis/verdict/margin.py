@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tui.analysis.verdict import DELTA
+from tui.analysis.verdict.word import DELTA
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 
 from tui.recording.frames import rows_of_frame
-from tui.recording.reader import Recorded
+from tui.recording.reading.reader import Recorded
+from tui.recording.reading.spans import LaneChunks, Range, SpanReader, outcome_counts, summed_outcomes
 from tui.recording.schema import TIME_COLUMN
-from tui.recording.spans import LaneChunks, Range, SpanReader, outcome_counts, summed_outcomes
 from tui.records.frame import Batch, Chunks
 from tui.records.rows import EventRow, Lane, SecondRow
 from tui.records.session import SessionInfo

@@ -3,7 +3,7 @@
 import math
 from typing import Final, Literal
 
-from tui.analysis.student import incomplete_beta, normal_quantile
+from tui.analysis.intervals.student import incomplete_beta, normal_quantile
 
 Met = Literal["met", "not met", "undecided"]
 

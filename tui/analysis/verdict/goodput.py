@@ -7,9 +7,10 @@ from typing import Any, Final, cast
 import numpy as np
 import polars as pl
 
-from tui.analysis.fractions import Met, share_met, wilson
-from tui.analysis.turns import Pair
-from tui.analysis.verdict import DELTA, Verdict, Word, throughput_verdict, turns_verdict
+from tui.analysis.intervals.fractions import Met, share_met, wilson
+from tui.analysis.intervals.turns import Pair
+from tui.analysis.verdict.throughput import throughput_verdict, turns_verdict
+from tui.analysis.verdict.word import DELTA, Verdict, Word
 from tui.records.errors import UserError
 from tui.records.limits import MLPERF_LIMITS_MS
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tui.recording.backlog import Backlog
 from tui.recording.info import FILE, without_secrets_in, write_info
 from tui.recording.lock import Lock
 from tui.recording.redact import secrets_of
+from tui.recording.writing.backlog import Backlog
 from tui.records.errors import UserError
 from tui.records.frame import Batch
 from tui.records.rows import EventRow
@@ -21,7 +21,7 @@ from tui.records.session import SessionInfo
 from tui.records.tables import TABLES, TableName
 
 if TYPE_CHECKING:  # importing this module must cost nothing
-    from tui.recording.growing import GrowingTable
+    from tui.recording.writing.growing import GrowingTable
 
 FLUSH_EVERY_S = 0.4  # leaves 0.6 s for gathering and writing until a second is full
 BACKLOG_BYTES = 256 << 20
@@ -100,8 +100,8 @@ class Recorder:
         return lock
 
     def _growing_tables(self) -> "dict[TableName, GrowingTable]":
-        from tui.recording.growing import GrowingTable
         from tui.recording.metadata import metadata_of
+        from tui.recording.writing.growing import GrowingTable
 
         metadata = metadata_of(self._info)
         return {name: GrowingTable(self._directory / name, name, metadata, self._secrets) for name in WRITE_ORDER}
@@ -170,7 +170,7 @@ class Recorder:
         log.warning(self.note)
 
     def _compact(self) -> None:
-        from tui.recording.compact import compact
+        from tui.recording.writing.compact import compact
 
         self.written_bytes = sum(compact(self._directory / name, name, self._info) for name in TABLES)
 

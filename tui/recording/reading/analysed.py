@@ -9,10 +9,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tui.analysis.tables import Tables
-from tui.recording.export.selection import SECOND_NS, Selection, select
 from tui.recording.frames import rows_of_frame
-from tui.recording.reader import Recorded
-from tui.recording.spans import LaneChunks
+from tui.recording.reading.reader import Recorded
+from tui.recording.reading.selection import SECOND_NS, Selection, select
+from tui.recording.reading.spans import LaneChunks
 from tui.records.rows import Lane
 from tui.records.session import SessionInfo
 from tui.records.tables import TableName

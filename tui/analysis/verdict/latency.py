@@ -15,14 +15,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tui.analysis.batches import BATCH_S, MIN_BATCHES, stretch
 from tui.analysis.expressions import LATENCY
-from tui.analysis.fractions import binomial_cdf
-from tui.analysis.quantiles import SHARES, percentile, with_failures
-from tui.analysis.student import t_quantile
-from tui.analysis.together import holds_among
-from tui.analysis.turns import MIN_PAIRS, USUAL_PAIR_S, Pair
-from tui.analysis.verdict import ALPHA, DELTA, Verdict, batches_needed, said, word_of
+from tui.analysis.intervals.batches import BATCH_S, MIN_BATCHES, stretch
+from tui.analysis.intervals.fractions import binomial_cdf
+from tui.analysis.intervals.quantiles import SHARES, percentile, with_failures
+from tui.analysis.intervals.student import t_quantile
+from tui.analysis.intervals.turns import MIN_PAIRS, USUAL_PAIR_S, Pair
+from tui.analysis.verdict.throughput import batches_needed
+from tui.analysis.verdict.together import holds_among
+from tui.analysis.verdict.word import ALPHA, DELTA, Verdict, said, word_of
 from tui.records.metrics import SAMPLES_NEEDED
 
 SECTIONS: Final = 10

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tui.recording.reader import Recorded, scan_sources
+from tui.recording.reading.reader import Recorded, scan_sources
 from tui.recording.schema import TIME_COLUMN, schema
 from tui.records.frame import Chunks
 from tui.records.rows import LANES, Lane

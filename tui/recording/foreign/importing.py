@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tui.recording.claim import claim
-from tui.recording.foreign_result import ForeignResult, read_result
+from tui.recording.foreign.result import ForeignResult, read_result
+from tui.recording.foreign.seconds import second_rows
 from tui.recording.info import read_info
-from tui.recording.recorder import Recorder
-from tui.recording.seconds import second_rows
 from tui.recording.sessions import sessions_root
+from tui.recording.writing.claim import claim
+from tui.recording.writing.recorder import Recorder
 from tui.records.errors import UserError
 from tui.records.frame import Batch
 from tui.records.rows import EventRow

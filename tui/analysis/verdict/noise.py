@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tui.analysis.verdict import throughput_verdict
+from tui.analysis.verdict.throughput import throughput_verdict
 from tui.records.errors import UserError
 
 LEAST_DELTA: Final = 0.01  # even where the noise is less: two launches of one engine differ by more

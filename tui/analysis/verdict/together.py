@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from tui.analysis.verdict import Verdict
+    from tui.analysis.verdict.word import Verdict
 
 MOST: Final = 1024
 

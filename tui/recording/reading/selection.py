@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tui.recording.reader import Recorded
+from tui.recording.reading.reader import Recorded
 from tui.records.rows import LANES, Lane
 from tui.records.session import SessionInfo
 from tui.records.tables import TABLES, TableName

@@ -1,69 +1,16 @@
-"""Who is ahead, by how much, how sure. Four words, and `not comparable` where no word may be said."""
+"""The verdict on output tokens a second: of lanes measured in the same seconds, and of lanes that take turns."""
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
-from tui.analysis.together import holds_among
-from tui.records.metrics import METRICS
+from tui.analysis.verdict.together import holds_among
+from tui.analysis.verdict.word import ALPHA, DELTA, Verdict, not_comparable, said, word_of
 
 if TYPE_CHECKING:
-    from tui.analysis.turns import Pair
+    from tui.analysis.intervals.turns import Pair
 
-Better = Literal["higher", "lower"]
-Word = Literal["A ahead", "B ahead", "level", "undecided", "not comparable"]
-
-DELTA: Final = 0.03
-ALPHA: Final = 0.05
-HOLD_LOOKS: Final = 3
 _LONGEST_BATCHES: Final = 4000
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One figure compared. `ratio` is A over B with its interval; None where there is too little to tell.
-
-    `need_s` is about how many settled seconds more would bring a decision, None when it is made or cannot be told.
-    """
-
-    metric: str
-    word: Word
-    ratio: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n_batches: int = 0
-    need_s: float | None = None
-    reason: str = ""
-    holds_among: int = 0  # of so many judged at once the word would still be said; see `analysis.together`
-
-
-def word_of(low: float, high: float, delta: float, better: Better = "higher") -> Word:
-    """The word that an interval of log ratios allows. Level goes before ahead: 1 % ahead within ±3 % is level."""
-    border = math.log1p(delta)
-    if -border < low and high < border:
-        return "level"
-    if low > 0:
-        return "A ahead" if better == "higher" else "B ahead"
-    if high < 0:
-        return "B ahead" if better == "higher" else "A ahead"
-    return "undecided"
-
-
-def said(word: Word, interval: tuple[float, float], delta: float, better: Better = "higher") -> bool:
-    """Whether an interval allows just this word, and that is one."""
-    return word not in {"undecided", "not comparable"} and word_of(*interval, delta, better) == word
-
-
-def better_of(metric: str) -> Better:
-    """Which way is better for the figure a verdict is about: `output_tps`, `ttft_p95`, …"""
-    found = METRICS.get(metric) or METRICS.get(metric.split("_", maxsplit=1)[0])
-    return found.better if found is not None else "higher"
-
-
-def not_comparable(metric: str, reason: str) -> Verdict:
-    """No verdict on this figure, and why."""
-    return Verdict(metric, "not comparable", reason=reason.removeprefix("not comparable because "))
 
 
 def throughput_verdict(
@@ -84,7 +31,7 @@ def throughput_verdict(
     metric = "output_tps"
     import numpy as np
 
-    from tui.analysis.batches import BATCH_S, MIN_BATCHES, half_width, log_ratio
+    from tui.analysis.intervals.batches import BATCH_S, MIN_BATCHES, half_width, log_ratio
 
     seconds = min(len(a), len(b))
     if seconds < BATCH_S * MIN_BATCHES:
@@ -116,7 +63,7 @@ def turns_verdict(
 ) -> Verdict:
     """The same of lanes that take turns: `pairs` are their blocks side by side, by the places in `a` and `b`."""
     metric = "output_tps"
-    from tui.analysis.turns import MIN_PAIRS, USUAL_PAIR_S, half_width, log_ratios
+    from tui.analysis.intervals.turns import MIN_PAIRS, USUAL_PAIR_S, half_width, log_ratios
 
     count = len(pairs)
     pair_s = sum(pair.length_s for pair in pairs) / count if count else USUAL_PAIR_S
@@ -171,33 +118,3 @@ def batches_needed(mean: float, width_at: Callable[[int], float], batches: int, 
         middle = (few + many) // 2
         few, many = (few, middle) if decided(middle) else (middle, many)
     return many - batches
-
-
-@dataclass(frozen=True, slots=True)
-class Calm:
-    """The word on the screen, which follows the verdict without flicker. Start a new one with each segment.
-
-    Another word is shown once it has held for three looks, and a word that was shown gives way to `undecided` only
-    when the interval is a tenth of its width beyond the border. `not comparable` is shown at once.
-    """
-
-    shown: Word = "undecided"
-    candidate: Word = "undecided"
-    held: int = 0
-
-    def look(self, verdict: Verdict, delta: float = DELTA) -> "Calm":
-        """The state after one more look, once a second."""
-        word = verdict.word
-        if word in {"not comparable", self.shown} or self._holds(verdict, delta):
-            kept = word if word == "not comparable" else self.shown
-            return Calm(kept, kept, 0)
-        held = self.held + 1 if word == self.candidate else 1
-        return Calm(word, word, 0) if held >= HOLD_LOOKS else Calm(self.shown, word, held)
-
-    def _holds(self, verdict: Verdict, delta: float) -> bool:
-        """Whether the shown word would still be said of a slightly narrower interval."""
-        if verdict.word != "undecided" or verdict.low is None or verdict.high is None:
-            return False
-        low, high = math.log(verdict.low), math.log(verdict.high)
-        slack = 0.1 * (high - low)
-        return word_of(low + slack, high - slack, delta, better_of(verdict.metric)) == self.shown != "undecided"

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tui.analysis.verdict import DELTA, Calm, Verdict, Word, not_comparable, throughput_verdict, turns_verdict
+from tui.analysis.verdict.calm import Calm
+from tui.analysis.verdict.throughput import throughput_verdict, turns_verdict
+from tui.analysis.verdict.word import DELTA, Verdict, Word, not_comparable
 from tui.records.rows import Lane
 
 if TYPE_CHECKING:
-    from tui.analysis.turns import Pair
+    from tui.analysis.intervals.turns import Pair
 
 
 @dataclass(frozen=True, slots=True)

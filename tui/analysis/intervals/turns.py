@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tui.analysis.batches import stretch
+from tui.analysis.intervals.batches import stretch
 from tui.records.rows import LANES, Lane
 
 MIN_PAIRS: Final = 4

@@ -1,0 +1,1 @@
+"""How far a figure can be off: quantiles, means, shares, ratios of paired batches."""

@@ -1,0 +1,1 @@
+"""A session from the disk, whatever state its recorder left it in."""

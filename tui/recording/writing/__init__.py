@@ -1,0 +1,1 @@
+"""A session onto the disk as it happens."""
