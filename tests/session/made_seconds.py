@@ -29,6 +29,7 @@ class Run:
     e2e_s: float = 1.0
     finishing: bool = True
     failing: float = 0.0  # share of lane B's requests
+    one_token: bool = False  # every fourth answer is of one token, which has no TPOT
     bound: bool = False
     incomparable: str = ""
     models: tuple[str, str] = ("m", "m")
@@ -122,7 +123,7 @@ class Run:
             prompt_tokens=8,
             cached_tokens=None,
             output_tokens_asked=10,
-            output_tokens=0 if failed else 10,
+            output_tokens=0 if failed else 1 if self.one_token and not place else 10,
             tokens_from="usage",
             chunks=10,
             k_first=1,

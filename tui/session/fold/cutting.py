@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
+from tui.analysis.intervals.quantiles import percentiles
 from tui.records.frame import Chunks, Frame
 from tui.records.metrics import e2e_ms, tpot_ms, ttft_ms
 from tui.records.rows import Lane, RequestRow, SecondRow
 from tui.session.beside import LaneNow
-from tui.session.fold.columns import ChunkArrays, Floats, Int64, int64s
+from tui.session.fold.columns import ChunkArrays, int64s
 from tui.session.fold.gaps import ChunkGaps
 
-PERCENTS = (50, 95, 99)
+SHARES = (0.50, 0.95, 0.99)
 
 
 @dataclass(slots=True)
@@ -119,24 +118,13 @@ class LaneCutter:
         for name, value_of in (("ttft", ttft_ms), ("tpot", tpot_ms), ("e2e", e2e_ms)):
             values = [v for r in good if (v := value_of(r)) is not None]
             if values:
-                found |= _named(name, np.percentile(values, PERCENTS))
+                found |= _named(name, percentiles(values, SHARES))
         gaps = self._gaps.feed(chunks)
         if len(gaps.itl_ms):
-            found |= _named("itl", _weighted(gaps.itl_ms, gaps.tokens))
+            found |= _named("itl", percentiles(gaps.itl_ms, SHARES, gaps.tokens))
         self._gaps.forget([r.request for r in requests])
         return found
 
 
-def _named(name: str, values: Floats) -> dict[str, float | None]:
-    return {f"{name}_p{p}_ms": float(v) for p, v in zip(PERCENTS, values, strict=True)}
-
-
-def _weighted(
-    values: Floats,
-    weights: Int64,
-) -> Floats:
-    """Percentiles of values that count `weights` times each: the smallest value that reaches the share."""
-    order = np.argsort(values)
-    reached = np.cumsum(weights[order])
-    places = np.searchsorted(reached, np.array(PERCENTS) / 100 * reached[-1])
-    return np.asarray(values[order][np.minimum(places, len(values) - 1)])
+def _named(name: str, values: list[float | None]) -> dict[str, float | None]:
+    return {f"{name}_p{round(100 * share)}_ms": value for share, value in zip(SHARES, values, strict=True)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tui.analysis.intervals.quantiles import percentile
 from tui.records.frame import Batch, Chunks
 from tui.records.metrics import e2e_ms, tpot_ms, ttft_ms, ttft_sched_ms
 from tui.records.rows import LANES, EventRow, GaugeRow, Lane, RequestRow, SecondRow
@@ -27,7 +28,7 @@ class SecondDetail:
     """The values behind one second's row: of requests that ended well in it, and of chunks that arrived in it."""
 
     t_ns: int
-    latencies: dict[str, Floats]
+    latencies: dict[str, Floats]  # by name, of one length: nan where a request has no such latency
     itl: Bucketed
     prompt_tokens: Floats  # one value a request, as the server counted
     output_tokens: Floats
@@ -73,6 +74,13 @@ class LaneState:
         """Streams that are open go on from the last chunks in `gaps`; those of requests that have ended do not."""
         gaps.forget(ended)
         self._gaps = gaps
+
+    @property
+    def e2e_p95_ms(self) -> float:
+        """Over the last minute; 0 before a request ended."""
+        recent = [second.latencies["e2e"] for second in list(self.details)[-SLOW_OVER_S:]]
+        ms = np.concatenate(recent or [np.empty(0)])
+        return percentile(ms[~np.isnan(ms)], 0.95) or 0.0
 
     def _count(self, requests: list[RequestRow]) -> None:
         for r in requests:
@@ -122,9 +130,7 @@ class SessionState:
     @property
     def slow_ms(self) -> float:
         """The p95 of E2E over the last minute in the slower lane; 0 before a request ended."""
-        recent = [[d.latencies["e2e"] for d in list(lane.details)[-SLOW_OVER_S:]] for lane in self.lanes.values()]
-        values = [np.concatenate(lane) for lane in recent if lane]
-        return max((float(np.percentile(of, 95)) for of in values if len(of)), default=0.0)
+        return max(lane.e2e_p95_ms for lane in self.lanes.values())
 
     def apply(self, batch: Batch) -> None:
         """Fold in a batch that holds whole seconds."""
@@ -163,4 +169,4 @@ def _joined(chunks: list[Chunks]) -> Chunks:
 
 
 def _values(requests: list[RequestRow], of: Callable[[RequestRow], float | None]) -> Floats:
-    return np.array([v for r in requests if (v := of(r)) is not None], dtype=float)
+    return np.array([of(r) for r in requests], dtype=float)

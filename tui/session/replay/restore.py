@@ -118,9 +118,9 @@ def _details(rows: list[SecondRow], requests: pl.DataFrame, itl: list[Bucketed])
     ended_ns = requests["t_end_ns"].to_numpy()
     first, past = np.searchsorted(ended_ns, t_ns), np.searchsorted(ended_ns, t_ns + NS)
     for row, gaps, start, end in zip(rows, itl, first.tolist(), past.tolist(), strict=True):
-        of = {name: _told(column[start:end]) for name, column in columns.items()}
+        of = {name: column[start:end] for name, column in columns.items()}
         prompt_tokens, output_tokens = of.pop("prompt_tokens"), of.pop("output_tokens")
-        yield SecondDetail(row.t_ns, of, gaps, prompt_tokens, output_tokens)
+        yield SecondDetail(row.t_ns, of, gaps, prompt_tokens[~np.isnan(prompt_tokens)], output_tokens)
 
 
 def _columns(requests: pl.DataFrame) -> dict[str, Floats]:
@@ -142,10 +142,6 @@ def _columns(requests: pl.DataFrame) -> dict[str, Floats]:
         "prompt_tokens": column(pl.col("prompt_tokens")),
         "output_tokens": column(pl.col("output_tokens")),
     }
-
-
-def _told(values: Floats) -> Floats:
-    return values[~np.isnan(values)]
 
 
 def _take_counts(state: SessionState, tape: Tape, t_ns: int) -> None:

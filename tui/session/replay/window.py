@@ -4,35 +4,34 @@ The seconds that count are chosen by the code that chooses them live; latencies 
 window may be as long as the session.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-import numpy as np
 import polars as pl
 
 from tui.analysis.expressions import LATENCY, lane_of
+from tui.analysis.intervals.quantiles import percentile
 from tui.analysis.ledger import MOST_FAILED
 from tui.analysis.verdict.goodput import Limits, good_in, goodput_verdict
 from tui.analysis.verdict.latency import Latencies, latencies_of, latency_turns_verdict, latency_verdict
 from tui.analysis.verdict.throughput import throughput_verdict, turns_verdict
 from tui.analysis.verdict.word import DELTA, Verdict
 from tui.profile.model import Profile
-from tui.records.metrics import SAMPLES_NEEDED
 from tui.records.rows import LANES, Lane, SecondRow
 from tui.session.fold.gaps import ChunkGaps
 from tui.session.fold.histogram import LatencyHistogram
 from tui.session.replay.profile import dials_after, first_dials
 from tui.session.replay.tape import Tape
+from tui.session.shown.percentiles import of_histogram, of_values
 from tui.session.transport import WindowView
 from tui.session.verdict.segment import NS, SegmentSoFar, settling_s
 from tui.session.verdict.standing import TIMED_FIGURES, shown
 from tui.session.view import Percentiles, VerdictView
 
 AT_ONCE_S: Final = 30  # of chunks in memory
-SHARES: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-TIMES: Final = {"ttft": "TTFT", "tpot": "TPOT", "e2e": "E2E"}
+TIMES: Final = ("ttft", "tpot", "e2e")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +86,9 @@ def _percentiles(window: _Window, requests: Mapping[Lane, pl.DataFrame]) -> dict
     gaps = _gaps(window)
     for lane, own in requests.items():
         good = own.filter(pl.col("outcome") == "ok").select(**{name: LATENCY[name] for name in TIMES})
-        values = {name: good[name].drop_nulls().to_numpy() for name in TIMES}
-        found[lane] = {
-            name: _shown(len(ms), lambda share, ms=ms: float(np.percentile(ms, share * 100)))  # type: ignore[misc]
-            for name, ms in values.items()
-        }
-        found[lane]["itl"] = _shown(gaps[lane].n, gaps[lane].percentile)
+        found[lane] = {name: of_values(good[name].drop_nulls().to_numpy()) for name in TIMES}
+        found[lane]["itl"] = of_histogram(gaps[lane])
     return found
-
-
-def _shown(n: int, percentile: Callable[[float], float | None]) -> Percentiles:
-    """As in the live view: a median of few values is shown, a tail of few is not."""
-    told = {
-        name: percentile(share)
-        for name, share in SHARES.items()
-        if n and (name == "p50" or n >= SAMPLES_NEEDED[name])
-    }
-    return Percentiles(**told, n=n)
 
 
 def _gaps(window: _Window) -> dict[Lane, LatencyHistogram]:
@@ -202,7 +187,7 @@ def _obstacle(window: _Window, segment: SegmentSoFar, sent: pl.DataFrame, turned
 def _slow_ms(window: _Window, requests: pl.DataFrame) -> float:
     """The p95 of E2E in the slower lane."""
     values = [latencies_of(lane_of(requests, lane), "e2e").ms for lane in window.lanes]
-    return max((float(np.percentile(ms, 95)) for ms in values if len(ms)), default=0.0)
+    return max((percentile(ms, 0.95) or 0.0 for ms in values), default=0.0)
 
 
 def _by_second(rows: list[SecondRow]) -> Iterator[list[SecondRow]]:

@@ -10,7 +10,6 @@ from tui.engines.registry import ENGINES
 from tui.profile.model import Slo
 from tui.records import gauges as g
 from tui.records.dials import Dials
-from tui.records.metrics import SAMPLES_NEEDED
 from tui.records.rows import Lane, SecondRow
 from tui.records.session import LaneInfo
 from tui.session.beside import Beside
@@ -18,6 +17,7 @@ from tui.session.fold.columns import Floats
 from tui.session.fold.histogram import LatencyHistogram
 from tui.session.fold.state import LaneState, SecondDetail
 from tui.session.shown.energy import tokens_per_joule
+from tui.session.shown.percentiles import of_histogram, of_values
 from tui.session.view import GpuView, LaneView, Percentiles, ServerView
 
 FRESH_S = 90.0  # a reading older than this is not shown as now; a DCGM exporter reads every 30 s by default
@@ -25,7 +25,6 @@ GPU_CURVE_S = 120
 NS = 1_000_000_000
 LaneStatus = Literal["connecting", "up", "down", "stopped"]
 Row = TypeVar("Row", SecondRow, SecondDetail)
-SHOWN_PERCENTS = (("p50", 50), ("p95", 95), ("p99", 99))
 
 
 def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_s: int) -> LaneView:
@@ -106,34 +105,26 @@ def _mean(arrays: list[Floats]) -> float | None:
 
 def _latencies(details: list[SecondDetail], *, open_loop: bool) -> dict[str, Percentiles]:
     names = ["ttft", "tpot", "e2e"] + (["ttft_sched"] if open_loop else [])
-    found = {
-        name: _of_values(np.concatenate([d.latencies[name] for d in details] or [np.empty(0)])) for name in names
-    }
+    found = {}
+    for name in names:
+        ms = np.concatenate([d.latencies[name] for d in details] or [np.empty(0)])
+        found[name] = of_values(ms[~np.isnan(ms)])
     itl = LatencyHistogram()
     for detail in details:
         itl.merge(detail.itl)
-    return found | {"itl": _shown(itl.n, lambda percent: itl.percentile(percent / 100))}
-
-
-def _of_values(values: Floats) -> Percentiles:
-    return _shown(len(values), lambda percent: float(np.percentile(values, percent)))
-
-
-def _shown(n: int, percentile: Callable[[float], float | None]) -> Percentiles:
-    """The percentiles that `n` values carry; a median of few values is shown, a tail of few is not."""
-    values = {name: percentile(p) for name, p in SHOWN_PERCENTS if n and (p == 50 or n >= SAMPLES_NEEDED[name])}
-    return Percentiles(**values, n=n)
+    return found | {"itl": of_histogram(itl)}
 
 
 def _goodput(details: list[SecondDetail], slo: Slo, seconds: int) -> float | None:
+    """Requests a second within every limit; one without such a latency does not miss its limit."""
     limits = {"ttft": slo.ttft_ms, "tpot": slo.tpot_ms, "e2e": slo.e2e_ms}
     if not seconds or all(limit is None for limit in limits.values()):
         return None
-    met = sum(
-        int(np.all([d.latencies[name] <= limit for name, limit in limits.items() if limit is not None], axis=0).sum())
+    missed = [
+        np.any([d.latencies[name] > limit for name, limit in limits.items() if limit is not None], axis=0)
         for d in details
-    )
-    return met / seconds
+    ]
+    return sum(int((~of_second).sum()) for of_second in missed) / seconds
 
 
 def _server(state: LaneState, info: LaneInfo | None, now_ns: int, window_s: int) -> ServerView:

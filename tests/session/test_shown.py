@@ -1,0 +1,26 @@
+"""What a lane's view says of the values behind it."""
+
+from tests.session.made_seconds import REQUESTS_A_SECOND, Run
+from tui.profile.model import Slo
+
+
+def test_an_answer_of_one_token_has_no_tpot_and_does_not_miss_its_limit() -> None:
+    run = Run(slo=Slo(ttft_ms=500, tpot_ms=200), one_token=True)
+    run.seconds(20)
+    shown = run.view().lanes["a"]
+    assert shown.goodput == REQUESTS_A_SECOND
+    assert (shown.latencies["ttft"].n, shown.latencies["tpot"].n) == (40, 30)
+
+
+def test_one_limit_missed_is_enough() -> None:
+    run = Run(slo=Slo(ttft_ms=500, tpot_ms=1), one_token=True)
+    run.seconds(20)
+    assert run.view().lanes["a"].goodput == 1
+
+
+def test_a_percentile_is_a_value_that_was_measured() -> None:
+    run = Run()
+    run.seconds(10)
+    state = run.state.lanes["a"]
+    measured = {ms for second in state.details for ms in second.latencies["ttft"].tolist()}
+    assert run.view().lanes["a"].latencies["ttft"].p50 in measured
