@@ -90,8 +90,8 @@ async def test_only_the_lane_whose_turn_it_is_has_load(
 ) -> None:
     monkeypatch.setattr(alternation, "RAMP_S", 0.0)
     watched = Watched(LiveSession(profile(pair, mode="alternate")))
-    assert watched.session.alternation is not None
-    watched.session.alternation.block_s = 1.0
+    assert watched.session.orders.alternation is not None
+    watched.session.orders.alternation.block_s = 1.0
     await watched.start()
     view = await watched.view_when(lambda view: min(lane.done for lane in view.lanes.values()) > 3)
     await watched.session.stop("done")

@@ -11,25 +11,22 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from tui import __version__
 from tui.load.plan import Setting
-from tui.profile.model import LaneProfile, Profile, Step
-from tui.profile.reading import lane_dials
-from tui.records.dials import Dials
+from tui.profile.model import Profile, Step
 from tui.records.frame import Batch, Frame
 from tui.records.marking import mark_event
 from tui.records.rows import EventRow, GaugeRow, Lane
 from tui.records.session import LaneInfo, SessionInfo
 from tui.session.beside import Beside, LaneNow
-from tui.session.live.alternation import Alternation
-from tui.session.live.board import DialBoard, stopped
+from tui.session.live.board import DialBoard
 from tui.session.live.host import host_facts
-from tui.session.live.moves import dial_events
-from tui.session.live.plan import More, PlanRun, checked
+from tui.session.live.orders import Orders, servers
+from tui.session.live.plan import More, PlanRun
 from tui.session.shown.blank import blank_view
 from tui.session.view import View
 
@@ -84,10 +81,7 @@ class LiveSession:
         self.profile = profile
         self.info: SessionInfo | None = None
         self.recording: Recording | None = None
-        dials = {lane: lane_dials(profile, server) for lane, server in servers(profile).items()}
-        self.board = DialBoard(dials, self._apply)
-        self._asked = {lane: self.board.asked(lane) for lane in dials}
-        self._segment = 0
+        self.orders = Orders(profile, self, self._give, self.event)
         self._prepare, self._record, self._release = prepare, record, release
         self._listeners: list[Callable[[Batch], None]] = []
         self._lanes: dict[Lane, LaneRun] = {}
@@ -96,15 +90,21 @@ class LiveSession:
         self._go = asyncio.Event()
         self._heard = asyncio.Event()
         self._second_over = asyncio.Event()
-        self.alternation: Alternation | None = None
-        if profile.mode == "alternate" and profile.b is not None:
-            self.alternation = Alternation(self._turn, self._in_flight, self._slow_ms, self._enough)
-        self.plan: PlanRun | None = None
-        self._side_tasks: list[asyncio.Task[None]] = []
+        self._tasks: asyncio.TaskGroup | None = None
         self._incomparable = ""
         self._settled_ns: int | None = None
         self._on_second: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def board(self) -> DialBoard:
+        """The dials."""
+        return self.orders.board
+
+    @property
+    def plan(self) -> PlanRun | None:
+        """The plan that was started last."""
+        return self.orders.plan
 
     def listen(self, listener: Callable[[Batch], None]) -> None:
         """Hand every batch of rows to `listener` as it becomes known, several times a second."""
@@ -138,13 +138,7 @@ class LiveSession:
 
     def start_plan(self, steps: Sequence[Step], more: More = lambda _: (), *, settled_only: bool = False) -> None:
         """Run these steps from now on. UserError when there is none, or one cannot be put in force."""
-        base = {lane: self.board.in_force(lane) for lane in self._asked}
-        self.plan = PlanRun(
-            checked(steps, base), base, self.board.jump, self.board.asked, more, self._tell_plan, self.profile.repeat
-        )
-        if settled_only:
-            self.plan.settling = self._settling
-        self.plan.begin(time.monotonic())
+        self.orders.start_plan(steps, more, settled_only=settled_only)
 
     def toggle_plan(self) -> str:
         """Start the profile's plan, pause it or go on; returns one sentence where there is none."""
@@ -171,7 +165,7 @@ class LiveSession:
 
     def view(self, window_s: int) -> View:
         """The numbers of the last whole second."""
-        asked = {lane: self.board.asked(lane) for lane in self._asked}
+        asked = self.orders.asked
         if self._rollup is None:
             return blank_view(self.profile, asked, window_s)
         view = self._rollup.view(Beside(self.profile, self._lane_infos(), asked, self._wall_ns), window_s)
@@ -196,9 +190,8 @@ class LiveSession:
         """End the load and everything started; what was recorded is complete when this returns."""
         await asyncio.gather(*(run.driver.stop() for run in self._lanes.values() if run.driver is not None))
         if self._task is not None:
-            for task in (self._task, *self._side_tasks):
-                task.cancel()
-            await asyncio.wait([self._task, *self._side_tasks])
+            self._task.cancel()
+            await asyncio.wait([self._task])
         self.event(EventRow("", time.monotonic_ns(), "end", text=why))
         if self.recording is not None and self.info is not None:
             self._tell_lanes()
@@ -235,13 +228,27 @@ class LiveSession:
         at beside everything else.
         """
         self._tell_lanes()
-        if len(self._lane_infos()) > 1:
-            self._side_tasks.append(asyncio.create_task(self._examine()))
+        if self._tasks is not None and len(self._lane_infos()) > 1:
+            self._tasks.create_task(self._examine())
 
     def driver_gone(self, lane: Lane) -> None:
         """The driver ended, and its streams with it."""
         if self._rollup is not None:
             self._rollup.driver_gone(lane)
+
+    # What its orders depend on.
+
+    def in_flight(self, lane: Lane) -> int:
+        """Streams of the lane, as its driver last said."""
+        return self._rollup.in_flight(lane) if self._rollup is not None else 0
+
+    def slow_ms(self) -> float:
+        """The p95 of E2E in the slower lane over the last minute; 0 before a request ended."""
+        return self._rollup.state.slow_ms if self._rollup is not None else 0.0
+
+    def settling(self) -> bool:
+        """Whether the figures still mix two settings."""
+        return self._rollup is None or self._rollup.state.standing.segment.settled_ns is None
 
     # The run.
 
@@ -250,20 +257,22 @@ class LiveSession:
             return
         if self._prepare is not None:
             self.profile = await self._prepare(self.profile)
-        run_of, self._rollup = await asyncio.to_thread(_heavy_parts, list(self._asked), self.profile)
+        run_of, self._rollup = await asyncio.to_thread(_heavy_parts, list(self.orders.asked), self.profile)
         salt = secrets.token_hex(8)
         for lane, server in servers(self.profile).items():
-            self._lanes[lane] = run_of(lane, self.profile, server, salt, self, partial(self._setting, lane), self._go)
+            self._lanes[lane] = run_of(
+                lane, self.profile, server, salt, self, partial(self.orders.setting, lane), self._go
+            )
 
     async def _run(self) -> None:
         await self._prepare_lanes()
-        async with asyncio.TaskGroup() as tasks:
+        async with asyncio.TaskGroup() as self._tasks:
             for run in self._lanes.values():
-                tasks.create_task(run.run())
+                self._tasks.create_task(run.run())
             await self._all_ready()
             await self._begin()
-            if self.alternation is not None:
-                tasks.create_task(self.alternation.run())
+            if self.orders.alternation is not None:
+                self._tasks.create_task(self.orders.alternation.run())
             await self._seconds()
 
     async def _all_ready(self) -> None:
@@ -307,20 +316,23 @@ class LiveSession:
             start_ns, end_ns = end_ns, end_ns + NS
             await asyncio.sleep(max(0.0, (end_ns - time.monotonic_ns()) / NS))
             await self._frames_until(end_ns)
-            lanes = {
-                lane: LaneNow(self._asked[lane].concurrency, up=run.driver is not None, resting=self._rests(lane))
-                for lane, run in self._lanes.items()
-            }
-            batch = self._rollup.cut(start_ns, end_ns, self._segment, lanes)
+            batch = self._rollup.cut(start_ns, end_ns, self.orders.segment, self._lanes_now())
             self._hand_on(Batch(end_ns, seconds=batch.seconds))
             self._tell_settled()
-            if self.plan is not None:
-                resting = {row.lane for row in batch.seconds if row.resting}
-                down = {row.lane for row in batch.seconds if not row.up}
-                self.plan.second(end_ns / NS, self._segment, batch.requests, resting, down)
+            resting = {row.lane for row in batch.seconds if row.resting}
+            down = {row.lane for row in batch.seconds if not row.up}
+            self.orders.second(end_ns / NS, batch.requests, resting, down)
             self._second_over.set()
             if end_ns + NS > time.monotonic_ns():  # else more seconds are overdue: show only the last
                 self._on_second()
+
+    def _lanes_now(self) -> dict[Lane, LaneNow]:
+        return {
+            lane: LaneNow(
+                self.orders.asked[lane].concurrency, up=run.driver is not None, resting=self.orders.rests(lane)
+            )
+            for lane, run in self._lanes.items()
+        }
 
     def _tell_settled(self) -> None:
         """The moment goes into the recording: a report counts the same seconds as the screen did."""
@@ -364,59 +376,9 @@ class LiveSession:
         for listener in self._listeners:
             listener(batch)
 
-    def _setting(self, lane: Lane) -> Setting:
-        waits = self.alternation is not None and self.alternation.active != lane
-        asked = self._asked[lane]
-        most = None if self.plan is None else self.plan.most(lane, asked)
-        begun = 0 if self.plan is None else self.plan.begun
-        dials = stopped(asked) if waits else asked
-        return Setting(self._segment, dials, requests=most, counted_anew=begun)
-
-    def _turn(self, lane: Lane | None) -> None:
-        """The lanes take turns: load goes to this one alone, or to none while the other drains."""
-        for each, run in self._lanes.items():
-            run.apply(self._setting(each))
-        if lane is not None:
-            self.event(EventRow(lane, time.monotonic_ns(), "plan", name="turn", text="its turn"))
-
-    def _tell_plan(self, lane: Lane | Literal[""], word: str, text: str) -> None:
-        self.event(EventRow(lane, time.monotonic_ns(), "plan", name=word, text=text))
-        if not lane:  # how many requests the step wants is no dial: the drivers are told of it here
-            self._tell_drivers()
-
-    def _tell_drivers(self) -> None:
-        for lane, run in self._lanes.items():
-            run.apply(self._setting(lane))
-
-    def _in_flight(self, lane: Lane) -> int:
-        return self._rollup.in_flight(lane) if self._rollup is not None else 0
-
-    def _slow_ms(self) -> float:
-        return self._rollup.state.slow_ms if self._rollup is not None else 0.0
-
-    def _settling(self) -> bool:
-        return self._rollup is None or self._rollup.state.standing.segment.settled_ns is None
-
-    def _enough(self, lane: Lane) -> bool:
-        return self.plan is not None and self.plan.enough(lane)
-
-    def _rests(self, lane: Lane) -> bool:
-        return self.alternation is not None and not self.alternation.counts(lane)
-
-    def _apply(self, asked: dict[Lane, Dials]) -> None:
-        """The board put dials in force."""
-        self._segment += 1
-        if self.alternation is not None:
-            self.alternation.restart()
-        for event in dial_events(self._asked, asked, time.monotonic_ns()):
-            self.event(event)
-        self._asked = dict(asked)
-        self._tell_drivers()
-
-
-def servers(profile: Profile) -> dict[Lane, LaneProfile]:
-    """The profile's lanes; the second may be missing."""
-    return {"a": profile.a} if profile.b is None else {"a": profile.a, "b": profile.b}
+    def _give(self, lane: Lane, setting: Setting) -> None:
+        if lane in self._lanes:
+            self._lanes[lane].apply(setting)
 
 
 def _heavy_parts(lanes: list[Lane], profile: Profile) -> "tuple[type[LaneRun], Rollup]":

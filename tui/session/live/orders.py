@@ -1,0 +1,121 @@
+"""What each lane is to do now: the dials in force, the step of a plan that holds, and whose turn it is."""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Literal, Protocol
+
+from tui.load.plan import Setting
+from tui.profile.model import LaneProfile, Profile, Step
+from tui.profile.reading import lane_dials
+from tui.records.dials import Dials
+from tui.records.rows import EventRow, Lane, RequestRow
+from tui.session.live.alternation import Alternation
+from tui.session.live.board import DialBoard, stopped
+from tui.session.live.moves import dial_events
+from tui.session.live.plan import More, PlanRun, checked
+
+
+class Measured(Protocol):
+    """What the orders depend on that only the measurement knows."""
+
+    def in_flight(self, lane: Lane) -> int:
+        """Streams of the lane, as its driver last said."""
+        ...
+
+    def slow_ms(self) -> float:
+        """About how long a stream takes in the slower lane; 0 before one ended."""
+        ...
+
+    def settling(self) -> bool:
+        """Whether the figures still mix two settings."""
+        ...
+
+
+class Orders:
+    """`give` hands a lane's driver what `setting` says of it; `tell` hears of each move of a dial, plan or turn."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        measured: Measured,
+        give: Callable[[Lane, Setting], None],
+        tell: Callable[[EventRow], None],
+    ) -> None:
+        dials = {lane: lane_dials(profile, server) for lane, server in servers(profile).items()}
+        self.board = DialBoard(dials, self._apply)
+        self.plan: PlanRun | None = None
+        self.alternation: Alternation | None = None
+        if profile.mode == "alternate" and profile.b is not None:
+            self.alternation = Alternation(self._turn, measured.in_flight, measured.slow_ms, self._enough)
+        self.segment = 0
+        self._asked = {lane: self.board.asked(lane) for lane in dials}
+        self._repeat = profile.repeat
+        self._measured, self._give, self._tell = measured, give, tell
+
+    @property
+    def asked(self) -> Mapping[Lane, Dials]:
+        """What each lane is asked for, whoever has the turn."""
+        return self._asked
+
+    def setting(self, lane: Lane) -> Setting:
+        """What the lane's driver is to do."""
+        waits = self.alternation is not None and self.alternation.active != lane
+        asked = self._asked[lane]
+        most = None if self.plan is None else self.plan.most(lane, asked)
+        begun = 0 if self.plan is None else self.plan.begun
+        dials = stopped(asked) if waits else asked
+        return Setting(self.segment, dials, requests=most, counted_anew=begun)
+
+    def rests(self, lane: Lane) -> bool:
+        """Whether what the lane does now is another's turn, or the beginning of its own."""
+        return self.alternation is not None and not self.alternation.counts(lane)
+
+    def start_plan(self, steps: Sequence[Step], more: More, *, settled_only: bool) -> None:
+        """Run these steps from now on. UserError when there is none, or one cannot be put in force."""
+        base = {lane: self.board.in_force(lane) for lane in self._asked}
+        self.plan = PlanRun(
+            checked(steps, base), base, self.board.jump, self.board.asked, more, self._tell_plan, self._repeat
+        )
+        if settled_only:
+            self.plan.settling = self._measured.settling
+        self.plan.begin(time.monotonic())
+
+    def second(
+        self, end_s: float, requests: Iterable[RequestRow], resting: Collection[Lane], down: Collection[Lane]
+    ) -> None:
+        """A second is complete: the plan may go on to its next step."""
+        if self.plan is not None:
+            self.plan.second(end_s, self.segment, requests, resting, down)
+
+    def _apply(self, asked: Mapping[Lane, Dials]) -> None:
+        """The board put dials in force."""
+        self.segment += 1
+        if self.alternation is not None:
+            self.alternation.restart()
+        for event in dial_events(self._asked, asked, time.monotonic_ns()):
+            self._tell(event)
+        self._asked = dict(asked)
+        self._give_all()
+
+    def _turn(self, lane: Lane | None) -> None:
+        """The lanes take turns: load goes to this one alone, or to none while the other drains."""
+        self._give_all()
+        if lane is not None:
+            self._tell(EventRow(lane, time.monotonic_ns(), "plan", name="turn", text="its turn"))
+
+    def _tell_plan(self, lane: Lane | Literal[""], word: str, text: str) -> None:
+        self._tell(EventRow(lane, time.monotonic_ns(), "plan", name=word, text=text))
+        if not lane:  # how many requests the step wants is no dial: the drivers are told of it here
+            self._give_all()
+
+    def _enough(self, lane: Lane) -> bool:
+        return self.plan is not None and self.plan.enough(lane)
+
+    def _give_all(self) -> None:
+        for lane in self._asked:
+            self._give(lane, self.setting(lane))
+
+
+def servers(profile: Profile) -> dict[Lane, LaneProfile]:
+    """The profile's lanes; the second may be missing."""
+    return {"a": profile.a} if profile.b is None else {"a": profile.a, "b": profile.b}
