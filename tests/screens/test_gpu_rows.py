@@ -94,3 +94,19 @@ def test_tokens_per_joule_and_held_clocks() -> None:
     held = lane(gpus=[replace(fake_gpu("a", 150), throttled=True)], tokens_per_joule=12.34)
     assert text([trouble_row(held, 38)]) == "no failures   GPU clocks held down"
     assert "12.3 tok/J" in text([trouble_row(replace(held, gpus=[]), 38)])
+
+
+def test_of_a_gpu_that_others_use_the_engines_own_memory_is_told_apart() -> None:
+    shared = replace(fake_gpu("a", 150), memory_used_bytes=95.2 * GIB, memory_engine_bytes=47.5 * GIB)
+    assert "47.5+47.7/79.6 GiB" in text(gpu_rows(lane(gpus=[shared]), 38, BARS, tall=False))
+    assert "47.5+47.7/79.6 GiB" in text(gpu_rows(lane(gpus=[shared]), 56, BARS, tall=True))
+    own = replace(shared, memory_engine_bytes=95.0 * GIB)
+    assert "95.2/79.6 GiB" in text(gpu_rows(lane(gpus=[own]), 56, BARS, tall=True))
+
+
+def test_temperature_and_preemptions_are_told_where_they_are_read() -> None:
+    hot = lane(gpus=[replace(fake_gpu("a", 150), temperature_c=71.4), replace(fake_gpu("b", 150), temperature_c=64)])
+    assert "71 °C" in text(gpu_rows(hot, 56, BARS, tall=True))
+    assert "°C" not in text(gpu_rows(lane(), 56, BARS, tall=True))
+    assert "preempted" not in text([trouble_row(lane(server=ServerView(preemptions=0)), 56)])
+    assert "12 preempted" in text([trouble_row(lane(server=ServerView(preemptions=12)), 56)])

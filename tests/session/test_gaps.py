@@ -39,7 +39,6 @@ def test_the_last_arrival_is_carried_over_frames_and_forgotten() -> None:
     assert gaps.gap_ms.tolist() == [5.0]
     assert gaps.second.tolist() == [1]
     stream.forget({1})
-    assert stream.open_requests == 1
     assert stream.feed(packed([(1, 2_000_000_000, 1), (2, 2_000_500_000, 1)])).request.tolist() == [2]
 
 

@@ -51,7 +51,7 @@ class ServerView:
     waiting: float | None = None
     kv_usage: float | None = None  # 0..1
     prefix_hit_rate: float | None = None  # 0..1, over the window
-    preemptions: float | None = None
+    preemptions: float | None = None  # in the window
     age_s: float | None = None  # of the newest reading
     note: str = ""  # why there are no readings
     kv_preallocated: bool = False  # the pool is taken at the start: used memory stays flat whatever the load
@@ -127,9 +127,7 @@ class View:
     t0_ns: int
     wall_ns: int
     settling_s: float = 0.0  # above 0: the dials moved and streams of the old setting still run
-    segment_age_s: float = 0.0
     segment_tps: Mapping[Lane, Sequence[float]] = field(default_factory=dict)  # settled whole seconds of this segment
-    segment_bound: bool = False
     incomparable: str = ""  # why no verdict may be given, whatever the figures say
     verdicts: Mapping[str, VerdictView] = field(default_factory=dict)  # by figure: output_tps, ttft_p95, …, goodput
     delta: float = 0.03  # closer than this is level

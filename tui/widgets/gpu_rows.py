@@ -16,6 +16,7 @@ from tui.widgets.sparkline import sparkline
 
 STALE_S = 3.0
 FLAT = "flat by design"
+SHARED_FROM = 0.05  # of the memory in use; less is the driver's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ def together(gpus: Sequence[GpuView]) -> GpuView:
         gpus[0],
         memory_used_bytes=_sum([gpu.memory_used_bytes for gpu in gpus]),
         memory_total_bytes=_sum([gpu.memory_total_bytes for gpu in gpus]),
+        memory_engine_bytes=_sum([gpu.memory_engine_bytes for gpu in gpus]),
+        temperature_c=_highest([gpu.temperature_c for gpu in gpus]),
         power_w=_sum([gpu.power_w for gpu in gpus]),
         utilization_pct=_mean([gpu.utilization_pct for gpu in gpus]),
         memory_curve=_each(_sum, [gpu.memory_curve for gpu in gpus]),
@@ -70,6 +73,10 @@ def together(gpus: Sequence[GpuView]) -> GpuView:
 def _sum(values: Sequence[float | None]) -> float | None:
     told = [value for value in values if value is not None]
     return sum(told) if len(told) == len(values) else None
+
+
+def _highest(values: Sequence[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -92,12 +99,20 @@ def power_top_of(views: list[LaneView]) -> float:
 
 
 def _memory(gpu: GpuView) -> str:
+    """`61.2/79.6 GiB`, or `47.6+47.7/139.8 GiB` where the engine's own part is known and others use the GPU too."""
+    used, own = gpu.memory_used_bytes, gpu.memory_engine_bytes
     total = f"/{numbers.gib(gpu.memory_total_bytes)}" if gpu.memory_total_bytes is not None else ""
-    return f"{numbers.gib(gpu.memory_used_bytes)}{total} GiB"
+    if used is None or own is None or used - own < SHARED_FROM * used:
+        return f"{numbers.gib(used)}{total} GiB"
+    return f"{numbers.gib(own)}+{numbers.gib(used - own)}{total} GiB"
 
 
 def _watts(gpu: GpuView) -> str:
     return f"{numbers.whole(gpu.power_w)} W"
+
+
+def _heat(gpu: GpuView) -> str:
+    return "" if gpu.temperature_c is None else f" {gpu.temperature_c:.0f} °C"
 
 
 def _util(gpu: GpuView) -> str:
@@ -161,12 +176,17 @@ def _tall(gpu: GpuView, view: LaneView, drawing: tuple[int, Bars, str], *, any_f
     lines = (
         (name, "memory", _memory(gpu), gpu.memory_curve, _memory_top(gpu)),
         ("", "util", _util(gpu), gpu.utilization_curve, 100.0),
-        ("", "power", _watts(gpu), gpu.power_curve, bars.power_top),
+        ("", "power", _watts(gpu) + _heat(gpu), gpu.power_curve, bars.power_top),
     )
+    value_cells = max(13, *(len(value) for _, _, value, _, _ in lines))
     rows: list[Row] = []
     for label, figure, value, curve, top in lines:
         age = _age(gpu) if label else ""
-        spans: list[Span] = [(f"{label:<6}{figure:<7}", "muted"), (f"{value:>13}", _ink(gpu)), (f"{age}  ", "muted")]
+        spans: list[Span] = [
+            (f"{label:<6}{figure:<7}", "muted"),
+            (f"{value:>{value_cells}}", _ink(gpu)),
+            (f"{age}  ", "muted"),
+        ]
         drawn = sparkline(curve, bars.second, width - length(spans), top, bars.spark)
         rows.append(fit([*spans, (FLAT, "muted") if flat and label else (drawn, view.lane)], width))
     if any_flat:

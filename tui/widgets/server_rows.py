@@ -53,6 +53,8 @@ def trouble_row(view: LaneView, width: int) -> Row:
     held = any(gpu.throttled for gpu in view.gpus)
     right = [efficiency(view)] if width < WORDS_CELLS else []
     left: list[Span] = [("no failures", "muted"), ("   GPU clocks held down" if held else "", "warn")]
+    if view.server.preemptions:
+        left.append((f"   {numbers.whole(view.server.preemptions)} preempted", "warn"))
     return spread(left, right if length([*left, *right]) <= width else (), width)
 
 

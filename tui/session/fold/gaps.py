@@ -66,11 +66,6 @@ class ChunkGaps:
             stays = ~np.isin(self._request, np.fromiter(requests, dtype=np.int64, count=len(requests)))
             self._request, self._last_ns = self._request[stays], self._last_ns[stays]
 
-    @property
-    def open_requests(self) -> int:
-        """How many requests have had a chunk and are not forgotten."""
-        return int(self._request.size)
-
 
 def _by_request(request: Ints) -> Ints:
     """The stable order by request. Numbers that lie close are sorted in 16 bits, by radix and ten times as fast."""

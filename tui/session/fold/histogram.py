@@ -80,13 +80,6 @@ class LatencyHistogram:
         else:
             self.counts += other.counts
 
-    def subtract(self, other: "LatencyHistogram | Bucketed") -> None:
-        """Take out what was merged before: a second that left the window."""
-        if isinstance(other, Bucketed):
-            self.counts[other.place] -= other.count
-        else:
-            self.counts -= other.counts
-
     def percentile(self, share: float) -> float | None:
         """The nearest-rank percentile in ms at `share` (0 to 1), at most 0.5 % off; None of nothing.
 

@@ -33,12 +33,6 @@ class Course:
         self._over = threading.Event()
         self._turns = 0
 
-    @property
-    def share(self) -> float:
-        """How much of the session is known, 0 to 1."""
-        tape = self._playing.tape
-        return (self.reached + 1) * NS / max(tape.t_end_ns - tape.t0_ns + NS, 1)
-
     def run(self, *, follow: bool) -> None:
         """Fold until the end of the session, or of the replay. Blocks. OSError: no room for temporary files."""
         self._keep()

@@ -2,10 +2,8 @@
 
 import os
 import tempfile
-from typing import Final
 
 Place = tuple[int, int]  # where in the file, how many bytes
-NOWHERE: Final[Place] = (0, 0)
 
 
 class Spill:

@@ -139,7 +139,7 @@ def _server(state: LaneState, info: LaneInfo | None, now_ns: int, window_s: int)
         waiting=now(g.WAITING),
         kv_usage=now(g.KV_USAGE),
         prefix_hit_rate=_hit_rate(state, now_ns - window_s * NS),
-        preemptions=now(g.PREEMPTIONS),
+        preemptions=_risen(state.gauges.get((g.SERVER, g.PREEMPTIONS)), now_ns - window_s * NS),
         age_s=None if newest is None else max((now_ns - newest) / NS, 0.0),
         note=state.fault.get(g.SERVER, ""),
         kv_preallocated=own is not None and own.kv_preallocated,
