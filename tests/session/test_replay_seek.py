@@ -94,9 +94,11 @@ def test_what_is_played_after_a_jump_is_the_same_too(
         jumped.step()
         assert repr(jumped.view(30)) == repr(played.view(30))  # by text: what is not known yet may be nan
     assert repr(jumped.view(300)) == repr(played.view(300))
-    for of in ("told", "segment"):
-        assert repr(getattr(jumped.state.standing, of)) == repr(getattr(played.state.standing, of))
-    assert repr(jumped.state.standing.ledger.visits) == repr(played.state.standing.ledger.visits)
+    there, here = jumped.state.standing, played.state.standing
+    assert there.segment.finished == here.segment.finished
+    there.segment.finished = here.segment.finished = set()  # whose text has no order
+    for of in ("told", "segment", "ledger"):
+        assert repr(getattr(there, of)) == repr(getattr(here, of))
 
 
 def test_before_the_course_is_known_only_the_verdicts_wait(folder: Path, profile: Profile, course: Course) -> None:
