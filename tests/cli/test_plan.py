@@ -34,14 +34,8 @@ def test_a_plan_runs_to_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert all(lane["requests"] >= 3 for lane in told["lanes"].values())
 
 
-def test_a_profile_without_a_plan_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "demo", "--plan", "--no-record"]) == 2
-    assert "[[plan]]" in capsys.readouterr().err
-
-
-def test_a_sweep_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "demo", "--sweep", "speed=1..2", "--no-record"]) == 2
-    assert "is no sweep" in capsys.readouterr().err
+def test_the_demo_has_a_plan_of_a_minute_to_show() -> None:
+    assert sum(step.for_s or 0 for step in read_profile("demo").plan) == 60
 
 
 def test_a_repetition_needs_a_plan(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,6 +39,7 @@ def test_the_demo_profile_runs_and_prints_the_contract(capsys: pytest.CaptureFix
         assert lane["output_tps"] * 4 == pytest.approx(lane["output_tokens"])
         assert 200 < lane["ttft_ms"]["p50"] < 3000
         assert lane["client"]["stamp"] == "kernel"
+        assert 0 <= lane["client"]["merged_share"] <= 1
     assert told["verdict"]["word"] == "undecided"
     (session,) = sessions()
     assert session.name == told["session"]

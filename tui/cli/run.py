@@ -5,7 +5,7 @@ import asyncio
 import json
 import re
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,8 @@ import msgspec
 
 from tui.cli import noise_store, target
 from tui.cli.output import complain, say
-from tui.profile.model import Profile
-from tui.profile.reading import MOST_REPEATS
+from tui.profile.model import Profile, Step
+from tui.profile.reading import MOST_REPEATS, lane_dials
 from tui.records.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,18 +45,35 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Run, record, print the summary."""
+    _check_flags(args)
+    profile = noise_store.with_floor(target.profile_of(args))
+    if not (args.plan or args.sweep) and profile.load.arrival == "closed" and not profile.load.concurrency:
+        raise UserError("concurrency is 0, so there is no load to measure: give --max-concurrency 1 or more")
+    if args.sweep or args.repeat:
+        profile = msgspec.structs.replace(profile, repeat=args.repeat or 1)
+    for_s = seconds(args.duration or (SWEPT if args.sweep else USUALLY))
+    return asyncio.run(_run(args, profile, for_s, _steps(args, profile, for_s)))
+
+
+def _check_flags(args: argparse.Namespace) -> None:
     if args.plan and args.sweep:
         raise UserError("give --plan or --sweep, not both")
     if args.repeat is not None and not args.plan:
         raise UserError("--repeat goes with --plan: it is the plan that is repeated")
     if args.repeat is not None and not 1 <= args.repeat <= MOST_REPEATS:
         raise UserError(f"--repeat must lie between 1 and {MOST_REPEATS}, not {args.repeat}")
-    profile = noise_store.with_floor(target.profile_of(args))
-    if not (args.plan or args.sweep) and profile.load.arrival == "closed" and not profile.load.concurrency:
-        raise UserError("concurrency is 0, so there is no load to measure: give --max-concurrency 1 or more")
-    if args.sweep or args.repeat:
-        profile = msgspec.structs.replace(profile, repeat=args.repeat or 1)
-    return asyncio.run(_run(args, profile, seconds(args.duration or (SWEPT if args.sweep else USUALLY))))
+
+
+def _steps(args: argparse.Namespace, profile: Profile, for_s: float) -> list[Step]:
+    """The plan to run, or the first pass of the sweep. UserError here leaves no empty session behind."""
+    if not args.plan and not args.sweep:
+        return []
+    from tui.cli.sweep import first_pass
+    from tui.session.live.orders import servers
+    from tui.session.live.plan import checked
+
+    dials = {lane: lane_dials(profile, server) for lane, server in servers(profile).items()}
+    return checked(first_pass(args.sweep, for_s) if args.sweep else profile.plan, dials)
 
 
 def seconds(text: str) -> float:
@@ -66,7 +83,7 @@ def seconds(text: str) -> float:
     return float(match[1]) * _SECONDS[match[2]]
 
 
-async def _run(args: argparse.Namespace, profile: Profile, for_s: float) -> int:
+async def _run(args: argparse.Namespace, profile: Profile, for_s: float, steps: Sequence[Step]) -> int:
     from tui.cli.collecting import Collected
     from tui.cli.recording import recorder_for
     from tui.cli.simulated import SimulatedLanes
@@ -89,7 +106,8 @@ async def _run(args: argparse.Namespace, profile: Profile, for_s: float) -> int:
     try:
         await session.reach()
         await session.start(lambda: None)
-        await _until(session, _complete(args, session, for_s), stop, collected, quiet=args.json)
+        complete = _complete(session, for_s, steps, sweep=bool(args.sweep))
+        await _until(session, complete, stop, collected, quiet=args.json)
     finally:
         await session.stop(f"signal {signal.Signals(caught[0]).name}" if caught else "done")
     if caught:
@@ -100,20 +118,19 @@ async def _run(args: argparse.Namespace, profile: Profile, for_s: float) -> int:
     return _tell(args, session, collected)
 
 
-async def _complete(args: argparse.Namespace, session: "LiveSession", for_s: float) -> None:
-    """Until the time is up; with a plan, until its last step has been held."""
-    if not args.plan and not args.sweep:
+async def _complete(session: "LiveSession", for_s: float, steps: Sequence[Step], *, sweep: bool) -> None:
+    """Until the time is up; with steps, until the last one has been held."""
+    if not steps:
         await session.elapsed(for_s)
         return
     await session.started()
-    if args.sweep:
-        from tui.cli.sweep import Sweep, first_pass
+    if sweep:
+        from tui.cli.sweep import Sweep
 
-        steps = first_pass(args.sweep, for_s)
-        sweep = Sweep.of(steps, for_s)
-        session.start_plan(steps, lambda step: sweep.measured(step, session.view(1)), settled_only=True)
+        swept = Sweep.of(steps, for_s)
+        session.start_plan(steps, lambda step: swept.measured(step, session.view(1)), settled_only=True)
     else:
-        session.start_plan(session.profile.plan)
+        session.start_plan(steps)
     await session.plan_over()
 
 
@@ -149,6 +166,7 @@ async def _until(
 
 def _tell(args: argparse.Namespace, session: "LiveSession", collected: "Collected") -> int:
     from tui.cli.collecting import lines
+    from tui.cli.recording import naming
 
     assert session.info is not None
     found = collected.summary(session.info)
@@ -160,7 +178,8 @@ def _tell(args: argparse.Namespace, session: "LiveSession", collected: "Collecte
         if sentence := session.view(1).crossover:
             say(f"{sentence}.")
         if session.recording is not None:
-            say(f"recorded as {session.info.name}")
+            told = naming(args, session.profile)(session.info.name)
+            say(f"recorded as {told}: `dragstrip report {told}`, `dragstrip replay {told}`")
     failed = [lane for lane, figures in found["lanes"].items() if not figures["requests"]]
     for lane in failed:
         complain(f"dragstrip: lane {lane.upper()} finished no request")

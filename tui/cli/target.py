@@ -26,11 +26,22 @@ SLO_KEYS = {"ttft": "ttft_ms", "tpot": "tpot_ms", "e2el": "e2e_ms", "e2e": "e2e_
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of every command that drives load."""
+    servers(parser)
+    load(parser)
+
+
+def servers(parser: argparse.ArgumentParser) -> None:
+    """Whom to ask, for what."""
     parser.add_argument("profile", nargs="?", help="a profile's name or TOML file; `dragstrip profiles` lists them")
     parser.add_argument("--a", metavar="URL", help="lane A's server, instead of a profile")
     parser.add_argument("--b", metavar="URL", help="lane B's server; without it there is one lane")
     parser.add_argument("--model", help="the model to ask both servers for")
     parser.add_argument("--api-key-env", metavar="VARIABLE", help="the environment variable that holds the API key")
+    parser.add_argument("--waive", action="append", metavar="KEY", help="accept this difference of the two servers")
+
+
+def load(parser: argparse.ArgumentParser) -> None:
+    """How much to ask, how to judge it, and where it is recorded."""
     for flag, (_, kind, text) in DIAL_FLAGS.items():
         parser.add_argument(flag, type=kind, metavar="N", help=text)
     parser.add_argument(
@@ -40,7 +51,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="the seed of the request list")
     parser.add_argument("--goodput", nargs="+", metavar="LIMIT", help="limits in ms: ttft:500 tpot:30, or a preset")
     parser.add_argument("--alternate", action="store_true", help="the lanes take turns: for engines that share a GPU")
-    parser.add_argument("--waive", action="append", metavar="KEY", help="accept this difference of the two servers")
     parser.add_argument("--no-record", action="store_true", help="write nothing to disk")
     parser.add_argument("--out", metavar="DIR", help="where to record, instead of the user's data directory")
 
