@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tui.cli.output import say
 from tui.records.tables import TABLES
+from tui.widgets.numbers import counted, size
 
 HELP = "write a recorded session as CSV, Parquet, JSON and other formats"
 PROGRESS_AFTER_S = 1.0
@@ -41,7 +42,7 @@ def call(args: argparse.Namespace) -> int:
     bar = Bar()
     for written in export(recorded, args.format, target, selection, bar.show):
         bar.clear()
-        say(f"{written.path}  {written.what}, {written.rows:,} rows, {written.size_bytes / 1e6:.2f} MB")
+        say(f"{written.path}  {written.what}, {counted(written.rows, 'row')}, {size(written.size_bytes)}")
     for missing in recorded.missing:
         say(f"missing: {missing}")
     return 0

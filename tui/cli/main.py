@@ -10,6 +10,7 @@ from types import ModuleType
 from tui import __version__
 from tui.cli.output import complain
 from tui.records.errors import UserError
+from tui.records.text import clean
 
 # What is typed → its module, in the order in which help lists them. Only the one that is called is imported: the
 # screen's first paint waits for it.
@@ -45,10 +46,18 @@ def parser(only: str = "") -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for name in [only] if only else COMMANDS:
         command = _module(name)
-        sub = commands.add_parser(name, help=command.HELP, description=command.HELP)
+        sub = commands.add_parser(name, help=command.HELP, description=command.HELP, allow_abbrev=False)
         command.arguments(sub)
         sub.set_defaults(call=command.call)
     return top
+
+
+def _instead(command: str) -> str:
+    """What was meant, or where the commands are listed."""
+    import difflib
+
+    near = difflib.get_close_matches(command, COMMANDS, 1)
+    return f"did you mean `{near[0]}`?" if near else "`dragstrip --help` lists them"
 
 
 def _module(name: str) -> ModuleType:
@@ -57,18 +66,8 @@ def _module(name: str) -> ModuleType:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 a lane failed or the comparison was refused, 2 bad usage or profile, 130 interrupted."""
-    typed = list(sys.argv[1:] if argv is None else argv)
-    commands = parser(only=typed[0] if typed and typed[0] in COMMANDS else "")
-    args, unknown = commands.parse_known_args(typed)
-    if not args.command:
-        complain(commands.format_help().rstrip())
-        return 2
-    if unknown:
-        said = f"`dragstrip {args.command}` does not know {unknown[0]}"
-        complain(f"dragstrip: {said}: `dragstrip {args.command} --help` lists what it knows")
-        return 2
     try:
-        return int(args.call(args))
+        return _call(list(sys.argv[1:] if argv is None else argv))
     except UserError as error:
         complain(f"dragstrip: {error}")
         return 2
@@ -77,6 +76,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output is gone: a closed pager, `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _call(typed: Sequence[str]) -> int:
+    command = typed[0] if typed else ""
+    if command and not command.startswith("-") and command not in COMMANDS:
+        raise UserError(f"there is no command `{clean(command, 40)}`; {_instead(command)}")
+    commands = parser(only=command if command in COMMANDS else "")
+    args, unknown = commands.parse_known_args(typed)
+    if not args.command:
+        complain(commands.format_help().rstrip())
+        return 2
+    if unknown:
+        said = f"`dragstrip {command}` does not know {clean(unknown[0], 40)}"
+        raise UserError(f"{said}: `dragstrip {command} --help` lists what it knows")
+    return int(args.call(args))
 
 
 if __name__ == "__main__":

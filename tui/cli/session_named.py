@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tui.profile.reading import shipped_profiles
 from tui.recording.sessions import is_session, resolve, sessions_root
+from tui.records.errors import UserError
 
 
 def shipped_sessions() -> Path:
@@ -17,4 +18,19 @@ def session_named(name: str) -> Path | str:
     own = is_session(Path(name)) or is_session(sessions_root() / name)
     if name.isprintable() and Path(name).name == name and not own and is_session(shipped):
         return shipped
-    return resolve(name)
+    try:
+        return resolve(name)
+    except UserError as error:
+        if near := _near(name):
+            raise UserError(f"there is no session {name!r}; did you mean {near!r}?") from error
+        raise
+
+
+def _near(name: str) -> str:
+    """The name that a misspelt one may mean; empty where several begin with it, of which one has been told."""
+    import difflib
+
+    names = [path.name for root in (sessions_root(), shipped_sessions()) for path in root.glob("*/")]
+    if any(known.startswith(name) for known in names):
+        return ""
+    return next(iter(difflib.get_close_matches(name, names, 1)), "")

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from tui.cli.output import complain, say
+from tui.widgets.numbers import size
 
 HELP = "list the recorded sessions"
 
@@ -25,7 +26,6 @@ def call(args: argparse.Namespace) -> int:
     for entry in entries + ([] if args.root else list_sessions(shipped_sessions())):
         lanes = " against ".join(entry.lanes.values())
         simulated = " SIMULATED" if entry.simulated else ""
-        megabytes = entry.size_bytes / 1e6
-        size = f"{megabytes:.1f} MB" if megabytes >= 1 else f"{megabytes * 1e3:.0f} kB"
-        say(f"{entry.name}  {entry.length_s:6.0f} s  {size:>9}  {lanes}{simulated}  ({entry.state})")
+        extent = f"{entry.length_s:6.0f} s  {size(entry.size_bytes):>7}"
+        say(f"{entry.name}  {extent}  {lanes}{simulated}  ({entry.state})")
     return 0

@@ -16,7 +16,7 @@ def summary_lines(view: View) -> list[str]:
     if len(view.lanes) > 1:
         lines.append(_compared(view))
     if view.recording:
-        lines.append(f"recorded: {view.recording}")
+        lines.append(f"recorded: {clean(view.recording)}")
     return lines
 
 
@@ -38,5 +38,5 @@ def _lane(lane: LaneView) -> str:
     ttft = lane.latencies.get("ttft", Percentiles()).p50
     return (
         f"{lane.lane.upper()} {title}: {numbers.whole(lane.output_tps)} tok/s out, {numbers.whole(lane.done)} done, "
-        f"{numbers.whole(lane.failed)} failed, TTFT p50 {numbers.milliseconds(ttft)} ms"
+        f"{numbers.whole(lane.failed)} failed, TTFT p50 {numbers.figure(ttft)} ms"
     )

@@ -110,7 +110,7 @@ def _counts(view: LaneView, width: int) -> Row:
     ink = ink_of(view)
     wide = width >= COMFORTABLE_CELLS
     spans: list[Span] = [
-        (f"{numbers.rate(view.request_rate):>{7 if wide else 5}}", ink),
+        (f"{numbers.figure(view.request_rate):>{7 if wide else 5}}", ink),
         (" req/s ", "muted"),
         (f"{numbers.whole(view.in_flight):>{5 if wide else 4}}", ink),
         (" in flight ", "muted"),
@@ -126,7 +126,7 @@ def _work(view: LaneView, width: int) -> Row:
     """What a request is, as the server counted it, and how many met the limits."""
     good: list[Span] = []
     if view.goodput is not None:
-        good = [(f"{numbers.rate(view.goodput):>6}", ""), (" good/s", "muted")]
+        good = [(f"{numbers.figure(view.goodput):>6}", ""), (" good/s", "muted")]
     met: list[Span] = [(f"  limits {view.limits_met}", "muted")] if view.limits_met else []
     for before, between in ((" prompt tok", " output tok a request"), (" in", " out tok a request")):
         work: list[Span] = [
@@ -175,7 +175,7 @@ def _columns(width: int) -> tuple[int, int, int, int, int]:
 def _latency(view: LaneView, metric: Metric, widths: Sequence[int], width: int) -> Row:
     found = view.latencies.get(metric.name, Percentiles())
     e2e = metric.name == "e2e"
-    write = numbers.seconds if e2e else numbers.milliseconds
+    write = numbers.seconds if e2e else numbers.figure
     spans: list[Span] = [(f"{metric.label:<5}{'s' if e2e else 'ms':>2} ".ljust(widths[0])[: widths[0]], "muted")]
     for name, value, cells in zip(("p50", "p95", "p99"), (found.p50, found.p95, found.p99), widths[1:4], strict=True):
         missing = SAMPLES_NEEDED[name] - found.n

@@ -116,7 +116,7 @@ def _ttft(found: "LedgerRow", lane: str) -> Span:
         return f"{f'need {figure.missing}':>14}", "muted"
     if figure is None or figure.value is None:
         return f"{numbers.NONE:>14}", "muted"
-    return f"{f'{numbers.milliseconds(figure.value)} ms':>14}", lane
+    return f"{f'{numbers.figure(figure.value)} ms':>14}", lane
 
 
 def _below(view: View, first: int, shown: int, width: int) -> Row:

@@ -19,17 +19,13 @@ def short(value: float) -> str:
     return f"{value / 1e9:.1f}G"
 
 
-def rate(value: float | None) -> str:
-    """Requests a second: `0.42`, `19.3`, `1 204`."""
-    if value is None:
-        return NONE
-    if value < 10:
-        return f"{value:.2f}"
-    return f"{value:.1f}" if value < 1000 else whole(value)
+def counted(number: int, what: str) -> str:
+    """`1 row`, `2 481 rows`."""
+    return f"{whole(number)} {what}{'' if number == 1 else 's'}"
 
 
-def milliseconds(value: float | None) -> str:
-    """`9.42`, `84.1`, `1 204`: three figures that matter."""
+def figure(value: float | None) -> str:
+    """A rate or a latency, three figures that matter: `0.42`, `84.1`, `1 204`."""
     if value is None:
         return NONE
     if value < 10:

@@ -16,7 +16,7 @@ def ink_of(view: LaneView) -> str:
 
 def efficiency(view: LaneView) -> Span:
     """`  4.12 tok/J`, empty where energy is not read."""
-    return ("", "") if view.tokens_per_joule is None else (f"  {numbers.rate(view.tokens_per_joule)} tok/J", "")
+    return ("", "") if view.tokens_per_joule is None else (f"  {numbers.figure(view.tokens_per_joule)} tok/J", "")
 
 
 def server_row(view: LaneView, width: int) -> Row:

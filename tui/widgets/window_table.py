@@ -65,7 +65,7 @@ def _figures(window: WindowView) -> Iterator[tuple[str, list[Span]]]:
         unit = "s" if name == "e2e" else "ms"
         for share in ("p50", "p95", "p99"):
             values = (_latency(window, "a", name, share), _latency(window, "b", name, share))
-            write = numbers.seconds if name == "e2e" else numbers.milliseconds
+            write = numbers.seconds if name == "e2e" else numbers.figure
             texts = (write(values[0]), write(values[1]))
             figure = f"{name}_{share}"
             yield figure, _row(window, figure, f"{label:<4} {share} {unit}", texts, values)
