@@ -89,7 +89,7 @@ async def _make_replay(session: str, at_s: float, keys: list[str], name: str) ->
     recorded = open_session(session_named(session))
     info = recorded.info
     source = ReplaySource(profile_of(info), lambda: Tape(recorded), How(1.0, lambda _: at_s), marks_beside(info))
-    app = DragstripApp(source, session=session)
+    app = DragstripApp(source, named=lambda _: session)
     async with app.run_test(size=SIZES[0]) as pilot:
         app.theme = "dragstrip-dark"
         await pilot.pause(2)

@@ -18,6 +18,7 @@ def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert out == ""
     assert err.startswith("dragstrip: ")
     assert len(err.splitlines()) == 1, err
+    assert not list(Path(os.environ["DRAGSTRIP_HOME"]).glob("sessions/*")), "an empty session was left behind"
     return err
 
 
@@ -57,6 +58,12 @@ def not_an_engine() -> Iterator[str]:
         (["export", "no-such-session"], "there is no session 'no-such-session'"),
         (["watch", "demmo"], "there is no profile `demmo`"),
         (["run", "demo", "--max-concurrency", "0"], "concurrency is 0, so there is no load to measure"),
+        (["watsh"], "there is no command `watsh`; did you mean `watch`?"),
+        (["nothing-like-it"], "there is no command `nothing-like-it`; `dragstrip --help` lists them"),
+        (["export", "h200-swep"], "there is no session 'h200-swep'; did you mean 'h200-sweep'?"),
+        (["demo", "--a", "http://x"], "`dragstrip demo` does not know --a"),
+        (["run", "demo", "--sweep", "x=1..2"], "or one of concurrency, prompt_tokens, output_tokens"),
+        (["run", "old-vs-new", "--plan"], "[[plan]]"),
         (["demo", "--frob"], "`dragstrip demo` does not know --frob: `dragstrip demo --help`"),
         (["demo"], "there is no terminal to draw on; `dragstrip run`"),
         (["watch", "--a", "ftp://host"], "give an http:// or https:// URL"),

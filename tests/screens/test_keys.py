@@ -296,7 +296,8 @@ async def test_quit_asks_once_while_load_runs() -> None:
     assert source.stopped == ["quit"]
     assert app.return_value == 0
     assert 1 < len(app.summary) <= 6
-    assert "recorded: 2026-11-23_140207_vllm-vs-sglang" in app.summary[-1]
+    name = "2026-11-23_140207_vllm-vs-sglang"
+    assert app.summary[-2:] == [f"recorded: {name}", f"next: dragstrip report {name}; dragstrip replay {name}"]
 
 
 async def test_two_quick_keys_ask_once_and_quit() -> None:

@@ -338,17 +338,26 @@ async def test_a_mark_that_cannot_be_kept_says_why() -> None:
         assert "the mark is not kept: no room" in await settled(pilot)
 
 
-async def test_e_names_the_command_for_the_window() -> None:
-    app = DragstripApp(FakeReplay())
+async def test_e_writes_the_window_and_says_where() -> None:
+    asked: list[tuple[float | None, float | None]] = []
+
+    def export(start_s: float | None, end_s: float | None) -> str:
+        asked.append((start_s, end_s))
+        if len(asked) > 2:
+            raise UserError("cannot export to ./x: no room")
+        return "5 files written to ./x/"
+
+    app = DragstripApp(FakeReplay(), export=export)
     async with opened(app) as pilot:
         await pilot.press("e")
-        text = await settled(pilot)
-        assert "--format csv" in text
-        assert "--from" not in text
-        await pilot.press("escape", "z", "right")
+        assert "5 files written to ./x/" in await rested(pilot)
+        await pilot.press("z", "right")
         await rested(pilot)
         await pilot.press("z", "e")
-        assert "--format csv --from 150 --until 155" in await settled(pilot)
+        await rested(pilot)
+        assert asked == [(None, None), (150, 155)]
+        await pilot.press("e")
+        assert "cannot export to ./x: no room" in await rested(pilot)
 
 
 async def test_the_mouse_jumps_drags_and_plays() -> None:
@@ -463,13 +472,13 @@ async def test_followed_it_says_live_and_how_old(monkeypatch: pytest.MonkeyPatch
     from tests.screens import fake_replay
 
     end_wall_s = fake_replay.WALL_NS / 1e9 + 150
-    monkeypatch.setattr("tui.screens.replay.time.time", lambda: end_wall_s + 2.2)
+    monkeypatch.setattr("tui.screens.replay_transport.time.time", lambda: end_wall_s + 2.2)
     source = FakeReplay(second=150, duration_s=150.0, follow=True)
     source.playing = True
     app = DragstripApp(source)
     async with opened(app) as pilot:
         assert "▶ LIVE following, 2 s old" in await settled(pilot)
-        monkeypatch.setattr("tui.screens.replay.time.time", lambda: end_wall_s + 9.0)
+        monkeypatch.setattr("tui.screens.replay_transport.time.time", lambda: end_wall_s + 9.0)
         screen_of(app)._grow_older()
         assert "LIVE following, 9 s old" in await settled(pilot)
         await pilot.resize_terminal(80, 24)
@@ -489,7 +498,7 @@ async def test_before_the_recording_is_open_nothing_is_told_of_it() -> None:
 
 
 async def test_the_export_names_the_session_as_it_was_named() -> None:
-    app = DragstripApp(FakeReplay(), session="'/some/where/a session'")
+    app = DragstripApp(FakeReplay(), named=lambda _: "'/some/where/a session'")
     async with opened(app) as pilot:
         await pilot.press("e")
         assert "dragstrip export '/some/where/a session' --format csv" in await settled(pilot)

@@ -2,18 +2,18 @@
 
 import argparse
 
-from tui.cli import target, watch
+from tui.cli import screen, target, watch
 
 HELP = "the whole screen on two simulated engines; nothing else needed"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `watch`, without servers to name."""
-    target.arguments(parser)
-    watch.looks(parser)
+    target.load(parser)
+    screen.looks(parser)
+    parser.set_defaults(profile="demo", a=None, b=None, model=None, api_key_env=None, waive=None)
 
 
 def call(args: argparse.Namespace) -> int:
     """Watch the profile `demo`."""
-    args.profile = args.profile or "demo"
-    return watch.show(args, target.profile_of(args))
+    return watch.call(args)

@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +19,7 @@ def recorder_for(args: argparse.Namespace, profile: Profile) -> "Record | None":
     """What makes the recorder, or None with --no-record. UserError when the place cannot be written."""
     if args.no_record:
         return None
-    from tui.recording.sessions import sessions_root
-
-    root = Path(args.out or profile.record.directory or sessions_root()).expanduser()
+    root = _root(args, profile)
     _check_writable(root)
 
     def record(info: SessionInfo) -> "Recording":
@@ -29,6 +29,20 @@ def recorder_for(args: argparse.Namespace, profile: Profile) -> "Record | None":
         return Recorder(claim(root, info), info)
 
     return record
+
+
+def naming(args: argparse.Namespace, profile: Profile) -> Callable[[str], str]:
+    """How a command is told a session of this run: by its name, or by its folder where no name is looked for."""
+    from tui.recording.sessions import sessions_root
+
+    root = _root(args, profile)
+    return shlex.quote if root == sessions_root() else lambda name: shlex.quote(str(root / name))
+
+
+def _root(args: argparse.Namespace, profile: Profile) -> Path:
+    from tui.recording.sessions import sessions_root
+
+    return Path(args.out or profile.record.directory or sessions_root()).expanduser()
 
 
 def _check_writable(root: Path) -> None:

@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.cli.output import complain, say
-from tui.cli.watch import looks
+from tui.cli import screen
 from tui.records.errors import UserError
 from tui.records.session import SessionInfo
+from tui.session.source import Source
 from tui.session.transport import SPEEDS
+from tui.widgets.numbers import counted
 
 if TYPE_CHECKING:
     from tui.session.replay.tape import Tape
@@ -34,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at", default="0", metavar="TIME", help="where to begin: 90, 1:30, 0:01:30 or 50%% (0)")
     parser.add_argument("--follow", action="store_true", help="watch a session that is still being recorded")
     parser.add_argument("--plain", action="store_true", help="a line a second, as wherever there is no terminal")
-    looks(parser)
+    screen.looks(parser)
 
 
 def call(args: argparse.Namespace) -> int:
@@ -42,7 +43,7 @@ def call(args: argparse.Namespace) -> int:
     from tui.cli.session_named import session_named
     from tui.recording.reading.marks import marks_beside
     from tui.session.replay.profile import profile_of
-    from tui.session.replay.session import How, ReplaySource
+    from tui.session.replay.session import How
 
     plain = args.plain or not sys.stdout.isatty()
     how = How(speed_of(args.speed or ("max" if plain else "1")), moment_of(args.at), args.follow)
@@ -54,20 +55,28 @@ def call(args: argparse.Namespace) -> int:
         return 0
     info, open_tape = _known(where)
 
-    from tui.screens.terminal import prepare_terminal
+    def session() -> Source:
+        from tui.session.replay.session import ReplaySource
 
-    prepare_terminal()
+        return ReplaySource(profile_of(info), open_tape, how, marks_beside(info))
 
-    from tui.screens.app import DragstripApp
+    return screen.show(
+        session, ascii_only=args.ascii, named=lambda _: _as_told(args.session), export=partial(_export, where)
+    )
 
-    source = ReplaySource(profile_of(info), open_tape, how, marks_beside(info))
-    app = DragstripApp(source, ascii_only=args.ascii, session=_as_told(args.session))
-    code = app.run()
-    for line in app.summary:
-        say(line)
-    if app.log_path:
-        complain(f"dragstrip: it ended in an error, which is written in {app.log_path}")
-    return code or app.return_code or 0
+
+def _export(where: Path | str, start_s: float | None, end_s: float | None) -> str:
+    """Write a part of a session as CSV in the current directory, and say where."""
+    from tui.recording.export.registry import export
+    from tui.recording.reading.reader import open_session
+    from tui.recording.reading.selection import Selection, window
+
+    recorded = open_session(where)
+    begin_ns, until_ns = window(recorded.info, start_s, end_s)
+    part = "" if start_s is None else f"-{start_s:.0f}-{end_s:.0f}"
+    target = Path(f"{recorded.info.name}{part}-csv")
+    files = export(recorded, "csv", target, Selection(t0_ns=begin_ns, t1_ns=until_ns))
+    return f"{counted(len(files), 'file')} written to ./{target}/"
 
 
 def _as_told(session: str) -> str:

@@ -3,10 +3,9 @@
 import argparse
 import sys
 
-from tui.cli import noise_store, target
-from tui.cli.output import complain, say
-from tui.profile.model import Profile
+from tui.cli import noise_store, screen, target
 from tui.records.errors import UserError
+from tui.session.source import Source
 
 HELP = "watch two servers side by side, live"
 
@@ -14,42 +13,24 @@ HELP = "watch two servers side by side, live"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Targets, dials and looks."""
     target.arguments(parser)
-    looks(parser)
-
-
-def looks(parser: argparse.ArgumentParser) -> None:
-    """How the screen is drawn."""
-    parser.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
+    screen.looks(parser)
 
 
 def call(args: argparse.Namespace) -> int:
-    """Show the screen until the operator leaves it."""
-    return show(args, target.profile_of(args))
-
-
-def show(args: argparse.Namespace, profile: Profile) -> int:
-    """The screen on a live session of `profile`; afterwards its last figures and where it is recorded."""
-    from tui.cli.recording import recorder_for
+    """The screen on a live session until the operator leaves it."""
+    from tui.cli.recording import naming, recorder_for
     from tui.cli.simulated import SimulatedLanes
 
+    profile = target.profile_of(args)
     if not sys.__stdin__ or not sys.__stdin__.isatty() or not sys.__stderr__ or not sys.__stderr__.isatty():
         raise UserError("there is no terminal to draw on; `dragstrip run` measures the same without one")
     profile = noise_store.with_floor(profile)
     record = recorder_for(args, profile)
     simulated = SimulatedLanes()
 
-    from tui.screens.terminal import prepare_terminal
+    def session() -> Source:
+        from tui.session.live.session import LiveSession
 
-    prepare_terminal()
+        return LiveSession(profile, prepare=simulated.prepare, record=record, release=simulated.stop)
 
-    from tui.screens.app import DragstripApp
-    from tui.session.live.session import LiveSession
-
-    session = LiveSession(profile, prepare=simulated.prepare, record=record, release=simulated.stop)
-    app = DragstripApp(session, ascii_only=args.ascii)
-    code = app.run()
-    for line in app.summary:
-        say(line)
-    if app.log_path:
-        complain(f"dragstrip: it ended in an error, which is written in {app.log_path}")
-    return code or app.return_code or 0
+    return screen.show(session, ascii_only=args.ascii, named=naming(args, profile))

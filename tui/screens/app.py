@@ -5,10 +5,10 @@ import os
 import signal
 import tempfile
 import traceback
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -16,9 +16,9 @@ from textual.binding import Binding, BindingType
 from tui.records.errors import UserError
 from tui.screens.commands import KeyCommands
 from tui.screens.live import LiveScreen
-from tui.screens.looking import LookingScreen
+from tui.screens.looking import Export, LookingScreen
 from tui.screens.summary import summary_lines
-from tui.screens.terminal import is_gone, let_go, speaks_utf8, watch_terminal
+from tui.screens.terminal import has_shell, is_gone, let_go, speaks_utf8, watch_terminal
 from tui.session.source import Source
 from tui.widgets.glyphs import GLYPHS
 from tui.widgets.palette import PALETTES, first_theme, theme_of
@@ -48,14 +48,24 @@ class DragstripApp(App[int]):
     ]
     ENABLE_COMMAND_PALETTE = True
 
-    def __init__(self, source: Source, *, ascii_only: bool = False, session: str = "") -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        ascii_only: bool = False,
+        named: Callable[[str], str] = str,
+        export: Export | None = None,
+    ) -> None:
+        """`named` says how a command is told a session by its name; `export` writes a part of a recording."""
         # With NO_COLOR Textual would make greys of its own unless colours are the terminal's.
         super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         self.source = source
         self.ascii_only = ascii_only or not speaks_utf8()
         self.summary: list[str] = []
         self.log_path: Path | None = None
-        self.picture: LookingScreen = _replay_screen(source, session) if source.replay else LiveScreen(source)
+        self.picture: LookingScreen = (
+            _replay_screen(source, named, export) if source.replay else LiveScreen(source, named)
+        )
         self._leaving = False
         self._watch: asyncio.Task[None] | None = None
         for palette in PALETTES:
@@ -78,6 +88,7 @@ class DragstripApp(App[int]):
         if not self.is_headless:
             hung_up = partial(loop.call_soon_threadsafe, self._signalled, signal.SIGHUP)
             watch_terminal(hung_up, lambda: getattr(self._driver, "_writer_thread", None))
+            loop.add_signal_handler(signal.SIGTSTP, self._suspend, signal.getsignal(signal.SIGTSTP))
         if isinstance(self.source, Endable):
             self._watch = asyncio.create_task(self._watch_source(self.source))
 
@@ -88,6 +99,18 @@ class DragstripApp(App[int]):
     async def action_quit(self) -> None:
         """Ctrl+q, wherever one is: asks as `q` does."""
         self.picture.action_leave()
+
+    def action_suspend_process(self) -> None:
+        """Ctrl+z: to the shell, if one is there to say `fg`."""
+        if has_shell():
+            super().action_suspend_process()
+        else:
+            self.picture.say("there is no shell to go to")
+
+    def _suspend(self, stop: Any) -> None:
+        """Stop as Textual does, `stop` being its handler; no load goes on that nobody looks at or measures."""
+        self.picture.going_away()
+        stop(signal.SIGTSTP, None)
 
     def leave(self, why: str, code: int) -> None:
         """Stop the source, then the screen; the second call changes nothing."""
@@ -100,6 +123,7 @@ class DragstripApp(App[int]):
             self._watch.cancel()
         if self.picture.view is not None:
             self.summary += summary_lines(self.picture.view)
+            self.summary += self.picture.next_steps()
         try:
             await self.source.stop(why)
         except Exception as error:  # noqa: BLE001 - it is written to the log, and the terminal must be restored
@@ -133,16 +157,14 @@ class DragstripApp(App[int]):
         self.leave("internal error", CRASHED)
 
 
-def _replay_screen(source: Source, session: str) -> LookingScreen:
-    """The screen of a recording, which commands know by the name `session`.
-
-    Imported here, because a live screen is painted sooner without it.
-    """
-    from tui.screens.replay import ReplayedSource, ReplayScreen
+def _replay_screen(source: Source, named: Callable[[str], str], export: Export | None) -> LookingScreen:
+    """The screen of a recording; imported here, because a live screen is painted sooner without it."""
+    from tui.screens.replay import ReplayScreen
+    from tui.screens.replay_transport import ReplayedSource
 
     if not isinstance(source, ReplayedSource):
         raise TypeError("a replay that cannot be moved in time")
-    return ReplayScreen(source, session)
+    return ReplayScreen(source, named, export)
 
 
 def write_log(error: BaseException) -> Path:

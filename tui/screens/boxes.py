@@ -129,17 +129,17 @@ class TextBox(Box):
 
 
 class ExportBox(LinesBox):
-    """Which command writes this session's data, and where they lie."""
+    """Which command writes this session's data. `recording`: how it is told the session; empty: there is none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("e", "close", "back", show=False)]
 
-    def __init__(self, recording: str, flags: str = "") -> None:
+    def __init__(self, recording: str) -> None:
         if recording:
             lines: list[list[Span]] = [
                 [("This session is recorded as", "")],
                 [("  ", ""), (recording, "strong")],
                 [("Export it from any terminal, even while it runs:", "")],
-                [("  ", ""), (f"dragstrip export {recording} --format csv{flags}", "strong")],
+                [("  ", ""), (f"dragstrip export {recording} --format csv", "strong")],
                 [("Formats: csv, parquet, json, html, png, vllm, aiperf, …  esc goes back", "muted")],
             ]
         else:

@@ -1,8 +1,10 @@
 """From a view to the line that compares the lanes, by the figure that the operator chose."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
+from tui.session.live.alternation import BLOCK_S, RAMP_S
 from tui.session.view import LaneView, Percentiles, VerdictView, View
 from tui.widgets.verdict_line import Headline
 
@@ -82,11 +84,19 @@ def _note(view: View, found: VerdictView) -> str:
         return f"{window}, settling" if view.second else window
     if found.word == "undecided":
         if found.need_s is not None:
-            return f"needs about {found.need_s:.0f} s more"
+            return _needs(found.need_s, in_turns=view.mode == "alternate")
         return found.reason or window
     settled_s = min(map(len, view.segment_tps.values()), default=0)
     known = f", {view.delta_from}" if view.delta_from else ""
     return f"{settled_s} s settled, level within {view.delta:.1%}{known}"
+
+
+def _needs(settled_s: float, *, in_turns: bool) -> str:
+    """Lanes that take turns get their seconds a turn at a time."""
+    if not in_turns:
+        return f"needs about {settled_s:.0f} s more"
+    turns = max(math.ceil(settled_s / (BLOCK_S - RAMP_S)), 1)
+    return f"needs about {turns} more turn{'' if turns == 1 else 's'} each"
 
 
 def _warning(view: View, *, linked: bool) -> str:

@@ -9,12 +9,7 @@ CONC = Binding.Group("conc")
 CONC_DOUBLE = Binding.Group("×2")
 PROMPT = Binding.Group("prompt")
 OUT = Binding.Group("out")
-DOUBLE = Binding.Group("double, halve")
-DIALS = Binding.Group("dials")
-LOOK = Binding.Group("view")
 ZOOM = Binding.Group("zoom")
-SESSION = Binding.Group("session")
-REST = Binding.Group("more")
 
 DIAL_KEYS: list[BindingType] = [
     Binding("left_square_bracket", "step('concurrency', -1)", "concurrency one notch down", group=CONC),
@@ -62,6 +57,7 @@ SESSION_KEYS: list[BindingType] = [
     Binding("ctrl+p", "app.command_palette", "every command by name", show=False),
     Binding("q", "leave", "quit", tooltip="quit; asks once while load is running"),
     Binding("ctrl+c", "leave", "quit", show=False),
+    Binding("ctrl+z", "app.suspend_process", "to the shell, load stopped; `fg` comes back", show=False),
 ]
 # The order in which the footer drops what does not fit is the reverse of this.
 FOOTER = (

@@ -1,7 +1,9 @@
 """The live screen: what each key does to the dials and to the load."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
+from textual.app import App
 from textual.binding import BindingType
 
 from tui.records.dials import DialName, DialValue
@@ -23,6 +25,12 @@ class LiveScreen(LookingScreen):
         ("click ◀ ▶", "or the wheel over a dial: one notch"),
         ("2× click", "on a value: type it"),
     )
+
+    _stopped_away = False  # the load, as the program was suspended
+
+    def next_steps(self) -> Sequence[str]:
+        """The commands that go on with the recording."""
+        return [f"next: dragstrip report {self.session}; dragstrip replay {self.session}"] if self.session else []
 
     # The dials.
 
@@ -77,7 +85,20 @@ class LiveScreen(LookingScreen):
         self.load_on = self.source.board.toggle_load()
         self.redraw()
 
-    # The load and the picture of it.
+    def going_away(self) -> None:
+        """Nobody would see the load, and nobody measures while the program is suspended: it is stopped."""
+        self._stopped_away = self.load_on
+        if self.load_on:
+            self.action_toggle_load()
+
+    def come_back(self, app: App[Any]) -> None:
+        """Say what was done meanwhile."""
+        super().come_back(app)
+        if self._stopped_away:
+            self._stopped_away = False
+            self.say("load stopped on ctrl+z: x resumes")
+
+    # The picture of it.
 
     def action_freeze(self) -> None:
         """Hold the picture; the data go on."""

@@ -1,6 +1,6 @@
 """What one can do with the picture wherever it comes from: look at it in other ways, mark, export, leave."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -8,17 +8,21 @@ from textual.binding import BindingType
 from textual.message import Message
 
 from tui.records.rows import Lane
+from tui.records.text import clean
 from tui.screens.boxes import BoxResult, ExportBox, HelpBox, TextBox
 from tui.screens.headline import OBJECTIVES
 from tui.screens.keys import LOOK_KEYS, SESSION_KEYS
 from tui.screens.parts import Look
 from tui.screens.picture import PictureScreen
 from tui.screens.picture_file import save_picture
+from tui.session.source import Source
 from tui.session.view import WINDOWS_S
 from tui.widgets.dial_strip import DialStrip
 from tui.widgets.glyphs import GLYPHS
 from tui.widgets.ledger_table import LedgerTable
 from tui.widgets.palette import PALETTES
+
+Export = Callable[[float | None, float | None], str]  # seconds from and until, None: all; says what was written where
 
 
 class LookingScreen(PictureScreen):
@@ -30,6 +34,23 @@ class LookingScreen(PictureScreen):
     BINDINGS: ClassVar[list[BindingType]] = [*LOOK_KEYS, *SESSION_KEYS]
     HELP_KEYS: ClassVar[Sequence[BindingType]] = BINDINGS  # all that a screen has, in the order of the help
     HELP_MOUSE: ClassVar[Sequence[tuple[str, str]]] = ()  # what the mouse does, and to what
+
+    def __init__(self, source: Source, named: Callable[[str], str] = str) -> None:
+        super().__init__(source)
+        self._named = named
+
+    @property
+    def session(self) -> str:
+        """How a command is told the session; empty while nothing is recorded."""
+        recording = self.view.recording if self.view is not None else ""
+        return clean(self._named(recording)) if recording else ""
+
+    def next_steps(self) -> Sequence[str]:
+        """What may be done once the screen has gone, a line each."""
+        return ()
+
+    def going_away(self) -> None:
+        """The operator suspends the program."""
 
     # What is looked at.
 
@@ -87,7 +108,10 @@ class LookingScreen(PictureScreen):
             self.overlay_wanted = False
 
     def action_glyphs(self) -> None:
-        """The next set of chart characters."""
+        """The next set of chart characters, where there is more than one."""
+        if getattr(self.app, "ascii_only", False):
+            self.say("charts stay in ASCII here: --ascii, or a locale without UTF-8")
+            return
         self.glyphs = GLYPHS[(GLYPHS.index(self.glyphs) + 1) % len(GLYPHS)]
         self.say(f"charts in {self.glyphs.label}")
         self.redraw()
@@ -111,7 +135,7 @@ class LookingScreen(PictureScreen):
 
     def action_export(self) -> None:
         """How to export this session."""
-        self.app.push_screen(ExportBox(self.view.recording if self.view else ""))
+        self.app.push_screen(ExportBox(self.session))
 
     def action_screenshot(self) -> None:
         """The screen as SVG in the current directory."""

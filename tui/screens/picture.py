@@ -95,10 +95,10 @@ class PictureScreen(Screen[None]):
         self._fit_panes()
         self.show_hints()
         self.take(self.source.view(self.window_s))
-        self.app.app_resume_signal.subscribe(self, self._repaint)
+        self.app.app_resume_signal.subscribe(self, self.come_back)
         self.call_after_refresh(self._start)
 
-    def _repaint(self, app: App[Any]) -> None:
+    def come_back(self, app: App[Any]) -> None:
         """Everything again: after `fg` the terminal is blank, and only what changes would be painted on it."""
         app.refresh(layout=True)
 

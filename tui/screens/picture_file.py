@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
+from rich.terminal_theme import SVG_EXPORT_THEME
 from textual.app import App
+
+from tui.widgets.palette import BY_NAME
 
 CELL_HEIGHT, BASELINE = 24.4, 18.5  # of the SVGs that Rich writes, in their own units
 _FONT_FACE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
@@ -15,6 +18,10 @@ _DOT_PLACES = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3))  
 def picture_of(app: App[int]) -> str:
     """The screen as SVG: the reader's monospace font stands in for one from the network, braille becomes dots."""
     svg = _FONT_FACE.sub("", app.export_screenshot(title="dragstrip"))
+    palette = BY_NAME.get(app.theme)
+    if palette is not None and not palette.dark:  # Rich draws on a dark ground whatever the terminal has
+        svg = svg.replace(SVG_EXPORT_THEME.background_color.hex, palette.ground)
+        svg = svg.replace(SVG_EXPORT_THEME.foreground_color.hex, palette.text)
     return _TEXT.sub(_dots, svg).replace("Fira Code", "DejaVu Sans Mono")
 
 

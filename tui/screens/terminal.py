@@ -1,12 +1,11 @@
 """What must be settled before Textual is imported, because it reads these once, at import."""
 
-import codecs
 import errno
 import gc
-import locale
 import os
 import select
 import stat
+import sys
 import termios
 import threading
 from collections.abc import Callable
@@ -83,9 +82,20 @@ def let_go(code: int) -> None:
     last.start()
 
 
-def speaks_utf8() -> bool:
-    """Whether the locale lets a terminal show more than ASCII."""
+def has_shell() -> bool:
+    """Whether the process that started this one shares its terminal session: a shell's `fg` can bring it back."""
     try:
-        return codecs.lookup(locale.getpreferredencoding(False)).name == "utf-8"
-    except LookupError:
+        return os.getsid(os.getppid()) == os.getsid(0)
+    except OSError:
         return False
+
+
+def speaks_utf8() -> bool:
+    """Whether the locale lets a terminal show more than ASCII; where none is set, it is taken to.
+
+    The operator's words count: Python puts LC_CTYPE=C.UTF-8 in place of a locale C (PEP 538), turning UTF-8 mode on.
+    """
+    replaced = sys.flags.utf8_mode and os.environ.get("LC_CTYPE") == "C.UTF-8"
+    names = ("LC_ALL", "LANG") if replaced else ("LC_ALL", "LC_CTYPE", "LANG")
+    told = next((os.environ[name] for name in names if os.environ.get(name)), "UTF-8")
+    return "utf" in told.casefold()

@@ -1,9 +1,11 @@
 """The seven dials in two rows: linked, each dial once and wide; apart, a row for each lane."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
 
 from tui.records.dials import DIAL, DIALS, DialName
 from tui.records.rows import LANES, Lane
@@ -49,6 +51,7 @@ class DialStrip(Vertical):
         self._lanes = lanes
         self._badge = Rows(classes="note")
         self._note = Rows(classes="note")
+        self._hush: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """The linked arrangement; that of lanes apart is made when they first are: the first paint is sooner."""
@@ -82,12 +85,15 @@ class DialStrip(Vertical):
         return focused.lanes if isinstance(focused, Dial) else "both"
 
     def say(self, text: str) -> None:
-        """A sentence beside the dials, until the next one; without room for it there, 4 s over the picture."""
+        """A sentence beside the dials for 4 s, or until the next one; without room for it there, over the picture."""
         room = 0 if self.has_class("-apart") else self._note.size.width
         fits = len(text) <= room
         if not fits:
             self.app.notify(text, markup=False, timeout=MESSAGE_S)
         self._note.put([((text if fits else "", "warn"),)])
+        if self._hush is not None:
+            self._hush.stop()
+        self._hush = self.set_timer(MESSAGE_S, partial(self.say, "")) if text and fits else None
 
     def flash(self, name: DialName) -> None:
         """The dial is at its stop."""
