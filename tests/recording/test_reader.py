@@ -28,6 +28,12 @@ def parts(tmp_path: Path) -> Path:
     return directory
 
 
+def test_opening_what_is_whole_touches_nothing(parts: Path) -> None:
+    before_ns = parts.stat().st_mtime_ns
+    open_session(parts)
+    assert parts.stat().st_mtime_ns == before_ns
+
+
 def test_torn_parts_are_left_out_and_named(parts: Path) -> None:
     torn = parts / "requests" / "part-000001.parquet"
     whole = torn.read_bytes()

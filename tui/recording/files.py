@@ -6,7 +6,7 @@ from typing import Protocol
 import polars as pl
 
 from tui.recording.durable import TORN_SUFFIX
-from tui.recording.folders import current, heal
+from tui.recording.folders import current, heal, is_cut_off
 from tui.recording.info import read_info
 from tui.recording.lock import Lock, is_held
 from tui.recording.parts import is_whole
@@ -55,6 +55,8 @@ class LocalFiles:
 
     def heal(self) -> list[str]:
         """See `Files`. Only what nobody is writing is touched; what cannot be touched is read as it is."""
+        if not self._needs_healing():
+            return []
         try:
             lock = Lock(self.directory)
         except OSError:  # it is being recorded, or may not be written here
@@ -69,6 +71,11 @@ class LocalFiles:
         finally:
             lock.release()
         return []
+
+    def _needs_healing(self) -> bool:
+        return any(is_cut_off(self.directory / table) for table in TABLES) or any(
+            self.directory.rglob(f"*{TORN_SUFFIX}")
+        )
 
     def live(self) -> bool:
         """See `Files`."""

@@ -33,6 +33,11 @@ def replace_folder(folder: Path) -> None:
     shutil.rmtree(old)
 
 
+def is_cut_off(folder: Path) -> bool:
+    """Whether a `replace_folder` did not come to its end, or is under way."""
+    return _beside(folder, NEW_SUFFIX).is_dir() or _beside(folder, OLD_SUFFIX).is_dir()
+
+
 def heal(folder: Path) -> None:
     """End a `replace_folder` that was cut off at any point. Raises OSError where nothing can be written."""
     new, old = _beside(folder, NEW_SUFFIX), _beside(folder, OLD_SUFFIX)
