@@ -1,5 +1,6 @@
 """Every key does what help says, and footer, help and palette name the same keys."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from tests.screens.reading import screen_text, settled
 from tui.records.dials import DIALS, DialName
 from tui.screens.app import DragstripApp
 from tui.screens.boxes import ExportBox, HelpBox, QuitBox, TextBox, help_lines
+from tui.screens.headline import OBJECTIVES, headline_of
 from tui.screens.keys import DIAL_KEYS, LOAD_KEYS, LOOK_KEYS, SESSION_KEYS
 from tui.screens.live import LiveScreen
+from tui.screens.picture_file import picture_of
+from tui.session.view import VerdictView
 from tui.widgets.dial import Dial
 from tui.widgets.hints import grouped
 from tui.widgets.palette import PALETTES
@@ -279,6 +283,17 @@ async def test_a_screenshot_needs_no_network(tmp_path: Path, monkeypatch: pytest
     assert "@font-face" not in svg
 
 
+@pytest.mark.parametrize(("theme", "dark"), [("dragstrip-dark", True), ("dragstrip-light", False)])
+async def test_a_picture_has_the_ground_of_its_theme(theme: str, dark: bool) -> None:
+    app = DragstripApp(FakeSource(second=150))
+    async with app.run_test(size=SIZE) as pilot:
+        app.theme = theme
+        await settled(pilot)
+        svg = picture_of(app)
+    assert ("#292929" in svg) is dark
+    assert ("#c5c8c6" in svg) is dark
+
+
 async def test_quit_asks_once_while_load_runs() -> None:
     source = FakeSource(second=150)
     app = DragstripApp(source)
@@ -366,6 +381,50 @@ async def test_half_typed_into_a_share_is_fifty_percent() -> None:
         assert source.board.shown("a").shared_prefix == 0.5
         await pilot.press("7", "5", "enter")
         assert source.board.shown("a").shared_prefix == 0.75
+
+
+async def test_a_message_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.widgets.dial_strip.MESSAGE_S", 0.05)
+    app = DragstripApp(FakeSource(second=150))
+    async with app.run_test(size=SIZE) as pilot:
+        live(app).say("heard once")
+        assert "heard once" in screen_text(app)
+        while "heard once" in screen_text(app):
+            await pilot.pause(0.01)
+
+
+async def test_suspended_the_load_stops_and_it_is_said_afterwards() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        live(app).going_away()
+        assert not source.fake_board.load_on
+        app.app_resume_signal.publish(app)
+        assert "load stopped on ctrl+z: x resumes" in await settled(pilot)
+        await pilot.press("u")
+        live(app).going_away()  # it is stopped already: nothing to tell
+        app.app_resume_signal.publish(app)
+        assert "ctrl+z" not in await settled(pilot)
+        assert not source.fake_board.load_on
+
+
+async def test_in_ascii_the_key_of_the_characters_says_that_there_are_no_others() -> None:
+    app = DragstripApp(FakeSource(second=150), ascii_only=True)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("b")
+        assert live(app).glyphs.kind == "ascii"
+        assert "charts stay in ASCII" in " ".join((await settled(pilot)).split())
+
+
+async def test_in_turns_what_a_word_needs_is_told_in_turns() -> None:
+    def undecided(need_s: float, mode: str) -> str:
+        view = replace(FakeSource(second=150).view(30), mode=mode)
+        view = replace(view, verdicts={"output_tps": VerdictView("undecided", need_s=need_s)})
+        return headline_of(view, OBJECTIVES[0], linked=True).note
+
+    assert undecided(40, "together") == "needs about 40 s more"
+    assert undecided(40, "alternate") == "needs about 2 more turns each"
+    assert undecided(3, "alternate") == "needs about 1 more turn each"
 
 
 async def test_a_message_too_long_for_its_place_is_told_whole() -> None:

@@ -1,5 +1,6 @@
 """Colours can be read, foreign text stays text, and nothing heavy comes before the first paint."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -99,10 +100,28 @@ def test_over_ssh_fewer_frames_are_sent(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SSH_CONNECTION", "10.0.0.1 22 10.0.0.2 22")
     prepare_terminal()
-    import os
-
     assert os.environ["TEXTUAL_FPS"] == "15"
     assert os.environ["TEXTUAL_ANIMATIONS"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("variables", "speaks"),
+    [
+        ({"LANG": "C"}, "False"),
+        ({"LC_ALL": "POSIX", "LANG": "C.UTF-8"}, "False"),
+        ({"LANG": "de_DE.ISO-8859-1"}, "False"),
+        ({"LANG": "en_US.UTF-8"}, "True"),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, "True"),
+        ({}, "True"),
+    ],
+)
+def test_a_locale_without_utf8_is_drawn_in_ascii(variables: dict[str, str], speaks: str) -> None:
+    kept = {name: value for name, value in os.environ.items() if name != "LANG" and not name.startswith("LC_")}
+    code = "from tui.screens.terminal import speaks_utf8; print(speaks_utf8())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept | variables, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == speaks
 
 
 async def test_the_source_starts_after_the_first_paint() -> None:

@@ -129,9 +129,9 @@ class TransportScreen(LookingScreen):
     def say(self, text: str) -> None:
         """Beside the time for 4 s or until the next key; where there is no room for it, over the picture."""
         self._say(text)
-        if text and self.has_class("-narrow"):
-            self.app.notify(text, markup=False, timeout=MESSAGE_S)
         self.show_time()
+        if text not in self.query_one(TransportStrip).plain:
+            self.app.notify(text, markup=False, timeout=MESSAGE_S)
 
     def _say(self, text: str) -> None:
         """Keep a sentence that the timeline is about to show."""
