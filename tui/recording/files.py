@@ -8,6 +8,7 @@ import polars as pl
 from tui.recording.durable import TORN_SUFFIX
 from tui.recording.folders import current, heal, is_cut_off
 from tui.recording.info import read_info
+from tui.recording.lock import FILE as LOCK_FILE
 from tui.recording.lock import Lock, is_held
 from tui.recording.parts import is_whole
 from tui.recording.redact import clean_url, scrub, secrets_in_url
@@ -73,9 +74,9 @@ class LocalFiles:
         return []
 
     def _needs_healing(self) -> bool:
-        return any(is_cut_off(self.directory / table) for table in TABLES) or any(
-            self.directory.rglob(f"*{TORN_SUFFIX}")
-        )
+        """Whether a recorder left something behind, or is at work."""
+        left = [self.directory / LOCK_FILE, *self.directory.rglob(f"*{TORN_SUFFIX}")]
+        return any(path.exists() for path in left) or any(is_cut_off(self.directory / table) for table in TABLES)
 
     def live(self) -> bool:
         """See `Files`."""
