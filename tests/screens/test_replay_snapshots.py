@@ -3,6 +3,7 @@
 import pytest
 
 from tests.screens.fake_replay import FakeReplay
+from tests.screens.made_ledger import swept
 from tests.screens.reading import settled
 from tests.screens.test_snapshots import compare
 from tui.screens.app import DragstripApp
@@ -10,7 +11,7 @@ from tui.screens.app import DragstripApp
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50), (60, 20), (20, 5)])
 async def test_a_replay_at_a_size(size: tuple[int, int]) -> None:
-    app = DragstripApp(FakeReplay())
+    app = DragstripApp(FakeReplay(change=swept()))
     async with app.run_test(size=size) as pilot:
         compare("replay-{}x{}".format(*size), await settled(pilot))
 

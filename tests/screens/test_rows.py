@@ -1,7 +1,8 @@
 """Rows are fitted to a width, and a change sends no more cells than it must, and no fewer."""
 
 from tui.widgets import numbers
-from tui.widgets.rows import Row, changed_cells, fit, spread
+from tui.widgets.glyphs import to_ascii
+from tui.widgets.rows import Row, changed_cells, fit, printable, spread
 from tui.widgets.verdict_line import Headline, verdict_row
 
 
@@ -37,3 +38,10 @@ def test_a_narrow_headline_drops_a_clause_and_cuts_no_number() -> None:
     wide, narrow = ("".join(text for text, _ in verdict_row(headline, width)) for width in (100, 80))
     assert "level within 3.0%" in wide
     assert narrow.rstrip().endswith("116 s settled")
+
+
+def test_no_control_character_passes_to_the_terminal() -> None:
+    hostile = "a\x1b[2J\u202eb 模型"
+    assert printable(hostile) == "a[2Jb 模型"
+    assert to_ascii(hostile) == "a[2Jb ????"
+    assert printable("● 12.3 …") == "● 12.3 …"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.screens.fake_source import FakeSource
+from tests.screens.made_ledger import swept
 from tests.screens.reading import settled
 from tui.screens.app import DragstripApp
 from tui.session.view import ServerView, View
@@ -35,7 +36,7 @@ def b_down(view: View) -> View:
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50), (60, 20), (20, 5)])
 async def test_the_screen_at_a_size(size: tuple[int, int]) -> None:
-    app = DragstripApp(FakeSource(second=150))
+    app = DragstripApp(FakeSource(second=150, change=swept()))
     async with app.run_test(size=size) as pilot:
         compare("{}x{}".format(*size), await settled(pilot))
 
@@ -69,7 +70,7 @@ async def test_ascii_only_has_no_other_character() -> None:
 
 
 async def test_however_the_size_changes_the_picture_is_that_of_its_size() -> None:
-    app = DragstripApp(FakeSource(second=150))
+    app = DragstripApp(FakeSource(second=150, change=swept()))
     async with app.run_test(size=(80, 24)) as pilot:
         for width, height in ((200, 50), (20, 5), (120, 40), (200, 50), (60, 20), (80, 24)):
             await pilot.resize_terminal(width, height)

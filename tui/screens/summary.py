@@ -26,9 +26,9 @@ def _compared(view: View) -> str:
     a, b = view.lanes["a"].output_tps, view.lanes["b"].output_tps
     plain = a / b if a is not None and b else None
     between = f" [{found.low:.2f} … {found.high:.2f}]" if found.low is not None and found.high is not None else ""
-    why = f": {found.reason.removeprefix(FORBIDDEN)}" if found.word == "not comparable" and found.reason else ""
+    why = clean(found.reason.removeprefix(FORBIDDEN)) if found.word == "not comparable" else ""
     ratio = ratio_text(plain if found.ratio is None else found.ratio)
-    return f"A/B output tok/s {ratio}{between}, {found.word}{why}"
+    return f"A/B output tok/s {ratio}{between}, {found.word}{': ' if why else ''}{why}"
 
 
 def _lane(lane: LaneView) -> str:

@@ -11,7 +11,7 @@ _ASCII = {
     "●": "*", "○": "o", "✖": "x", "◀": "<", "▶": ">", "▲": "^", "▼": "v", "┊": "|", "…": "~", "→": ">", "–": "-",
     "×": "x", "≈": "~", "·": "-", "±": "+", "┤": "|", "└": "+", "─": "-", "│": "|", "╭": "+", "╮": "+", "╰": "+",
     "╯": "+", "‖": "=", "←": "<", "↑": "^", "↓": "v", "━": "=", "◆": "#", "▸": ">", "◂": "<",
-    "◇": "o", "≡": "%", "═": "_",
+    "◇": "o", "≡": "%", "═": "_", "°": "'",
     "“": '"', "”": '"', "’": "'",
     **dict(zip(SPARK_BLOCKS, SPARK_ASCII, strict=True)),
 }  # fmt: skip
@@ -34,7 +34,7 @@ GLYPHS: tuple[Glyphs, ...] = (
 
 
 def to_ascii(text: str) -> str:
-    """The text in ASCII, as many cells wide as before; a sign without a stand-in becomes `?`."""
-    if text.isascii():
+    """The text in printable ASCII, as many cells wide as before; a sign without a stand-in becomes `?`."""
+    if text.isascii() and text.isprintable():
         return text
-    return "".join(ch if ch.isascii() else _ASCII.get(ch, "?" * cell_len(ch)) for ch in text)
+    return "".join(ch if ch.isascii() and ch.isprintable() else _ASCII.get(ch, "?" * cell_len(ch)) for ch in text)

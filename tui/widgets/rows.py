@@ -49,6 +49,11 @@ def spread(left: Sequence[Span], right: Sequence[Span], width: int, fill: Span =
     return fit((*kept, (fill[0] * (room - used), fill[1]), *right), width)
 
 
+def printable(text: str) -> str:
+    """The last gate before the terminal: no control character passes, whoever forgot to clean a text."""
+    return text if text.isprintable() else "".join(filter(str.isprintable, text))
+
+
 def changed_cells(old: Row, new: Row) -> int:
     """How many cells of the row to send: the compositor sends from the left, so only the right end is spared."""
     same = 0
@@ -103,6 +108,8 @@ class Rows(Widget):
         row = fit(self._rows[y], width) if y < len(self._rows) else ()
         ascii_only = getattr(self.app, "ascii_only", False)
         segments = [
-            Segment(to_ascii(text) if ascii_only else text, style_of(theme, role)) for text, role in row if text
+            Segment(to_ascii(text) if ascii_only else printable(text), style_of(theme, role))
+            for text, role in row
+            if text
         ]
         return Strip(segments).adjust_cell_length(width, style_of(theme, ""))
