@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tui.analysis.plans import PlannedStep
 
 LEAST_S = 1.0  # shorter than one second of figures
-NAME = "plan"
 HELP = "the moves made in a session as [[plan]] steps, or as a profile that makes them again"
 
 

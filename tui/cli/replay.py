@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from tui.cli import screen
 from tui.records.errors import UserError
 from tui.records.session import SessionInfo
+from tui.screens.replay_times import Recorded, moment_at
 from tui.session.source import Source
 from tui.session.transport import SPEEDS
 from tui.widgets.numbers import counted
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 HELP = "the same screen from a recorded session, at any speed"
 _SPEED_NAMES = {f"{speed:g}": speed for speed in SPEEDS[:-1]} | {"max": math.inf, "inf": math.inf}
-_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)s?")
-_SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,12 +91,8 @@ def speed_of(text: str) -> float:
 
 def moment_of(text: str) -> Callable[[float], float]:
     """A moment as typed, to be asked with the session's length in seconds. UserError when it is none."""
-    if share := _SHARE.fullmatch(text.strip()):
-        return lambda duration_s: float(share[1]) / 100 * duration_s
-    if not (clock := _CLOCK.fullmatch(text.strip())):
-        raise UserError(f"{text} is no moment of a session: write it like 90, 1:30, 0:01:30 or 50%")
-    hours, minutes, seconds = (float(part or 0) for part in clock.groups())
-    return lambda _: 3600 * hours + 60 * minutes + seconds
+    at_s = moment_at(text, Recorded(math.inf, None))
+    return lambda duration_s: at_s if math.isfinite(at_s) else moment_at(text, Recorded(duration_s, None))
 
 
 def _known(where: Path | str) -> "tuple[SessionInfo, Callable[[], Tape]]":

@@ -12,6 +12,7 @@ from tui.records.rows import EventRow
 from tui.records.text import clean
 from tui.session.replay.session import How
 from tui.session.replay.tape import Tape
+from tui.widgets import numbers
 
 NS: Final = 1_000_000_000
 LOOK_EVERY_S: Final = 0.5
@@ -48,9 +49,9 @@ def _say_second(tape: Tape, batch: Batch) -> None:
 
 def _clock(tape: Tape, t_ns: int) -> str:
     """Since the load began, and on the wall."""
-    since_s = max(0, (t_ns - tape.t0_ns) // NS)
+    since = numbers.clock(max(0, (t_ns - tape.t0_ns) // NS))
     wall = datetime.fromtimestamp((tape.info.wall_ns + t_ns - tape.t0_ns) / NS, UTC)
-    return f"{since_s // 3600:02d}:{since_s // 60 % 60:02d}:{since_s % 60:02d}  {wall:%H:%M:%S}"
+    return f"{since}  {wall:%H:%M:%S}"
 
 
 def _event_text(event: EventRow) -> str:

@@ -7,8 +7,7 @@ from textual.app import App
 from textual.binding import BindingType
 
 from tui.records.dials import DialName, DialValue
-from tui.records.marking import NOTE
-from tui.screens.boxes import BoxResult, QuitBox, TextBox
+from tui.screens.boxes import QuitBox
 from tui.screens.keys import DIAL_KEYS, LOAD_KEYS, LOOK_KEYS, SESSION_KEYS
 from tui.screens.looking import LookingScreen
 from tui.session.source import Lanes
@@ -116,14 +115,6 @@ class LiveScreen(LookingScreen):
         if problem := self.source.toggle_plan():
             self.say(problem)
         self.redraw()
-
-    def action_note(self) -> None:
-        """A note."""
-        self.app.push_screen(TextBox("Note", "what should be remembered"), self._noted)
-
-    def _noted(self, text: BoxResult) -> None:
-        if text and isinstance(text, str):
-            self.source.mark(f"{NOTE}{text}")
 
     def action_leave(self) -> None:
         """Quit; asks once while load is running."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.message import Message
 
+from tui.records.marking import NOTE
 from tui.records.rows import Lane
 from tui.records.text import clean
 from tui.screens.boxes import BoxResult, ExportBox, HelpBox, TextBox
@@ -34,6 +35,7 @@ class LookingScreen(PictureScreen):
     BINDINGS: ClassVar[list[BindingType]] = [*LOOK_KEYS, *SESSION_KEYS]
     HELP_KEYS: ClassVar[Sequence[BindingType]] = BINDINGS  # all that a screen has, in the order of the help
     HELP_MOUSE: ClassVar[Sequence[tuple[str, str]]] = ()  # what the mouse does, and to what
+    NOTE_HINT: ClassVar[str] = "what should be remembered"
 
     def __init__(self, source: Source, named: Callable[[str], str] = str) -> None:
         super().__init__(source)
@@ -132,6 +134,14 @@ class LookingScreen(PictureScreen):
     def _marked(self, text: BoxResult) -> None:
         if isinstance(text, str):
             self.source.mark(text)
+
+    def action_note(self) -> None:
+        """A note at this moment."""
+        self.app.push_screen(TextBox("Note", self.NOTE_HINT), self._noted)
+
+    def _noted(self, text: BoxResult) -> None:
+        if text and isinstance(text, str):
+            self._marked(f"{NOTE}{text}")
 
     def action_export(self) -> None:
         """How to export this session."""

@@ -41,7 +41,7 @@ OVERLAY_ROWS = 46
 
 def urls(profile: Profile) -> dict[Lane, str]:
     """The lanes of a profile and where they are, before anything was found there."""
-    return {lane: found.url for lane, found in (("a", profile.a), ("b", profile.b)) if found is not None}  # type: ignore[misc]
+    return {"a": profile.a.url} if profile.b is None else {"a": profile.a.url, "b": profile.b.url}
 
 
 class PictureScreen(Screen[None]):

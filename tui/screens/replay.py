@@ -7,10 +7,10 @@ from typing import Final
 from textual.containers import Vertical
 
 from tui.records.errors import UserError
-from tui.records.marking import NOTE
 from tui.records.text import clean
-from tui.screens.boxes import BoxResult, TextBox
+from tui.screens.boxes import BoxResult
 from tui.screens.looking import Export
+from tui.screens.parts import Look
 from tui.screens.replay_transport import ReplayedSource, TransportScreen
 from tui.screens.replay_view import window_headline
 from tui.session.transport import WindowView
@@ -24,7 +24,9 @@ READ_ONLY: Final = "the dials are as recorded"
 
 
 class ReplayScreen(TransportScreen):
-    """A window and its figures, notes, export."""
+    """A window and its figures, marks and notes, export."""
+
+    NOTE_HINT = "what should be remembered; kept beside the recording"
 
     def __init__(
         self, source: ReplayedSource, named: Callable[[str], str] = str, export: Export | None = None
@@ -98,24 +100,16 @@ class ReplayScreen(TransportScreen):
         else:
             await super().action_back()
 
-    async def action_look(self, look: str) -> None:
+    async def action_look(self, look: Look) -> None:
         """The window's figures only where there is a window."""
         if look == "window" and (self.window is None or self.window[1] is None):
             self.say("no window is marked: z begins one")
         else:
-            await super().action_look(look)  # type: ignore[arg-type]  # bindings give one of the looks
+            await super().action_look(look)
             if look == "window":
                 self._title_window()
 
     # The session.
-
-    def action_note(self) -> None:
-        """A note at this moment."""
-        self.app.push_screen(TextBox("Note", "what should be remembered; kept beside the recording"), self._noted)
-
-    def _noted(self, text: BoxResult) -> None:
-        if text and isinstance(text, str):
-            self._marked(f"{NOTE}{text}")
 
     def _marked(self, text: BoxResult) -> None:
         if not isinstance(text, str):

@@ -5,7 +5,6 @@ lane is better on both axes the letter is small and dim.
 """
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from textual.events import Resize
@@ -42,7 +41,9 @@ class CurveChart(Rows):
         width, height = self.content_size
         if width < TICK_CELLS + 20 or height < 5:
             return
-        found = import_module("tui.analysis.curve").curve(view.ledger) if view.ledger else None
+        from tui.analysis.curve import curve  # Polars stands behind it
+
+        found = curve(view.ledger) if view.ledger else None
         told = (found, in_force(view, found), view.crossover, glyphs, width, height)
         if told != self._drawn:
             self._drawn = told

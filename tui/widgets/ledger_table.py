@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from textual.events import Resize
 
+from tui.records.rows import Lane
 from tui.session.view import View
 from tui.widgets import numbers
 from tui.widgets.ledger_rows import figure_spans, moved, setting_text, word_span
@@ -109,8 +110,8 @@ def _row(found: "LedgerRow", names: list[str], room: int, *, now: bool, with_ttf
     return [*spans, word_span(found)]
 
 
-def _ttft(found: "LedgerRow", lane: str) -> Span:
-    figures = found.figures.get(lane)  # type: ignore[call-overload]
+def _ttft(found: "LedgerRow", lane: Lane) -> Span:
+    figures = found.figures.get(lane)
     figure = figures.ttft["p95"] if figures is not None else None
     if figure is not None and figure.value is None and figure.n:
         return f"{f'need {figure.missing}':>14}", "muted"

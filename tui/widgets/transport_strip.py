@@ -121,11 +121,11 @@ def wide_row(state: TransportState, width: int) -> Row:
     ]
     if state.window is not None:
         spans.append((f"   {window_text(state.window, state.duration_s)}", "strong"))
-    for more in (_said(state), _legend(), _speeds(state)):
-        if more and length([*spans, *more]) <= width:
+    if state.said:
+        spans.append((f"   {state.said}", "warn"))  # cut rather than left out
+    for more in (_legend(), _speeds(state)):
+        if length([*spans, *more]) <= width:
             spans += more
-        elif more and state.said and more[0][0].endswith(state.said):
-            spans += more  # a sentence is cut rather than left out
     return fit(spans, width)
 
 
@@ -149,10 +149,6 @@ def _word(state: TransportState) -> str:
 
 def _wall(state: TransportState, before: str) -> str:
     return "" if state.wall_s is None else f"{before}{datetime.fromtimestamp(state.wall_s, UTC):%H:%M:%S} UTC"
-
-
-def _said(state: TransportState) -> list[Span]:
-    return [(f"   {state.said}", "warn")] if state.said else []
 
 
 def _speeds(state: TransportState) -> list[Span]:

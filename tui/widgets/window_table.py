@@ -1,10 +1,11 @@
 """A window marked on the timeline: each figure of both lanes, their ratio with its interval, and the word."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from textual.events import Resize
 
+from tui.records.rows import LANES, Lane
 from tui.session.transport import WindowView
 from tui.session.view import Percentiles, VerdictView
 from tui.widgets import numbers
@@ -59,32 +60,36 @@ def table_rows(window: WindowView, width: int, height: int) -> list[Row]:
 
 
 def _figures(window: WindowView) -> Iterator[tuple[str, list[Span]]]:
-    a, b = window.output_tps.get("a"), window.output_tps.get("b")
-    yield "output_tps", _row(window, "output_tps", "output tok/s", (numbers.whole(a), numbers.whole(b)), (a, b))
+    yield "output_tps", _row(window, "output_tps", "output tok/s", numbers.whole)
     for name, label in LATENCIES:
-        unit = "s" if name == "e2e" else "ms"
+        unit, write = ("s", numbers.seconds) if name == "e2e" else ("ms", numbers.figure)
         for share in ("p50", "p95", "p99"):
-            values = (_latency(window, "a", name, share), _latency(window, "b", name, share))
-            write = numbers.seconds if name == "e2e" else numbers.figure
-            texts = (write(values[0]), write(values[1]))
-            figure = f"{name}_{share}"
-            yield figure, _row(window, figure, f"{label:<4} {share} {unit}", texts, values)
+            yield f"{name}_{share}", _row(window, f"{name}_{share}", f"{label:<4} {share} {unit}", write)
     if "goodput" in window.verdicts:
-        yield "goodput", _row(window, "goodput", "goodput", ("", ""), (None, None))
+        yield "goodput", _row(window, "goodput", "goodput", lambda _: "")
 
 
-def _latency(window: WindowView, lane: str, name: str, share: str) -> float | None:
-    of = {str(key): found for key, found in window.latencies.items()}.get(lane, {})
-    value: float | None = getattr(of.get(name, Percentiles()), share)
+def value_of(window: WindowView, lane: Lane, figure: str) -> float | None:
+    """A lane's `output_tps`, or a latency's percentile as `ttft_p95`; None for what a window has no figure of."""
+    if figure == "output_tps":
+        return window.output_tps.get(lane)
+    name, _, share = figure.partition("_")
+    value: float | None = getattr(window.latencies.get(lane, {}).get(name, Percentiles()), share, None)
     return value
 
 
-def _row(
-    window: WindowView, figure: str, label: str, texts: tuple[str, str], values: tuple[float | None, float | None]
-) -> list[Span]:
+def ratio_of(window: WindowView, figure: str) -> float | None:
+    """A over B as its verdict has it, else the plain one."""
     told = window.verdicts.get(figure)
-    a, b = values
-    ratio = told.ratio if told is not None and told.ratio is not None else a / b if a is not None and b else None
+    if told is not None and told.ratio is not None:
+        return told.ratio
+    a, b = (value_of(window, lane, figure) for lane in LANES)
+    return a / b if a is not None and b else None
+
+
+def _row(window: WindowView, figure: str, label: str, write: Callable[[float | None], str]) -> list[Span]:
+    told, ratio = window.verdicts.get(figure), ratio_of(window, figure)
+    texts = [write(value_of(window, lane, figure)) for lane in LANES]
     return [
         (f" {label:<13}", "muted"),
         (f"{texts[0]:>9}", ""),
