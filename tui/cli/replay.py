@@ -43,7 +43,7 @@ def call(args: argparse.Namespace) -> int:
     from tui.session.replay.profile import profile_of
     from tui.session.replay.session import How
 
-    plain = args.plain or not sys.stdout.isatty()
+    plain = args.plain or not sys.stdout.isatty() or not screen.has_terminal()
     how = How(speed_of(args.speed or ("max" if plain else "1")), moment_of(args.at), args.follow)
     where = session_named(args.session)
     if plain:

@@ -1,6 +1,7 @@
 """The screen as a command shows it, and what stays on the terminal afterwards."""
 
 import argparse
+import sys
 from collections.abc import Callable
 
 from tui.cli.output import complain, say
@@ -10,6 +11,11 @@ from tui.session.source import Source
 def looks(parser: argparse.ArgumentParser) -> None:
     """How the screen is drawn."""
     parser.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
+
+
+def has_terminal() -> bool:
+    """Whether keys can be read and a picture drawn, which Textual does on stdin and stderr."""
+    return all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__))
 
 
 def show(

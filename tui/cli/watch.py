@@ -1,7 +1,6 @@
 """`dragstrip watch`: the live head-to-head."""
 
 import argparse
-import sys
 
 from tui.cli import noise_store, screen, target
 from tui.records.errors import UserError
@@ -22,7 +21,7 @@ def call(args: argparse.Namespace) -> int:
     from tui.cli.simulated import SimulatedLanes
 
     profile = target.profile_of(args)
-    if not sys.__stdin__ or not sys.__stdin__.isatty() or not sys.__stderr__ or not sys.__stderr__.isatty():
+    if not screen.has_terminal():
         raise UserError("there is no terminal to draw on; `dragstrip run` measures the same without one")
     profile = noise_store.with_floor(profile)
     record = recorder_for(args, profile)
