@@ -10,6 +10,12 @@ def screen_text(app: App[int]) -> str:
     return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
 
 
+async def found(pilot: Pilot[int], text: str) -> None:
+    """Wait until the screen shows it, as the command palette does once it has searched."""
+    while text not in screen_text(pilot.app):
+        await pilot.pause(0.01)
+
+
 async def settled(pilot: Pilot[int]) -> str:
     """The screen once everything that was asked of it is painted."""
     for _ in range(3):

@@ -9,7 +9,7 @@ from textual.binding import Binding
 from textual.widgets import Input
 
 from tests.screens.fake_source import FakeSource
-from tests.screens.reading import screen_text, settled
+from tests.screens.reading import found, screen_text, settled
 from tui.records.dials import DIALS, DialName
 from tui.screens.app import DragstripApp
 from tui.screens.boxes import ExportBox, HelpBox, QuitBox, TextBox, help_lines
@@ -342,7 +342,7 @@ async def test_the_palette_offers_the_keys_and_runs_them() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("ctrl+p")
         await pilot.press(*"concurrency doubled")
-        await pilot.pause(0.3)
+        await found(pilot, "concurrency doubled  (})")
         await pilot.press("enter", "enter")
         await settled(pilot)
         assert source.board.shown("a").concurrency == 64
@@ -352,10 +352,9 @@ async def test_footer_and_help_name_real_keys() -> None:
     app = DragstripApp(FakeSource(second=150))
     async with app.run_test(size=(200, 50)) as pilot:
         footer = (await settled(pilot)).splitlines()[-1]
-        active = [found.binding for found in app.screen.active_bindings.values() if found.binding.show]
+        active = [one.binding for one in app.screen.active_bindings.values() if one.binding.show]
         for keys, label in grouped(active):
             assert f"{keys} {label}" in footer
-        assert screen_text(app)
     every = [*DIAL_KEYS, *LOAD_KEYS, *LOOK_KEYS, *SESSION_KEYS]
     told = "\n".join("".join(text for text, _ in line) for line in help_lines(every))
     for binding in Binding.make_bindings(every):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+from rich.color import Color
 
 from tests.screens.fake_source import FakeSource
 from tests.screens.reading import settled
@@ -64,11 +65,7 @@ def test_every_colour_can_be_read(palette: Palette) -> None:
 
 def test_the_short_greys_are_the_same_greys() -> None:
     for named, number in SHORTER.items():
-        triplet = style_of("dragstrip-dark", "muted").color if named == "#949494" else None
-        if triplet is not None:
-            assert triplet.get_truecolor().hex == named
-        level = int(number.removeprefix("color(").removesuffix(")"))
-        assert 16 <= level <= 255
+        assert Color.parse(number).get_truecolor().hex == named
 
 
 def test_few_colours_and_light_grounds_choose_their_theme(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,19 +1,16 @@
-"""Every key of a replay: where it leads, what it says, and that nothing else changes."""
+"""Every key of a replay that moves it or looks at it: where it leads, what it says, and that nothing else changes."""
 
 import math
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from textual.binding import Binding
-from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from tests.screens.fake_replay import DURATION_S, FakeReplay
-from tests.screens.reading import settled
-from tui.records.errors import UserError
+from tests.screens.reading import found, settled
+from tests.screens.replaying import SIZE, opened, rested, screen_of
 from tui.screens.app import DragstripApp
 from tui.screens.boxes import HelpBox, TextBox, help_lines
 from tui.screens.keys import LOOK_KEYS, SESSION_KEYS
@@ -23,32 +20,6 @@ from tui.screens.replay_keys import TRANSPORT_KEYS
 from tui.session.transport import SPEEDS
 from tui.widgets.hints import grouped
 from tui.widgets.transport_strip import TransportStrip
-
-SIZE = (120, 40)
-
-
-def screen_of(app: DragstripApp) -> ReplayScreen:
-    screen = app.screen_stack[0]
-    assert isinstance(screen, ReplayScreen)
-    return screen
-
-
-@asynccontextmanager
-async def opened(app: DragstripApp, size: tuple[int, int] = SIZE) -> AsyncIterator[Pilot[int]]:
-    """The screen once its source has begun."""
-    async with app.run_test(size=size) as pilot:
-        await screen_of(app).begun.wait()
-        await settled(pilot)
-        yield pilot
-
-
-async def rested(pilot: Pilot[int]) -> str:
-    """The screen once no key is held any more and the picture is where it was sent."""
-    app = pilot.app
-    assert isinstance(app, DragstripApp)
-    screen_of(app)._aim.land()
-    await app.workers.wait_for_complete()
-    return await settled(pilot)
 
 
 @pytest.mark.parametrize(
@@ -252,114 +223,6 @@ async def test_what_g_cannot_take_it_says_and_keeps(typed: str, said: str) -> No
         assert source.seeks == []
 
 
-async def test_z_marks_a_window_and_shows_its_figures_until_esc() -> None:
-    source = FakeReplay()
-    app = DragstripApp(source)
-    async with opened(app) as pilot:
-        await pilot.press("z")
-        assert "window from 02:30, z ends it" in await settled(pilot)
-        await pilot.press("z")
-        assert "move to where the window ends" in await settled(pilot)
-        await pilot.press("down")
-        await rested(pilot)
-        await pilot.press("z")
-        text = await rested(pilot)
-        assert source.windows == [(90, 150)]
-        assert "window 01:30 – 02:30" in text
-        assert "Window 01:30 to 02:30   60 s" in text
-        assert "▲ A ahead  output tok/s A/B 1.14 [1.10 … 1.19]  this window of 60 s" in text
-        assert "▲ B ahead" in text
-        assert "3 s settling left out" in text
-        assert "A 600 done, 0 failed   B 540 done, 3 failed" in text
-        await pilot.press("v")
-        assert "▲ B ahead  TTFT p95 A/B 1.22 [1.10 … 1.34]" in await settled(pilot)
-        await pilot.press("t")
-        assert "Window 01:30" not in await settled(pilot)
-        await pilot.press("Z")
-        assert "Window 01:30 to 02:30   60 s" in await settled(pilot)
-        await pilot.press("escape")
-        text = await settled(pilot)
-        assert "Window" not in text
-        assert "A vLLM" in text
-        assert "30 s window" in text
-        await pilot.press("Z")
-        assert "no window is marked: z begins one" in await settled(pilot)
-
-
-async def test_a_window_that_cannot_be_read_says_why() -> None:
-    class Broken(FakeReplay):
-        async def window(self, start_s: float, end_s: float) -> None:  # type: ignore[override]
-            raise UserError("requests is torn after 01:40")
-
-    app = DragstripApp(Broken())
-    async with opened(app) as pilot:
-        await pilot.press("z", "up", "z")
-        assert "requests is torn after 01:40" in await rested(pilot)
-
-
-async def test_marks_and_notes_stand_beside_the_recording_and_on_the_timeline() -> None:
-    source = FakeReplay(second=300)
-    app = DragstripApp(source)
-    async with opened(app) as pilot:
-        before = (await settled(pilot)).splitlines()[2]
-        await pilot.press("m")
-        await settled(pilot)
-        app.screen.query_one(Input).value = "look here"
-        await pilot.press("enter")
-        text = await settled(pilot)
-        assert source.marks == ["look here"]
-        bar = text.splitlines()[2]
-        assert bar == before  # the picture stands on it
-        assert "look here (beside the recording)" in text
-        assert "00:05:00   mark look here" in text
-        await pilot.press("right")
-        assert (await rested(pilot)).splitlines()[2].count("◇") == before.count("◇") + 1
-        await pilot.press("M")
-        await settled(pilot)
-        app.screen.query_one(Input).value = "fans"
-        await pilot.press("enter")
-        await settled(pilot)
-        assert source.marks == ["look here", "note: fans"]
-        await pilot.press("M", "enter")
-        await settled(pilot)
-        assert len(source.marks) == 2
-        await pilot.press("home")
-        assert "look here" not in await rested(pilot)
-
-
-async def test_a_mark_that_cannot_be_kept_says_why() -> None:
-    class Unwritable(FakeReplay):
-        def mark(self, text: str) -> None:
-            raise UserError("the mark is not kept: no room")
-
-    app = DragstripApp(Unwritable())
-    async with opened(app) as pilot:
-        await pilot.press("m", "enter")
-        assert "the mark is not kept: no room" in await settled(pilot)
-
-
-async def test_e_writes_the_window_and_says_where() -> None:
-    asked: list[tuple[float | None, float | None]] = []
-
-    def export(start_s: float | None, end_s: float | None) -> str:
-        asked.append((start_s, end_s))
-        if len(asked) > 2:
-            raise UserError("cannot export to ./x: no room")
-        return "5 files written to ./x/"
-
-    app = DragstripApp(FakeReplay(), export=export)
-    async with opened(app) as pilot:
-        await pilot.press("e")
-        assert "5 files written to ./x/" in await rested(pilot)
-        await pilot.press("z", "right")
-        await rested(pilot)
-        await pilot.press("z", "e")
-        await rested(pilot)
-        assert asked == [(None, None), (150, 155)]
-        await pilot.press("e")
-        assert "cannot export to ./x: no room" in await rested(pilot)
-
-
 async def test_the_mouse_jumps_drags_and_plays() -> None:
     source = FakeReplay()
     app = DragstripApp(source)
@@ -442,7 +305,7 @@ async def test_footer_help_and_palette_name_the_keys_of_a_replay() -> None:
     app = DragstripApp(source)
     async with opened(app, (200, 50)) as pilot:
         footer = (await settled(pilot)).splitlines()[-1]
-        active = [found.binding for found in app.screen.active_bindings.values() if found.binding.show]
+        active = [one.binding for one in app.screen.active_bindings.values() if one.binding.show]
         for named, label in grouped(active):
             assert f"{named} {label}" in footer
         assert "concurrency" not in footer
@@ -454,7 +317,7 @@ async def test_footer_help_and_palette_name_the_keys_of_a_replay() -> None:
         assert "notch" not in text
         await pilot.press("escape", "ctrl+p")
         await pilot.press(*"a minute on")
-        await pilot.pause(0.3)
+        await found(pilot, "a minute on  (↑)")
         await pilot.press("enter", "enter")
         await rested(pilot)
         assert source.position_s == 210
@@ -495,10 +358,3 @@ async def test_before_the_recording_is_open_nothing_is_told_of_it() -> None:
         assert "opening the recording" in await settled(pilot)
         await pilot.press("right", "n", "z", "space")
         assert "opening the recording" in await settled(pilot)
-
-
-async def test_the_export_names_the_session_as_it_was_named() -> None:
-    app = DragstripApp(FakeReplay(), named=lambda _: "'/some/where/a session'")
-    async with opened(app) as pilot:
-        await pilot.press("e")
-        assert "dragstrip export '/some/where/a session' --format csv" in await settled(pilot)

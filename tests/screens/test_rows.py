@@ -33,6 +33,16 @@ def test_a_count_takes_at_most_four_characters() -> None:
     assert max(map(len, told)) == 4
 
 
+def test_one_is_no_plural_and_a_small_file_has_a_size() -> None:
+    assert [numbers.counted(count, "row") for count in (0, 1, 2481)] == ["0 rows", "1 row", "2 481 rows"]
+    assert [numbers.size(count) for count in (17, 4_200, 612_345, 6_100_000)] == [
+        "17 B",
+        "4.2 kB",
+        "610 kB",
+        "6.1 MB",
+    ]
+
+
 def test_a_narrow_headline_drops_a_clause_and_cuts_no_number() -> None:
     headline = Headline("B ahead", "output tok/s", 0.58, 0.54, 0.63, note="116 s settled, level within 3.0%")
     wide, narrow = ("".join(text for text, _ in verdict_row(headline, width)) for width in (100, 80))

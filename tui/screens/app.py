@@ -40,13 +40,11 @@ class Endable(Protocol):
 class DragstripApp(App[int]):
     """`run()` gives the exit code; then `summary` has what to print and `log_path` a traceback's file, if any."""
 
-    TITLE = "dragstrip"
     CSS_PATH = "app.tcss"  # a default screen's own CSS_PATH is not read
     COMMANDS: ClassVar = {KeyCommands}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "quit", show=False, priority=True, system=True),
     ]
-    ENABLE_COMMAND_PALETTE = True
 
     def __init__(
         self,

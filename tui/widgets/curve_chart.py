@@ -5,6 +5,7 @@ lane is better on both axes the letter is small and dim.
 """
 
 from collections.abc import Mapping
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from textual.events import Resize
@@ -21,8 +22,8 @@ if TYPE_CHECKING:  # Polars stands behind it
     from tui.analysis.curve import Curve
 
 NONE_YET = (
-    "No curve yet: it needs two settings of one dial, and requests under each.",
-    "Turn a dial and leave it for a while, or let the profile's [[plan]] do it: P.",
+    "No curve yet: it needs two settings of one dial, and requests under each. "
+    "Turn a dial and leave it for a while, or let the profile's [[plan]] do it: P."
 )
 
 
@@ -81,7 +82,7 @@ def curve_rows(view: View, found: "Curve | None", glyphs: Glyphs, size: tuple[in
     width, height = size
     points = [point for line in found.lines.values() for point in line] if found else []
     if found is None or not points:
-        return [fit((), width), *(fit([(f" {text}", "muted")], width) for text in NONE_YET)]
+        return [fit((), width), *(fit([(f" {text}", "muted")], width) for text in wrap(NONE_YET, width - 2))]
     plot = CurvePlot(width, height - 1, points, glyphs)
     for point in points:  # what is drawn later lies above
         plot.bars(point)
