@@ -148,6 +148,27 @@ def test_latencies_and_goodput_are_compared_turn_by_turn() -> None:
     assert goodput_verdict(a, b, pairs=pairs_of(at_s)).word == "A ahead"
 
 
+def test_the_interval_of_few_turns_of_latencies_covers() -> None:
+    at_s = turns(330)
+    pairs = pairs_of(at_s)
+    assert 4 <= len(pairs) < 10
+    rng = np.random.default_rng(5)
+    covered = []
+    for _ in range(300):
+        lanes = [_blocks_apart(rng, at_s[lane]) for lane in LANES]
+        found = latency_turns_verdict("ttft_p50", (lanes[0], lanes[1]), pairs, frozen=True)
+        assert found.low is not None and found.high is not None
+        covered.append(found.low <= 1 <= found.high)
+    assert np.mean(covered) >= 0.9
+
+
+def _blocks_apart(rng: np.random.Generator, at_s: list[float]) -> Latencies:
+    """Latencies of a lane whose turns differ by more than its requests do."""
+    t_s = np.repeat(np.array(at_s), 4)
+    level = rng.normal(0, 0.2, int(max(at_s)) // 15 + 1)
+    return Latencies(t_s, 100 * np.exp(level[(t_s // 15).astype(int)] + rng.normal(0, 0.02, t_s.size)))
+
+
 def recorded(seconds: int = 600) -> Tables:
     """A session in turns in which A puts out a fifth more and its TTFT is a fifth longer."""
     at_s = turns(seconds)

@@ -231,4 +231,4 @@ def _log(ms: float) -> float:
 
 def _standard_error(sections: Floats, centre: float) -> float:
     """Of the whole's percentile, from the sections' deviation from it (Nakayama 2014: sectioning, not batching)."""
-    return float(np.sqrt(np.sum((sections - centre) ** 2) / (SECTIONS - 1) / SECTIONS))
+    return float(np.sqrt(np.sum((sections - centre) ** 2) / (sections.size - 1) / sections.size))
