@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ import pytest
 from tests.recording import coherent, synthetic
 from tests.recording.conftest import Make
 from tests.recording.test_recorder import record
+from tui.analysis.report.markdown import markdown
+from tui.analysis.report.session import session_report
+from tui.analysis.summary import summary
 from tui.cli.export import Bar
 from tui.cli.main import main
 from tui.recording.export.registry import FORMATS, export
@@ -132,6 +136,29 @@ def test_a_session_without_an_end_is_as_long_as_its_seconds(tmp_path: Path) -> N
     assert (recorded.info.duration_s, tables_of(recorded).session.duration_s) == (0.0, 3.0)
     (file,) = export(recorded, "markdown", tmp_path / "out")
     assert ", 3 s, cut short: it has no end." in file.path.read_text()
+
+
+@pytest.mark.parametrize("part", [Selection(segment=1), Selection(t0_ns=synthetic.T0_NS + 7 * synthetic.SECOND_NS)])
+def test_a_report_of_a_part_divides_by_its_own_seconds(make: Make, part: Selection) -> None:
+    recorded = make(seconds=14)
+    tables = tables_of(recorded, part)
+    told = summary(tables.session, tables.requests, tables.seconds, {})
+    assert told["duration_s"] == 7
+    assert told["lanes"]["a"]["output_tps"] == 200
+
+
+@pytest.mark.parametrize("in_turns", [False, True])
+def test_a_report_of_one_lane_of_two_has_no_verdict(make: Make, tmp_path: Path, in_turns: bool) -> None:
+    recorded = make()
+    tables = tables_of(recorded, Selection(lane="b"))
+    if in_turns:
+        tables = replace(tables, seconds=tables.seconds.with_columns(resting=pl.col("t_ns") % 4 == 0))
+    text = markdown(session_report(tables))
+    assert list(tables.session.lanes) == ["b"]
+    assert "The lane" in text
+    assert "verdict" not in text
+    (file,) = export(recorded, "markdown", tmp_path / "out", Selection(lane="b"))
+    assert file.path.read_text().startswith("# SGLang 0.5.23: made")
 
 
 def test_the_bar_comes_when_it_takes_long_and_goes_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

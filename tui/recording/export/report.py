@@ -1,15 +1,11 @@
 """The report of a session as Markdown and as one HTML page."""
 
 from collections.abc import Callable
-from dataclasses import replace
-
-import msgspec
 
 from tui.analysis.report.blocks import Document
 from tui.analysis.report.markdown import markdown
 from tui.analysis.report.page import page
 from tui.analysis.report.session import session_report
-from tui.analysis.verdict.goodput import Limits
 from tui.recording.export.job import Exported, Job, exported
 from tui.recording.reading.analysed import tables_from, token_gaps
 
@@ -25,11 +21,8 @@ def write_html(job: Job) -> list[Exported]:
 
 
 def _write(job: Job, suffix: str, told: Callable[[Document], str]) -> list[Exported]:
-    tables = tables_from(job.recorded, job.rows)
-    tables = replace(tables, session=msgspec.structs.replace(job.info, duration_s=tables.session.duration_s))
-    slo = job.info.profile.get("slo", {})
-    limits = Limits(slo.get("ttft_ms"), slo.get("tpot_ms"), slo.get("e2e_ms"))
-    document = session_report(tables, token_gaps(job.recorded, job.selection), limits)
+    tables = tables_from(job.info, job.selection, job.rows)
+    document = session_report(tables, token_gaps(job.recorded, job.selection))
     path = job.path(job.recorded.name, suffix, alone=True)
     path.write_text(told(document), "utf-8")
     return [exported(path, "report", tables.requests.height)]

@@ -44,15 +44,16 @@ class TokenGaps:
 
 def tables_of(recorded: Recorded, selection: Selection | None = None) -> Tables:
     """The tables that reports and verdicts are made of, sorted by time."""
-    return tables_from(recorded, lambda table: select(recorded, table, selection or Selection()))
+    chosen = selection or Selection()
+    return tables_from(recorded.info, chosen, lambda table: select(recorded, table, chosen))
 
 
-def tables_from(recorded: Recorded, rows: Callable[[TableName], pl.LazyFrame]) -> Tables:
-    """The same from rows that something has chosen and cleaned."""
+def tables_from(info: SessionInfo, selection: Selection, rows: Callable[[TableName], pl.LazyFrame]) -> Tables:
+    """The same from rows that something has chosen by the selection and cleaned."""
     events = rows_of_frame("events", rows("events").sort("t_ns", maintain_order=True).collect())
     seconds = rows("seconds").sort("t_ns", "lane").collect()
     return Tables(
-        session=_with_length(recorded.info, seconds),
+        session=_of_part(info, selection, seconds),
         requests=rows("requests").sort("t_end_ns").collect(),
         seconds=seconds,
         events=events,
@@ -61,11 +62,18 @@ def tables_from(recorded: Recorded, rows: Callable[[TableName], pl.LazyFrame]) -
     )
 
 
-def _with_length(info: SessionInfo, seconds: pl.DataFrame) -> SessionInfo:
-    """One that was cut off, or that still runs, is as long as its last whole second tells."""
-    if info.ended or not seconds.height:
-        return info
-    return msgspec.structs.replace(info, duration_s=(seconds["t_ns"][-1] - info.t0_ns) / SECOND_NS + 1)
+def _of_part(info: SessionInfo, selection: Selection, seconds: pl.DataFrame) -> SessionInfo:
+    """The session as if there were no more of it: the chosen lanes, and as long as the chosen seconds.
+
+    One that was cut off, or that still runs, is as long as its last whole second tells.
+    """
+    duration_s = info.duration_s
+    if selection.limits_time:
+        duration_s = float(seconds["t_ns"].n_unique())
+    elif not info.ended and seconds.height:
+        duration_s = (seconds["t_ns"][-1] - info.t0_ns) / SECOND_NS + 1
+    lanes = {lane: of for lane, of in info.lanes.items() if lane in selection.lanes}
+    return msgspec.structs.replace(info, lanes=lanes, duration_s=duration_s)
 
 
 def token_gaps(recorded: Recorded, selection: Selection | None = None) -> Mapping[Lane, TokenGaps]:

@@ -28,6 +28,11 @@ class Selection:
         """The lanes that are in it, if the session has them."""
         return LANES if self.lane is None else (self.lane,)
 
+    @property
+    def limits_time(self) -> bool:
+        """Whether it leaves out a part of the session's time."""
+        return any(limit is not None for limit in (self.t0_ns, self.t1_ns, self.segment))
+
 
 def window(info: SessionInfo, from_s: float | None, to_s: float | None) -> tuple[int | None, int | None]:
     """Seconds of a session as moments of its clock, for `Selection.t0_ns` and `t1_ns`."""
