@@ -8,7 +8,7 @@ import pytest
 
 from tests.recording import coherent
 from tui.cli.main import main
-from tui.recording.export.registry import export
+from tui.recording.export.registry import FORMATS, export
 from tui.recording.foreign.importing import import_result
 from tui.recording.reading.batches import batches
 from tui.recording.reading.reader import Recorded, open_session
@@ -88,6 +88,26 @@ def test_each_line_of_an_appended_file_is_a_session(recorded: Recorded, tmp_path
 WHOLE: dict[str, Any] = {"mean_e2e_latency_ms": 1.0, "duration": 1.0}
 
 
+def result(**changes: object) -> str:
+    """One of SGLang's benchmark of two requests: one without output, one that failed."""
+    lists = {"input_lens": [1, 1], "output_lens": [0, 0], "ttfts": [0.0, 0.0], "itls": [[], []], "errors": ["", "no"]}
+    return json.dumps(WHOLE | lists | changes)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_result_without_a_single_output_becomes_every_format(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(result())
+    (folder,) = import_result(path, "0.1.0", tmp_path / "sessions")
+    for file in export(open_session(folder), name, tmp_path / "out"):
+        content = file.path.read_bytes()
+        assert b"NaN" not in content
+        if name == "vllm":
+            told = json.loads(content)
+            assert (told["completed"], told["failed"]) == (0, 2)
+            assert told["errors"] == ["no output", "bad answer: no"]
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -110,6 +130,10 @@ WHOLE: dict[str, Any] = {"mean_e2e_latency_ms": 1.0, "duration": 1.0}
             ),
             "a time in it is no number",
         ),
+        (result(ttfts=[-1.0]), "a length in it is below 0"),
+        (result(duration=float("inf")), "a time in it is no number"),
+        (result(max_concurrency="many"), "is damaged"),
+        (result(start_times=[1e9, 0.0]), "start more than"),
     ],
 )
 def test_what_is_no_result_is_one_sentence(tmp_path: Path, content: str, says: str) -> None:

@@ -97,7 +97,7 @@ def _rates(job: Job, run: LaneRun) -> dict[str, Metric]:
     if not ok.any():
         return {}
     sent_ns, last_ns = int(run.moment("t_send_ns")[ok].min()), int(run.moment("t_last_ns")[ok].max())
-    duration_s = (last_ns - sent_ns) / NS
+    duration_s = max(last_ns - sent_ns, 1) / NS
     tokens_out, tokens_in = int(run.count("output_tokens")[ok].sum()), int(run.prompt_tokens[ok].sum())
     wall_ns = job.info.wall_ns - job.info.t0_ns
     met = _good(job, run)
@@ -157,14 +157,14 @@ def _errors(run: LaneRun) -> list[dict[str, Any]]:
 
 
 def _error(status: int | None, cause: str, detail: str) -> dict[str, Any]:
-    return {"code": status, "type": cause, "message": detail or cause}
+    kind = cause or "no output"
+    return {"code": status, "type": kind, "message": detail or kind}
 
 
 def _records(job: Job, run: LaneRun) -> Iterator[dict[str, Any]]:
     wall_ns = job.info.wall_ns - job.info.t0_ns
     rows = run.requests.iter_rows(named=True)
-    for at, (row, gaps_s) in enumerate(zip(rows, run.gaps_s(), strict=True)):
-        good = row["outcome"] == "ok"
+    for at, (row, gaps_s, ok) in enumerate(zip(rows, run.gaps_s(), run.ok.tolist(), strict=True)):
         yield {
             "metadata": {
                 "session_num": at,
@@ -172,15 +172,15 @@ def _records(job: Job, run: LaneRun) -> Iterator[dict[str, Any]]:
                 "turn_index": 0,
                 "credit_issued_ns": row["t_sched_ns"] + wall_ns,
                 "request_start_ns": (row["t_send_ns"] or row["t_sched_ns"]) + wall_ns,
-                "request_end_ns": (row["t_last_ns"] if good else row["t_end_ns"]) + wall_ns,
+                "request_end_ns": (row["t_last_ns"] if ok else row["t_end_ns"]) + wall_ns,
                 "worker_id": f"dragstrip-{run.lane}",
                 "record_processor_id": "dragstrip",
                 "benchmark_phase": "profiling",
                 "was_cancelled": row["outcome"] == "cancelled",
             },
             "simulated": job.info.simulated,
-            "metrics": _record_metrics(row, gaps_s) if good else {},
-            "error": None if good else _error(row["http_status"], row["cause"], row["detail"]),
+            "metrics": _record_metrics(row, gaps_s) if ok else {},
+            "error": None if ok else _error(row["http_status"], row["cause"], row["detail"]),
         }
 
 

@@ -30,13 +30,16 @@ class LaneRun:
     requests: pl.DataFrame  # of the selection; cancelled ones only where they were asked for
     cancelled: int
     chunk_t_ns: Ints  # of all requests, one after the other in their order, each one's rising
-    chunk_tokens: NDArray[np.int32]
-    chunk_ends: Ints  # where each request's chunks end in those two
+    chunk_ends: Ints  # where each request's chunks end in it
 
     @cached_property
     def ok(self) -> NDArray[np.bool_]:
-        """Which requests ended well."""
-        return (self.requests["outcome"] == "ok").to_numpy()
+        """Which requests ended well. One without output is a failure to these tools."""
+        return (
+            self.requests.select((pl.col("outcome") == "ok") & pl.col("t_last_ns").is_not_null())
+            .to_series()
+            .to_numpy()
+        )
 
     @property
     def has_chunks(self) -> bool:
@@ -77,13 +80,13 @@ class LaneRun:
     @property
     def duration_s(self) -> float:
         """From the first due time to the last end: ramp and drain inside, as the field's tools have it."""
-        return (self.end_ns - self.start_ns) / NS
+        return max(self.end_ns - self.start_ns, 1) / NS  # of an imported run in which all failed nothing is known
 
     @property
     def errors(self) -> list[str]:
         """For each request what went wrong; empty where nothing did."""
-        rows = zip(self.requests["cause"], self.requests["detail"], strict=True)
-        return [f"{cause}: {detail}" if detail else cause for cause, detail in rows]
+        rows = zip(self.requests["cause"], self.requests["detail"], self.ok.tolist(), strict=True)
+        return ["" if ok else ": ".join(filter(None, (cause or "no output", detail))) for cause, detail, ok in rows]
 
     def chunk_times(self, at: int) -> Ints:
         """When each output chunk of one request arrived."""
@@ -125,7 +128,7 @@ def _lane_run(job: Job, lane: Lane, with_cancelled: bool) -> LaneRun:
         job.recorded.scan("chunks")
         .filter(pl.col("lane") == lane)
         .join(kept.lazy().select("request", "at"), on="request")
-        .select("at", "t_ns", "tokens")
+        .select("at", "t_ns")
         .sort("at", "t_ns")
         .collect()
     )
@@ -136,6 +139,5 @@ def _lane_run(job: Job, lane: Lane, with_cancelled: bool) -> LaneRun:
         requests=kept.drop("at"),
         cancelled=requests.filter(cancelled).height,
         chunk_t_ns=chunks["t_ns"].to_numpy(),
-        chunk_tokens=chunks["tokens"].to_numpy(),
         chunk_ends=np.cumsum(counts, dtype=np.int64),
     )

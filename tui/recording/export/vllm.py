@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from tui.recording.export.job import Exported, Job, exported
 from tui.recording.export.lane_run import NS, LaneRun, lane_runs
@@ -41,7 +42,7 @@ def _write(job: Job, run: LaneRun, alone: bool) -> Exported:
         "ttfts": or_zero(run.span("t_send_ns", "t_first_ns")),
         "itls": job.passing(run.gaps_s(), f"lane {run.lane}", size),
         "latencies": or_zero(np.where(run.ok, run.span("t_send_ns", "t_last_ns"), 0.0)),
-        "start_times": or_zero(run.moment("t_send_ns") / NS),
+        "start_times": (run.requests.select(pl.coalesce("t_send_ns", "t_sched_ns")).to_series() / NS).to_list(),
         "queue_times": or_zero(run.span("t_sched_ns", "t_send_ns")),
         "generated_texts": ("" for _ in range(size)),
         "errors": run.errors,

@@ -16,6 +16,7 @@ from tui.records.rows import RequestRow
 from tui.records.text import clean
 
 NS = 1_000_000_000
+LONGEST_S = 7 * 86_400  # a session has a row a second: a time that was never set must not become months of them
 _TITLES = {"vllm": "vLLM", "sglang": "SGLang"}
 
 
@@ -113,11 +114,15 @@ def read_result(raw: dict[str, Any], path: Path) -> ForeignResult:
         raise UserError(f"{path} has no details of each request (no {missing[0]}): run it again with {option}")
     try:
         lists = msgspec.convert(raw, Lists, strict=False)
-        float(raw["duration"])
+        duration_s, _ = float(raw["duration"]), int(raw.get("max_concurrency") or 0)
     except (msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error}): import another file") from error
-    if not all(map(math.isfinite, chain(lists.ttfts, lists.start_times or (), *lists.itls))):
+    if not all(map(math.isfinite, chain((duration_s,), lists.ttfts, lists.start_times or (), *lists.itls))):
         raise UserError(f"{path} is damaged: a time in it is no number")
+    if min(chain((duration_s,), lists.ttfts, lists.input_lens, lists.output_lens, *lists.itls)) < 0:
+        raise UserError(f"{path} is damaged: a length in it is below 0")
+    if max(lists.start_times or (0.0,)) - min(lists.start_times or (0.0,)) > LONGEST_S:
+        raise UserError(f"{path} is damaged: its requests start more than {LONGEST_S} s apart")
     lengths = {len(values) for name in Lists.__struct_fields__ if (values := getattr(lists, name)) is not None}
     if len(lengths) != 1:
         raise UserError(f"{path} is damaged: its lists of requests differ in length")
