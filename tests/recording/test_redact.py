@@ -58,6 +58,17 @@ def test_a_profile_without_secrets_keeps_the_rest(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
+    "words",
+    [["--api-key", LITERAL], [f"--api-key={LITERAL}"], ["-e", f"HF_TOKEN={LITERAL}"], [{"password": LITERAL}]],
+)
+def test_a_key_among_the_flags_of_a_launch_is_found(words: list[object]) -> None:
+    profile = {"a": {"launch": {"model": "m", "extra": [*words, "--seed", "1"]}}, "sentence": f"with {LITERAL}"}
+    cleaned = without_secrets(profile)
+    assert LITERAL not in str(cleaned)
+    assert cleaned["a"]["launch"]["extra"][-2:] == ["--seed", "1"]
+
+
+@pytest.mark.parametrize(
     ("url", "clean"),
     [
         ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),

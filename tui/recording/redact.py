@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
@@ -43,10 +43,25 @@ def _secrets_in(profile: dict[str, Any]) -> Iterator[str]:
     for name, value in profile.items():
         if isinstance(value, dict):
             yield from map(str, value.values()) if name == "headers" else _secrets_in(value)
+        elif isinstance(value, list | tuple):
+            yield from _secrets_in_list(name, value)
         elif isinstance(value, str) and name == _KEY_ENV:
             yield os.environ.get(value, "")
         elif isinstance(value, str):
             yield from [value] if _SECRET_NAME.search(name) else secrets_in_url(value)
+
+
+def _secrets_in_list(name: str, items: Sequence[Any]) -> Iterator[str]:
+    """Those of tables and texts in a list, and what follows a flag named like a secret: `--api-key KEY`, `KEY=…`."""
+    before = ""
+    for item in items:
+        yield from _secrets_in({name: item})
+        flag, is_set, value = str(item).partition("=")
+        if is_set and _SECRET_NAME.search(flag):
+            yield value
+        elif before.startswith("-") and _SECRET_NAME.search(before):
+            yield str(item)
+        before = "" if is_set else flag
 
 
 def secrets_in_url(text: str) -> list[str]:
