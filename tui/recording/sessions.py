@@ -1,6 +1,9 @@
 """Which sessions there are, and which one is meant. Light: it reads no table."""
 
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,7 +77,7 @@ def list_sessions(root: Path | None = None) -> list[SessionEntry]:
 def _entry(path: Path) -> SessionEntry | None:
     try:
         info = read_info(path)
-        files = [found.stat() for found in path.rglob("*") if found.is_file()]
+        files = list(_files(path))
     except (OSError, ValueError, UserError):
         return None
     started_s = info.wall_ns / 1e9
@@ -88,6 +91,15 @@ def _entry(path: Path) -> SessionEntry | None:
         simulated=info.simulated,
         state=_state(path, info),
     )
+
+
+def _files(folder: Path) -> Iterator[os.stat_result]:
+    """What is known of each file; those that a recorder replaces meanwhile are passed over."""
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            found = path.stat()
+            if stat.S_ISREG(found.st_mode):
+                yield found
 
 
 def _state(path: Path, info: SessionInfo) -> str:
