@@ -18,7 +18,6 @@ from tui.analysis.report.comparison import comparison_report
 from tui.analysis.report.markdown import escaped, markdown
 from tui.analysis.report.page import page
 from tui.analysis.report.session import session_report
-from tui.analysis.report.study import study_report
 from tui.analysis.report.svg import Mark, thinned, time_chart
 from tui.analysis.tables import Tables
 from tui.analysis.verdict.goodput import Limits
@@ -196,15 +195,6 @@ def slow_a() -> Tables:
     tables = ran()
     late = pl.when(pl.col("lane") == "a").then(pl.col("t_first_ns") + NS // 2).otherwise(pl.col("t_first_ns"))
     return replace(tables, requests=tables.requests.with_columns(t_first_ns=late))
-
-
-def test_the_study_over_two_sessions_takes_each_use_from_the_one_that_measured_it() -> None:
-    document = study_report([ran(), study_ran()])
-    told = markdown(document)
-    assert document.simulated
-    assert "8 streams" in told
-    assert "vllm (lane A) suits latency-bound use" in told
-    assert "was not measured" not in told
 
 
 def test_the_report_of_several_sessions_tells_the_condition() -> None:

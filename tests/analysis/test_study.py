@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -140,3 +141,19 @@ def test_the_mean_of_few_values() -> None:
     three = mean_of(np.array([1.0, 2.0, 3.0]))
     assert (three.mean, three.sd) == (2.0, 1.0)
     assert three.high == pytest.approx(2 + 4.3027 / np.sqrt(3), abs=1e-3)
+
+
+def test_memory_that_is_still_being_filled_carries_no_choice() -> None:
+    tables = ran()
+    first = tables.gauges.filter(pl.col("t_ns") < T0 + 2 * NS)
+    filling = first.with_columns(
+        value=pl.when(pl.col("t_ns") < T0 + NS).then(pl.lit(float(GIB))).otherwise(70.0 * GIB)
+    )
+    *_, memory = suits(replace(tables, gauges=filling))
+    assert memory.engine == ""
+    assert "A/B 1.000, 95 % 0.000 to inf" in memory.sentence
+
+
+def test_a_session_that_reached_no_server_has_no_tables() -> None:
+    seconds = seconds_frame([second(lane, i, 0, up=False) for i in range(10) for lane in LANES])
+    assert study(Tables(session(10, lanes=""), requests_frame([]), seconds)).rows == []

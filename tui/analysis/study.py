@@ -81,7 +81,9 @@ def groups_of(tables: Tables) -> dict[Group, list[int]]:
     """The segments of each table row, by the dials of lane A or of the only lane."""
     found: dict[Group, list[int]] = {}
     for visit in visited(tables):
-        dials = next(iter(visit.dials.values()))
+        dials = next(iter(visit.dials.values()), None)
+        if dials is None:  # neither server was ever reached
+            continue
         found.setdefault(_group(dials), []).extend(segment.number for segment in visit.segments)
     return found
 
@@ -105,7 +107,7 @@ def _row(tables: Tables, group: Group, lane: Lane, own: pl.DataFrame) -> StudyRo
         order=order,
         lane=lane,
         engine=tables.session.lanes[lane].title,
-        tps=mean_of(own["tps"].to_numpy()),
+        tps=mean_of(own["tps"].drop_nulls().to_numpy()),
         latency_s=mean_of(own["ttft_s"].drop_nulls().to_numpy()),
         memory_gib=memory_gib(tables.gauges, lane, start_ns, end_ns),
     )

@@ -68,13 +68,21 @@ def _together(ratios: Sequence[Mean]) -> Mean | None:
 
 def _memory_bound(tables: Tables) -> Suits:
     a, b = (memory_gib(tables.gauges, lane, 0, 2**62) for lane in LANES)
-    ratio = None
-    if a is not None and b is not None:
-        low = math.log((a.low or a.mean) / (b.high or b.mean))
-        high = math.log((a.high or a.mean) / (b.low or b.mean))
-        ratio = Mean(math.log(a.mean / b.mean), 0.0, low, high, min(a.n, b.n))
+    ratio = None if a is None or b is None else _memory_ratio(a, b)
     what = "GPU memory in use (the KV pool is what each was told to reserve)"
     return _choice("memory-bound use", what, ratio, tables, lower_is_better=True)
+
+
+def _memory_ratio(a: Mean, b: Mean) -> Mean:
+    """A over B as a log ratio; endless where an interval reaches down to nothing, as of memory still being filled."""
+    (low_a, high_a), (low_b, high_b) = (
+        [_log(one.mean if end is None else end) for end in (one.low, one.high)] for one in (a, b)
+    )
+    return Mean(_log(a.mean) - _log(b.mean), 0.0, low_a - high_b, high_a - low_b, min(a.n, b.n))
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf
 
 
 def _choice(use: str, what: str, ratio: Mean | None, tables: Tables, *, lower_is_better: bool) -> Suits:

@@ -52,7 +52,7 @@ def session_report(
     blocks += latency_blocks(tables)
     if limits is not None and limits.any:
         blocks += _goodput(tables, limits)
-    blocks += study_blocks([tables])
+    blocks += study_blocks(tables)
     blocks += [*_events(tables), *_definitions()]
     return Document(title_of(tables.session), tables.session.simulated, blocks)
 

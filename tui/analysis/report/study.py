@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 from tui.analysis.intervals.means import Mean
-from tui.analysis.report.blocks import Block, Document, Heading, Paragraph, Table
+from tui.analysis.report.blocks import Block, Heading, Paragraph, Table
 from tui.analysis.report.words import NONE, number
-from tui.analysis.study import Study, StudyRow, study
+from tui.analysis.study import StudyRow, study
 from tui.analysis.suits import suits
 from tui.analysis.tables import Tables
 
 
-def study_blocks(sessions: Sequence[Tables]) -> list[Block]:
-    """The tables of one session, or of several that make up the study (sequential, concurrent), as far as they go."""
-    found = Study([row for tables in sessions for row in study(tables).rows])
+def study_blocks(tables: Tables) -> list[Block]:
+    """The tables of one session, as far as they go."""
+    found = study(tables)
     sequential, concurrent = found.of("sequential"), found.of("concurrent")
     blocks: list[Block] = []
     if sequential:
@@ -21,19 +21,10 @@ def study_blocks(sessions: Sequence[Tables]) -> list[Block]:
         blocks += [Heading("Concurrent requests, by level"), _times(concurrent, "level")]
     if any(row.memory_gib is not None for row in found.rows):
         blocks += [Heading("GPU memory"), _memory([*sequential, *concurrent])]
-    choices = [suits(tables) for tables in sessions if len(tables.session.lanes) == 2]
-    if choices and found.rows:
+    if found.rows and len(tables.session.lanes) == 2:
         blocks.append(Heading("Which engine suits which use"))
-        # The session that measured a use most often tells of it.
-        blocks += [Paragraph(max(told, key=lambda one: one.n).sentence) for told in zip(*choices, strict=True)]
+        blocks += [Paragraph(one.sentence) for one in suits(tables)]
     return blocks
-
-
-def study_report(sessions: Sequence[Tables]) -> Document:
-    """The study over its sessions: what one session's report holds of it, together."""
-    names = ", ".join(tables.session.name for tables in sessions)
-    blocks: list[Block] = [Paragraph(f"Sessions: {names}."), *study_blocks(sessions)]
-    return Document("The study's tables", any(tables.session.simulated for tables in sessions), blocks)
 
 
 def _times(rows: Sequence[StudyRow], at: str) -> Table:
