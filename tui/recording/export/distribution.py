@@ -21,7 +21,7 @@ def distribution(values: Floats, weights: Floats | None = None, count: int | Non
         count = round(float(weights.sum()))
     values, weights = _distinct(values, weights)
     if not values.size:
-        return _summary(np.zeros(1), np.ones(1), np.ones(1), 0 if count is None else count)
+        return _summary(np.zeros(1), np.ones(1), np.ones(1), count)
     share = weights / weights.sum()
     return _summary(values, share, np.cumsum(share), count)
 

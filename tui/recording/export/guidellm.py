@@ -67,18 +67,17 @@ def _report(job: Job, run: LaneRun) -> dict[str, Any]:
     }
 
 
-def _profile(job: Job, run: LaneRun) -> dict[str, Any]:
-    dials = setting(job, run)
-    if dials.closed:
-        return {"kind": "concurrent", "streams": [dials.concurrency]}
-    return {"kind": "poisson" if dials.arrival == "poisson" else "constant", "rate": [dials.request_rate]}
-
-
 def _strategy(job: Job, run: LaneRun) -> dict[str, Any]:
     dials = setting(job, run)
     if dials.closed:
         return {"type_": "concurrent", "streams": max(1, dials.concurrency)}
     return {"type_": "poisson" if dials.arrival == "poisson" else "constant", "rate": dials.request_rate}
+
+
+def _profile(job: Job, run: LaneRun) -> dict[str, Any]:
+    """The strategies that a run goes through: one."""
+    strategy = _strategy(job, run)
+    return {"kind": strategy.pop("type_"), **{name: [value] for name, value in strategy.items()}}
 
 
 class _Clock:
@@ -165,63 +164,72 @@ def _scheduler_metrics(clock: _Clock, totals: dict[str, int]) -> dict[str, Any]:
 
 
 def _metrics(run: LaneRun, clock: _Clock) -> dict[str, Any]:
-    n, prompt, chunks = run.count("output_tokens"), run.count("prompt_tokens"), run.count("chunks")
-    begun = np.isfinite(clock.first)
-    whole = np.ones(n.size, dtype=bool)
-    latency = np.nan_to_num(clock.end - clock.send)
-    ttft = 1000 * np.nan_to_num(clock.first - clock.send)
-    until = np.where(np.isfinite(clock.last), clock.last, clock.end)
-    tpot = np.where(n > 0, 1000 * np.nan_to_num(until - clock.send) / np.maximum(n, 1), 0.0)
-    itl = np.where(n > 1, 1000 * np.nan_to_num(clock.last - clock.first) / np.maximum(n - 1, 1), 0.0)
-    at, times, tokens = _token_times(clock, n, chunks)
-    later = np.flatnonzero(np.diff(at, prepend=-1) == 0)  # all but each request's first iteration
-    spread = (n > 1) & (chunks > 1) & begun
-    later = later[spread[at[later]]]
-    first_or_end = np.where(begun, clock.first, clock.end)
+    return {
+        **_counts_and_latencies(run, clock),
+        **_rates(run, clock),
+        "text": dict.fromkeys(("tokens", "words", "characters")),
+        **{kind: dict.fromkeys(names) for kind, names in _KINDS.items()},
+    }
 
-    def values(of: Floats, weights: Floats | None = None, among: Any = whole) -> Distribution:
+
+def _counts_and_latencies(run: LaneRun, clock: _Clock) -> dict[str, Any]:
+    """What has one value a request."""
+    n, prompt = run.count("output_tokens").astype(float), run.count("prompt_tokens").astype(float)
+    begun = np.isfinite(clock.first)
+    ttft_ms = 1000 * np.nan_to_num(clock.first - clock.send)
+    until = np.where(np.isfinite(clock.last), clock.last, clock.end)
+    tpot_ms = np.where(n > 0, 1000 * np.nan_to_num(until - clock.send) / np.maximum(n, 1), 0.0)
+    itl_ms = np.where(n > 1, 1000 * np.nan_to_num(clock.last - clock.first) / np.maximum(n - 1, 1), 0.0)
+
+    def values(of: Floats, weights: Floats | None = None, among: Any = True) -> Distribution:
         return _by_status(
             run, lambda mine: distribution(of[mine & among], None if weights is None else weights[mine & among])
         )
 
-    def token_rates(request: Any, times_s: Floats, weights: Floats) -> Distribution:
+    return {
+        "request_latency": values(np.nan_to_num(clock.end - clock.send)),
+        "request_streaming_iterations_count": values(run.count("chunks").astype(float)),
+        "prompt_token_count": values(prompt),
+        "output_token_count": values(n),
+        "total_token_count": values(prompt + n),
+        "time_to_first_token_ms": values(ttft_ms, among=begun),
+        "time_to_first_output_token_ms": values(ttft_ms, among=begun),
+        "time_per_output_token_ms": values(tpot_ms, n),
+        "inter_token_latency_ms": values(itl_ms, np.maximum(n - 1, 0), among=begun),
+        "time_to_last_round_trip_ms": values(np.zeros(n.size)),
+        "avg_round_trip_time_ms": values(np.zeros(n.size)),
+    }
+
+
+def _rates(run: LaneRun, clock: _Clock) -> dict[str, Any]:
+    """What happens at moments: requests that end, prompts that are read, iterations that bring tokens."""
+    n, prompt, chunks = run.count("output_tokens"), run.count("prompt_tokens"), run.count("chunks")
+    begun = np.isfinite(clock.first)
+    sent = np.where(np.isfinite(clock.send), clock.send, clock.sched)
+    read = np.where(begun, clock.first, clock.end)
+    every = np.arange(n.size)
+    at, times, tokens = _token_times(clock, n, chunks)
+    spread = (n > 1) & (chunks > 1) & begun
+    later = np.flatnonzero(np.diff(at, prepend=-1) == 0)  # all but each request's first iteration
+    later = later[spread[at[later]]]
+
+    def a_second(request: Any, times_s: Floats, weights: Floats) -> Distribution:
         return _by_status(
             run, lambda mine: rates(times_s[mine[request]], weights[mine[request]], clock.start_s, clock.end_s)
         )
 
-    every = np.arange(n.size)
-    nothing = np.zeros(n.size)
+    both = np.concatenate((every, at))
+    both_times, both_tokens = np.concatenate((read, times)), np.concatenate((prompt, tokens))
     return {
-        "requests_per_second": token_rates(every, clock.end, np.ones(n.size)),
+        "requests_per_second": a_second(every, clock.end, np.ones(n.size)),
         "request_concurrency": _by_status(
-            run,
-            lambda mine: concurrency(
-                np.where(np.isfinite(clock.send), clock.send, clock.sched)[mine],
-                clock.end[mine],
-                clock.start_s,
-                clock.end_s,
-            ),
+            run, lambda mine: concurrency(sent[mine], clock.end[mine], clock.start_s, clock.end_s)
         ),
-        "request_latency": values(latency),
-        "request_streaming_iterations_count": values(chunks.astype(float)),
-        "prompt_token_count": values(prompt.astype(float)),
-        "output_token_count": values(n.astype(float)),
-        "total_token_count": values((prompt + n).astype(float)),
-        "time_to_first_token_ms": values(ttft, among=begun),
-        "time_to_first_output_token_ms": values(ttft, among=begun),
-        "time_per_output_token_ms": values(tpot, n.astype(float)),
-        "inter_token_latency_ms": values(itl, np.maximum(n - 1, 0).astype(float), among=begun),
-        "time_to_last_round_trip_ms": values(nothing),
-        "avg_round_trip_time_ms": values(nothing),
-        "prompt_tokens_per_second": token_rates(every, first_or_end, prompt.astype(float)),
-        "output_tokens_per_second": token_rates(at, times, tokens),
-        "tokens_per_second": token_rates(
-            np.concatenate((every, at)), np.concatenate((first_or_end, times)), np.concatenate((prompt, tokens))
-        ),
+        "prompt_tokens_per_second": a_second(every, read, prompt.astype(float)),
+        "output_tokens_per_second": a_second(at, times, tokens),
+        "tokens_per_second": a_second(both, both_times, both_tokens.astype(float)),
         "output_tokens_per_iteration": _by_status(run, lambda mine: distribution(tokens[mine[at]])),
         "iter_tokens_per_iteration": _by_status(run, lambda mine: distribution(tokens[later][mine[at[later]]])),
-        "text": dict.fromkeys(("tokens", "words", "characters")),
-        **{kind: dict.fromkeys(names) for kind, names in _KINDS.items()},
     }
 
 
