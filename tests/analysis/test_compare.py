@@ -84,7 +84,6 @@ def test_a_condition_on_several_sessions_takes_each_as_a_draw() -> None:
     steady = [measured(ran(seed, b_ttft=1.2)) for seed in range(4)]
     (judged,) = fail_if("b.ttft_p95 > a.ttft_p95 * 1.05", steady).judged
     assert judged.holds == "yes"
-    assert judged.draws == 4
     assert judged.low < np.log(1.2 / 1.05) < judged.high
     restless = [measured(ran(seed, b_ttft=factor)) for seed, factor in enumerate((0.8, 1.6, 0.9, 1.5))]
     assert fail_if("b.ttft_p95 > a.ttft_p95 * 1.05", restless).holds == "undecided"
@@ -108,7 +107,7 @@ def test_a_border_is_named_wrongly_no_more_often_than_promised() -> None:
     [
         "", "b.ttft_p95", "b.ttft_p95 >", "1 < a.ttft_p95 < 3", "a.ttft_p95 == 3", "a.nothing > 3", "c.ttft_p95 > 3",
         "__import__('os').system('true') > 1", "a.ttft_p95.real > 1", "a.ttft_p95 ** 9 > 1", "'x' > 1",
-        "True > a.ttft_p95",
+        "True > a.ttft_p95", "a.ttft_p95 > 1e999", "a.ttft_p95 > 1" + "0" * 400,
         "(lambda: 1)() > 0", "[a.ttft_p95][0] > 1", "not a.ttft_p95 > 1", "a.ttft_p95 > 1; 2", "1 if 1 > 0 else 2",
         "(" * 200 + "1" + ")" * 200 + " > ", "1 > 0" * 200, "\x00 > 1",
     ],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tui.analysis.intervals.fractions import binomial_cdf, newcombe, requests_needed, share_met, wilson
+from tui.analysis.intervals.fractions import binomial_cdf, share_met, wilson
 
 
 # Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3.
@@ -23,23 +23,7 @@ def test_wilson_at_the_ends() -> None:
         wilson(3, 2)
 
 
-# Newcombe 1998, "Interval estimation for the difference between independent proportions", table II, method 10.
-@pytest.mark.parametrize(
-    ("a", "b", "low", "high"),
-    [
-        ((56, 70), (48, 80), 0.0524, 0.3339),
-        ((9, 10), (3, 10), 0.1705, 0.8090),
-        ((10, 10), (0, 20), 0.6791, 1.0),
-        ((5, 56), (0, 29), -0.0381, 0.1926),
-    ],
-)
-def test_newcombe_as_published(a: tuple[int, int], b: tuple[int, int], low: float, high: float) -> None:
-    assert newcombe(a, b)[1:] == pytest.approx((low, high), abs=5e-5)
-    assert newcombe(b, a)[1:] == pytest.approx((-high, -low), abs=5e-5)
-
-
 def test_a_share_of_nothing_tells_nothing() -> None:
-    assert newcombe((0, 0), (1, 2)) == (0.0, -1.0, 1.0)
     assert share_met(0, 0) == "undecided"
 
 
@@ -58,7 +42,6 @@ def test_the_binomial_distribution_function_is_the_sum() -> None:
 )
 def test_mlperf_needs_so_many_requests(percentile: float, totals: tuple[int, int, int]) -> None:
     for over, total in zip((0, 1, 10), totals, strict=True):
-        assert requests_needed(over, percentile) == total
         assert share_met(over, total, percentile) == "met"
         assert share_met(over, total - 1, percentile) == "undecided"
 

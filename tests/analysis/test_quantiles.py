@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.analysis.intervals.quantiles import enough, percentile, percentiles, summary_percentiles, with_failures
+from tui.analysis.intervals.quantiles import percentile, percentiles, summary_percentiles, with_failures
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,3 @@ def test_failures_are_infinitely_late() -> None:
     assert with_failures(values, 0.5, 2) == 50
     assert with_failures(values, 0.99, 2) == math.inf
     assert with_failures([], 0.5, 1) == math.inf
-
-
-def test_a_p99_needs_368_values() -> None:
-    assert enough("p99", 368)
-    assert not enough("p99", 367)
-    assert not enough("p95", 71)

@@ -20,6 +20,7 @@ from tui.records.errors import UserError
 Holds = Literal["yes", "no", "undecided"]
 EXAMPLE: Final = "b.ttft_p95 > a.ttft_p95 * 1.05"
 _LONGEST: Final = 500
+_GREATEST: Final = 1e100  # far above any figure, and products of a few such numbers are still numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,6 @@ class Judged:
     margin: float  # above 0: left is above right; ln(left / right), or left - right where one can be 0
     low: float
     high: float
-    draws: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,12 @@ def _check_value(node: ast.expr) -> None:
     elif isinstance(node, ast.Attribute):
         if not (isinstance(node.value, ast.Name) and node.value.id in {"a", "b"} and node.attr in NAMES):
             raise UserError(f"{ast.unparse(node)!r} is no figure: a. or b. and one of {', '.join(NAMES)}")
-    elif not (isinstance(node, ast.Constant) and type(node.value) in {int, float}):
+    elif not (isinstance(node, ast.Constant) and _is_number(node.value)):
         raise UserError(f"{ast.unparse(node)!r} is neither a number nor a figure; write for example {EXAMPLE!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _GREATEST
 
 
 _SIDES: Final = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
@@ -134,7 +138,7 @@ def _compare(node: ast.Compare, sessions: Sequence[Measured], alpha: float) -> J
     elif sign * margin < -half:
         holds = "no"
     sides = fmean(side[0] for side in wholes), fmean(side[1] for side in wholes)
-    return Judged(ast.unparse(node), holds, *sides, margin, margin - half, margin + half, len(sessions))
+    return Judged(ast.unparse(node), holds, *sides, margin, margin - half, margin + half)
 
 
 def _span_sides(left: ast.expr, right: ast.expr, session: Measured) -> list[tuple[float, float]]:

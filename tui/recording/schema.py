@@ -35,13 +35,6 @@ def schema(table: TableName) -> pl.Schema:
     return pl.Schema({name: _dtype(name, hints[name]) for name in ROW_OF[table].__struct_fields__})
 
 
-def nullable(table: TableName) -> frozenset[str]:
-    """The columns in which a row may hold None."""
-    if table == "chunks":
-        return frozenset()
-    return frozenset(name for name, hint in get_type_hints(ROW_OF[table]).items() if type(None) in get_args(hint))
-
-
 @cache
 def defaults(table: TableName) -> dict[str, Any]:
     """The columns that a later version added and that hold no null: what stands there for a session before it."""

@@ -1,4 +1,4 @@
-"""Shares of requests: intervals for one, for the difference of two, and whether a limit is met."""
+"""Shares of requests: their interval, and whether a limit is met."""
 
 import math
 from typing import Final, Literal
@@ -28,21 +28,6 @@ def wilson(count: int, total: int, alpha: float = 0.05) -> tuple[float, float]:
     return low, high
 
 
-def newcombe(a: tuple[int, int], b: tuple[int, int], alpha: float = 0.05) -> tuple[float, float, float]:
-    """Difference of two shares, each (count, total), with its interval (Newcombe 1998, method 10).
-
-    (0, -1, 1) when one of them is of nothing.
-    """
-    if not a[1] or not b[1]:
-        return 0.0, -1.0, 1.0
-    share_a, share_b = a[0] / a[1], b[0] / b[1]
-    (low_a, high_a), (low_b, high_b) = wilson(*a, alpha), wilson(*b, alpha)
-    difference = share_a - share_b
-    low = difference - math.hypot(share_a - low_a, high_b - share_b)
-    high = difference + math.hypot(high_a - share_a, share_b - low_b)
-    return difference, low, high
-
-
 def binomial_cdf(count: int, total: int, share: float) -> float:
     """Probability of at most `count` of `total`, each of probability `share`."""
     if count < 0:
@@ -63,14 +48,3 @@ def share_met(over: int, total: int, percentile: float = 0.99, confidence: float
     if 1 - binomial_cdf(over - 1, total, 1 - percentile) <= 1 - confidence:
         return "not met"
     return "undecided"
-
-
-def requests_needed(over: int, percentile: float = 0.99, confidence: float = MLPERF_CONFIDENCE) -> int:
-    """The least total of which `over` may exceed the limit for it to be met."""
-    low, high = over, over + 1
-    while share_met(over, high, percentile, confidence) != "met":
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if share_met(over, middle, percentile, confidence) == "met" else (middle, high)
-    return high

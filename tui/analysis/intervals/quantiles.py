@@ -11,8 +11,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tui.records.metrics import SAMPLES_NEEDED
-
 SHARES: Final[Mapping[str, float]] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 SUMMARY_SHARES: Final = ("p50", "p95", "p99")
 _ROUNDING: Final = 1e-9  # 0.07 * 100 is 7.000000000000001, and its rank is 7
@@ -49,11 +47,6 @@ def _weighted(
     reached = np.array(shares) * cumulative[-1] - _ROUNDING
     places = np.minimum(np.searchsorted(cumulative, reached), values.size - 1)
     return [float(value) for value in values[order][places]]
-
-
-def enough(name: str, n: int) -> bool:
-    """Whether `n` values are enough to show that percentile (`records.metrics.SAMPLES_NEEDED`)."""
-    return n >= SAMPLES_NEEDED[name]
 
 
 def with_failures(values: ArrayLike, share: float, failed: int) -> float | None:

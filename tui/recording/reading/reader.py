@@ -7,13 +7,11 @@ from pathlib import Path
 import polars as pl
 
 from tui.recording.files import Files, LocalFiles, RemoteFiles
-from tui.recording.frames import rows_of_frame
 from tui.recording.info import FILE
 from tui.recording.metadata import info_from
 from tui.recording.schema import TIME_COLUMN, schema
 from tui.recording.sessions import list_sessions, resolve, sessions_root
 from tui.records.errors import UserError
-from tui.records.rows import SecondRow
 from tui.records.session import LaneInfo, SessionInfo
 from tui.records.tables import TABLES, TableName
 from tui.records.text import clean
@@ -53,10 +51,6 @@ class Recorded:
         """The rows of a table that became known from `t0_ns` until before `t1_ns`."""
         t_ns = pl.col(TIME_COLUMN[table])
         return self.scan(table).filter((t_ns >= t0_ns) & (t_ns < t1_ns))
-
-    def seconds_between(self, t0_ns: int, t1_ns: int) -> list[SecondRow]:
-        """The seconds that started from `t0_ns` until before `t1_ns`, in order of time."""
-        return rows_of_frame("seconds", self.between("seconds", t0_ns, t1_ns).sort("t_ns", "lane").collect())
 
 
 def scan_sources(sources: list[str], table: TableName) -> pl.LazyFrame:
