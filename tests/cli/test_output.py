@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tui.cli.output import complain, say
+
 PROGRAM = """
 import sys
 from tui.cli.output import complain, say
@@ -35,6 +37,19 @@ def test_a_terminal_that_is_gone_is_a_broken_pipe(program: str, code: int) -> No
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(30) == code
+
+
+def test_a_locale_without_a_sign_gets_a_question_mark() -> None:
+    command = [sys.executable, "-m", "tui", "report", "h200-sweep"]
+    ascii_only = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, env=ascii_only, capture_output=True, text=True, check=True)
+    assert "lies within ?: ?3 %" in done.stdout
+
+
+def test_no_escape_code_reaches_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    for tell in (say, complain):
+        tell("a\x1b[2J\x9b1m\u202eb\tc\nd – 模型")
+    assert capsys.readouterr() == ("a[2J1mb\tc\nd – 模型\n",) * 2
 
 
 def test_a_reader_that_left_ends_the_command() -> None:

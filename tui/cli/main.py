@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from types import ModuleType
 
 from tui import __version__
@@ -66,6 +67,8 @@ def _module(name: str) -> ModuleType:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 a lane failed or the comparison was refused, 2 bad usage or profile, 130 interrupted."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a locale without δ gets a `?`, not a traceback
     try:
         return _call(list(sys.argv[1:] if argv is None else argv))
     except UserError as error:

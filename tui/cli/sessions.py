@@ -23,9 +23,11 @@ def call(args: argparse.Namespace) -> int:
     entries = list_sessions(root)
     if not entries:
         complain(f"dragstrip: no session in {root} yet; `dragstrip demo` records one")
-    for entry in entries + ([] if args.root else list_sessions(shipped_sessions())):
+    told = entries + ([] if args.root else list_sessions(shipped_sessions()))
+    width = max((len(entry.name) for entry in told), default=0)
+    for entry in told:
         lanes = " against ".join(entry.lanes.values())
         simulated = " SIMULATED" if entry.simulated else ""
         extent = f"{entry.length_s:6.0f} s  {size(entry.size_bytes):>7}"
-        say(f"{entry.name}  {extent}  {lanes}{simulated}  ({entry.state})")
+        say(f"{entry.name:<{width}}  {extent}  {lanes}{simulated}  ({entry.state})")
     return 0
