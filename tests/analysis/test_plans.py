@@ -74,3 +74,7 @@ def test_the_curve_has_a_point_for_each_setting_with_its_intervals() -> None:
 def test_without_a_varied_dial_there_is_no_curve() -> None:
     tables = replace(ran(), events=())
     assert curve(ledger(tables)[:1]) is None
+
+
+def test_a_session_that_reached_no_server_has_no_plan() -> None:
+    assert plan_of_moves(Tables(session(60.0, lanes=""), requests_frame([]), seconds_frame([]))) == []

@@ -29,7 +29,9 @@ def plan_of_moves(tables: Tables) -> list[PlannedStep]:
     The first step has every dial. Where the lanes' dials were apart, those of lane A are taken: a plan turns both.
     """
     session = tables.session
-    lane: Lane = next(lane for lane in LANES if lane in session.lanes)
+    lane: Lane | None = next((lane for lane in LANES if lane in session.lanes), None)
+    if lane is None:  # neither server was ever reached
+        return []
     turns = sorted({event.t_ns for event in tables.events if event.kind == "dial" and event.lane in ("", lane)})
     moments = [session.t0_ns, *turns]
     ends = [*turns, session.t0_ns + round(session.duration_s * NS)]
