@@ -416,13 +416,15 @@ async def test_in_ascii_the_key_of_the_characters_says_that_there_are_no_others(
 
 
 async def test_in_turns_what_a_word_needs_is_told_in_turns() -> None:
-    def undecided(need_s: float, mode: str) -> str:
+    def undecided(need_s: float, mode: str, reason: str = "5 pairs of turns, 30 s of each lane") -> str:
         view = replace(FakeSource(second=150).view(30), mode=mode)
-        view = replace(view, verdicts={"output_tps": VerdictView("undecided", need_s=need_s)})
+        view = replace(view, verdicts={"output_tps": VerdictView("undecided", need_s=need_s, reason=reason)})
         return headline_of(view, OBJECTIVES[0], linked=True).note
 
     assert undecided(40, "together") == "needs about 40 s more"
-    assert undecided(40, "alternate") == "needs about 2 more turns each"
+    assert undecided(100, "alternate") == "needs about 2 more turns each"
+    few = "needs 4 turns of each lane side by side, has 1"
+    assert undecided(180, "alternate", few) == few
     assert undecided(3, "alternate") == "needs about 1 more turn each"
 
 

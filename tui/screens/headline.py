@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from tui.session.live.alternation import BLOCK_S, RAMP_S
+from tui.session.live.alternation import BLOCK_S
 from tui.session.view import LaneView, Percentiles, VerdictView, View
 from tui.widgets.verdict_line import Headline
 
@@ -84,18 +84,20 @@ def _note(view: View, found: VerdictView) -> str:
         return f"{window}, settling" if view.second else window
     if found.word == "undecided":
         if found.need_s is not None:
-            return _needs(found.need_s, in_turns=view.mode == "alternate")
+            return _needs(found, found.need_s, in_turns=view.mode == "alternate")
         return found.reason or window
     settled_s = min(map(len, view.segment_tps.values()), default=0)
     known = f", {view.delta_from}" if view.delta_from else ""
     return f"{settled_s} s settled, level within {view.delta:.1%}{known}"
 
 
-def _needs(settled_s: float, *, in_turns: bool) -> str:
-    """Lanes that take turns get their seconds a turn at a time."""
+def _needs(found: VerdictView, need_s: float, *, in_turns: bool) -> str:
+    """Lanes that take turns are compared turn by turn: too few are told as the verdict does, more as about how many."""
     if not in_turns:
-        return f"needs about {settled_s:.0f} s more"
-    turns = max(math.ceil(settled_s / (BLOCK_S - RAMP_S)), 1)
+        return f"needs about {need_s:.0f} s more"
+    if found.reason.startswith("needs"):
+        return found.reason
+    turns = max(math.ceil(need_s / (2 * BLOCK_S)), 1)
     return f"needs about {turns} more turn{'' if turns == 1 else 's'} each"
 
 
