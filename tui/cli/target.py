@@ -57,6 +57,22 @@ def load(parser: argparse.ArgumentParser) -> None:
 
 def profile_of(args: argparse.Namespace) -> Profile:
     """The profile that the flags describe. UserError when they contradict each other."""
+    profile = _named(args)
+    waive = [*profile.waive, *(args.waive or [])]
+    check_waived(waive)
+    return msgspec.structs.replace(
+        profile,
+        a=_lane(args, profile.a),
+        b=_lane(args, profile.b) if profile.b is not None else None,
+        load=_load(args, profile.load),
+        slo=_slo(args, profile.slo),
+        mode="alternate" if args.alternate else profile.mode,
+        waive=waive,
+    )
+
+
+def _named(args: argparse.Namespace) -> Profile:
+    """The profile as its file or the URLs have it."""
     if args.profile and args.a:
         raise UserError("give a profile or --a URL, not both")
     if args.b and not args.a:
@@ -64,31 +80,15 @@ def profile_of(args: argparse.Namespace) -> Profile:
     for url in filter(None, (args.a, args.b)):
         base_url(url)  # one that no server can have is told before a screen waits for it to answer
     if args.profile:
-        profile = read_profile(args.profile)
-    elif args.a:
-        profile = Profile(name="urls", a=LaneProfile(url=args.a), b=LaneProfile(url=args.b) if args.b else None)
-    else:
-        raise UserError("name a profile or give --a URL --b URL; `dragstrip profiles` lists the profiles")
-    waive = [*profile.waive, *(args.waive or [])]
-    check_waived(waive)
-    turned = msgspec.structs.replace(
-        profile,
-        load=_load(args, profile.load),
-        slo=_slo(args, profile.slo),
-        mode="alternate" if args.alternate else profile.mode,
-        waive=waive,
-    )
-    changes = {
-        key: value
-        for key, value in (("model", args.model), ("api_key_env", args.api_key_env), ("usage", args.usage))
-        if value
-    }
-    lanes = {
-        name: msgspec.structs.replace(lane, **changes)
-        for name, lane in (("a", turned.a), ("b", turned.b))
-        if lane is not None
-    }
-    return msgspec.structs.replace(turned, **lanes)
+        return read_profile(args.profile)
+    if args.a:
+        return Profile(name="urls", a=LaneProfile(url=args.a), b=LaneProfile(url=args.b) if args.b else None)
+    raise UserError("name a profile or give --a URL --b URL; `dragstrip profiles` lists the profiles")
+
+
+def _lane(args: argparse.Namespace, lane: LaneProfile) -> LaneProfile:
+    flags = {"model": args.model, "api_key_env": args.api_key_env, "usage": args.usage}
+    return msgspec.structs.replace(lane, **{name: value for name, value in flags.items() if value})
 
 
 def _load(args: argparse.Namespace, load: LoadProfile) -> LoadProfile:

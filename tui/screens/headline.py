@@ -92,7 +92,7 @@ def _note(view: View, found: VerdictView) -> str:
 
 
 def _needs(found: VerdictView, need_s: float, *, in_turns: bool) -> str:
-    """Lanes that take turns are compared turn by turn: too few are told as the verdict does, more as about how many."""
+    """Lanes that take turns are compared by turns: too few are told as the verdict does, more as about how many."""
     if not in_turns:
         return f"needs about {need_s:.0f} s more"
     if found.reason.startswith("needs"):
