@@ -12,6 +12,7 @@ import pytest
 from tests.recording import coherent, synthetic
 from tests.recording.conftest import Make
 from tests.recording.test_recorder import record
+from tui.analysis.ledger import visited
 from tui.analysis.report.markdown import markdown
 from tui.analysis.report.session import session_report
 from tui.analysis.summary import summary
@@ -24,6 +25,7 @@ from tui.recording.reading.selection import Selection, window
 from tui.recording.schema import schema
 from tui.recording.writing.recorder import Recorder
 from tui.records.errors import UserError
+from tui.records.rows import EventRow
 from tui.records.session import LaneInfo
 from tui.records.tables import TABLES
 
@@ -145,6 +147,20 @@ def test_a_report_of_a_part_divides_by_its_own_seconds(make: Make, part: Selecti
     told = summary(tables.session, tables.requests, tables.seconds, {})
     assert told["duration_s"] == 7
     assert told["lanes"]["a"]["output_tps"] == 200
+
+
+def test_a_part_keeps_the_dials_and_the_refusal_from_before_it(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "s", synthetic.info())
+    for batch in synthetic.batches(21):
+        batch.events += [EventRow("", synthetic.T0_NS, "incomparable", text="not comparable because of it")]
+        recorder(batch)
+    recorder.close("done", 21.0)
+    t0_ns, t1_ns = window(open_session(tmp_path / "s").info, 9, 13)
+    tables = tables_of(open_session(tmp_path / "s"), Selection(t0_ns=t0_ns, t1_ns=t1_ns))
+    (visit,) = visited(tables)
+    assert visit.dials["a"]["concurrency"] == "8"
+    assert tables.refused == "not comparable because of it"
+    assert [event.new for event in tables.events if event.kind == "dial"] == ["1", "8"]
 
 
 @pytest.mark.parametrize("in_turns", [False, True])

@@ -44,9 +44,9 @@ class Job:
     private: tuple[str, ...] = ()  # texts that must not appear
     progress: Progress | None = None
 
-    def rows(self, table: TableName) -> pl.LazyFrame:
+    def rows(self, table: TableName, selection: Selection | None = None) -> pl.LazyFrame:
         """The chosen rows of a table, without private texts, counted as they pass."""
-        rows = select(self.recorded, table, self.selection)
+        rows = select(self.recorded, table, selection or self.selection)
         names = [name for name in _TEXTS if name in rows.collect_schema()]
         if self.private and names:
             rows = rows.with_columns(

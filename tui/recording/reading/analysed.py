@@ -1,7 +1,7 @@
 """A recording, or a part of it, in the form that the analysis takes."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -16,6 +16,9 @@ from tui.recording.reading.spans import LaneChunks
 from tui.records.rows import Lane
 from tui.records.session import SessionInfo
 from tui.records.tables import TableName
+
+Rows = Callable[[TableName, Selection], pl.LazyFrame]
+LASTING = ("dial", "incomparable")  # events that still hold in a part of a session that begins after them
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +48,20 @@ class TokenGaps:
 def tables_of(recorded: Recorded, selection: Selection | None = None) -> Tables:
     """The tables that reports and verdicts are made of, sorted by time."""
     chosen = selection or Selection()
-    return tables_from(recorded.info, chosen, lambda table: select(recorded, table, chosen))
+    return tables_from(recorded.info, chosen, lambda table, of: select(recorded, table, of))
 
 
-def tables_from(info: SessionInfo, selection: Selection, rows: Callable[[TableName], pl.LazyFrame]) -> Tables:
-    """The same from rows that something has chosen by the selection and cleaned."""
-    events = rows_of_frame("events", rows("events").sort("t_ns", maintain_order=True).collect())
+def tables_from(info: SessionInfo, selection: Selection, select_rows: Rows) -> Tables:
+    """The same from rows that something chooses and cleans."""
+
+    def rows(table: TableName) -> pl.LazyFrame:
+        return select_rows(table, selection)
+
     seconds = rows("seconds").sort("t_ns", "lane").collect()
+    found = rows("events")
+    if selection.limits_time and seconds.height:
+        found = select_rows("events", replace(selection, t0_ns=None, segment=None)).filter(_told_in(seconds))
+    events = rows_of_frame("events", found.sort("t_ns", maintain_order=True).collect())
     return Tables(
         session=_of_part(info, selection, seconds),
         requests=rows("requests").sort("t_end_ns").collect(),
@@ -60,6 +70,13 @@ def tables_from(info: SessionInfo, selection: Selection, rows: Callable[[TableNa
         gauges=rows("gauges").sort("t_ns").collect(),
         refused=next((event.text for event in reversed(events) if event.kind == "incomparable"), ""),
     )
+
+
+def _told_in(seconds: pl.DataFrame) -> pl.Expr:
+    """Events from the first of the seconds until the last one's end, and what was in force by then."""
+    first_ns: int = seconds["t_ns"][0]
+    end_ns: int = seconds["t_ns"][-1] + SECOND_NS
+    return (pl.col("t_ns") < end_ns) & ((pl.col("t_ns") >= first_ns) | pl.col("kind").is_in(LASTING))
 
 
 def _of_part(info: SessionInfo, selection: Selection, seconds: pl.DataFrame) -> SessionInfo:
