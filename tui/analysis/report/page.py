@@ -16,9 +16,9 @@ body { margin: 0 auto; padding: 1rem; max-width: 60rem; background: var(--ground
 h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 .simulated { border: 2px solid var(--b); padding: .4rem .8rem; font-weight: bold; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
+table { width: max-content; border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap; }
-td:not(.n) { min-width: 5.5rem; white-space: normal; overflow-wrap: normal; }
+td:not(.n) { max-width: 16rem; white-space: normal; overflow-wrap: normal; }
 .n { text-align: right; }
 figure { margin: 1rem 0; } figcaption { font-size: .9rem; color: var(--faint); }
 svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; fill: var(--ink); }
@@ -32,6 +32,7 @@ svg .dim { opacity: .4; }
 @media print {
   :root { --a: #0072b2; --b: #9a5b00; --ink: #000000; --faint: #555555; --ground: #ffffff; --line: #cccccc; }
   body { max-width: none; padding: 0; font-size: 10pt; } .wide { overflow: visible; }
+  table { width: auto; }
   td, th { padding: .1rem .3rem; font-size: 8pt; white-space: normal; } tr, figure { break-inside: avoid; }
   h2 { break-after: avoid; }
 }
