@@ -9,7 +9,7 @@ import pytest
 from tests.recording import synthetic
 from tests.recording.range_server import serving
 from tui.cli.main import main
-from tui.cli.replay import moment_of, speed_of
+from tui.cli.replay import export_part, moment_of, speed_of
 from tui.recording.writing.recorder import Recorder
 from tui.records.errors import UserError
 from tui.records.frame import Batch
@@ -49,6 +49,16 @@ def test_without_a_terminal_each_second_is_a_line(tmp_path: Path, capsys: pytest
     assert [line[:8] for line in lines] == ["00:00:03", "00:00:04", "00:00:05"]
     assert "A     20 tok/s" in lines[0]
     assert "B     20 tok/s" in lines[0]
+
+
+def test_a_part_is_exported_to_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded(tmp_path / "s").close("done", 5.0)
+    monkeypatch.chdir(tmp_path)
+    assert export_part(tmp_path / "s", 1.0, 3.0) == "5 files written to ./s-1-3-csv/"
+    seconds = (tmp_path / "s-1-3-csv" / "seconds.csv").read_text().splitlines()
+    assert len(seconds) == 1 + 2 * 2  # a heading, two lanes, two seconds
+    export_part(tmp_path / "s", None, None)
+    assert (tmp_path / "s-csv" / "requests.csv").is_file()
 
 
 def test_over_the_web(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

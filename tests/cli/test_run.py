@@ -1,5 +1,6 @@
 """`dragstrip run` as a script uses it: one object, exit codes, a recording that survives whatever ends it."""
 
+import argparse
 import json
 import os
 import signal
@@ -12,6 +13,8 @@ import polars as pl
 import pytest
 
 from tui.cli.main import main
+from tui.cli.recording import naming
+from tui.profile.reading import read_profile
 from tui.records.tables import TABLES
 
 DRAGSTRIP = (sys.executable, "-m", "tui")
@@ -122,6 +125,13 @@ def test_the_key_is_in_no_file_and_no_output(
     assert key not in out + err
     for path in Path(os.environ["DRAGSTRIP_HOME"]).rglob("*"):
         assert not path.is_file() or key.encode() not in path.read_bytes(), path
+
+
+def test_a_session_elsewhere_is_told_by_its_folder(tmp_path: Path) -> None:
+    profile = read_profile("demo")
+    at_home, elsewhere = (argparse.Namespace(out=out) for out in (None, str(tmp_path / "my runs")))
+    assert naming(at_home, profile)("2026_demo") == "2026_demo"
+    assert naming(elsewhere, profile)("2026_demo") == f"'{tmp_path}/my runs/2026_demo'"
 
 
 def test_nothing_is_written_when_that_is_asked(llamacpp_url: str) -> None:

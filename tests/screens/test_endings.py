@@ -41,7 +41,7 @@ source.playing = True
 app = DragstripApp(source)
 code = app.run()
 with open(sys.argv[1], "w") as told:
-    told.write(f"{code} {source.stopped} {app.log_path}")
+    told.write(f"{code} {source.stopped} load {source.board.load_on} {app.log_path}")
 sys.exit(code)
 """
 LEAVE_ALTERNATE_SCREEN = b"\x1b[?1049l"
@@ -81,6 +81,23 @@ def test_a_signal(number: signal.Signals, code: int, tmp_path: Path) -> None:
     assert process.wait(20) == code
     assert LEAVE_ALTERNATE_SCREEN in seen
     assert told.read_text().startswith(f"{code} ['signal {number.name}']")
+
+
+def test_suspended_it_stops_the_load_and_paints_again_when_it_comes_back(tmp_path: Path) -> None:
+    told, seen = tmp_path / "told", bytearray()
+    process, fd = run(told)
+    read_until(fd, b"window", seen)
+    process.send_signal(signal.SIGTSTP)
+    read_until(fd, SHOW_CURSOR, seen)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+    again = bytearray()
+    process.send_signal(signal.SIGCONT)
+    read_until(fd, b"load stopped on ctrl+z", again)
+    process.send_signal(signal.SIGTERM)
+    read_until(fd, SHOW_CURSOR, again)
+    assert process.wait(20) == 143
+    assert b"LOAD STOPPED" in again
+    assert "load False" in told.read_text()
 
 
 def test_a_closed_terminal(tmp_path: Path) -> None:

@@ -59,11 +59,11 @@ def call(args: argparse.Namespace) -> int:
         return ReplaySource(profile_of(info), open_tape, how, marks_beside(info))
 
     return screen.show(
-        session, ascii_only=args.ascii, named=lambda _: _as_told(args.session), export=partial(_export, where)
+        session, ascii_only=args.ascii, named=lambda _: _as_told(args.session), export=partial(export_part, where)
     )
 
 
-def _export(where: Path | str, start_s: float | None, end_s: float | None) -> str:
+def export_part(where: Path | str, start_s: float | None, end_s: float | None) -> str:
     """Write a part of a session as CSV in the current directory, and say where."""
     from tui.recording.export.registry import export
     from tui.recording.reading.reader import open_session
