@@ -66,7 +66,7 @@ def test_over_the_web(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     with serving(tmp_path) as url:
         assert main(["replay", f"{url}/s", "--plain"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].endswith("A dial concurrency 0 → 1")
+    assert lines[0].endswith("A concurrency 0 → 1 streams")
     assert len(lines) == 6
 
 

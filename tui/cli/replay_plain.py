@@ -8,11 +8,11 @@ from tui.cli.collecting import second_text
 from tui.cli.output import say
 from tui.records.errors import UserError
 from tui.records.frame import Batch
-from tui.records.rows import EventRow
 from tui.records.text import clean
 from tui.session.replay.session import How
 from tui.session.replay.tape import Tape
 from tui.widgets import numbers
+from tui.widgets.event_text import event_text
 
 NS: Final = 1_000_000_000
 LOOK_EVERY_S: Final = 0.5
@@ -42,7 +42,8 @@ def play_plain(tape: Tape, how: How) -> None:
 
 def _say_second(tape: Tape, batch: Batch) -> None:
     for event in batch.events:
-        say(f"{_clock(tape, event.t_ns)}  {_event_text(event)}")
+        lane = f"{event.lane.upper()} " if event.lane else ""
+        say(f"{_clock(tape, event.t_ns)}  {lane}{event_text(event)}")
     if batch.seconds:
         say(f"{_clock(tape, batch.t_ns)}  {'   '.join(map(second_text, batch.seconds))}")
 
@@ -52,9 +53,3 @@ def _clock(tape: Tape, t_ns: int) -> str:
     since = numbers.clock(max(0, (t_ns - tape.t0_ns) // NS))
     wall = datetime.fromtimestamp((tape.info.wall_ns + t_ns - tape.t0_ns) / NS, UTC)
     return f"{since}  {wall:%H:%M:%S}"
-
-
-def _event_text(event: EventRow) -> str:
-    moved = f"{event.old} → {event.new}" if event.kind == "dial" else ""
-    parts = (event.lane.upper(), event.kind, clean(event.name), clean(moved), clean(event.text))
-    return " ".join(part for part in parts if part)

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 from textual.events import Resize
 
-from tui.records.dials import DIAL
 from tui.records.rows import EventRow
-from tui.records.text import clean
 from tui.widgets import numbers
+from tui.widgets.event_text import event_text
 from tui.widgets.rows import Row, Rows, Span, fit
 
 NS = 1_000_000_000
@@ -33,18 +32,6 @@ class EventList(Rows):
     def on_resize(self, _: Resize) -> None:
         """Draw again for the new room."""
         self.show(self._events, self._t0_ns)
-
-
-def event_text(event: EventRow) -> str:
-    """`concurrency 16 → 32`, `down: connection refused`, `mark after warm-up`."""
-    if event.kind == "dial":
-        unit = DIAL[event.name].unit if event.name in DIAL else ""
-        name = clean(event.name, 20).replace("_", " ")
-        return f"{name} {clean(event.old, 20)} → {clean(event.new, 20)} {unit}".rstrip()
-    if event.kind == "plan":
-        return f"plan: {clean(event.text)}"
-    words = [event.kind, clean(event.name, 20), clean(event.new, 20), clean(event.text)]
-    return " ".join(word for word in words if word)
 
 
 def event_row(event: EventRow, t0_ns: int, width: int) -> Row:
