@@ -4,15 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from tests.recording import coherent
+from tests.recording import coherent, synthetic
 from tui.cli.main import main
 from tui.recording.export.registry import FORMATS, export
 from tui.recording.foreign.importing import import_result
 from tui.recording.reading.batches import batches
 from tui.recording.reading.reader import Recorded, open_session
 from tui.recording.reading.selection import Selection
+from tui.recording.writing.recorder import Recorder
 from tui.records.errors import UserError
 
 SAME = ("completed", "failed", "total_output_tokens", "mean_ttft_ms", "p99_tpot_ms", "mean_itl_ms", "std_e2el_ms")
@@ -75,6 +77,22 @@ def test_an_imported_session_plays(recorded: Recorded, tmp_path: Path) -> None:
     assert sum(row.started for row in rows) == sum(row.finished + row.failed for row in rows)
     assert rows[-1].in_flight == 0
     assert sum(row.output_tokens for row in rows) == sum(r.output_tokens for batch in seconds for r in batch.requests)
+
+
+def test_a_request_that_was_never_sent_does_not_stretch_the_session(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "s", synthetic.info())
+    for batch in synthetic.batches(3):
+        first, *rest = batch.requests
+        lost = msgspec.structs.replace(
+            first, t_send_ns=None, t_first_ns=None, t_last_ns=None, outcome="failed", cause="connection refused"
+        )
+        batch.requests = [lost, *rest]
+        recorder(batch)
+    recorder.close("done", 3.0)
+    path = exported(open_session(tmp_path / "s"), "vllm", tmp_path)
+    assert min(json.loads(path.read_text())["start_times"]) > synthetic.T0_NS / 1e9 - 2
+    (folder,) = import_result(path, "0.1.0", tmp_path / "sessions")
+    assert open_session(folder).scan("seconds").collect().height < 10
 
 
 def test_each_line_of_an_appended_file_is_a_session(recorded: Recorded, tmp_path: Path) -> None:

@@ -45,13 +45,16 @@ def setting(job: Job, run: LaneRun) -> Setting:
 def origin(job: Job, run: LaneRun, *notes: str) -> dict[str, Any]:
     """For a key of our own in the file: the session, the lane, and what the reader must know of the figures."""
     says = [*notes, NO_TEXTS] + ([] if run.has_chunks else [NO_CHUNKS])
-    if moves := setting(job, run).moves:
-        says.append(f"the dials moved {moves} times within: export one segment for the figures of one setting")
+    dials = setting(job, run)
+    if dials.moves:
+        times = "once" if dials.moves == 1 else f"{dials.moves} times"
+        says.append(f"the dials moved {times} within: export one segment for the figures of one setting")
     return {
         "session": job.info.name,
         "lane": run.lane,
         "engine": run.info.engine,
         "engine_version": run.info.version,
+        "arrival": dials.arrival,  # these tools have words for some of ours only
         "cancelled": run.cancelled,
         "notes": says,
     }

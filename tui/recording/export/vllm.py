@@ -66,7 +66,7 @@ def _head(job: Job, run: LaneRun) -> dict[str, Any]:
         "simulated": job.info.simulated,
         "dragstrip": origin(job, run),
         "request_rate": "inf" if dials.closed else dials.request_rate,
-        "burstiness": 1.0,
+        "burstiness": 1.0 if dials.arrival in ("closed", "poisson") else None,  # its gamma arrivals are no others
         "max_concurrency": dials.concurrency if dials.closed else None,
     }
 
