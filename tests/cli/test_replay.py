@@ -57,7 +57,9 @@ def test_a_part_is_exported_to_the_current_directory(tmp_path: Path, monkeypatch
     assert export_part(tmp_path / "s", 1.0, 3.0) == "5 files written to ./s-1-3-csv/"
     seconds = (tmp_path / "s-1-3-csv" / "seconds.csv").read_text().splitlines()
     assert len(seconds) == 1 + 2 * 2  # a heading, two lanes, two seconds
-    export_part(tmp_path / "s", None, None)
+    info = tmp_path / "s" / "session.toml"
+    info.write_text(info.read_text().replace('name = "s"', 'name = "../../elsewhere"'))
+    export_part(tmp_path / "s", None, None)  # what a recording calls itself is no place to write to
     assert (tmp_path / "s-csv" / "requests.csv").is_file()
 
 

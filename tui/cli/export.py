@@ -38,7 +38,7 @@ def call(args: argparse.Namespace) -> int:
     recorded = open_session(session_named(args.session))
     t0_ns, t1_ns = window(recorded.info, args.from_s, args.to_s)
     selection = Selection(tuple(args.table or TABLES), t0_ns, t1_ns, args.lane, args.segment, args.redact)
-    target = Path(args.to or f"{recorded.info.name}-{args.format}")
+    target = Path(args.to or f"{recorded.name}-{args.format}")
     bar = Bar()
     for written in export(recorded, args.format, target, selection, bar.show):
         bar.clear()

@@ -72,7 +72,7 @@ def export_part(where: Path | str, start_s: float | None, end_s: float | None) -
     recorded = open_session(where)
     begin_ns, until_ns = window(recorded.info, start_s, end_s)
     part = "" if start_s is None else f"-{start_s:.0f}-{end_s:.0f}"
-    target = Path(f"{recorded.info.name}{part}-csv")
+    target = Path(f"{recorded.name}{part}-csv")
     files = export(recorded, "csv", target, Selection(t0_ns=begin_ns, t1_ns=until_ns))
     return f"{counted(len(files), 'file')} written to ./{target}/"
 
