@@ -36,12 +36,6 @@ def test_a_request_of_one_chunk_has_no_tpot_to_miss() -> None:
     assert goodput(rows, Limits(tpot_ms=1), 1).good == 1
 
 
-def test_from_when_it_was_due_a_stalled_server_cannot_hide() -> None:
-    rows = requests_frame([request("a", 0, ttft_ms=100, t_sched_ns=T0 - 900 * MS)])
-    assert goodput(rows, Limits(ttft_ms=500), 1).good == 1
-    assert goodput(rows, Limits(ttft_ms=500), 1, from_due=True).good == 0
-
-
 def test_enough_good_requests_meet_the_limit() -> None:
     rows = requests_frame([request("a", i) for i in range(459)])
     assert goodput(rows, Limits(ttft_ms=500), 60).met == "met"

@@ -16,17 +16,13 @@ SUMMARY_SHARES: Final = ("p50", "p95", "p99")
 _ROUNDING: Final = 1e-9  # 0.07 * 100 is 7.000000000000001, and its rank is 7
 
 
-def percentile(values: ArrayLike, share: float, weights: ArrayLike | None = None) -> float | None:
-    """The smallest value that at least `share` (0 to 1) of the values (n,) do not exceed; None of nothing.
-
-    With `weights` (n,), each value counts that often.
-    """
-    found = percentiles(values, (share,), weights)
-    return found[0]
+def percentile(values: ArrayLike, share: float) -> float | None:
+    """The smallest value that at least `share` (0 to 1) of the values (n,) do not exceed; None of nothing."""
+    return percentiles(values, (share,))[0]
 
 
 def percentiles(values: ArrayLike, shares: tuple[float, ...], weights: ArrayLike | None = None) -> list[float | None]:
-    """Several percentiles with one sort; see `percentile`."""
+    """Several percentiles with one sort; see `percentile`. With `weights` (n,), each value counts that often."""
     array = np.asarray(values, dtype=np.float64)
     if weights is None:
         if array.size == 0:
@@ -55,8 +51,7 @@ def with_failures(values: ArrayLike, share: float, failed: int) -> float | None:
     return percentile(np.concatenate((array, np.full(failed, np.inf))), share)
 
 
-def summary_percentiles(values: ArrayLike, weights: ArrayLike | None = None) -> dict[str, float | int | None]:
-    """p50, p95 and p99 of the values (n,) in their unit, and `n`, their number or the sum of their weights."""
-    found = percentiles(values, tuple(SHARES[name] for name in SUMMARY_SHARES), weights)
-    counted = np.asarray(values).size if weights is None else int(np.sum(weights))
-    return {**dict(zip(SUMMARY_SHARES, found, strict=True)), "n": counted}
+def summary_percentiles(values: ArrayLike) -> dict[str, float | int | None]:
+    """p50, p95 and p99 of the values (n,) in their unit, and `n`, their number."""
+    found = percentiles(values, tuple(SHARES[name] for name in SUMMARY_SHARES))
+    return {**dict(zip(SUMMARY_SHARES, found, strict=True)), "n": np.asarray(values).size}

@@ -81,13 +81,9 @@ def limits_of(profile: Mapping[str, Any]) -> Limits | None:
     return limits if limits.any else None
 
 
-def good(limits: Limits, *, from_due: bool = False) -> pl.Expr:
-    """Whether a row of `requests` ended well within every limit.
-
-    `from_due`: TTFT and E2E run from when the request was due, which is right when requests come at a rate. A
-    request of one chunk has no TPOT and meets its limit.
-    """
-    start = pl.col("t_sched_ns") if from_due else pl.col("t_send_ns")
+def good(limits: Limits) -> pl.Expr:
+    """Whether a row of `requests` ended well within every limit. One of a single chunk has no TPOT and meets its."""
+    start = pl.col("t_send_ns")
     more = pl.col("output_tokens") - pl.col("k_first")
     met = pl.col("outcome") == "ok"
     if limits.ttft_ms is not None:
@@ -99,10 +95,10 @@ def good(limits: Limits, *, from_due: bool = False) -> pl.Expr:
     return met.fill_null(value=False)
 
 
-def goodput(requests: pl.DataFrame, limits: Limits, duration_s: float, *, from_due: bool = False) -> Goodput:
+def goodput(requests: pl.DataFrame, limits: Limits, duration_s: float) -> Goodput:
     """Goodput of one lane's rows of `requests`, over `duration_s`."""
     counted = requests.filter(pl.col("outcome") != "cancelled")
-    met = int(counted.select(good(limits, from_due=from_due).sum()).item() or 0)
+    met = int(counted.select(good(limits).sum()).item() or 0)
     low, high = wilson(met, counted.height)
     return Goodput(
         good=met,
