@@ -130,3 +130,36 @@ def test_many_events_are_counted_whatever_key_and_spacing_carry_the_output(key: 
     for cuts in ([], [len(raw) // 2], list(range(700, len(raw), 700))):
         reader, tokens = read(raw, cuts, chat=True)
         assert (tokens, reader.chunks, reader.finish_reason) == (121, 121, "length")
+
+
+@pytest.mark.parametrize("choices", [5, True, "text", {"text": "a"}, [5]])
+def test_choices_of_another_kind_are_no_output(choices: object) -> None:
+    block = f"data: {json.dumps({'choices': choices})}\n\n".encode()
+    assert read(block, [], chat=False)[1] == 0
+
+
+@pytest.mark.parametrize("told", [b"-1", b"true", b"1e9", b"1099511627776"])
+def test_a_count_that_cannot_be_true_is_no_usage(told: bytes) -> None:
+    usage = b'"usage":{"prompt_tokens":%s,"completion_tokens":%s}' % (told, told)
+    reader, tokens = read(b'data: {"choices":[{"text":"a"}],%s}\n\n' % usage, [], chat=False)
+    assert (tokens, reader.prompt_tokens, reader.has_usage) == (1, None, False)
+
+
+@pytest.mark.parametrize("digits", [12, 5000])
+def test_a_nonsense_count_among_ordinary_events_is_made_up_for_by_the_next(digits: int) -> None:
+    one = b'data: {"choices":[{"text":"a"}],"usage":{"completion_tokens":%s}}\n\n'
+    parts = [one % b"1", one % b"2" + one % (b"1" * digits), one % b"4"]
+    cuts = [len(parts[0]), len(parts[0] + parts[1])]
+    reader, tokens = read(b"".join(parts), cuts, chat=False)
+    assert (tokens, reader.completion_tokens, reader.chunks) == (4, 4, 4)
+
+
+@pytest.mark.parametrize("start", [b"", b'["\xff",'])
+def test_deep_nesting_is_a_broken_answer(start: bytes) -> None:
+    with pytest.raises(BadEventsError, match="too deep"):
+        read(b"data: " + start + b"[" * 100_000 + b"\n\n", [], chat=False)
+
+
+def test_an_error_that_is_null_is_none() -> None:
+    reader, tokens = read(b'data: {"error":null,"choices":[{"text":"a"}]}\n\n', [], chat=False)
+    assert (tokens, reader.error) == (1, "")

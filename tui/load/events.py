@@ -14,6 +14,8 @@ import msgspec
 from tui.records.text import clean
 
 MAX_LINE_BYTES = 8 << 20
+MOST_TOKENS = 1 << 24  # no answer is so long: a count beyond it is nonsense, and a recording has no room for it
+MOST_DIGITS = 10  # of a count
 END_MARK_BYTES = 24  # the end mark is the last thing of a block, or not in it
 WORTH_HALVING_BYTES = 800  # about three events
 TEXT_KEYS = (b'"content"', b'"text"', b'"reasoning_content"', b'"reasoning"')
@@ -45,7 +47,6 @@ class EventReader:
     finish_reason: str = ""
     done: bool = False  # the end mark came
     error: str = ""  # the server's words, cleaned
-    error_code: int | None = None
     text: list[str] | None = None  # collects the output when it is a list
     _held: list[bytes] = field(default_factory=list)
     _held_bytes: int = 0
@@ -135,13 +136,7 @@ class EventReader:
         if payload == b"[DONE]":
             self.done = True
             return
-        try:
-            told = _decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            try:
-                told = _decode(payload.decode("utf-8", "replace"))
-            except msgspec.DecodeError as error:
-                raise BadEventsError(f"an event that is not JSON: {clean(error)}") from error
+        told = _json(payload)
         if isinstance(told, dict):
             chunks = self.chunks
             self._told(told)
@@ -149,15 +144,16 @@ class EventReader:
                 self._learn(event)
 
     def _told(self, told: dict[str, Any]) -> None:
-        if "error" in told or told.get("object") == "error":
+        if told.get("error") is not None or told.get("object") == "error":
             self._take_error(told)
             return
+        choices = told.get("choices")
         has_output = False
-        for choice in told.get("choices") or ():
+        for choice in choices if isinstance(choices, list) else ():
             has_output = self._take_choice(choice) or has_output
         usage = told.get("usage")
         counted = self._take_usage(usage) if isinstance(usage, dict) else 0
-        ends = not told.get("choices")  # the usage at the end brings no output of its own
+        ends = not choices  # the usage at the end brings no output of its own
         if has_output or (counted and self.chunks and not ends):
             # Without usage on every chunk a chunk with output is a token.
             brought = counted if self.has_usage else 1
@@ -184,13 +180,12 @@ class EventReader:
 
     def _take_usage(self, usage: dict[str, Any]) -> int:
         """Note the usage; returns by how many tokens it rose."""
-        prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-        if isinstance(prompt, int) and prompt:
-            self.prompt_tokens = prompt
+        prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+        self.prompt_tokens = prompt or self.prompt_tokens
         details = usage.get("prompt_tokens_details")
-        if isinstance(details, dict) and isinstance(details.get("cached_tokens"), int):
-            self.cached_tokens = details["cached_tokens"]
-        if not isinstance(completion, int):
+        cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
+        self.cached_tokens = self.cached_tokens if cached is None else cached
+        if completion is None:
             return 0
         # Until there is a usage, every chunk has counted as one token.
         risen = completion - (self.completion_tokens if self.has_usage else self.chunks)
@@ -201,8 +196,6 @@ class EventReader:
     def _take_error(self, told: dict[str, Any]) -> None:
         error = told.get("error", told)
         if isinstance(error, dict):
-            code = error.get("code")
-            self.error_code = code if isinstance(code, int) else None
             error = error.get("message") or error
         self.error = clean(error) or "an error without a message"
 
@@ -216,12 +209,30 @@ def _end_of_events(data: bytes, before: bytes) -> int:
     return max((joined.rfind(end) + len(end) - len(before) for end in ends if end in joined), default=0)
 
 
+def _json(payload: bytes) -> Any:
+    """The payload of an event; bytes that are no UTF-8 do not spoil the rest. Raises BadEventsError."""
+    try:
+        try:
+            return _decode(payload)
+        except UnicodeDecodeError:
+            return _decode(payload.decode("utf-8", "replace"))
+    except msgspec.DecodeError as error:
+        raise BadEventsError(f"an event that is not JSON: {clean(error)}") from error
+    except RecursionError as error:
+        raise BadEventsError("an event that is nested too deep") from error
+
+
+def _count(value: object) -> int | None:
+    """A count of tokens, or None where a server wrote something else there."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS else None
+
+
 def _number(data: bytes, start: int) -> int:
-    """The whole number that begins at `start`, after spaces."""
+    """The count of tokens that begins at `start`, after spaces; 0 when none does that can be true."""
     end = start
     while data[end : end + 1] == b" ":
         end += 1
     start = end
     while data[end : end + 1].isdigit():
         end += 1
-    return int(data[start:end] or b"0")
+    return (start < end <= start + MOST_DIGITS and _count(int(data[start:end]))) or 0

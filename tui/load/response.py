@@ -93,7 +93,7 @@ class Response:
         """What the server said was wrong, in whichever shape it says so, cleaned."""
         try:
             told = json.loads(bytes(self._error))
-        except ValueError:
+        except (ValueError, RecursionError):
             return clean(self._error.decode("utf-8", "replace"))
         if isinstance(told, dict):
             error = told.get("error") or told.get("message") or told.get("detail") or told
