@@ -94,3 +94,14 @@ def test_reasoning_and_tool_calls_are_output() -> None:
     )
     found = parse_stream(raw)
     assert (found.events, found.text) == (3, "hmm")
+
+
+@pytest.mark.parametrize(
+    "event", [b'{"choices":5}', b'{"choices":[5]}', b'{"choices":[{"delta":"a"}]}', b"[" * 100_000, b'{"a":"\xff"}']
+)
+def test_events_of_another_kind_are_no_output(event: bytes) -> None:
+    assert parse_stream(b"data: " + event + b"\n\n").events == 0
+
+
+def test_a_finish_reason_is_cleaned() -> None:
+    assert parse_stream(b'data: {"choices":[{"finish_reason":"\\u001b[31mstop"}]}\n\n').finish_reason == "stop"

@@ -8,6 +8,7 @@ from tui.engines.recognise import Found
 from tui.engines.registry import engine
 
 _ABSENT = (404, 501)
+_MOST_SLOTS = 1024
 
 
 async def reset_cache(found: Found, *, verify: bool = True, timeout_s: float = 10, transport: Any = None) -> str:
@@ -32,4 +33,7 @@ async def _paths(site: Site, own: Engine) -> list[str]:
     if "{slot}" not in own.reset_path:
         return [own.reset_path]
     slots = (await site.ask("/props")).told().get("total_slots")
-    return [own.reset_path.replace("{slot}", str(n)) for n in range(slots if isinstance(slots, int) else 1)]
+    return [
+        own.reset_path.replace("{slot}", str(n))
+        for n in range(min(slots, _MOST_SLOTS) if isinstance(slots, int) else 1)
+    ]

@@ -32,7 +32,7 @@ class Answer:
         """The body as JSON, or None when it is not."""
         try:
             return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
     def object(self) -> dict[str, Any]:

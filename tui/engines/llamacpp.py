@@ -29,12 +29,9 @@ ENGINE = Engine(
         gauges.RUNNING: (Selector("llamacpp:requests_processing"),),
         gauges.WAITING: (Selector("llamacpp:requests_deferred"),),
         gauges.KV_USAGE: (Selector("llamacpp:kv_cache_usage_ratio"),),  # old builds only
-        gauges.PREFIX_HITS: (Selector("llamacpp:prompt_tokens_cached_total"),),
-        # `prompt_tokens_total` counts only what was computed, not what came from the cache.
-        gauges.PREFIX_QUERIES: (
-            Selector("llamacpp:prompt_tokens_total", plus="llamacpp:prompt_tokens_cached_total"),
-        ),
-        gauges.PROMPT_TOKENS: (Selector("llamacpp:prompt_tokens_total", plus="llamacpp:prompt_tokens_cached_total"),),
+        gauges.PREFIX_HITS: (Selector(_CACHED),),
+        gauges.PREFIX_QUERIES: (_PROMPT,),
+        gauges.PROMPT_TOKENS: (_PROMPT,),
         gauges.GENERATION_TOKENS_FINISHED: (Selector("llamacpp:tokens_predicted_total"),),
     },
     mean_of=frozenset({gauges.KV_USAGE}),

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tui.engines.base import Ask, Endpoint
 from tui.engines.fetch import Answer, client
 from tui.engines.registry import engine
@@ -96,16 +94,10 @@ def parse_stream(raw: bytes) -> Streamed:
     for line in raw.replace(b"\r\n", b"\n").split(b"\n"):
         if not line.startswith(b"data:") or line[5:].strip() == b"[DONE]":
             continue
-        try:
-            event = msgspec.json.decode(line[5:])
-        except msgspec.DecodeError:
-            continue
-        if not isinstance(event, dict):
-            continue
+        answer = Answer(200, "", "", line[5:])
+        event = answer.object()
         if event.get("error") or event.get("object") == "error":
-            raise UserError(
-                f"the server answers with an error in its stream: {Answer(200, '', '', line[5:]).words()}"
-            )
+            raise UserError(f"the server answers with an error in its stream: {answer.words()}")
         _take(found, event)
     return found
 
@@ -115,10 +107,14 @@ def _take(found: Streamed, event: dict[str, Any]) -> None:
     if isinstance(usage, dict):
         found.prompt_tokens = usage.get("prompt_tokens", found.prompt_tokens)
         found.output_tokens = usage.get("completion_tokens", found.output_tokens)
-    for choice in event.get("choices") or []:
-        delta = choice.get("delta") or {}
+    choices = event.get("choices")
+    for choice in choices if isinstance(choices, list) else []:
+        if not isinstance(choice, dict):
+            continue
+        told = choice.get("delta")
+        delta: dict[str, Any] = told if isinstance(told, dict) else {}
         pieces = (choice.get("text"), delta.get("reasoning"), delta.get("reasoning_content"), delta.get("content"))
         text = "".join(piece for piece in pieces if isinstance(piece, str))
         found.text += text
         found.events += bool(text or delta.get("tool_calls"))
-        found.finish_reason = choice.get("finish_reason") or found.finish_reason
+        found.finish_reason = clean(choice.get("finish_reason") or found.finish_reason, 40)

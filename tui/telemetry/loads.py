@@ -23,7 +23,7 @@ def read_loads(page: bytes) -> dict[str, float]:
     """Gauges over all data-parallel ranks: sums, but means of shares and bytes a GPU. ValueError: not that JSON."""
     try:
         decoded = msgspec.json.decode(page)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError("broken JSON") from error
     rows = decoded.get("loads") if isinstance(decoded, dict) else None
     if not rows or not isinstance(rows, list):
