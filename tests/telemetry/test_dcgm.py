@@ -8,6 +8,7 @@ import pytest
 from tui.records import gauges
 from tui.records.rows import GaugeRow
 from tui.telemetry import gpu
+from tui.telemetry.beat import ReadingError
 from tui.telemetry.dcgm import read_page
 from tui.telemetry.gpu import DcgmReader
 
@@ -125,3 +126,17 @@ async def test_gpus_that_the_exporter_does_not_know_and_pages_of_something_else(
     assert line == "http://exporter.test:9400/metrics knows GPUs 0, 1, none of those named in gpus"
     (line,) = await told(["up 1\n"], 1)
     assert line == "http://exporter.test:9400/metrics is not a DCGM exporter: it shows no DCGM_FI_DEV metric"
+
+
+async def test_the_password_of_an_exporter_is_sent_and_never_told() -> None:
+    sent: list[str] = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers["authorization"])
+        return httpx.Response(500)
+
+    reader = DcgmReader("a", "http://me:secret@exporter.test:9400", (), httpx.MockTransport(refuse))
+    with pytest.raises(ReadingError) as told:
+        await reader.names()
+    assert str(told.value) == "http://exporter.test:9400/metrics answers HTTP 500"
+    assert sent == ["Basic bWU6c2VjcmV0"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from tui.engines.address import base_url
+from tui.engines.address import base_url, request_headers
 from tui.records.rows import GaugeRow, Lane
 from tui.records.text import clean
 from tui.telemetry.aside import aside
@@ -100,6 +100,9 @@ class DcgmReader(GpuReader):
     def __init__(self, lane: Lane, dcgm_url: str, gpus: Sequence[int], transport: Any = None) -> None:
         url = dcgm_url if "://" in dcgm_url else f"http://{dcgm_url}"
         scheme, _, rest = url.partition("://")
+        place, slash, path = rest.partition("/")
+        rest = place.rpartition("@")[2] + slash + path  # the URL is shown and recorded, its password is not
+        self._headers = request_headers(url, "", {})
         self._url = url if rest.partition("/")[2].strip("/") else f"{scheme}://{rest.rstrip('/')}/metrics"
         self._named = frozenset(gpus)
         self._gpus = DcgmGpus(lane, gpus)
@@ -108,7 +111,7 @@ class DcgmReader(GpuReader):
 
     async def names(self) -> dict[int, str]:
         """As `GpuReader.names`."""
-        async with Page(self._url, {}, transport=self._transport) as page:
+        async with Page(self._url, self._headers, transport=self._transport) as page:
             try:
                 found = names(await page.get())
             except ValueError as error:
@@ -117,7 +120,7 @@ class DcgmReader(GpuReader):
 
     async def run(self, emit: Emit, fault: Fault) -> None:
         """As `GpuReader.run`."""
-        async with Page(self._url, {}, transport=self._transport) as page:
+        async with Page(self._url, self._headers, transport=self._transport) as page:
             await beat(lambda: self._gpus.read(page), emit, fault, PERIOD_S)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from tui.engines.fetch import Site
 from tui.records.session import LaneInfo
+from tui.records.text import clean
 from tui.telemetry.numbers import finite
 from tui.telemetry.prometheus import Sample, parse
 from tui.telemetry.told.values import Told, flag, last_part, text, whole
@@ -41,7 +42,7 @@ async def read(site: Site, info: LaneInfo) -> Told:
         "speculative": text(speculative.get("spec_method")) or ("off" if model else None),
         "kv_tokens": blocks * block if blocks and block else None,
         "kv_block": block,
-        "kv_dtype": cache.get("cache_dtype"),
+        "kv_dtype": clean(cache.get("cache_dtype", ""), 40) or None,
         "prefix_cache": flag(cache.get("enable_block_reuse")),
         "memory_fraction": finite(cache.get("free_gpu_memory_fraction")),
         "max_running": _value(found, _BATCH),

@@ -6,6 +6,7 @@ from typing import Any
 
 from tui.engines.fetch import Site
 from tui.records.session import LaneInfo
+from tui.records.text import clean
 from tui.telemetry.numbers import finite
 from tui.telemetry.prometheus import parse
 from tui.telemetry.told.values import Told, flag, last_part, rows, table, text, whole
@@ -41,7 +42,7 @@ def _vllm_cache(page: bytes) -> Told:
         "kv_tokens": sum(pool for pool in pools if pool) or None,
         "kv_block": block,
         "prefix_cache": {"True": True, "False": False}.get(first.get("enable_prefix_caching", "")),
-        "kv_dtype": first.get("cache_dtype"),
+        "kv_dtype": clean(first.get("cache_dtype", ""), 40) or None,
         "memory_fraction": finite(first.get("gpu_memory_utilization")),
     }
 
