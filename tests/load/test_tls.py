@@ -1,7 +1,9 @@
 """The measured path over https: the same rows, and a cause of its own when TLS fails."""
 
 import asyncio
+import socket
 import ssl
+import struct
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -111,3 +113,19 @@ async def test_many_handshakes_take_turns_with_the_streams(monkeypatch: pytest.M
     found = await rows(always(GOOD), verify=False, count=40, streams=40)
     assert {row.outcome for row in found[:40]} == {"ok"}
     assert max(steps.values()) <= wire.HANDSHAKES_AT_ONCE
+
+
+async def test_a_reset_during_the_handshake_is_a_failure_of_tls() -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async with await asyncio.start_server(reset, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        load = LaneLoad(plan(port, url=f"https://127.0.0.1:{port}", connect_timeout_s=5.0), closed(1))
+        await until(lambda: bool(load.rows), load)
+        load.close()
+    assert load.rows[0].cause == "tls"
+    assert "during the TLS handshake" in load.rows[0].detail

@@ -86,11 +86,14 @@ class Wire:
             async with turns:
                 is_done = _step(tls)
                 await asyncio.sleep(0)
-            await self._flush_handshake()
-            if is_done:
-                self._tls = tls
-                return
-            data = await self._loop.sock_recv(self._sock, READ_BYTES)
+            try:
+                await self._flush_handshake()
+                if is_done:
+                    self._tls = tls
+                    return
+                data = await self._loop.sock_recv(self._sock, READ_BYTES)
+            except OSError as error:  # the host was reached: it is not "unreachable"
+                raise WireError("tls", f"{error.strerror or error} during the TLS handshake") from error
             if not data:
                 raise WireError("tls", "the server closed the connection during the TLS handshake")
             self._incoming.write(data)
