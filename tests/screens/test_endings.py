@@ -39,6 +39,8 @@ class Source(FakeSource):
 source = Source(second=150, change=change)
 source.playing = True
 app = DragstripApp(source)
+if "untold" in sys.argv:
+    app.picture.next_steps = lambda: 1 / 0
 code = app.run()
 with open(sys.argv[1], "w") as told:
     told.write(f"{code} {source.stopped} load {source.board.load_on} {app.log_path}")
@@ -137,9 +139,13 @@ def test_an_error_of_ours_is_in_a_log_and_not_on_the_screen(tmp_path: Path) -> N
     Path(log).unlink()
 
 
-def test_a_source_that_cannot_end_well_is_told_of(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("argument", "why"),
+    [("unsaved", "the last rows were not written"), ("untold", "division by zero")],
+)
+def test_what_fails_at_the_end_is_told_of_and_the_source_is_stopped(tmp_path: Path, argument: str, why: str) -> None:
     told, seen = tmp_path / "told", bytearray()
-    process, fd = run(told, "unsaved")
+    process, fd = run(told, argument)
     read_until(fd, b"window", seen)
     os.write(fd, b"q")
     read_until(fd, b"Quit?", seen)
@@ -147,5 +153,6 @@ def test_a_source_that_cannot_end_well_is_told_of(tmp_path: Path) -> None:
     read_until(fd, SHOW_CURSOR, seen)
     assert process.wait(20) == 1
     log = Path(told.read_text().split()[-1])
-    assert "the last rows were not written" in log.read_text(encoding="utf-8")
+    assert "['quit']" in told.read_text()
+    assert why in log.read_text(encoding="utf-8")
     log.unlink()

@@ -9,17 +9,17 @@ from textual.binding import Binding
 from textual.widgets import Input
 
 from tests.screens.fake_source import FakeSource
-from tests.screens.reading import found, screen_text, settled
+from tests.screens.reading import found, hints, screen_text, settled
 from tui.records.dials import DIALS, DialName
 from tui.screens.app import DragstripApp
 from tui.screens.boxes import ExportBox, HelpBox, QuitBox, TextBox, help_lines
 from tui.screens.headline import OBJECTIVES, headline_of
-from tui.screens.keys import DIAL_KEYS, LOAD_KEYS, LOOK_KEYS, SESSION_KEYS
 from tui.screens.live import LiveScreen
+from tui.screens.looking import LookingScreen
 from tui.screens.picture_file import picture_of
+from tui.screens.replay import ReplayScreen
 from tui.session.view import VerdictView
 from tui.widgets.dial import Dial
-from tui.widgets.hints import grouped
 from tui.widgets.palette import PALETTES
 
 SIZE = (120, 40)
@@ -348,19 +348,24 @@ async def test_the_palette_offers_the_keys_and_runs_them() -> None:
         assert source.board.shown("a").concurrency == 64
 
 
-async def test_footer_and_help_name_real_keys() -> None:
+async def test_the_footer_names_the_keys_that_are_active() -> None:
     app = DragstripApp(FakeSource(second=150))
     async with app.run_test(size=(200, 50)) as pilot:
         footer = (await settled(pilot)).splitlines()[-1]
-        active = [one.binding for one in app.screen.active_bindings.values() if one.binding.show]
-        for keys, label in grouped(active):
-            assert f"{keys} {label}" in footer
-    every = [*DIAL_KEYS, *LOAD_KEYS, *LOOK_KEYS, *SESSION_KEYS]
-    told = "\n".join("".join(text for text, _ in line) for line in help_lines(every))
-    for binding in Binding.make_bindings(every):
+        assert all(hint in footer for hint in hints(app))
+
+
+@pytest.mark.parametrize("screen", [LiveScreen, ReplayScreen])
+def test_every_key_is_explained_once_and_does_something(screen: type[LookingScreen]) -> None:
+    bindings = list(Binding.make_bindings(screen.HELP_KEYS))
+    told = "\n".join("".join(text for text, _ in line) for line in help_lines(screen.HELP_KEYS))
+    assert len({binding.key for binding in bindings}) == len(bindings)
+    for binding in bindings:
         assert (binding.tooltip or binding.description) in told
         action = binding.action.partition("(")[0]
-        assert action.startswith("app.") or hasattr(LiveScreen, f"action_{action}")
+        whose, name = (DragstripApp, action[4:]) if action.startswith("app.") else (screen, action)
+        assert hasattr(whose, f"action_{name}"), binding
+    assert max(map(len, told.splitlines())) <= 75, "the help is cut at 80 columns"
 
 
 async def test_the_overlay_makes_room_for_the_lanes_when_they_are_asked_for() -> None:

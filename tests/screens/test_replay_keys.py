@@ -5,20 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from textual.binding import Binding
 from textual.widgets import Input, Static
 
 from tests.screens.fake_replay import DURATION_S, FakeReplay
-from tests.screens.reading import found, settled
+from tests.screens.reading import found, hints, settled
 from tests.screens.replaying import SIZE, opened, rested, screen_of
 from tui.screens.app import DragstripApp
-from tui.screens.boxes import HelpBox, TextBox, help_lines
-from tui.screens.keys import LOOK_KEYS, SESSION_KEYS
-from tui.screens.replay import ReplayScreen
+from tui.screens.boxes import HelpBox, TextBox
 from tui.screens.replay_aim import LONGEST_STRIDE, REPEATS_A_STRIDE, Aim
-from tui.screens.replay_keys import TRANSPORT_KEYS
 from tui.session.transport import SPEEDS
-from tui.widgets.hints import grouped
 from tui.widgets.transport_strip import TransportStrip
 
 
@@ -305,9 +300,7 @@ async def test_footer_help_and_palette_name_the_keys_of_a_replay() -> None:
     app = DragstripApp(source)
     async with opened(app, (200, 50)) as pilot:
         footer = (await settled(pilot)).splitlines()[-1]
-        active = [one.binding for one in app.screen.active_bindings.values() if one.binding.show]
-        for named, label in grouped(active):
-            assert f"{named} {label}" in footer
+        assert all(hint in footer for hint in hints(app))
         assert "concurrency" not in footer
         await pilot.press("question_mark")
         text = await settled(pilot)
@@ -321,14 +314,6 @@ async def test_footer_help_and_palette_name_the_keys_of_a_replay() -> None:
         await pilot.press("enter", "enter")
         await rested(pilot)
         assert source.position_s == 210
-    every = [*TRANSPORT_KEYS, *LOOK_KEYS, *SESSION_KEYS]
-    told = "\n".join("".join(part for part, _ in line) for line in help_lines(every))
-    keys = [binding.key for binding in Binding.make_bindings(every)]
-    assert len(keys) == len(set(keys))
-    for binding in Binding.make_bindings(every):
-        assert (binding.tooltip or binding.description) in told
-        action = binding.action.partition("(")[0]
-        assert action.startswith("app.") or hasattr(ReplayScreen, f"action_{action}")
 
 
 async def test_followed_it_says_live_and_how_old(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,11 +119,11 @@ class DragstripApp(App[int]):
     async def _leave(self, why: str, code: int) -> None:
         if self._watch is not None:
             self._watch.cancel()
-        if self.picture.view is not None:
-            self.summary += summary_lines(self.picture.view)
-            self.summary += self.picture.next_steps()
         try:
-            await self.source.stop(why)
+            try:
+                await self.source.stop(why)
+            finally:
+                self._sum_up()
         except Exception as error:  # noqa: BLE001 - it is written to the log, and the terminal must be restored
             self.log_path = self.log_path or write_log(error)
             code = code or CRASHED
@@ -131,6 +131,10 @@ class DragstripApp(App[int]):
             if is_gone():
                 let_go(code)
             self.exit(code, return_code=code)
+
+    def _sum_up(self) -> None:
+        if self.picture.view is not None:
+            self.summary += [*summary_lines(self.picture.view), *self.picture.next_steps()]
 
     def _signalled(self, number: int) -> None:
         self.leave(f"signal {signal.Signals(number).name}", 128 + number)

@@ -51,13 +51,19 @@ LOAD_KEYS: list[BindingType] = [
 ]
 SESSION_KEYS: list[BindingType] = [
     Binding("m", "mark", "mark", tooltip="a mark at this moment, with or without a text"),
-    Binding("e", "export", "export", show=False, tooltip="the command that exports this session"),
+    Binding(
+        "e",
+        "export",
+        "export",
+        show=False,
+        tooltip="the command that exports; in a replay: write the window as CSV",
+    ),
     Binding("S", "screenshot", "screenshot to a file", show=False),
     Binding("question_mark", "help", "help", tooltip="every key"),
     Binding("ctrl+p", "app.command_palette", "every command by name", show=False),
     Binding("q", "leave", "quit", tooltip="quit; asks once while load is running"),
     Binding("ctrl+c", "leave", "quit", show=False),
-    Binding("ctrl+z", "app.suspend_process", "to the shell, load stopped; `fg` comes back", show=False),
+    Binding("ctrl+z", "app.suspend_process", "to the shell, a live load stops; `fg` comes back", show=False),
 ]
 # The order in which the footer drops what does not fit is the reverse of this.
 FOOTER = (
