@@ -9,7 +9,7 @@ from tui.records import gauges
 from tui.records.rows import GaugeRow
 from tui.telemetry import gpu
 from tui.telemetry.beat import ReadingError
-from tui.telemetry.dcgm import read_page
+from tui.telemetry.dcgm import names, read_page
 from tui.telemetry.gpu import DcgmReader
 
 MIB = 1 << 20
@@ -140,3 +140,10 @@ async def test_the_password_of_an_exporter_is_sent_and_never_told() -> None:
         await reader.names()
     assert str(told.value) == "http://exporter.test:9400/metrics answers HTTP 500"
     assert sent == ["Basic bWU6c2VjcmV0"]
+
+
+@pytest.mark.parametrize("index", ["²", "-1", "", "9" * 5000])
+def test_a_gpu_without_a_true_index_is_left_out(index: str) -> None:
+    page = f'DCGM_FI_DEV_GPU_TEMP{{gpu="{index}"}} 40\nDCGM_FI_DEV_GPU_TEMP{{gpu="1"}} 50\n'.encode()
+    assert list(read_page(page)) == [1]
+    assert list(names(page)) == [1]

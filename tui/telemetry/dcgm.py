@@ -1,6 +1,7 @@
 """GPUs of any host through a DCGM exporter, under the same names and units as NVML gives."""
 
 import math
+import re
 import time
 from collections.abc import Mapping, Sequence
 
@@ -13,6 +14,7 @@ from tui.telemetry.page import Page
 from tui.telemetry.prometheus import parse
 
 MOST_GPUS = 64  # of one host; the largest have 16
+_INDEX = re.compile(r"[0-9]{1,4}")  # `isdigit` takes more signs than `int` does
 _MIB = float(1 << 20)
 _USED, _FREE, _RESERVED = "DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_FB_FREE", "DCGM_FI_DEV_FB_RESERVED"
 _UTILIZATION, _ACTIVE = "DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_PROF_GR_ENGINE_ACTIVE"
@@ -67,7 +69,7 @@ def read_page(page: bytes) -> dict[int, dict[str, float]]:
     raw: dict[int, dict[str, float]] = {}
     for name, samples in parse(page, _WANTED).items():
         for labels, value in samples:
-            if labels.get("gpu", "").isdigit() and math.isfinite(value):
+            if _INDEX.fullmatch(labels.get("gpu", "")) and math.isfinite(value):
                 of_gpu = raw.setdefault(int(labels["gpu"]), {})
                 of_gpu[name] = value + (of_gpu.get(name, 0.0) if name in _SUMMED else 0.0)
     if len(raw) > MOST_GPUS:
@@ -78,7 +80,9 @@ def read_page(page: bytes) -> dict[int, dict[str, float]]:
 def names(page: bytes) -> dict[int, str]:
     """The names of the exporter's GPUs by index. ValueError when the page is malformed."""
     samples = parse(page, (_USED, _POWER, _TEMPERATURE))
-    labels = [labels for of_metric in samples.values() for labels, _ in of_metric if labels.get("gpu", "").isdigit()]
+    labels = [
+        labels for of_metric in samples.values() for labels, _ in of_metric if _INDEX.fullmatch(labels.get("gpu", ""))
+    ]
     return {int(each["gpu"]): clean(each.get("modelName", "GPU"), 60) for each in labels}
 
 

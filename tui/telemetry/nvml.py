@@ -21,7 +21,6 @@ class GpuState:
     index: int
     t_ns: int
     values: dict[str, float]
-    mig: bool
 
 
 class Nvml:
@@ -68,9 +67,7 @@ class Nvml:
         """
         handle = self._handle(index)
         t_ns = time.monotonic_ns()
-        parts = self._parts(handle)
-        values = self._memory(parts, pids) | self._board(handle)
-        return GpuState(index, t_ns, values, mig=parts != [handle])
+        return GpuState(index, t_ns, self._memory(self._parts(handle), pids) | self._board(handle))
 
     def _handle(self, index: int) -> Any:
         try:
