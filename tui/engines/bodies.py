@@ -37,6 +37,17 @@ def official(ask: Ask, *, length_field: str = "max_tokens") -> dict[str, Any]:
     }
 
 
+def exact(ask: Ask, *, top_k: int) -> dict[str, Any]:
+    """A body of exact length that can report usage with every chunk; `top_k` is the engine's word for none."""
+    return official(ask, length_field=length_field(ask)) | {
+        "top_k": top_k,
+        "min_p": 0.0,
+        "repetition_penalty": 1.0,
+        "ignore_eos": True,
+        "stream_options": usage_wanted(ask),
+    }
+
+
 def without_seed_when_random(body: dict[str, Any]) -> dict[str, Any]:
     """The body less its seed where tokens are drawn at random.
 

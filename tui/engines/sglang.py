@@ -3,7 +3,7 @@
 from typing import Any
 
 from tui.engines.base import Ask, Engine, Selector
-from tui.engines.bodies import length_field, official, usage_wanted, without_seed_when_random
+from tui.engines.bodies import exact, without_seed_when_random
 from tui.records import gauges
 
 _HITS = ("device_hit", "host_hit", "storage_hit")
@@ -13,13 +13,7 @@ _GB = float(1 << 30)
 
 def body(ask: Ask) -> dict[str, Any]:
     """A request of exact length that can report usage with every chunk."""
-    return without_seed_when_random(official(ask, length_field=length_field(ask))) | {
-        "top_k": -1,
-        "min_p": 0.0,
-        "repetition_penalty": 1.0,
-        "ignore_eos": True,
-        "stream_options": usage_wanted(ask),
-    }
+    return without_seed_when_random(exact(ask, top_k=-1))
 
 
 ENGINE = Engine(

@@ -3,19 +3,13 @@
 from typing import Any
 
 from tui.engines.base import Ask, Engine, Selector
-from tui.engines.bodies import length_field, official, usage_wanted
+from tui.engines.bodies import exact
 from tui.records import gauges
 
 
 def body(ask: Ask) -> dict[str, Any]:
     """A request of exact length that can report usage with every chunk. 0 turns `top_k` off."""
-    return official(ask, length_field=length_field(ask)) | {
-        "top_k": 0,
-        "min_p": 0.0,
-        "repetition_penalty": 1.0,
-        "ignore_eos": True,
-        "stream_options": usage_wanted(ask),
-    }
+    return exact(ask, top_k=0)
 
 
 ENGINE = Engine(
