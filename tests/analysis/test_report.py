@@ -237,3 +237,30 @@ def test_marks_close_together_do_not_write_over_each_other() -> None:
     svg = time_chart({"a": [1.0] * 100}, "tok/s", [Mark(at, f"conc {at}") for at in (10, 11, 12, 60)])
     assert svg.count('<line class="mark"') == 4
     assert re.findall(r">(conc \d+)<", svg) == ["conc 10", "conc 60"]
+
+
+def test_a_sweep_in_which_nothing_is_told_says_so_once() -> None:
+    ticks = [second(lane, i, 1000, segment=i // 20) for i in range(60) for lane in LANES]
+    events = [turned(20, "concurrency", "16"), turned(40, "concurrency", "32")]
+    told = markdown(session_report(Tables(session(60), requests_frame([]), seconds_frame(ticks), events)))
+    head = told.partition("## ")[0]
+    assert "**Output tokens/s: undecided at all 3 settings, each needs " in head
+    assert head.count("undecided") == 1
+
+
+def test_a_lane_that_rests_is_a_gap_and_a_second_alone_a_dot() -> None:
+    ticks = [second(lane, i, 1000, resting=(lane == "a") == (i >= 5)) for i in range(11) for lane in LANES]
+    ticks[-2:] = [second("a", 10, 900), second("b", 10, 0, resting=True)]
+    html = page(session_report(Tables(session(11), requests_frame([]), seconds_frame(ticks), [])))
+    lines = {
+        lane: [points.split() for points in re.findall(f'<polyline class="{lane}" points="([^"]*)"', html)]
+        for lane in LANES
+    }
+    assert [len(set(line)) for line in lines["a"]] == [5, 1]
+    assert len(lines["a"][1]) == 2  # the same place twice: a line of no length has round ends
+    assert [len(set(line)) for line in lines["b"]] == [5]
+
+
+@pytest.mark.parametrize(("greatest", "end"), [(21_300.0, "25,000"), (12_345.0, "15,000"), (0.9, "1"), (51.0, "60")])
+def test_an_axis_ends_close_to_what_it_shows(greatest: float, end: str) -> None:
+    assert f">{end}<" in time_chart({"a": [0.1, greatest]}, "tok/s")

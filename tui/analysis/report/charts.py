@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import polars as pl
+
 from tui.analysis.curve import curve
 from tui.analysis.expressions import lane_of
 from tui.analysis.ledger import LedgerRow
@@ -43,9 +45,10 @@ def _by_second(tables: Tables, lane: str, column: str) -> Values:
     if not own.height:
         return []
     values: list[float | None] = [None] * (max((own["t_ns"][-1] - tables.session.t0_ns) // NS, 0) + 1)
-    for t_ns, up, value in own.select("t_ns", "up", column).iter_rows():
+    counts = own.filter(pl.col("up") & ~pl.col("resting").fill_null(value=False))
+    for t_ns, value in counts.select("t_ns", column).iter_rows():
         place = (t_ns - tables.session.t0_ns) // NS
-        if up and place >= 0:
+        if place >= 0:
             values[place] = value
     return values
 

@@ -22,7 +22,7 @@ td:not(.n) { max-width: 16rem; white-space: normal; overflow-wrap: normal; }
 .n { text-align: right; }
 figure { margin: 1rem 0; } figcaption { font-size: .9rem; color: var(--faint); }
 svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; fill: var(--ink); }
-svg polyline { fill: none; stroke-width: 1.5; } svg .grid { stroke: var(--line); }
+svg polyline { fill: none; stroke-width: 1.5; stroke-linecap: round; } svg .grid { stroke: var(--line); }
 svg .mark { stroke: var(--faint); stroke-dasharray: 1 3; } svg text.mark { stroke: none; fill: var(--faint); }
 svg .a { stroke: var(--a); } svg .b { stroke: var(--b); } svg polyline.b { stroke-dasharray: 5 3; }
 svg text, svg .a text, svg .b text { stroke: none; } svg circle { fill: var(--ground); }

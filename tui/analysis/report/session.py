@@ -70,13 +70,22 @@ def _head(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
     facts = f"Began {began:%Y-%m-%d %H:%M:%S} UTC, {session.duration_s:.0f} s, {ended}. dragstrip {session.version}."
     found: list[Block] = [Paragraph(facts)]
     if len(session.lanes) == 2 and rows:
-        longest = max(rows, key=lambda row: row.settled_s)
-        label = f"Output tokens/s at {setting_text(longest.dials['a'], [row.dials['a'] for row in rows])}"
-        found.append(Paragraph(verdict_sentence(longest.verdict, label), strong=True))
-        if sentence := crossover(rows):
-            found.append(Paragraph(f"{sentence}.", strong=True))
+        found += [Paragraph(sentence, strong=True) for sentence in _sentences(rows)]
         found.append(Paragraph(f"Level means: the 95 % interval lies within δ: {tables.margin.text}."))
     return found
+
+
+def _sentences(rows: Sequence[LedgerRow]) -> list[str]:
+    """What the ledger comes to: the setting held longest, where the lead changes hands, or that nothing is told."""
+    longest = max(rows, key=lambda row: row.settled_s)
+    reasons = {row.verdict.reason for row in rows}
+    if len(rows) > 1 and {row.verdict.word for row in rows} == {"undecided"}:
+        each = f", each {reasons.pop()}" if len(reasons) == 1 else ""
+        return [f"Output tokens/s: undecided at all {len(rows)} settings{each}."]
+    label = f"Output tokens/s at {setting_text(longest.dials['a'], [row.dials['a'] for row in rows])}"
+    told = verdict_sentence(longest.verdict, label)
+    sentence = crossover(rows)
+    return [told, f"{sentence}."] if sentence else [told]
 
 
 def _lanes(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:

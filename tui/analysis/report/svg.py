@@ -31,7 +31,7 @@ class Mark:
 def time_chart(lines: Mapping[str, Values], unit: str, marks: Sequence[Mark] = ()) -> str:
     """One line a lane over seconds; None is a gap."""
     seconds = max((len(values) for values in lines.values()), default=0)
-    top = _nice(max((v for values in lines.values() for v in values if v is not None), default=0.0))
+    top = _end(max((v for values in lines.values() for v in values if v is not None), default=0.0))
     axes = _Axes(max(seconds - 1, 1), top)
     parts = [_frame(axes, "s", unit)]
     free_from = 0.0
@@ -54,8 +54,8 @@ def time_chart(lines: Mapping[str, Values], unit: str, marks: Sequence[Mark] = (
 def curve_chart(lanes: Mapping[Lane, Sequence[Point]], x_unit: str, y_unit: str) -> str:
     """Throughput against latency, a line a lane through its settings, intervals as crosses, beaten points dimmed."""
     points = [point for line in lanes.values() for point in line]
-    right = _nice(max((point.latency_high or point.latency for point in points), default=0))
-    top = _nice(max((point.throughput_high or point.throughput for point in points), default=0))
+    right = _end(max((point.latency_high or point.latency for point in points), default=0))
+    top = _end(max((point.throughput_high or point.throughput for point in points), default=0))
     axes = _Axes(right, top)
     parts = [_frame(axes, x_unit, y_unit)]
     for lane, line in lanes.items():
@@ -94,12 +94,17 @@ class _Axes:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / (self.top or 1)
 
 
-def _nice(value: float) -> float:
-    """The next 1, 2 or 5 times a power of ten."""
+def _end(value: float) -> float:
+    """A round end of an axis, at most a third beyond the greatest value."""
+    return _next(value, (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10))
+
+
+def _next(value: float, steps: Sequence[float]) -> float:
+    """The next of these times a power of ten."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 5, 10) if value <= step * power * (1 + 1e-9))
+    return next(step * power for step in steps if value <= step * power * (1 + 1e-9))
 
 
 def _frame(axes: _Axes, x_unit: str, y_unit: str) -> str:
@@ -119,7 +124,7 @@ def _frame(axes: _Axes, x_unit: str, y_unit: str) -> str:
 
 def _ticks(end: float) -> list[float]:
     """About five round values from 0 to `end`."""
-    step = _nice(end / 5)
+    step = _next(end / 5, (1, 2, 5, 10))
     return [step * count for count in range(math.floor(end / step * (1 + 1e-9)) + 1)]
 
 
@@ -134,7 +139,8 @@ def _runs(points: Sequence[tuple[float, float | None]]) -> list[list[tuple[float
 
 
 def _polyline(lane: str, points: Sequence[tuple[float, float]]) -> str:
-    joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    alone = points if len(points) == 1 else ()  # drawn as a dot, which takes a length and round ends
+    joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in (*points, *alone))
     return f'<polyline class="{lane}" points="{joined}"/>'
 
 

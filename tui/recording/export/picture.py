@@ -17,7 +17,7 @@ _STYLE: Final = """
 svg { font-family: %s; font-size: 12px; fill: #1a1a1a; }
 text.title { font-size: 19px; font-weight: bold; } text.note { font-size: 13px; fill: #555555; }
 text.caption { font-size: 14px; font-weight: bold; } text.simulated { font-size: 13px; fill: #9a5b00; }
-polyline { fill: none; stroke-width: 1.5; } .grid { stroke: #dddddd; }
+polyline { fill: none; stroke-width: 1.5; stroke-linecap: round; } .grid { stroke: #dddddd; }
 line.mark { stroke: #8a8a8a; stroke-dasharray: 1 3; } text.mark { fill: #8a8a8a; }
 .a { stroke: #0072b2; } .b { stroke: #9a5b00; } polyline.b { stroke-dasharray: 5 3; }
 text.letter { stroke: none; font-weight: bold; } text.a { fill: #0072b2; } text.b { fill: #9a5b00; }
