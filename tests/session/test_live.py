@@ -9,7 +9,7 @@ import httpx
 import msgspec
 import pytest
 
-from tui.profile.model import LaneProfile, LoadProfile, Profile
+from tui.profile.model import LaneProfile, LoadProfile, Profile, RecordProfile
 from tui.recording.info import read_info
 from tui.recording.writing.recorder import Recorder
 from tui.records.errors import UserError
@@ -98,6 +98,37 @@ async def test_seconds_hold_exactly_what_the_rows_say(pair: list[SimulatorProces
         assert sum(s.output_tokens for s in seconds) >= sum(r.output_tokens for r in whole)
         assert watched.session.info is not None
         assert seconds[0].t_ns == watched.session.info.t0_ns
+
+
+class Kept:
+    """A recorder that keeps batches in memory."""
+
+    durable_t_ns: int | None = None
+    written_bytes = 0
+    note = ""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+
+    def __call__(self, batch: Batch) -> None:
+        self.batches.append(batch)
+
+    def close(self, ended: str, duration_s: float) -> None:
+        self.ended = ended
+
+
+@pytest.mark.parametrize("chunks", [True, False])
+async def test_chunks_are_recorded_unless_the_profile_says_not(pair: list[SimulatorProcess], chunks: bool) -> None:
+    kept = Kept()
+    only = msgspec.structs.replace(profile(pair), b=None, record=RecordProfile(chunks=chunks))
+    watched = Watched(LiveSession(only, record=lambda _: kept))
+    await watched.start()
+    view = await watched.view_when(lambda view: view.second >= 2)
+    await watched.session.stop("done")
+    assert kept.ended == "done"
+    assert any(batch.seconds for batch in kept.batches)
+    assert any(packed.t_ns for batch in kept.batches for _, packed in batch.chunks) is chunks
+    assert view.lanes["a"].latencies["itl"].n > 0  # on the screen they are known either way
 
 
 async def test_both_lanes_are_sent_the_same_requests(pair: list[SimulatorProcess]) -> None:

@@ -24,7 +24,6 @@ class LanePlan(msgspec.Struct, frozen=True, kw_only=True):
     salt: str = ""  # new each session and the same in both lanes: no cache is warm by accident
     output_jitter: float = 0.1
     think_s: float = 0.0  # in a closed loop, from a request's end to the next one of its slot
-    record_chunks: bool = True
     connect_timeout_s: float = 5.0
     read_timeout_s: float = 60.0
     verify_tls: bool = True

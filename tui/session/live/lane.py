@@ -156,7 +156,6 @@ class LaneRun:
             salt=f"{self.salt} {self._starts}",  # a driver started again must not find its own prompts cached
             output_jitter=load.output_jitter,
             think_s=load.think_s,
-            record_chunks=self.profile.record.chunks,
             connect_timeout_s=load.connect_timeout_s,
             read_timeout_s=load.read_timeout_s,
             verify_tls=self.server.verify_tls,

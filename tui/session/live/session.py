@@ -306,7 +306,7 @@ class LiveSession:
         self._rollup.begin(info.t0_ns)
         if self.recording is not None:
             self.recording(self._rollup.known(info.t0_ns))
-            self._listeners.append(self.recording)
+            self._listeners.append(self._keep)
         self._go.set()
 
     async def _seconds(self) -> None:
@@ -375,6 +375,11 @@ class LiveSession:
     def _hand_on(self, batch: Batch) -> None:
         for listener in self._listeners:
             listener(batch)
+
+    def _keep(self, batch: Batch) -> None:
+        """Hand a batch to the recorder, without its chunks where the profile says so."""
+        if self.recording is not None:
+            self.recording(batch if self.profile.record.chunks else replace(batch, chunks=[]))
 
     def _give(self, lane: Lane, setting: Setting) -> None:
         if lane in self._lanes:
