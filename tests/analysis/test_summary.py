@@ -25,7 +25,8 @@ def small(lanes: str = "ab") -> dict[str, Any]:
     unsent = failed("a", 10, at_s=6, t_send_ns=None)
     rows += [unsent, failed("a", 11, "reset", at_s=6), failed("a", 12, "reset", at_s=6)]
     rows += [request("a", 13, outcome="cancelled", cause="cancelled"), request("b", 0, stamp="user")]
-    ticks = [second("a", i, 100, prompt_tokens=50, client_cpu_s=0.25, loop_lag_ms=float(i), bound=i == 3)
+    ticks = [second("a", i, 100, prompt_tokens=50, client_cpu_s=0.25, loop_lag_ms=float(i), bound=i == 3,
+                    reads=10, merged_reads=i)
              for i in range(10)]  # fmt: skip
     ticks += [second("b", i, 50) for i in range(10)]
     itl: dict[Lane, LatencyHistogram] = {"a": LatencyHistogram(), "b": LatencyHistogram()}
@@ -43,7 +44,7 @@ def test_the_object_has_the_keys_of_the_contract() -> None:
     for lane in ("a", "b"):
         assert set(lanes[lane]) == LANE_KEYS
         assert all(set(lanes[lane][name]) == PERCENTILES for name in ("ttft_ms", "tpot_ms", "itl_ms", "e2e_ms"))
-        assert set(lanes[lane]["client"]) == {"cpu_s", "loop_lag_ms_p99", "bound_s", "stamp"}
+        assert set(lanes[lane]["client"]) == {"cpu_s", "loop_lag_ms_p99", "bound_s", "stamp", "merged_share"}
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
@@ -58,7 +59,8 @@ def test_the_figures_of_a_lane() -> None:
     assert a["e2e_ms"]["p50"] == 250.0
     assert a["itl_ms"]["p50"] == pytest.approx(20, rel=0.005)
     assert a["itl_ms"]["n"] == 4
-    assert a["client"] == {"cpu_s": 2.5, "loop_lag_ms_p99": 9.0, "bound_s": 1, "stamp": "kernel"}
+    told = {"cpu_s": 2.5, "loop_lag_ms_p99": 9.0, "bound_s": 1, "stamp": "kernel", "merged_share": 0.45}
+    assert a["client"] == told
     assert lanes["b"]["client"]["stamp"] == "user"
     assert lanes["b"]["itl_ms"] == {"p50": None, "p95": None, "p99": None, "n": 0}
 

@@ -42,8 +42,8 @@ def summary(
 ) -> dict[str, Any]:
     """The object of `run --json`, from the tables `requests` and `seconds` of one session.
 
-    Rates are over the whole session, of lanes that take turns over their own; output tokens are those that arrived,
-    of whatever request. `requests` counts those that ended well, beside `failed` and those cut off by the operator or
+    Rates are over the whole seconds of the session, of lanes that take turns over their own; output tokens are those
+    that arrived, of whatever request. `requests` counts those that ended well, beside `failed` and those cut off by the operator or
     the end (`cancelled`). Latencies are of requests that ended well; a percentile is given of however few values
     there are, with their number as `n`, and a script decides (the screen shows none under
     `records.metrics.SAMPLES_NEEDED`). `ttft_sched_ms`, from the moment when a request was due, is there when requests
@@ -55,7 +55,7 @@ def summary(
     for lane in LANES:
         if lane in session.lanes:
             info = session.lanes[lane]
-            lanes[lane] = _lane(info, lane_of(requests, lane), lane_of(seconds, lane), duration_s)
+            lanes[lane] = _lane(info, lane_of(requests, lane), lane_of(seconds, lane))
             lanes[lane]["itl_ms"] = _itl(itl.get(lane))
     return {
         "schema": SUMMARY_SCHEMA,
@@ -66,15 +66,12 @@ def summary(
     }
 
 
-def _lane(info: LaneInfo, requests: pl.DataFrame, seconds: pl.DataFrame, duration_s: float) -> dict[str, Any]:
+def _lane(info: LaneInfo, requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
     outcome = requests["outcome"]
     failed = requests.filter(pl.col("outcome") == "failed")
     causes = failed.group_by("cause").len().sort("len", "cause", descending=[True, False])
-    output, prompt = int(seconds["output_tokens"].sum()), int(seconds["prompt_tokens"].sum())
     in_turn = seconds.filter(~pl.col("resting").fill_null(value=False))
-    if in_turn.height < seconds.height:  # the lanes take turns: a lane's rates are of its own
-        duration_s = float(in_turn.height)
-        output, prompt = int(in_turn["output_tokens"].sum()), int(in_turn["prompt_tokens"].sum())
+    output, prompt = int(in_turn["output_tokens"].sum()), int(in_turn["prompt_tokens"].sum())
     return {
         "engine": info.engine,
         "model": info.model,
@@ -84,8 +81,8 @@ def _lane(info: LaneInfo, requests: pl.DataFrame, seconds: pl.DataFrame, duratio
         "cancelled": int((outcome == "cancelled").sum()),
         "errors": dict(zip(causes["cause"].to_list(), causes["len"].to_list(), strict=True)),
         "output_tokens": int(seconds["output_tokens"].sum()),
-        "output_tps": output / duration_s if duration_s > 0 else 0.0,
-        "total_tps": (output + prompt) / duration_s if duration_s > 0 else 0.0,
+        "output_tps": output / max(in_turn.height, 1),
+        "total_tps": (output + prompt) / max(in_turn.height, 1),
         **_latencies(requests, seconds),
         "client": _client(requests, seconds),
     }
@@ -111,7 +108,10 @@ def _itl(distribution: Distribution | None) -> dict[str, float | int | None]:
 
 
 def _client(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
-    """What the instrument says of itself. `stamp` is `user` as soon as one request had no kernel stamp."""
+    """What the instrument says of itself. `stamp` is `user` as soon as one request had no kernel stamp.
+
+    `merged_share`: of the reads, those that joined several tokens, of which only the last one's moment is known.
+    """
     stamps = set(requests["stamp"].to_list())
     lag_ms = summary_percentiles(seconds["loop_lag_ms"].to_numpy())["p99"]
     return {
@@ -119,6 +119,7 @@ def _client(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
         "loop_lag_ms_p99": lag_ms,
         "bound_s": int(seconds["bound"].sum()),
         "stamp": "user" if "user" in stamps else "kernel" if stamps else "",
+        "merged_share": float(seconds["merged_reads"].sum()) / max(int(seconds["reads"].sum()), 1),
     }
 
 

@@ -39,21 +39,13 @@ class Collected:
         from tui.analysis.summary import summary
         from tui.recording.frames import frame_of_rows
 
-        found = summary(
+        return summary(
             info,
             frame_of_rows("requests", self._requests),
             frame_of_rows("seconds", self._seconds),
             self._itl,
             self._events,
         )
-        for lane, figures in found["lanes"].items():
-            figures["client"]["merged_share"] = self._merged_share(lane)
-        return found
-
-    def _merged_share(self, lane: Lane) -> float:
-        """Of the lane's reads, those that joined several tokens: only the last one's moment is known."""
-        seconds = [row for row in self._seconds if row.lane == lane]
-        return sum(row.merged_reads for row in seconds) / max(sum(row.reads for row in seconds), 1)
 
 
 def second_text(row: SecondRow) -> str:
