@@ -29,6 +29,18 @@ def test_the_operators_own_session_comes_first(tmp_path: Path, monkeypatch: pyte
     assert session_named("h200-sweep") == own
 
 
+def test_the_beginning_of_a_shipped_name_is_enough_where_no_own_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRAGSTRIP_HOME", str(tmp_path))
+    assert session_named("h200-sw") == shipped_sessions() / "h200-sweep"
+    with pytest.raises(UserError, match="beginning of 2 sessions"):
+        session_named("h200-s")
+    own = sessions_root() / "h200-sw-mine"
+    (own / "events").mkdir(parents=True)
+    assert session_named("h200-sw") == own
+
+
 @pytest.mark.parametrize("name", ["", "..", "no-such", "../sessions"])
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(UserError):

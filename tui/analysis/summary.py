@@ -43,9 +43,9 @@ def summary(
     """The object of `run --json`, from the tables `requests` and `seconds` of one session.
 
     Rates are over the whole seconds of the session, of lanes that take turns over their own; output tokens are those
-    that arrived, of whatever request. `requests` counts those that ended well, beside `failed` and those cut off by the operator or
-    the end (`cancelled`). Latencies are of requests that ended well; a percentile is given of however few values
-    there are, with their number as `n`, and a script decides (the screen shows none under
+    that arrived, of whatever request. `requests` counts those that ended well, beside `failed` and those cut off by
+    the operator or the end (`cancelled`). Latencies are of requests that ended well; a percentile is given of however
+    few values there are, with their number as `n`, and a script decides (the screen shows none under
     `records.metrics.SAMPLES_NEEDED`). `ttft_sched_ms`, from the moment when a request was due, is there when requests
     came at a rate. The verdict is of the setting longest in force, at one look; with `events`, all visits to that
     setting count. `ledger` has every setting visited, and `crossover` where the lead changes hands, of two lanes.

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tui.profile.reading import shipped_profiles
-from tui.recording.sessions import is_session, resolve, sessions_root
+from tui.recording.sessions import resolve, sessions_root
 from tui.records.errors import UserError
 
 
@@ -13,17 +13,22 @@ def shipped_sessions() -> Path:
 
 
 def session_named(name: str) -> Path | str:
-    """A path, a URL, a name or the unique beginning of one. UserError when there is none, or more than one."""
-    shipped = shipped_sessions() / name
-    own = is_session(Path(name)) or is_session(sessions_root() / name)
-    if name.isprintable() and Path(name).name == name and not own and is_session(shipped):
-        return shipped
+    """A path, a URL, a name or the unique beginning of one. UserError when there is none, or more than one.
+
+    The operator's own go before those that come with dragstrip.
+    """
     try:
         return resolve(name)
     except UserError as error:
+        if not any(path.name.startswith(name) for path in sessions_root().glob("*/")) and _shipped(name):
+            return resolve(name, shipped_sessions())
         if near := _near(name):
             raise UserError(f"there is no session {name!r}; did you mean {near!r}?") from error
         raise
+
+
+def _shipped(name: str) -> bool:
+    return any(path.name.startswith(name) for path in shipped_sessions().glob("*/")) if name else False
 
 
 def _near(name: str) -> str:

@@ -75,7 +75,10 @@ def help_lines(bindings: Sequence[BindingType], mouse: Sequence[tuple[str, str]]
 class QuitBox(Box):
     """Asks once: the load would stop."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("q,enter,ctrl+c,ctrl+q", "yes", "stop the load and quit")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,y,enter,ctrl+c,ctrl+q", "yes", "stop the load and quit"),
+        Binding("n", "close", "go on", show=False),
+    ]
 
     def compose(self) -> ComposeResult:
         """What would happen, and the keys."""

@@ -9,6 +9,8 @@ from textual.app import App
 from tui.widgets.palette import BY_NAME
 
 CELL_HEIGHT, BASELINE = 24.4, 18.5  # of the SVGs that Rich writes, in their own units
+# Rich's cells are 12.2 wide; DejaVu Sans Mono is 0.602 of its size, and not every viewer stretches a run of text.
+FONT_PX = "20.27px"
 _FONT_FACE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 _TEXT = re.compile(r'<text class="([^"]+)" x="([\d.]+)" y="([\d.]+)" textLength="([\d.]+)"([^>]*)>([^<]*)</text>')
 _BRAILLE = re.compile("[\u2800-\u28ff]")
@@ -22,6 +24,7 @@ def picture_of(app: App[int]) -> str:
     if palette is not None and not palette.dark:  # Rich draws on a dark ground whatever the terminal has
         svg = svg.replace(SVG_EXPORT_THEME.background_color.hex, palette.ground)
         svg = svg.replace(SVG_EXPORT_THEME.foreground_color.hex, palette.text)
+    svg = svg.replace("font-size: 20px", f"font-size: {FONT_PX}")
     return _TEXT.sub(_dots, svg).replace("Fira Code", "DejaVu Sans Mono")
 
 
