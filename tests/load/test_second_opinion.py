@@ -6,10 +6,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import msgspec
 import pytest
 
+from tests.load.once import Answer, once
 from tests.simulator.serving import serving
 from tui.engines.base import Endpoint
 from tui.engines.recognise import Found, recognise
-from tui.load.once import Answer, once
 from tui.load.plan import LanePlan
 from tui.load.requests import Wanted
 from tui.records.dials import Dials
