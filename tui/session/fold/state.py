@@ -118,13 +118,12 @@ class SessionState:
     dial_events: list[EventRow] = field(default_factory=list)
     incomparable: str = ""
     segment: int = 0
-    segment_ns: int = 0  # when the dials last moved
     t_ns: int = 0
     standing: Standing = field(default_factory=Standing)
 
     def begin(self, t0_ns: int) -> None:
         """The load starts: second 0 is from here."""
-        self.t0_ns = self.segment_ns = self.t_ns = t0_ns
+        self.t0_ns = self.t_ns = t0_ns
         self.standing.restart(t0_ns)
 
     @property
@@ -154,7 +153,6 @@ class SessionState:
         self.events.append(event)
         if event.kind == "dial":
             self.dial_events.append(event)
-            self.segment_ns = event.t_ns
             self.segment += 1
             self.standing.turn(event)
         elif event.kind == "incomparable":
