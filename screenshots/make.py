@@ -2,7 +2,7 @@
 
 Runs a real session without a terminal for a minute and a half, turns the concurrency up twice, and writes NAME-120x40
 and NAME-80x24 as SVG and PNG. With `--replay SESSION --at SECONDS` it shows that moment of a recording instead, after
-the keys of `--keys`. The PNGs need cairosvg and the DejaVu fonts.
+the keys of `--keys`. The PNGs need resvg-py and the DejaVu fonts.
 """
 
 import argparse
@@ -110,14 +110,13 @@ async def _make_replay(session: str, at_s: float, keys: list[str], name: str) ->
 
 def write(app: App[int], name: str) -> None:
     """One picture in both forms."""
-    import cairosvg
+    from resvg_py import svg_to_bytes
 
     from tui.screens.picture_file import picture_of
 
     svg = picture_of(app)
     (FOLDER / f"{name}.svg").write_text(svg, encoding="utf-8")
-    png = str(FOLDER / f"{name}.png")
-    cairosvg.svg2png(bytestring=svg.encode(), write_to=png, output_width=1482)  # type: ignore[no-untyped-call]
+    (FOLDER / f"{name}.png").write_bytes(svg_to_bytes(svg, width=1482))
 
 
 if __name__ == "__main__":

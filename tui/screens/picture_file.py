@@ -24,7 +24,7 @@ def picture_of(app: App[int]) -> str:
     if palette is not None and not palette.dark:  # Rich draws on a dark ground whatever the terminal has
         svg = svg.replace(SVG_EXPORT_THEME.background_color.hex, palette.ground)
         svg = svg.replace(SVG_EXPORT_THEME.foreground_color.hex, palette.text)
-    svg = svg.replace("font-size: 20px", f"font-size: {FONT_PX}")
+    svg = svg.replace("font-size: 20px", f"font-size: {FONT_PX}").replace("arial", "DejaVu Sans, Arial, sans-serif")
     return _TEXT.sub(_dots, svg).replace("Fira Code", "DejaVu Sans Mono")
 
 
