@@ -26,8 +26,10 @@ async def starved(app: DragstripApp, session: LiveSession) -> None:
         driver = session._lanes["a"].driver
         assert driver is not None
         os.kill(driver.pid, signal.SIGSTOP)
-        await asyncio.sleep(STARVED_S)
-        os.kill(driver.pid, signal.SIGCONT)
+        try:
+            await asyncio.sleep(STARVED_S)
+        finally:
+            os.kill(driver.pid, signal.SIGCONT)
         for _ in range(4):
             await session.elapsed(session.view(30).second + 1)
             if MARK in screen_text(app):
