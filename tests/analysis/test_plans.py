@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.analysis.made import requests_frame, seconds_frame, session, turned
+from tests.analysis.made import requests_frame, second, seconds_frame, session, turned
 from tests.analysis.test_report import ran
 from tui.analysis.curve import curve
 from tui.analysis.ledger import ledger
@@ -12,6 +12,7 @@ from tui.analysis.plans import PlannedStep, plan_of_moves, sweep_plan, value_of
 from tui.analysis.tables import Tables
 from tui.records.dials import DIALS, dial_text
 from tui.records.errors import UserError
+from tui.records.rows import LANES
 
 
 def test_the_moves_of_a_session_are_a_plan() -> None:
@@ -22,6 +23,12 @@ def test_the_moves_of_a_session_are_a_plan() -> None:
     assert set(first.dials) == {spec.name for spec in DIALS}
     assert second == PlannedStep({"concurrency": 32, "prompt_tokens": 1024}, 30.0)
     assert third == PlannedStep({"shared_prefix": 0.25}, 19.5)
+
+
+def test_of_lanes_in_turns_a_step_is_as_long_as_each_lanes_share() -> None:
+    ticks = [second(lane, i, 100, resting=(lane == "a") == (i // 5 % 2 == 1)) for i in range(30) for lane in LANES]
+    tables = Tables(session(30.0), requests_frame([]), seconds_frame(ticks), [turned(20, "concurrency", "32")])
+    assert [step.for_s for step in plan_of_moves(tables)] == [11.0, 4.0]
 
 
 def test_a_move_of_lane_b_alone_is_not_in_the_plan() -> None:

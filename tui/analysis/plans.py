@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import polars as pl
+
+from tui.analysis.expressions import lane_of
 from tui.analysis.settings import settings_at
 from tui.analysis.sweep import doubling
 from tui.analysis.tables import Tables
@@ -44,10 +47,19 @@ def plan_of_moves(tables: Tables) -> list[PlannedStep]:
         moved = {
             name: value_of(DIAL[name], text) for name, text in dials.items() if text and before.get(name) != text
         }
-        if end_ns > start_ns:
-            steps.append(PlannedStep(moved, round((end_ns - start_ns) / NS, 1)))
+        if (held_s := _held_s(tables, lane, start_ns, end_ns)) > 0:
+            steps.append(PlannedStep(moved, held_s))
             before = dials
     return steps
+
+
+def _held_s(tables: Tables, lane: Lane, start_ns: int, end_ns: int) -> float:
+    """How long a setting was held; of lanes that take turns the lane's own share, which is what a step gives each."""
+    rests = pl.col("resting").fill_null(value=False)
+    own = lane_of(tables.seconds, lane)
+    if not own.select(rests.any()).item():
+        return round((end_ns - start_ns) / NS, 1)
+    return float(own.filter(~rests & pl.col("t_ns").is_between(start_ns, end_ns, closed="left")).height)
 
 
 def value_of(spec: DialSpec, text: str) -> DialValue:
