@@ -51,7 +51,7 @@ class Collected:
 def second_text(row: SecondRow) -> str:
     """One second of one lane, for people."""
     failed = f" {row.failed} failed" if row.failed else ""
-    state = "" if row.up else " down"
+    state = " down" if not row.up else " resting" if row.resting else ""
     return f"{row.lane.upper()} {row.output_tokens:6d} tok/s {row.in_flight:4d} in flight{failed}{state}"
 
 
