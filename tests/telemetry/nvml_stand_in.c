@@ -15,10 +15,10 @@ static long id(void *d) { return ((device *)d)->id; }
 
 result nvmlInitWithFlags(unsigned flags) { return set("STAND_IN_INIT"); }
 result nvmlInit_v2(void) { return set("STAND_IN_INIT"); }
-result nvmlShutdown(void) { return SUCCESS; }
+result nvmlShutdown(void) { return set("STAND_IN_SHUTDOWN"); }
 const char *nvmlErrorString(result r) { return "a stand-in's error"; }
 
-result nvmlDeviceGetCount_v2(unsigned *count) { *count = set("STAND_IN_GPUS"); return SUCCESS; }
+result nvmlDeviceGetCount_v2(unsigned *count) { *count = set("STAND_IN_GPUS"); return set("STAND_IN_COUNT"); }
 
 result nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle) {
   if (index >= (unsigned)set("STAND_IN_GPUS")) return INVALID;

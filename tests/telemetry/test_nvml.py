@@ -125,6 +125,11 @@ def test_memory_that_nvml_does_not_divide_among_processes_is_told_of(library: Pa
     assert "memory_engine_bytes" not in by_source(answer)["gpu0"]
 
 
+def test_a_library_that_is_gone_when_it_is_let_go_is_no_error(library: Path) -> None:
+    assert by_source(read(library, gpus=[0], SHUTDOWN=1)) == {"gpu0": WHOLE_GPU}
+    assert read(library, COUNT=4, SHUTDOWN=1)["line"] == "no permission to read this host's GPUs"
+
+
 def test_several_gpus_of_one_lane_are_read_each(library: Path) -> None:
     found = by_source(read(library, gpus=[1, 0]))
     assert set(found) == {"gpu0", "gpu1"}
@@ -146,6 +151,7 @@ def test_without_permission_to_see_processes_the_rest_is_still_read(library: Pat
         ({"INIT": 4}, "no permission to read this host's GPUs"),
         ({"INIT": 18}, "NVIDIA's driver and library differ in version: reload the driver"),
         ({"GPUS": 0}, "no NVIDIA GPU on this host"),
+        ({"COUNT": 4}, "no permission to read this host's GPUs"),
         ({"LOST": 1}, "the GPU has fallen off the bus or is lost"),
         ({"gpus": [7]}, "there is no GPU 7 here: this host has 2, counted from 0"),
         (

@@ -57,12 +57,9 @@ class Engine:
     mean_of: frozenset[str] = frozenset()  # gauges that are averaged over ranks; the others are summed
     rank_labels: tuple[str, ...] = ()  # of series that differ only in these, each tells the same: the lowest counts
     tokenize_path: str = ""
-    version_path: str = ""
     cheap_health: str = ""  # an endpoint that costs no generation
     reset_path: str = ""  # a POST to it empties the prefix cache; with {slot} in it, to that of every slot
     reset_needs: str = ""  # when it has that endpoint
-    keep_alive_s: float = 5.0
     usage: Usage = "end"  # as asked for unless the operator says otherwise; "end": it knows no other
     refresh_s: float = 0.0  # its gauges are renewed only so often, whenever they are read
     kv_preallocated: bool = False  # it takes its whole KV pool when it starts
-    gpu_titles: tuple[str, ...] = ()  # process titles that hold GPU memory

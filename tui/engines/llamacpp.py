@@ -36,10 +36,8 @@ ENGINE = Engine(
     },
     mean_of=frozenset({gauges.KV_USAGE}),
     tokenize_path="/tokenize",
-    version_path="/props",
     kv_preallocated=True,
     cheap_health="/health",
     reset_path="/slots/{slot}?action=erase",
     reset_needs="started with --slot-save-path DIR",
-    gpu_titles=("llama-server",),
 )

@@ -19,7 +19,5 @@ ENGINE = Engine(
     prompt_form="text",
     body=body,
     metrics_hint="Ollama exposes none",
-    version_path="/api/version",
     cheap_health="/",
-    gpu_titles=("llama-server", "ollama runner"),
 )

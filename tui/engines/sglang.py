@@ -66,5 +66,4 @@ ENGINE = Engine(
     cheap_health="/ping",  # /health generates a token and takes a second
     reset_path="/flush_cache",
     reset_needs="no request runs or waits",
-    gpu_titles=("sglang::scheduler",),
 )

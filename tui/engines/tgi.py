@@ -29,7 +29,6 @@ ENGINE = Engine(
         gauges.PROMPT_TOKENS: (Selector("tgi_request_input_length_sum"),),
     },
     tokenize_path="/tokenize",
-    version_path="/info",
     kv_preallocated=True,
     cheap_health="/health",
 )

@@ -33,7 +33,6 @@ ENGINE = Engine(
         gauges.PROMPT_TOKENS: (Selector("trtllm_prompt_tokens_total"),),
     },
     mean_of=frozenset({gauges.KV_USAGE}),
-    version_path="/version",
     usage="each",
     kv_preallocated=True,
     cheap_health="/health",

@@ -51,11 +51,9 @@ ENGINE = Engine(
     },
     mean_of=frozenset({gauges.KV_USAGE, gauges.KV_BYTES}),
     tokenize_path="/tokenize",
-    version_path="/version",
     usage="each",
     kv_preallocated=True,
     cheap_health="/health",
     reset_path="/reset_prefix_cache",
     reset_needs="started with VLLM_SERVER_DEV_MODE=1 in its environment",
-    gpu_titles=("VLLM::EngineCore", "VLLM::Worker"),
 )

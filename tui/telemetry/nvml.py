@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,16 +35,22 @@ class Nvml:
         self._gone: type[Exception] = lib.NVMLError
         try:
             lib.nvmlInit()
-            self.count: int = lib.nvmlDeviceGetCount()
         except self._gone as error:
             absent = _code(error) == lib.NVML_ERROR_LIBRARY_NOT_FOUND
             raise (NothingToReadError if absent else ReadingError)(_line(lib, error)) from error
+        try:
+            self.count: int = lib.nvmlDeviceGetCount()
+        except self._gone as error:
+            self.close()
+            raise ReadingError(_line(lib, error)) from error
         if not self.count:
+            self.close()
             raise NothingToReadError("no NVIDIA GPU on this host")
 
     def close(self) -> None:
-        """Let go of the library."""
-        self._try(self._lib.nvmlShutdown)
+        """Let go of the library; one that is gone already needs no letting go."""
+        with suppress(self._gone):
+            self._lib.nvmlShutdown()
 
     def name(self, index: int) -> str:
         """What a GPU is called; `MIG` behind it says that it is split into instances."""
