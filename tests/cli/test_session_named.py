@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tui.cli.session_named import session_named, shipped_sessions
+from tui.recording.home import sessions_root
 from tui.recording.reading.reader import open_session
-from tui.recording.sessions import list_sessions, sessions_root
+from tui.recording.sessions import list_sessions
 from tui.records.errors import UserError
 
 

@@ -11,8 +11,10 @@ from tests.recording import synthetic
 from tests.recording.conftest import Make
 from tests.recording.test_recorder import record
 from tui.recording import folders
-from tui.recording.reading.reader import list_sessions, open_session, resolve, sessions_root
+from tui.recording.home import sessions_root
+from tui.recording.reading.reader import open_session
 from tui.recording.schema import schema
+from tui.recording.sessions import list_sessions, resolve
 from tui.recording.writing.compact import compact
 from tui.records.errors import UserError
 from tui.records.tables import TABLES

@@ -26,7 +26,7 @@ class Floor(msgspec.Struct, frozen=True, kw_only=True):
 
 def store_path() -> Path:
     """The file of all floors."""
-    from tui.recording.sessions import sessions_root
+    from tui.recording.home import sessions_root
 
     return sessions_root().parent / "noise.json"
 

@@ -33,14 +33,18 @@ def recorder_for(args: argparse.Namespace, profile: Profile) -> "Record | None":
 
 def naming(args: argparse.Namespace, profile: Profile) -> Callable[[str], str]:
     """How a command is told a session of this run: by its name, or by its folder where no name is looked for."""
-    from tui.recording.sessions import sessions_root
 
-    root = _root(args, profile)
-    return shlex.quote if root == sessions_root() else lambda name: shlex.quote(str(root / name))
+    def named(name: str) -> str:
+        from tui.recording.home import sessions_root  # long after the first paint, which would wait for it
+
+        root = _root(args, profile)
+        return shlex.quote(name if root == sessions_root() else str(root / name))
+
+    return named
 
 
 def _root(args: argparse.Namespace, profile: Profile) -> Path:
-    from tui.recording.sessions import sessions_root
+    from tui.recording.home import sessions_root
 
     return Path(args.out or profile.record.directory or sessions_root()).expanduser()
 

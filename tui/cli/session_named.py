@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from tui.profile.reading import shipped_profiles
-from tui.recording.sessions import resolve, sessions_root
+from tui.recording.home import sessions_root
+from tui.recording.sessions import resolve
 from tui.records.errors import UserError
 
 

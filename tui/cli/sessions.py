@@ -17,7 +17,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def call(args: argparse.Namespace) -> int:
     """A line each, newest first: name, length, size, servers, how it ended; last those that come with dragstrip."""
     from tui.cli.session_named import shipped_sessions
-    from tui.recording.sessions import list_sessions, sessions_root
+    from tui.recording.home import sessions_root
+    from tui.recording.sessions import list_sessions
 
     root = Path(args.root) if args.root else sessions_root()
     entries = list_sessions(root)

@@ -4,7 +4,6 @@ import argparse
 
 import msgspec
 
-from tui.analysis.fairness import check_waived
 from tui.engines.address import base_url
 from tui.profile.model import LaneProfile, LoadProfile, Profile, Slo
 from tui.profile.reading import read_profile, with_preset
@@ -59,7 +58,10 @@ def profile_of(args: argparse.Namespace) -> Profile:
     """The profile that the flags describe. UserError when they contradict each other."""
     profile = _named(args)
     waive = [*profile.waive, *(args.waive or [])]
-    check_waived(waive)
+    if waive:
+        from tui.analysis.fairness import check_waived
+
+        check_waived(waive)
     return msgspec.structs.replace(
         profile,
         a=_lane(args, profile.a),

@@ -13,7 +13,6 @@ from tui.profile.model import LaneProfile, Profile, Slo
 from tui.records.dials import DIAL, Dials, check
 from tui.records.errors import UserError
 from tui.records.limits import MLPERF_LIMITS_MS
-from tui.records.terms import TERM
 
 LONGEST_THINK_S = 600.0
 MOST_REPEATS = 1000
@@ -133,8 +132,11 @@ def _problems(profile: Profile) -> list[Problem]:
     if problem := check(profile.load):
         found.append((("load", problem.split()[0]), problem))
     found += [*_number_problems(profile), *_plan_problems(profile)]
-    if unknown := [key for key in profile.waive if key not in TERM]:
-        found.append((("waive",), f"nothing is called {unknown[0]}; there are {', '.join(TERM)}"))
+    if profile.waive:
+        from tui.records.terms import TERM  # a long table that the first paint would wait for
+
+        if unknown := [key for key in profile.waive if key not in TERM]:
+            found.append((("waive",), f"nothing is called {unknown[0]}; there are {', '.join(TERM)}"))
     for name, lane in (("a", profile.a), ("b", profile.b)):
         if lane is None:
             continue

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import platformdirs
-
+from tui.recording.home import sessions_root
 from tui.recording.info import FILE, read_info
 from tui.recording.lock import is_held
 from tui.records.errors import UserError
 from tui.records.session import SessionInfo
 from tui.records.tables import TABLES
-
-HOME_ENV = "DRAGSTRIP_HOME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +28,6 @@ class SessionEntry:
     size_bytes: int
     simulated: bool
     state: str  # how it ended, or "recording", or "cut off"
-
-
-def sessions_root() -> Path:
-    """The folder of all sessions: under $DRAGSTRIP_HOME if that is set, else in the user's data folder."""
-    home = os.environ.get(HOME_ENV)
-    return (Path(home) if home else platformdirs.user_data_path("dragstrip", appauthor=False)) / "sessions"
 
 
 def resolve(name: str, root: Path | None = None) -> Path | str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from tui.recording.foreign.result import ForeignResult, read_result
 from tui.recording.foreign.seconds import second_rows
+from tui.recording.home import sessions_root
 from tui.recording.info import read_info
-from tui.recording.sessions import sessions_root
 from tui.recording.writing.claim import claim
 from tui.recording.writing.recorder import Recorder
 from tui.records.errors import UserError

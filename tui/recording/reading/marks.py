@@ -19,7 +19,7 @@ from typing import Final, Literal
 import msgspec
 import platformdirs
 
-from tui.recording.sessions import HOME_ENV
+from tui.recording.home import HOME_ENV
 from tui.records.errors import UserError
 from tui.records.marking import mark_event
 from tui.records.rows import EventRow

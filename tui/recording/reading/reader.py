@@ -10,13 +10,10 @@ from tui.recording.files import Files, LocalFiles, RemoteFiles
 from tui.recording.info import FILE
 from tui.recording.metadata import info_from
 from tui.recording.schema import TIME_COLUMN, schema
-from tui.recording.sessions import list_sessions, resolve, sessions_root
 from tui.records.errors import UserError
 from tui.records.session import LaneInfo, SessionInfo
 from tui.records.tables import TABLES, TableName
 from tui.records.text import clean
-
-__all__ = ["Recorded", "list_sessions", "open_session", "resolve", "sessions_root"]
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ Whatever needs numpy or httpx is imported once the session runs, because the scr
 """
 
 import asyncio
-import secrets
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -258,7 +258,7 @@ class LiveSession:
         if self._prepare is not None:
             self.profile = await self._prepare(self.profile)
         run_of, self._rollup = await asyncio.to_thread(_heavy_parts, list(self.orders.asked), self.profile)
-        salt = secrets.token_hex(8)
+        salt = os.urandom(8).hex()
         for lane, server in servers(self.profile).items():
             self._lanes[lane] = run_of(
                 lane, self.profile, server, salt, self, partial(self.orders.setting, lane), self._go
