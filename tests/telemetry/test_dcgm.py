@@ -128,14 +128,15 @@ async def test_gpus_that_the_exporter_does_not_know_and_pages_of_something_else(
     assert line == "http://exporter.test:9400/metrics is not a DCGM exporter: it shows no DCGM_FI_DEV metric"
 
 
-async def test_the_password_of_an_exporter_is_sent_and_never_told() -> None:
+@pytest.mark.parametrize("path", ["", "/", "/metrics"])
+async def test_the_password_of_an_exporter_is_sent_and_never_told(path: str) -> None:
     sent: list[str] = []
 
     def refuse(request: httpx.Request) -> httpx.Response:
         sent.append(request.headers["authorization"])
         return httpx.Response(500)
 
-    reader = DcgmReader("a", "http://me:secret@exporter.test:9400", (), httpx.MockTransport(refuse))
+    reader = DcgmReader("a", f"http://me:secret@exporter.test:9400{path}", (), httpx.MockTransport(refuse))
     with pytest.raises(ReadingError) as told:
         await reader.names()
     assert str(told.value) == "http://exporter.test:9400/metrics answers HTTP 500"

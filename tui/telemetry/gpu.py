@@ -100,10 +100,10 @@ class DcgmReader(GpuReader):
     def __init__(self, lane: Lane, dcgm_url: str, gpus: Sequence[int], transport: Any = None) -> None:
         url = dcgm_url if "://" in dcgm_url else f"http://{dcgm_url}"
         scheme, _, rest = url.partition("://")
-        place, slash, path = rest.partition("/")
-        rest = place.rpartition("@")[2] + slash + path  # the URL is shown and recorded, its password is not
+        place, _, path = rest.partition("/")
+        host = place.rpartition("@")[2]  # the URL is shown and recorded, its password is not
         self._headers = request_headers(url, "", {})
-        self._url = url if rest.partition("/")[2].strip("/") else f"{scheme}://{rest.rstrip('/')}/metrics"
+        self._url = f"{scheme}://{host}/{path if path.strip('/') else 'metrics'}"
         self._named = frozenset(gpus)
         self._gpus = DcgmGpus(lane, gpus)
         self.note = ""
