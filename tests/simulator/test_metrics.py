@@ -1,6 +1,9 @@
 """The metrics pages mean what the real engines' mean, and the GPU follows the load."""
 
 import asyncio
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +15,9 @@ from tui.simulator.presets import SGLANG, VLLM
 from tui.simulator.scheduler import Scheduler, Stream
 from tui.simulator.sglang_metrics import SglangMetrics
 
+BUCKETS: dict[str, dict[str, list[float]]] = json.loads(
+    Path(__file__).with_name("captured").joinpath("buckets.json").read_text()
+)
 BODY: dict[str, Any] = {"prompt": list(range(64)), "max_tokens": 20, "ignore_eos": True}
 DECODED = 'sglang:realtime_tokens_total{engine_type="unified",mode="decode",model_name="simulated-8b",moe_ep_rank="0"'
 DECODED += ',pp_rank="0",tp_rank="0"}'
@@ -89,6 +95,16 @@ async def test_prefix_hits_are_counted_in_tokens_until_the_cache_is_reset(engine
         await post(client)
         counted = await samples(client)
         assert (counted[hits], counted[queries]) == (hit, 192)
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+async def test_histograms_have_the_buckets_of_a_real_server(engine: str) -> None:
+    async with serving(engine) as client:
+        await client.post("/v1/completions", json=BODY | {"stream": True})
+        page = (await client.get("/metrics")).text
+    for name, edges in BUCKETS[engine].items():
+        shown = re.findall(rf'^{name}_bucket{{.*le="([0-9.e+-]+)"', page, re.MULTILINE)
+        assert [float(edge) for edge in shown] == edges, name
 
 
 def test_sglang_refreshes_its_gauges_every_40_decode_steps() -> None:
