@@ -358,9 +358,12 @@ async def test_turning_another_dial_does_not_move_due_times_and_a_new_rate_stret
             load.set(Setting(move, structs.replace(asked, prompt_tokens=16 + move)))
         assert load._arrivals.next_due_s == due_s
         await until(lambda: load.due_total >= 3, load)
-        left_s = load._arrivals.next_due_s - asyncio.get_running_loop().time()
+        due_s, loop = load._arrivals.next_due_s, asyncio.get_running_loop()
+        before_s = loop.time()
         load.set(Setting(101, structs.replace(asked, request_rate=2.0)))
-        assert load._arrivals.next_due_s - asyncio.get_running_loop().time() == pytest.approx(10 * left_s, abs=0.01)
+        # A moment between the two readings of the clock, from which ten times the wait is left.
+        least_s, most_s = sorted(at_s + 10 * max(0.0, due_s - at_s) for at_s in (before_s, loop.time()))
+        assert least_s - 1e-6 <= load._arrivals.next_due_s <= most_s + 1e-6
         load.close()
 
 
@@ -374,7 +377,7 @@ async def test_a_stream_thinks_after_each_request_and_others_do_not_wait_for_it(
     ends = sorted(row.t_end_ns for row in done)
     for place in range(len(done) - 2):  # two streams: the next but one is the same slot's
         assert sent[place + 2] - ends[place] >= 0.199e9
-    assert sent[1] - sent[0] < 0.1e9
+    assert sent[1] - ends[0] < 0.199e9  # the other stream's first does not wait out this one's thought
 
 
 async def test_an_answer_that_is_said_but_never_ended_counts() -> None:
