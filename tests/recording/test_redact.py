@@ -57,6 +57,14 @@ def test_a_profile_without_secrets_keeps_the_rest(monkeypatch: pytest.MonkeyPatc
     }
 
 
+@pytest.mark.parametrize("where", ["me:{}@host:9400", "me:{}@host:9400/metrics", "//me:{}@host:9400"])
+def test_a_password_in_an_address_without_its_scheme_is_found(where: str) -> None:
+    profile = {"a": {"dcgm": where.format(PASSWORD)}, "sentence": f"read with {PASSWORD}"}
+    assert PASSWORD not in str(without_secrets(profile))
+    assert "host:9400" in str(without_secrets(profile))
+    assert without_secrets({"a": {"url": "", "dcgm": ""}}) == {"a": {"url": "", "dcgm": ""}}
+
+
 @pytest.mark.parametrize(
     "words",
     [["--api-key", LITERAL], [f"--api-key={LITERAL}"], ["-e", f"HF_TOKEN={LITERAL}"], [{"password": LITERAL}]],

@@ -14,6 +14,7 @@ HIDDEN = "(not recorded)"
 _SECRET_NAME = re.compile(r"authorization|api[-_]?key|token$|secret|password|passwd|credential|cookie", re.IGNORECASE)
 _KEY_ENV = "api_key_env"
 _HOST_NAME = "name"
+_PLACES = frozenset({"url", "dcgm"})
 _SHORTEST_SECRET = 4  # shorter ones would blot out ordinary words
 _SHORTEST_IN_QUERY = 8  # most of a query is no secret: `?version=2024`
 
@@ -48,7 +49,7 @@ def _secrets_in(profile: dict[str, Any]) -> Iterator[str]:
         elif isinstance(value, str) and name == _KEY_ENV:
             yield os.environ.get(value, "")
         elif isinstance(value, str):
-            yield from [value] if _SECRET_NAME.search(name) else secrets_in_url(value)
+            yield from [value] if _SECRET_NAME.search(name) else secrets_in_url(_in_full(name, value))
 
 
 def _secrets_in_list(name: str, items: Sequence[Any]) -> Iterator[str]:
@@ -101,7 +102,12 @@ def _cleaned(name: str, value: Any, secrets: tuple[str, ...]) -> Any:
         return [_cleaned(name, inner, secrets) for inner in value]
     if not isinstance(value, str) or name == _KEY_ENV:
         return value
-    return HIDDEN if value and _SECRET_NAME.search(name) else scrub(clean_url(value), secrets)
+    return HIDDEN if value and _SECRET_NAME.search(name) else scrub(clean_url(_in_full(name, value)), secrets)
+
+
+def _in_full(name: str, value: str) -> str:
+    """A server's address with its scheme, which may be left out, so that what stands before its host is found."""
+    return f"http://{value.removeprefix('//')}" if name in _PLACES and value and "://" not in value else value
 
 
 def without_places(info: SessionInfo) -> SessionInfo:
