@@ -2,13 +2,17 @@
 
 import asyncio
 from itertools import islice
+from typing import Any
 
 import pytest
 
 from tests.session.test_live import Watched, pair, profile
-from tui.records.rows import Lane
+from tui.profile.model import LaneProfile, Profile, Step
+from tui.records.dials import Dials
+from tui.records.rows import LANES, Lane
 from tui.session.live import alternation
 from tui.session.live.alternation import Alternation, abba
+from tui.session.live.orders import Orders
 from tui.session.live.session import LiveSession
 from tui.simulator.process import SimulatorProcess
 
@@ -82,6 +86,72 @@ async def test_a_turn_counts_once_its_first_streams_are_over(monkeypatch: pytest
     turns.restart()
     slow_ms = 60_000.0
     assert not turns.counts("a")
+    task.cancel()
+
+
+async def test_a_turn_counts_once_its_streams_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alternation, "RAMP_S", 0.0)
+    ramping = True
+    begun = asyncio.Event()
+    turns = Alternation(lambda lane: begun.set() if lane else None, lambda _: 0, ramping=lambda _: ramping)
+    task = asyncio.create_task(turns.run())
+    await begun.wait()
+    await asyncio.sleep(0)
+    assert not turns.counts("a")
+    ramping = False
+    assert turns.counts("a")
+    task.cancel()
+
+
+class Still:
+    """Nothing is in flight, and streams take a minute."""
+
+    def in_flight(self, _: Lane) -> int:
+        return 0
+
+    def ramping(self, _: Lane) -> bool:
+        return False
+
+    def slow_ms(self) -> float:
+        return 60_000.0
+
+    def settling(self) -> bool:
+        return False
+
+
+def orders_of(**changes: Any) -> Orders:
+    given = Profile(a=LaneProfile(url="http://a"), b=LaneProfile(url="http://b"), **changes)
+    return Orders(given, Still(), lambda _lane, _setting: None, lambda _event: None)
+
+
+def test_streams_are_spread_in_turns_and_sweeps_and_not_where_an_operator_waits_or_requests_are_counted() -> None:
+    timed, counted = Step(dials={"concurrency": 8}, for_s=10), Step(dials={"concurrency": 8}, requests=100)
+    assert not orders_of().setting("a").spread
+    assert orders_of(mode="alternate").setting("a").spread
+    for mode, step, sweeps, spread in (
+        ("together", timed, False, False),
+        ("together", timed, True, True),
+        ("alternate", timed, False, True),
+        ("alternate", counted, False, False),
+    ):
+        orders = orders_of(mode=mode)
+        orders.start_plan([step], lambda _: (), settled_only=sweeps)
+        assert orders.setting("a").spread == spread
+
+
+async def test_a_turn_that_begins_with_spread_streams_does_not_wait_for_those_of_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(alternation, "RAMP_S", 0.0)
+    orders = orders_of(mode="alternate")
+    assert orders.alternation is not None
+    task = asyncio.create_task(orders.alternation.run())
+    while orders.rests("a"):
+        await asyncio.sleep(0)
+    orders.board.jump(
+        {lane: Dials(prompt_tokens=99) for lane in LANES}
+    )  # requests with prompts of before run on for a minute
+    assert orders.rests("a")
     task.cancel()
 
 

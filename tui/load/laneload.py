@@ -15,6 +15,7 @@ from tui.load.openfiles import most_streams, too_many
 from tui.load.plan import LanePlan, Setting
 from tui.load.polling import Poller
 from tui.load.selfwatch import SelfWatch
+from tui.load.spread import Spread
 from tui.load.stream import ChunkSink, Stream, Ticket
 from tui.load.wire import Address, Wire, WireError, connect, stamping
 from tui.records.rows import Cause, RequestRow
@@ -24,6 +25,7 @@ LINGER_S = 1.0  # after the end mark, for the end of the message
 FIRST_BACK_OFF_S = 0.1
 LONGEST_BACK_OFF_S = 2.0
 PROBE_S = 1.0
+PACE_LOOK_S = 0.01  # between two looks at how far the stream is that others follow
 FEW, FILL_S = 16, 0.005  # so many requests are begun in one go, and no more when that took so long
 CANNOT_CONNECT: frozenset[Cause] = frozenset({"dns", "refused", "unreachable", "connect timeout", "tls"})
 
@@ -54,9 +56,11 @@ class LaneLoad:
         self._failures = 0  # in a row
         self._most_streams = most_streams()
         self._arrivals = Arrivals(plan.seed)
+        self._spread: Spread | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.watch = SelfWatch(self._loop)  # last: what came before is not the loop's fault
+        self._add_streams(0)
         self._arrange()
 
     @property
@@ -69,11 +73,20 @@ class LaneLoad:
         """Whether anything runs or should: else no lateness of ours does harm."""
         return bool(self._streams) or self._timer is not None or self.setting.dials.concurrency > 0
 
+    @property
+    def ramping(self) -> bool:
+        """Whether a closed loop is still on its way to the streams asked for, upwards spread or downwards."""
+        too_many = self.setting.dials.arrival == "closed" and len(self._streams) > self._slots(self.setting)
+        return self._spread is not None or too_many
+
     def set(self, setting: Setting) -> None:
-        """New dials. Raised concurrency starts streams at once; lowered, running ones finish unless cancelled."""
+        """New dials. Raised concurrency starts streams at once unless they are to be spread; lowered, running ones
+        finish unless cancelled.
+        """
         if setting.counted_anew != self.setting.counted_anew:
             self._sent_at_a_rate = 0
-        self.setting = setting
+        before, self.setting = self._slots(self.setting), setting
+        self._add_streams(before)
         if setting.cancel and setting.dials.arrival == "closed":
             for stream in list(self._streams)[setting.dials.concurrency :]:
                 stream.cancel()
@@ -111,6 +124,24 @@ class LaneLoad:
 
     # When streams start.
 
+    def _slots(self, setting: Setting) -> int:
+        """Streams that a closed loop asks for; at a rate there is no such number."""
+        return min(setting.dials.concurrency, self._most_streams) if setting.dials.arrival == "closed" else 0
+
+    def _add_streams(self, before: int) -> None:
+        """More slots than before: those that are added may be spread."""
+        wanted = self._slots(self.setting)
+        if wanted > before and self.setting.spread:
+            self._spread = Spread(min(before, len(self._streams) + self._resting))
+            self._loop.call_soon(self._look_at_pace, self._spread)
+        elif wanted < before or not self.setting.spread:
+            self._spread = None
+
+    def _look_at_pace(self, spread: Spread) -> None:
+        if spread is self._spread:
+            self._fill()
+            self._loop.call_later(PACE_LOOK_S, self._look_at_pace, spread)
+
     def _arrange(self) -> None:
         """Follow the dials: keep slots full, or let requests come due."""
         all_were_sent = self._timer is None
@@ -131,14 +162,20 @@ class LaneLoad:
         dials = self.setting.dials
         if self.down or dials.arrival != "closed":
             return
-        begun_s, started = self._loop.time(), 0
-        while len(self._streams) + self._resting < min(dials.concurrency, self._most_streams) and not self.down:
+        begun_s, started, slots = self._loop.time(), 0, self._slots(self.setting)
+        if self._spread is not None and self._spread.is_over:
+            self._spread = None
+        if (spread := self._spread) is not None:
+            slots = spread.slots(slots)
+        while len(self._streams) + self._resting < slots and not self.down:
             if started >= FEW and self._loop.time() - begun_s > FILL_S:
                 self._loop.call_soon(self._fill)
                 return
             self.due_total += 1
-            self._start(time.monotonic_ns())
+            stream = self._start(time.monotonic_ns())
             started += 1
+            if spread is not None and spread.pace is None:
+                spread.pace = stream
 
     @property
     def _all_sent(self) -> bool:
@@ -162,7 +199,7 @@ class LaneLoad:
         if not self._all_sent:
             self._timer = self._loop.call_at(arrivals.next_due_s, self._due)
 
-    def _start(self, t_sched_ns: int) -> None:
+    def _start(self, t_sched_ns: int) -> Stream:
         dials = self.setting.dials
         wanted = self._composer.wanted(next(self._numbers), dials)
         ticket = Ticket(self._plan.lane, wanted, self.setting.segment, t_sched_ns, self._plan.endpoint == "chat")
@@ -170,6 +207,7 @@ class LaneLoad:
         self._streams[stream] = None
         self.started_total += 1
         self._send(stream)
+        return stream
 
     # On which wire.
 

@@ -39,6 +39,7 @@ class Setting(msgspec.Struct, frozen=True, array_like=True, tag="setting"):
     cancel: bool = False
     requests: int | None = None  # of those that come due at a rate, no more are sent
     counted_anew: int = 0  # another number than before: `requests` counts from here
+    spread: bool = False  # of a closed loop: added streams begin evenly far apart, not at once
 
 
 class Stop(msgspec.Struct, frozen=True, array_like=True, tag="stop"):

@@ -105,6 +105,16 @@ class Stream:
         return sent_on_used_wire and not self._touched and not self._is_retry
 
     @property
+    def progress(self) -> float:
+        """How much of the answer that was asked for has come, 0 to 1."""
+        return min(self._told_tokens / self.ticket.wanted.output_tokens, 1.0)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self._is_over
+
+    @property
     def is_said(self) -> bool:
         """Whether the end mark has come, though perhaps not the end of the message."""
         return self._events.done

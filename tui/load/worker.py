@@ -108,6 +108,7 @@ class Worker:
             rss_bytes=resident_bytes(),
             bound=bound,
             down=load.down,
+            ramping=load.ramping,
         )
         load.rows = []
         sink.clear()

@@ -40,6 +40,7 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True
     rss_bytes: int
     bound: str  # empty, or why the client is the limit
     down: str  # empty, or why nothing can be sent
+    ramping: bool = False  # a closed loop is on its way to the streams asked for
 
 
 @dataclass(slots=True)

@@ -29,6 +29,7 @@ class LaneCutter:
     lane: Lane
     seen_t_ns: int = 0  # nothing before this is still to come
     streams: int = 0  # in flight, as the driver last said
+    ramping: bool = False  # whether they are not yet as many as asked for, as it last said
     _chunks: list[Chunks] = field(default_factory=list)
     _requests: list[RequestRow] = field(default_factory=list)
     _sent: list[bytes] = field(default_factory=list)
@@ -45,7 +46,7 @@ class LaneCutter:
 
     def add(self, frame: Frame) -> None:
         """Take in a frame."""
-        self.seen_t_ns, self.streams = frame.t_ns, frame.in_flight
+        self.seen_t_ns, self.streams, self.ramping = frame.t_ns, frame.in_flight, frame.ramping
         self._requests += frame.requests
         self._chunks.append(frame.chunks)
         self._sent.append(frame.sent_t_ns)
@@ -94,6 +95,7 @@ class LaneCutter:
     def reset_flight(self) -> None:
         """The driver is gone, and its streams with it."""
         self._in_flight = self.streams = 0
+        self.ramping = False
 
     def _cut_sent(self, end_ns: int) -> int:
         sent = int64s(b"".join(self._sent))

@@ -26,7 +26,7 @@ def abba() -> Iterator[Lane]:
 class Alternation:
     """Whose turn it is. `turn` is told when that changes; `in_flight` says how many streams a lane still has.
 
-    `slow_ms` is about how long a stream takes: a turn counts once its first streams are over. `enough` says that a
+    A turn counts once its streams are no longer `ramping`, and not before `slow_ms` are over. `enough` says that a
     lane needs no more of the setting now in force: its turn ends, so that a plan's steps are turns of A B, B A, A B.
     """
 
@@ -34,6 +34,7 @@ class Alternation:
     in_flight: Callable[[Lane], int]
     slow_ms: Callable[[], float] = lambda: 0.0
     enough: Callable[[Lane], bool] = lambda _: False
+    ramping: Callable[[Lane], bool] = lambda _: False
     block_s: float = BLOCK_S
     active: Lane | None = None
     _since_s: float = field(default=0.0)
@@ -52,7 +53,8 @@ class Alternation:
     def counts(self, lane: Lane) -> bool:
         """Whether what the lane does now is measured: it has the turn, and its streams are under way."""
         ramp_s = max(RAMP_S, self.slow_ms() / 1000)
-        return lane == self.active and asyncio.get_running_loop().time() - self._since_s > ramp_s
+        is_long = asyncio.get_running_loop().time() - self._since_s > ramp_s
+        return lane == self.active and is_long and not self.ramping(lane)
 
     def restart(self) -> None:
         """The dials were turned: what the lane did so far in this turn is of another setting."""

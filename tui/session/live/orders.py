@@ -22,6 +22,10 @@ class Measured(Protocol):
         """Streams of the lane, as its driver last said."""
         ...
 
+    def ramping(self, lane: Lane) -> bool:
+        """Whether the lane's streams are on their way to the number asked for."""
+        ...
+
     def slow_ms(self) -> float:
         """About how long a stream takes in the slower lane; 0 before one ended."""
         ...
@@ -46,10 +50,14 @@ class Orders:
         self.plan: PlanRun | None = None
         self.alternation: Alternation | None = None
         if profile.mode == "alternate" and profile.b is not None:
-            self.alternation = Alternation(self._turn, measured.in_flight, measured.slow_ms, self._enough)
+            self.alternation = Alternation(
+                self._turn, measured.in_flight, self._under_way_ms, self._enough, measured.ramping
+            )
         self.segment = 0
         self._asked = {lane: self.board.asked(lane) for lane in dials}
         self._repeat = profile.repeat
+        self._sweeps = False
+        self._is_afresh = False  # nothing of an older setting runs: the turn began with the dials in force
         self._measured, self._give, self._tell = measured, give, tell
 
     @property
@@ -64,7 +72,7 @@ class Orders:
         most = None if self.plan is None else self.plan.most(lane, asked)
         begun = 0 if self.plan is None else self.plan.begun
         dials = stopped(asked) if waits else asked
-        return Setting(self.segment, dials, requests=most, counted_anew=begun)
+        return Setting(self.segment, dials, requests=most, counted_anew=begun, spread=self._spreads)
 
     def rests(self, lane: Lane) -> bool:
         """Whether what the lane does now is another's turn, or the beginning of its own."""
@@ -76,6 +84,7 @@ class Orders:
         self.plan = PlanRun(
             checked(steps, base), base, self.board.jump, self.board.asked, more, self._tell_plan, self._repeat
         )
+        self._sweeps = settled_only
         if settled_only:
             self.plan.settling = self._measured.settling
         self.plan.begin(time.monotonic())
@@ -90,6 +99,7 @@ class Orders:
     def _apply(self, asked: Mapping[Lane, Dials]) -> None:
         """The board put dials in force."""
         self.segment += 1
+        self._is_afresh = False
         if self.alternation is not None:
             self.alternation.restart()
         for event in dial_events(self._asked, asked, time.monotonic_ns()):
@@ -99,9 +109,24 @@ class Orders:
 
     def _turn(self, lane: Lane | None) -> None:
         """The lanes take turns: load goes to this one alone, or to none while the other drains."""
+        self._is_afresh = True
         self._give_all()
         if lane is not None:
             self._tell(EventRow(lane, time.monotonic_ns(), "plan", name="turn", text="its turn"))
+
+    @property
+    def _spreads(self) -> bool:
+        """Whether streams begin evenly far apart: in a turn and in a sweep, but not where requests are counted.
+
+        An operator's own move is to be in force within a second, and a study's hundred requests are sent as it says.
+        """
+        counts_requests = self.plan is not None and self.plan.counts_requests
+        return (self.alternation is not None or self._sweeps) and not counts_requests
+
+    def _under_way_ms(self) -> float:
+        """How long after the beginning of a turn, or a move in it, streams of before may run; 0 where none can."""
+        closed = all(dials.arrival == "closed" for dials in self._asked.values())
+        return 0.0 if self._is_afresh and closed and self._spreads else self._measured.slow_ms()
 
     def _tell_plan(self, lane: Lane | Literal[""], word: str, text: str) -> None:
         self._tell(EventRow(lane, time.monotonic_ns(), "plan", name=word, text=text))

@@ -60,6 +60,11 @@ class PlanRun:
         """The one that runs."""
         return self.steps[self.order[self.at]]
 
+    @property
+    def counts_requests(self) -> bool:
+        """Whether the step that runs is one of so many requests, not of a time."""
+        return not self.over and self.at >= 0 and self.step.requests is not None
+
     def begin(self, now_s: float) -> None:
         """The first step."""
         self._go_to(0, now_s)

@@ -48,6 +48,10 @@ class Rollup:
         """Streams of the lane, as its driver last said."""
         return self.cutters[lane].streams
 
+    def ramping(self, lane: Lane) -> bool:
+        """Whether the lane's streams are on their way to the number asked for, as its driver last said."""
+        return self.cutters[lane].ramping
+
     def driver_gone(self, lane: Lane) -> None:
         """A driver ended, and its streams with it."""
         self.cutters[lane].reset_flight()

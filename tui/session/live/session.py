@@ -242,6 +242,10 @@ class LiveSession:
         """Streams of the lane, as its driver last said."""
         return self._rollup.in_flight(lane) if self._rollup is not None else 0
 
+    def ramping(self, lane: Lane) -> bool:
+        """Whether the lane's streams are on their way to the number asked for."""
+        return self._rollup is not None and self._rollup.ramping(lane)
+
     def slow_ms(self) -> float:
         """The p95 of E2E in the slower lane over the last minute; 0 before a request ended."""
         return self._rollup.state.slow_ms if self._rollup is not None else 0.0

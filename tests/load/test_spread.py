@@ -1,0 +1,116 @@
+"""Streams that begin one after another as the first of them gets along, and why: begun together they go in step."""
+
+import asyncio
+from itertools import count
+
+import pytest
+
+from tests.load.faulty_server import DONE, END, HEAD, always, plain, read_request, serving, token
+from tests.load.test_laneload import plan, until
+from tui.load.laneload import LaneLoad
+from tui.load.plan import Setting
+from tui.load.spread import slots_by_now
+from tui.records.dials import Dials
+from tui.simulator.presets import PRESETS
+from tui.simulator.scheduler import Scheduler, Stream
+
+TOKENS = 4
+
+
+def spread(streams: int, segment: int = 1) -> Setting:
+    return Setting(segment, Dials(concurrency=streams, prompt_tokens=16, output_tokens=TOKENS), spread=True)
+
+
+class Paced:
+    """Answers whose tokens come when the test says so, in order of the requests."""
+
+    def __init__(self) -> None:
+        self.asked: list[asyncio.StreamWriter] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await read_request(reader):
+            self.asked.append(writer)
+            writer.write(HEAD)
+
+    def tell(self, number: int, *, last: bool = False) -> None:
+        self.asked[number].write(token(finish="length") + DONE + END if last else token())
+
+
+async def test_streams_follow_as_the_first_one_gets_along() -> None:
+    server = Paced()
+    async with serving(server) as port:
+        load = LaneLoad(plan(port, read_timeout_s=10.0, output_jitter=0.0), spread(8))
+        for told, in_flight in enumerate((1, 3, 5, 7)):  # eight slots for the four tokens of an answer
+            if told:
+                server.tell(0)
+            await until(lambda so_many=in_flight: len(server.asked) == so_many, load)  # type: ignore[misc]
+            assert load.in_flight == in_flight
+            assert load.ramping
+        server.tell(0, last=True)
+        await until(lambda: len(server.asked) == 9, load)  # all eight, and the next one of the first slot
+        assert load.in_flight == 8
+        assert not load.ramping
+        load.close()
+
+
+async def test_what_is_added_in_a_run_is_spread_and_what_runs_goes_on() -> None:
+    server = Paced()
+    async with serving(server) as port:
+        load = LaneLoad(plan(port, read_timeout_s=10.0, output_jitter=0.0), spread(1))
+        await until(lambda: len(server.asked) == 1, load)
+        load.set(spread(5, segment=2))
+        load.set(spread(5, segment=2))  # said again, it does not begin again
+        await until(lambda: len(server.asked) == 2, load)
+        server.tell(0, last=True)  # not one of those that were added
+        await until(lambda: len(server.asked) == 3, load)
+        assert load.in_flight == 2
+        server.tell(1)
+        await until(lambda: load.in_flight == 3, load)
+        server.tell(1, last=True)
+        await until(lambda: load.in_flight == 5 and not load.ramping, load)
+        load.set(spread(2, segment=3))
+        assert load.ramping  # until what is too many has ended
+        load.close()
+
+
+async def test_a_first_stream_that_fails_does_not_hold_the_others_up() -> None:
+    async with serving(always(plain(b"500 Internal Server Error".decode(), b"{}"))) as port:
+        load = LaneLoad(plan(port), spread(4))
+        await until(lambda: len(load.rows) >= 4, load)
+        assert not load.ramping
+        load.close()
+
+
+@pytest.mark.parametrize("engine", PRESETS)
+def test_a_span_of_streams_that_began_together_is_off_and_of_spread_ones_is_not(engine: str) -> None:
+    """Tokens a second of a third of an answer's time, from the first answer's end on, beside the long run's."""
+    together, evenly = (off(engine, is_spread=is_spread) for is_spread in (False, True))
+    assert together > 0.1
+    assert evenly < 0.04
+
+
+def off(engine: str, *, is_spread: bool, streams: int = 64, tokens: int = 256) -> float:
+    """By how much the worst of three spans misses, in virtual time."""
+    scheduler, numbers = Scheduler(PRESETS[engine], seed=1), count()
+    brought: list[tuple[float, int]] = []
+    first = begun_s = now_s = 0.0
+    pace: Stream | None = None
+    while len(brought) < 8 * tokens:
+        progress = 1.0 if begun_s or not is_spread else pace.generated / tokens if pace is not None else 0.0
+        wanted = slots_by_now(0, streams, progress)
+        while len(scheduler.running) + len(scheduler.waiting) < wanted:
+            stream = Stream([-next(numbers)] * 512, tokens)
+            pace = pace or stream
+            scheduler.add(stream)
+        step = scheduler.step()
+        now_s += step.duration_ms / 1000
+        brought.append((now_s, len(step.emitted)))
+        if pace in step.finished:
+            begun_s, first = now_s, now_s
+    third_s = first / 3
+    long_run = rate(brought, now_s / 2, now_s)
+    return max(abs(rate(brought, s, s + third_s) / long_run - 1) for s in (begun_s + k * third_s for k in range(3)))
+
+
+def rate(brought: list[tuple[float, int]], start_s: float, end_s: float) -> float:
+    return sum(tokens for t_s, tokens in brought if start_s < t_s <= end_s) / (end_s - start_s)
