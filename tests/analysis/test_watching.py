@@ -74,3 +74,10 @@ def test_a_wider_delta_makes_a_small_lead_level() -> None:
     watch = Watch(delta=0.15)
     looks = [watch.look(Now(1, {"a": a, "b": b})) for _ in range(3)]
     assert looks[-1].word == "level"
+
+
+def test_lanes_that_turn_out_to_take_turns_are_told_what_turns_need() -> None:
+    watch = Watch()
+    now = Now(1, {"a": [], "b": []})
+    assert "settled seconds" in watch.look(now).verdict.reason
+    assert "turns of each lane" in watch.look(replace(now, pairs=[])).verdict.reason

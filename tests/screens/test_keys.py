@@ -9,7 +9,9 @@ from textual.binding import Binding
 from textual.widgets import Input
 
 from tests.screens.fake_source import FakeSource
+from tests.screens.made_ledger import row
 from tests.screens.reading import found, hints, screen_text, settled
+from tui.analysis.verdict.word import Word
 from tui.records.dials import DIALS, DialName
 from tui.screens.app import DragstripApp
 from tui.screens.boxes import ExportBox, HelpBox, QuitBox, TextBox, help_lines
@@ -431,6 +433,18 @@ async def test_in_turns_what_a_word_needs_is_told_in_turns() -> None:
     few = "needs 4 turns of each lane side by side, has 1"
     assert undecided(180, "alternate", few) == few
     assert undecided(3, "alternate") == "needs about 1 more turn each"
+
+
+def test_a_setting_visited_again_tells_what_all_visits_say() -> None:
+    def note(visits: int, word: Word) -> str:
+        view = FakeSource(second=150).view(30)
+        found = row(16, 1200, 90, word)
+        view = replace(view, ledger=[replace(found, visits=visits)], ledger_now=0)
+        view = replace(view, verdicts={"output_tps": VerdictView("undecided", need_s=40.0)})
+        return headline_of(view, OBJECTIVES[0], linked=True).note
+
+    assert note(4, "A ahead") == "in this visit; all 4: A ahead 1.11, see t"
+    assert note(4, "undecided") == note(1, "A ahead") == "needs about 40 s more"
 
 
 async def test_a_message_too_long_for_its_place_is_told_whole() -> None:

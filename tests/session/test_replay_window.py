@@ -123,7 +123,7 @@ def test_its_ends_may_come_in_any_order_and_reach_beyond(tape: Tape, profile: Pr
 
 def test_a_lane_without_a_turn_inside_has_no_rate() -> None:
     tape = Tape(open_session(shipped_sessions() / "h200-sweep"))
-    found = window_of(tape, profile_of(tape.info), 142, 152)
+    found = window_of(tape, profile_of(tape.info), 175, 190)
     assert set(found.output_tps) == {"b"}
     assert found.output_tps["b"] is not None
     assert found.output_tps["b"] > 1000

@@ -63,7 +63,7 @@ def headline_of(view: View, objective: Objective, *, linked: bool) -> Headline:
         ratio_of(view, objective.kind) if found.ratio is None else found.ratio,
         found.low,
         found.high,
-        note="" if forbidden else _note(view, found),
+        note="" if forbidden else _all_visits(view, objective, found) or _note(view, found),
         beside=tuple((label, ratio) for label, ratio in beside if ratio is not None),
         warning=found.reason.removeprefix(FORBIDDEN) if forbidden else _warning(view, linked=linked),
     )
@@ -75,6 +75,16 @@ def _missing(view: View) -> VerdictView:
     if of_tokens is not None and (of_tokens.word == "not comparable" or of_tokens.reason == "settling"):
         return of_tokens
     return VerdictView("undecided")
+
+
+def _all_visits(view: View, objective: Objective, found: VerdictView) -> str:
+    """Where this visit to the setting has no word yet, what all of them together say; empty when that is nothing."""
+    if found.word != "undecided" or objective.kind != "output_tps" or not 0 <= view.ledger_now < len(view.ledger):
+        return ""
+    row = view.ledger[view.ledger_now]
+    if row.visits < 2 or row.verdict.ratio is None or row.verdict.word in {"undecided", "not comparable"}:
+        return ""
+    return f"in this visit; all {row.visits}: {row.verdict.word} {row.verdict.ratio:.2f}, see t"
 
 
 def _note(view: View, found: VerdictView) -> str:

@@ -42,7 +42,7 @@ class Watch:
     delta: float = DELTA
     _segment: int | None = None
     _calm: Calm = field(default_factory=Calm)
-    _seconds: int = -1
+    _known: tuple[bool, int] = (False, -1)  # what the verdict was made of: whether lanes take turns, and how much
     _verdict: Verdict | None = None
 
     def look(self, now: Now) -> Told:
@@ -57,13 +57,14 @@ class Watch:
         seconds = min(len(now.tps["a"]), len(now.tps["b"])) if now.pairs is None else len(now.pairs)
         if now.settling_s > 0 and seconds == 0:
             return Verdict("output_tps", "undecided", need_s=now.settling_s, reason="settling")
-        if self._verdict is None or seconds != self._seconds:
+        known = (now.pairs is not None, seconds)
+        if self._verdict is None or known != self._known:
             a, b = now.tps["a"], now.tps["b"]
             if now.pairs is None:
                 self._verdict = throughput_verdict(a, b, delta=self.delta)
             else:
                 self._verdict = turns_verdict(a, b, now.pairs, delta=self.delta)
-            self._seconds = seconds
+            self._known = known
         return self._verdict
 
 
