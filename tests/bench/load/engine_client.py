@@ -2,10 +2,11 @@
 
     python -m tests.bench.load.engine_client vllm http://127.0.0.1:8000 --tokenizer MODEL_FOLDER
 
-Both send the same load: closed loop, random prompts, greedy, every answer of full length. Prompts have the same
-number of tokens in both: vLLM's client decodes and encodes until the length is right, SGLang's sends token ids. The
-rate is output tokens over the time from the first request to the last end, as both engines' clients define it.
-`--python` is the interpreter that has the engine; without it, this one.
+Both send the same load to the same endpoint, /v1/completions: closed loop, greedy, every answer of full length. The
+prompts have the same number of tokens in both: vLLM's client decodes and encodes until the length is right, SGLang's
+is given prompts that the server counted. The rate is output tokens over the time from the first request to the last
+end, as both engines' clients define it. Start the engines without a prefix cache: the prompts share words. `--python`
+is the interpreter that has the engine; without it, this one.
 """
 
 import argparse
@@ -17,9 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+import httpx
 import polars as pl
 
+from tui.load.requests import RequestList
 from tui.recording.reading.reader import open_session
+from tui.records.dials import Dials
 
 NS = 1e9
 WAVES = 4  # requests a stream
@@ -43,6 +47,29 @@ class Load:
         return self.streams * WAVES
 
 
+def text_prompts(load: Load) -> list[str]:
+    """Prompts of exactly so many tokens as this server counts: filler words make up what common words leave over."""
+    requests = RequestList(seed=load.seed, salt=f"text {load.seed}", output_jitter=0.0, token_pool=[])
+    dials = Dials(prompt_tokens=load.prompt_tokens, output_tokens=load.output_tokens)
+
+    def prompt(number: int, words: int, fillers: int) -> str:
+        text = requests.text(number, dials, words, fillers).prompt
+        assert isinstance(text, str)
+        return text
+
+    def counted(words: int, fillers: int) -> int:
+        asked = {"model": load.model, "prompt": prompt(0, words, fillers), "max_tokens": 1}
+        answer = httpx.post(f"{load.url}/v1/completions", json=asked, timeout=60.0)
+        return int(answer.raise_for_status().json()["usage"]["prompt_tokens"])
+
+    words = load.prompt_tokens
+    while (tokens := counted(words, 0)) > load.prompt_tokens:
+        words -= max(1, (tokens - load.prompt_tokens) // 2)
+    fillers = load.prompt_tokens - tokens
+    assert counted(words, fillers) == load.prompt_tokens
+    return [prompt(number, words, fillers) for number in range(load.requests)]
+
+
 def own_client(kind: str, python: str, load: Load, folder: Path) -> float:
     """Tokens/s as the engine's own client reports them."""
     result = folder / f"own-{load.seed}.json"
@@ -54,9 +81,12 @@ def own_client(kind: str, python: str, load: Load, folder: Path) -> float:
     special = {
         "vllm": "vllm.entrypoints.cli.main bench serve --backend openai --dataset-name random --ignore-eos "
         f"--temperature 0 --save-result --result-dir {folder} --result-filename {result.name}",
-        "sglang": "sglang.bench_serving --backend sglang --dataset-name random-ids --random-range-ratio 1.0 "
-        f"--tokenize-prompt --output-file {result}",
+        "sglang": "sglang.bench_serving --backend sglang-oai --dataset-name custom --dataset-path "
+        f"{folder / 'prompts.jsonl'} --sharegpt-output-len {load.output_tokens} --output-file {result}",
     }[kind]
+    if kind == "sglang":
+        turns = ({"conversations": [{"content": prompt}, {"content": "-"}]} for prompt in text_prompts(load))
+        (folder / "prompts.jsonl").write_text("\n".join(map(json.dumps, turns)))
     command = [python, "-m", *special.split(), *shared.split()]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return float(json.loads(result.read_text().splitlines()[-1])["output_throughput"])
