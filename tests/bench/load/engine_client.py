@@ -5,8 +5,9 @@
 Both send the same load to the same endpoint, /v1/completions: closed loop, greedy, every answer of full length. The
 prompts have the same number of tokens in both: vLLM's client decodes and encodes until the length is right, SGLang's
 is given prompts that the server counted. The rate is output tokens over the time from the first request to the last
-end, as both engines' clients define it. Start the engines without a prefix cache: the prompts share words. `--python`
-is the interpreter that has the engine; without it, this one.
+end, as both engines' clients define it. Start the engines without a prefix cache: the prompts share words. `--native`
+lets SGLang's client ask /generate instead, as it does by default. `--python` is the interpreter that has the engine;
+without it, this one.
 """
 
 import argparse
@@ -83,6 +84,8 @@ def own_client(kind: str, python: str, load: Load, folder: Path) -> float:
         f"--temperature 0 --save-result --result-dir {folder} --result-filename {result.name}",
         "sglang": "sglang.bench_serving --backend sglang-oai --dataset-name custom --dataset-path "
         f"{folder / 'prompts.jsonl'} --sharegpt-output-len {load.output_tokens} --output-file {result}",
+        "sglang-native": "sglang.bench_serving --backend sglang --dataset-name random-ids --random-range-ratio 1.0 "
+        f"--tokenize-prompt --output-file {result}",
     }[kind]
     if kind == "sglang":
         turns = ({"conversations": [{"content": prompt}, {"content": "-"}]} for prompt in text_prompts(load))
@@ -119,11 +122,13 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--tokenizer", required=True, help="a folder or repository that the engine's client can load")
     parser.add_argument("--model", default="", help="as the server calls it; empty: as the tokenizer's folder")
+    parser.add_argument("--native", action="store_true", help="SGLang's client asks /generate, its default")
     parser.add_argument("--python", default=sys.executable, help="the interpreter that has the engine")
     parser.add_argument("--streams", type=int, nargs="+", default=[64, 256])
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--output", type=int, default=256)
     args = parser.parse_args()
+    kind = "sglang-native" if args.kind == "sglang" and args.native else args.kind
     model = args.model or Path(args.tokenizer).name
     print(f"{'streams':>8} {'own client tok/s':>26} {'dragstrip tok/s':>26} {'ratio':>6} {'bound s':>8}")
     for streams in args.streams:
@@ -133,7 +138,7 @@ def main() -> None:
             for seed, who in enumerate(("own", "ours", "ours", "own"), 1):
                 load = Load(args.url, model, args.tokenizer, streams, args.prompt, args.output, seed)
                 if who == "own":
-                    rates[who].append(own_client(args.kind, args.python, load, Path(folder)))
+                    rates[who].append(own_client(kind, args.python, load, Path(folder)))
                 else:
                     rate, bound = dragstrip(load, Path(folder))
                     rates[who].append(rate)
