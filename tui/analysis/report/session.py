@@ -89,9 +89,9 @@ def _sentences(rows: Sequence[LedgerRow]) -> list[str]:
 
 
 def _lanes(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
-    """Everything measured, a column a lane, over the whole session."""
+    """Everything measured, a column a lane, over the session or the part of it that is told."""
     names = list(lanes)
-    header = ["whole session", *(f"{name.upper()} {lanes[name]['engine']}" for name in names)]
+    header = ["in all", *(f"{name.upper()} {lanes[name]['engine']}" for name in names)]
     rows = [
         ["model", *(str(lanes[name]["model"]) for name in names)],
         ["requests finished", *(number(lanes[name]["requests"]) for name in names)],
