@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tui.cli.main import main
 from tui.profile.reading import parse_profile, read_profile
+from tui.session.live.session import LiveSession
 
 PROFILE = """
 [a]
@@ -43,6 +45,25 @@ def test_a_repetition_needs_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--plan" in capsys.readouterr().err
     assert main(["run", "sequential", "--plan", "--repeat", "0", "--no-record"]) == 2
     assert "between 1 and" in capsys.readouterr().err
+
+
+def test_a_warm_up_holds_each_step_once_and_leaves_nothing_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[int, bool]] = []
+    start_plan = LiveSession.start_plan
+
+    def noted(session: LiveSession, *args: Any, **flags: Any) -> None:
+        started.append((session.profile.repeat, session.recording is not None))
+        start_plan(session, *args, **flags)
+
+    monkeypatch.setattr(LiveSession, "start_plan", noted)
+    (tmp_path / "p.toml").write_text(PROFILE)
+    out = tmp_path / "out"
+    assert main(["run", str(tmp_path / "p.toml"), "--plan", "--repeat", "2", "--warm-up", "--out", str(out)]) == 0
+    assert started == [(1, False), (2, True)]
+    assert len(list(out.iterdir())) == 1
+    assert "warming up" in capsys.readouterr().err
 
 
 def test_the_moves_of_a_session_are_a_plan_that_can_be_read(

@@ -5,8 +5,9 @@ import asyncio
 import json
 import re
 import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,11 +20,12 @@ from tui.records.errors import UserError
 
 if TYPE_CHECKING:
     from tui.cli.collecting import Collected
-    from tui.session.live.session import LiveSession
+    from tui.session.live.session import LiveSession, Record
 
 HELP = "the same head-to-head without a terminal; --json prints one object"
 USUALLY = "60s"
 SWEPT = "100s"  # a verdict needs 80 settled seconds
+WARM_S = 60.0  # of a load without steps: longer warms no more
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 
@@ -39,6 +41,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--sweep",
         metavar="DIAL=LOW..HIGH",
         help="double a dial, then refine; each step --for so long once it is settled",
+    )
+    parser.add_argument(
+        "--warm-up",
+        action="store_true",
+        help=f"first each step once, or the load for {WARM_S:.0f} s at most, neither recorded nor counted",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
@@ -84,41 +91,68 @@ def seconds(text: str) -> float:
 
 
 async def _run(args: argparse.Namespace, profile: Profile, for_s: float, steps: Sequence[Step]) -> int:
-    from tui.cli.collecting import Collected
     from tui.cli.recording import recorder_for
+
+    record = recorder_for(args, profile)
+    stop = Stop()
+    if args.warm_up:
+        complain("warming up: what the servers now do is neither recorded nor counted")
+        once = msgspec.structs.replace(profile, repeat=1)
+        await _measured(once, partial(_complete, for_s=min(for_s, WARM_S), steps=steps), None, stop, quiet=True)
+        if stop.signal:
+            complain("dragstrip: interrupted while it warmed up: nothing was measured")
+            return 128 + stop.signal
+    whole = partial(_complete, for_s=for_s, steps=steps, sweep=bool(args.sweep))
+    session, collected = await _measured(profile, whole, record, stop, quiet=args.json)
+    if stop.signal:
+        complain(
+            "dragstrip: interrupted; what was measured is recorded" if session.recording else "dragstrip: interrupted"
+        )
+        return 128 + stop.signal
+    return _tell(args, session, collected)
+
+
+class Stop:
+    """Set by the first signal that asks for an end, which it keeps."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self.asked = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self._ask, number)
+
+    def _ask(self, number: int) -> None:
+        self.signal = self.signal or number
+        self.asked.set()
+
+
+async def _measured(
+    profile: Profile,
+    whole: "Callable[[LiveSession], Coroutine[None, None, None]]",
+    record: "Record | None",
+    stop: Stop,
+    *,
+    quiet: bool,
+) -> "tuple[LiveSession, Collected]":
+    """A session from its start to its end, and what it was."""
+    from tui.cli.collecting import Collected
     from tui.cli.simulated import SimulatedLanes
     from tui.session.live.session import LiveSession
 
-    record = recorder_for(args, profile)
     simulated = SimulatedLanes()
     session = LiveSession(profile, prepare=simulated.prepare, record=record, release=simulated.stop)
     collected = Collected()
     session.listen(collected)
-    stop = asyncio.Event()
-    caught: list[int] = []
-
-    def interrupt(number: int) -> None:
-        caught.append(number)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, interrupt, number)
     try:
         await session.reach()
         await session.start(lambda: None)
-        complete = _complete(session, for_s, steps, sweep=bool(args.sweep))
-        await _until(session, complete, stop, collected, quiet=args.json)
+        await _until(session, whole(session), stop.asked, collected, quiet=quiet)
     finally:
-        await session.stop(f"signal {signal.Signals(caught[0]).name}" if caught else "done")
-    if caught:
-        complain(
-            "dragstrip: interrupted; what was measured is recorded" if session.recording else "dragstrip: interrupted"
-        )
-        return 128 + caught[0]
-    return _tell(args, session, collected)
+        await session.stop(f"signal {signal.Signals(stop.signal).name}" if stop.signal else "done")
+    return session, collected
 
 
-async def _complete(session: "LiveSession", for_s: float, steps: Sequence[Step], *, sweep: bool) -> None:
+async def _complete(session: "LiveSession", *, for_s: float, steps: Sequence[Step], sweep: bool = False) -> None:
     """Until the time is up; with steps, until the last one has been held."""
     if not steps:
         await session.elapsed(for_s)
