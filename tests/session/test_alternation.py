@@ -25,6 +25,7 @@ def test_the_order_is_abba() -> None:
 
 async def test_a_turn_begins_when_the_other_lane_has_drained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alternation, "LOOK_S", 0.001)
+    monkeypatch.setattr(alternation, "RAMP_S", 0.0)
     streams: dict[Lane, int] = {"a": 0, "b": 0}
     turns: list[Lane | None] = []
     drained = asyncio.Event()
@@ -86,6 +87,32 @@ async def test_a_turn_counts_once_its_first_streams_are_over(monkeypatch: pytest
     turns.restart()
     slow_ms = 60_000.0
     assert not turns.counts("a")
+    task.cancel()
+
+
+async def test_a_turn_lasts_until_so_much_of_it_counted_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alternation, "LOOK_S", 0.001)
+    monkeypatch.setattr(alternation, "RAMP_S", 0.0)
+    asked = 0
+
+    def ramping(lane: Lane) -> bool:
+        """Lane A's streams are under way after a hundred looks, lane B's never."""
+        nonlocal asked
+        asked += lane == "a"
+        return lane == "b" or asked < 100
+
+    turns: list[tuple[Lane | None, int]] = []
+    running = Alternation(lambda lane: turns.append((lane, asked)), lambda _: 0, ramping=ramping, block_s=0.01)
+    monkeypatch.setattr(alternation, "LONGEST_RAMP_S", 1.0)
+    task = asyncio.create_task(running.run())
+    while len(turns) < 4:
+        await asyncio.sleep(0)
+    assert [lane for lane, _ in turns] == [None, "a", None, "b"]
+    assert 100 <= turns[2][1] <= 112
+    monkeypatch.setattr(alternation, "LONGEST_RAMP_S", 0.05)
+    while len(turns) < 6:
+        await asyncio.sleep(0)
+    assert turns[5][0] == "a"
     task.cancel()
 
 

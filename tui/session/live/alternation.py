@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from tui.records.rows import LANES, Lane
 
-BLOCK_S = 30.0
-RAMP_S = 3.0  # of a block at least, until its streams are all under way: not counted
+BLOCK_S = 30.0  # that count
+RAMP_S = 3.0  # of a turn at least, until its streams are all under way: not counted
+LONGEST_RAMP_S = 120.0  # of a server that is down, say: then it is the other one's turn
 LONGEST_DRAIN_S = 120.0
 LOOK_S = 0.1
 
@@ -61,11 +62,14 @@ class Alternation:
         self._since_s = asyncio.get_running_loop().time()
 
     async def _block(self, lane: Lane) -> None:
-        looks = max(1, round(self.block_s / LOOK_S))
-        for _ in range(looks):
-            if self.enough(lane):
-                break
-            await asyncio.sleep(self.block_s / looks)
+        """Until so much of the turn has counted: with answers that take long, most of it is the ramp."""
+        ramp_s = counted_s = 0.0
+        while counted_s < self.block_s and ramp_s < LONGEST_RAMP_S and not self.enough(lane):
+            await asyncio.sleep(LOOK_S)
+            if self.counts(lane):
+                counted_s += LOOK_S
+            else:
+                ramp_s += LOOK_S
 
     async def _drain(self) -> None:
         """Nobody has the turn until the last stream of the lane that had it is over."""
