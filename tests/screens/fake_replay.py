@@ -3,7 +3,8 @@
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tests.screens.fake_source import FakeSource
 from tui.session.transport import SPEEDS, Moment, WindowView

@@ -1,7 +1,8 @@
 """A ledger of settings with chosen figures, as a sweep of the concurrency leaves it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tui.analysis.intervals.means import Mean
 from tui.analysis.ledger import LaneFigures, LedgerRow

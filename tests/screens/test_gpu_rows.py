@@ -1,6 +1,6 @@
 """What a lane's pane says of its GPUs and its server, for each kind of server."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from tests.screens.fake_source import FakeSource, fake_gpu
 from tui.session.view import LaneView, ServerView
@@ -14,7 +14,7 @@ GIB = 2**30
 
 
 def lane(**changes: object) -> LaneView:
-    return replace(FakeSource(second=150).view(30).lanes["a"], **changes)  # type: ignore[arg-type]
+    return replace(FakeSource(second=150).view(30).lanes["a"], **changes)
 
 
 def text(rows: list[Row]) -> str:

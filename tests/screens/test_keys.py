@@ -1,9 +1,10 @@
 """Every key does what help says, and footer, help and palette name the same keys."""
 
-from dataclasses import replace
+import dataclasses
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from textual import events
 from textual.binding import Binding
 from textual.widgets import Input
@@ -439,7 +440,7 @@ def test_a_setting_visited_again_tells_what_all_visits_say() -> None:
     def note(visits: int, word: Word) -> str:
         view = FakeSource(second=150).view(30)
         found = row(16, 1200, 90, word)
-        view = replace(view, ledger=[replace(found, visits=visits)], ledger_now=0)
+        view = replace(view, ledger=[dataclasses.replace(found, visits=visits)], ledger_now=0)
         view = replace(view, verdicts={"output_tps": VerdictView("undecided", need_s=40.0)})
         return headline_of(view, OBJECTIVES[0], linked=True).note
 

@@ -1,6 +1,6 @@
 """The key P: the profile's plan begins, pauses and goes on, and the screen says how far it is."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from tests.screens.fake_source import FakeSource
 from tests.screens.reading import settled

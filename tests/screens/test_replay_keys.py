@@ -1,10 +1,10 @@
 """Every key of a replay that moves it or looks at it: where it leads, what it says, and that nothing else changes."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from textual.widgets import Input, Static
 
 from tests.screens.fake_replay import DURATION_S, FakeReplay

@@ -1,10 +1,10 @@
 """The whole screen as text at fixed seconds and sizes. `UPDATE_SNAPSHOTS=1` writes them anew."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.screens.fake_source import FakeSource
 from tests.screens.made_ledger import swept

@@ -1,8 +1,7 @@
 """What stays on the terminal says the last verdict, not one of its own."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tests.screens.fake_source import FakeSource
 from tui.screens.summary import summary_lines

@@ -1,9 +1,9 @@
 """Wherever one jumps to, the picture is the one that playing up to there shows."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.recording import synthetic
 from tui.profile.model import Profile

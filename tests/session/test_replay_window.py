@@ -1,11 +1,11 @@
 """A window marked in a replay: its percentiles and verdicts are those of its rows, with the interval of one look."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from tests.recording import synthetic
 from tui.analysis.intervals.quantiles import percentiles

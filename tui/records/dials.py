@@ -1,6 +1,5 @@
 """The dials: what is asked of both servers, and how each dial turns. Declared once for screen, profile and help."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -32,8 +31,7 @@ DialName = Literal[
 DialValue = int | float | str
 
 
-@dataclass(frozen=True, slots=True)
-class DialSpec:
+class DialSpec(msgspec.Struct, frozen=True):
     """How one dial is named and turned: `notches` are the values of a single step, in order."""
 
     name: DialName

@@ -1,7 +1,5 @@
 """What flows: a frame from one lane's driver ten times a second, and a batch from the session to its listeners."""
 
-from dataclasses import dataclass, field
-
 import msgspec
 
 from tui.records.rows import EventRow, GaugeRow, Lane, RequestRow, SecondRow
@@ -43,13 +41,12 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True
     ramping: bool = False  # a closed loop is on its way to the streams asked for
 
 
-@dataclass(slots=True)
-class Batch:
+class Batch(msgspec.Struct):
     """Rows that became known together. Live, replay, recorder, screen and verdict all read these."""
 
     t_ns: int  # nothing before this moment is still to come
-    requests: list[RequestRow] = field(default_factory=list)
-    chunks: list[tuple[Lane, Chunks]] = field(default_factory=list)
-    seconds: list[SecondRow] = field(default_factory=list)
-    gauges: list[GaugeRow] = field(default_factory=list)
-    events: list[EventRow] = field(default_factory=list)
+    requests: list[RequestRow] = []
+    chunks: list[tuple[Lane, Chunks]] = []
+    seconds: list[SecondRow] = []
+    gauges: list[GaugeRow] = []
+    events: list[EventRow] = []

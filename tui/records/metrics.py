@@ -3,14 +3,14 @@
 `t_send`, `t_first`, `t_last`, `k_first` and `n` are the columns of a request row.
 """
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from tui.records.rows import RequestRow
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(msgspec.Struct, frozen=True):
     """A figure that two lanes are compared by."""
 
     name: str

@@ -8,20 +8,21 @@ import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 
 from tui.records.errors import UserError
-from tui.screens.commands import KeyCommands
 from tui.screens.live import LiveScreen
 from tui.screens.looking import Export, LookingScreen
-from tui.screens.summary import summary_lines
 from tui.screens.terminal import has_shell, is_gone, let_go, speaks_utf8, watch_terminal
 from tui.session.source import Source
 from tui.widgets.glyphs import GLYPHS
 from tui.widgets.palette import PALETTES, first_theme, theme_of
+
+if TYPE_CHECKING:
+    from tui.screens.commands import KeyCommands
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 CRASHED = 1
@@ -37,11 +38,18 @@ class Endable(Protocol):
         ...
 
 
+def key_commands() -> "type[KeyCommands]":
+    """What the command palette offers, imported when it is opened."""
+    from tui.screens.commands import KeyCommands
+
+    return KeyCommands
+
+
 class DragstripApp(App[int]):
     """`run()` gives the exit code; then `summary` has what to print and `log_path` a traceback's file, if any."""
 
     CSS_PATH = "app.tcss"  # a default screen's own CSS_PATH is not read
-    COMMANDS: ClassVar = {KeyCommands}
+    COMMANDS: ClassVar = {key_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "quit", show=False, priority=True, system=True),
     ]
@@ -133,6 +141,8 @@ class DragstripApp(App[int]):
             self.exit(code, return_code=code)
 
     def _sum_up(self) -> None:
+        from tui.screens.summary import summary_lines
+
         if self.picture.view is not None:
             self.summary += [*summary_lines(self.picture.view), *self.picture.next_steps()]
 

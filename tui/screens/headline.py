@@ -1,8 +1,9 @@
 """From a view to the line that compares the lanes, by the figure that the operator chose."""
 
 import math
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from tui.session.live.alternation import BLOCK_S
 from tui.session.view import LaneView, Percentiles, VerdictView, View
@@ -12,8 +13,7 @@ FORBIDDEN = "not comparable because "  # the word stands before it already
 Kind = Literal["output_tps", "ttft_p50", "ttft_p95", "ttft_p99", "tpot_p95", "e2e_p95", "goodput"]
 
 
-@dataclass(frozen=True, slots=True)
-class Objective:
+class Objective(msgspec.Struct, frozen=True):
     """A figure that lanes can be compared by."""
 
     kind: Kind

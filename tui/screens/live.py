@@ -7,7 +7,6 @@ from textual.app import App
 from textual.binding import BindingType
 
 from tui.records.dials import DialName, DialValue
-from tui.screens.boxes import QuitBox
 from tui.screens.keys import DIAL_KEYS, LOAD_KEYS, LOOK_KEYS, SESSION_KEYS
 from tui.screens.looking import LookingScreen
 from tui.session.source import Lanes
@@ -118,6 +117,8 @@ class LiveScreen(LookingScreen):
 
     def action_leave(self) -> None:
         """Quit; asks once while load is running."""
+        from tui.screens.boxes import QuitBox
+
         running = self.view is not None and any(lane.in_flight for lane in self.view.lanes.values())
         asked = isinstance(self.app.screen, QuitBox)  # two quick keys may both arrive before the box has the keys
         if running and not asked:

@@ -1,8 +1,11 @@
-"""What one can do with the picture wherever it comes from: look at it in other ways, mark, export, leave."""
+"""What one can do with the picture wherever it comes from: look at it in other ways, mark, export, leave.
+
+The boxes are imported when a key asks for one: the first paint has none.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
 from textual.message import Message
@@ -10,18 +13,18 @@ from textual.message import Message
 from tui.records.marking import NOTE
 from tui.records.rows import Lane
 from tui.records.text import clean
-from tui.screens.boxes import BoxResult, ExportBox, HelpBox, TextBox
 from tui.screens.headline import OBJECTIVES
 from tui.screens.keys import LOOK_KEYS, SESSION_KEYS
 from tui.screens.parts import Look
 from tui.screens.picture import PictureScreen
-from tui.screens.picture_file import save_picture
 from tui.session.source import Source
 from tui.session.view import WINDOWS_S
 from tui.widgets.dial_strip import DialStrip
 from tui.widgets.glyphs import GLYPHS
-from tui.widgets.ledger_table import LedgerTable
 from tui.widgets.palette import PALETTES
+
+if TYPE_CHECKING:
+    from tui.screens.boxes import BoxResult
 
 Export = Callable[[float | None, float | None], str]  # seconds from and until, None: all; says what was written where
 
@@ -82,6 +85,8 @@ class LookingScreen(PictureScreen):
 
     def action_page(self, way: int) -> None:
         """Through a long ledger."""
+        from tui.widgets.ledger_table import LedgerTable
+
         for table in self.query(LedgerTable):
             table.page(way)
 
@@ -129,26 +134,34 @@ class LookingScreen(PictureScreen):
 
     def action_mark(self) -> None:
         """A mark at this moment, with or without a text."""
+        from tui.screens.boxes import TextBox
+
         self.app.push_screen(TextBox("Mark", "a text, or enter for a plain mark"), self._marked)
 
-    def _marked(self, text: BoxResult) -> None:
+    def _marked(self, text: "BoxResult") -> None:
         if isinstance(text, str):
             self.source.mark(text)
 
     def action_note(self) -> None:
         """A note at this moment."""
+        from tui.screens.boxes import TextBox
+
         self.app.push_screen(TextBox("Note", self.NOTE_HINT), self._noted)
 
-    def _noted(self, text: BoxResult) -> None:
+    def _noted(self, text: "BoxResult") -> None:
         if text and isinstance(text, str):
             self._marked(f"{NOTE}{text}")
 
     def action_export(self) -> None:
         """How to export this session."""
+        from tui.screens.boxes import ExportBox
+
         self.app.push_screen(ExportBox(self.session))
 
     def action_screenshot(self) -> None:
         """The screen as SVG in the current directory."""
+        from tui.screens.picture_file import save_picture
+
         second = self.view.second if self.view else 0
         path = Path.cwd() / f"dragstrip-{second:06d}.svg"
         try:
@@ -160,13 +173,15 @@ class LookingScreen(PictureScreen):
 
     def action_help(self) -> None:
         """Every key, from the bindings."""
+        from tui.screens.boxes import HelpBox
+
         self.app.push_screen(HelpBox(self.HELP_KEYS, self.HELP_MOUSE))
 
     def action_leave(self) -> None:
         """Quit."""
         self.leave_if(True)
 
-    def leave_if(self, yes: BoxResult) -> None:
+    def leave_if(self, yes: "BoxResult") -> None:
         """Quit, if that is the answer."""
         if yes:
             self.app.post_message(self.Leaving())

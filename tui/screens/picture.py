@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal

@@ -1,8 +1,9 @@
 """What a replay adds to the picture: the marks beside the recording, and the verdict of a window."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from tui.records.rows import EventRow
 from tui.screens.headline import OBJECTIVES, Objective

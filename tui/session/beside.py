@@ -1,7 +1,8 @@
 """What stands beside the rows when they are shown or cut."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from tui.profile.model import Profile
 from tui.records.dials import Dials
@@ -9,8 +10,7 @@ from tui.records.rows import Lane
 from tui.records.session import LaneInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
+class Beside(msgspec.Struct, frozen=True):
     """What a view needs besides the rows."""
 
     profile: Profile
@@ -19,8 +19,7 @@ class Beside:
     wall_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class LaneNow:
+class LaneNow(msgspec.Struct, frozen=True):
     """What a second's row says of its lane besides what happened in it."""
 
     concurrency: int

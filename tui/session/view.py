@@ -1,8 +1,9 @@
 """What a screen shows at one moment: plain numbers, made once a tick, the same live and replayed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from tui.records.dials import Dials
 from tui.records.rows import EventRow, Lane
@@ -14,8 +15,7 @@ if TYPE_CHECKING:  # Polars stands behind it, and a screen paints before that is
 WINDOWS_S: tuple[int, ...] = (10, 30, 60, 300)
 
 
-@dataclass(frozen=True, slots=True)
-class Percentiles:
+class Percentiles(msgspec.Struct, frozen=True):
     """Of one latency over the window, in ms. None: too few values (`records.metrics.SAMPLES_NEEDED`)."""
 
     p50: float | None = None
@@ -24,8 +24,7 @@ class Percentiles:
     n: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class GpuView:
+class GpuView(msgspec.Struct, frozen=True):
     """One GPU of a lane now, with its last minutes at one value a second (None: no reading)."""
 
     index: int
@@ -43,8 +42,7 @@ class GpuView:
     throttled: bool | None = None  # the clocks are held down against the load, by heat or by a power limit
 
 
-@dataclass(frozen=True, slots=True)
-class ServerView:
+class ServerView(msgspec.Struct, frozen=True):
     """What the server says of itself. None: it does not say, or not lately."""
 
     running: float | None = None
@@ -61,8 +59,7 @@ class ServerView:
     refresh_s: float = 0.0  # what was read may be older still by this: the server renews it only so often
 
 
-@dataclass(frozen=True, slots=True)
-class LaneView:
+class LaneView(msgspec.Struct, frozen=True):
     """One lane at one moment. Rates and percentiles are over `window_s`."""
 
     lane: Lane
@@ -96,8 +93,7 @@ class LaneView:
     tokens_per_joule: float | None = None  # output tokens over its GPUs' energy; None: not read, or not its own alone
 
 
-@dataclass(frozen=True, slots=True)
-class VerdictView:
+class VerdictView(msgspec.Struct, frozen=True):
     """One figure of the lanes compared, on the settled seconds of this segment.
 
     `ratio` is A over B, with its interval. `need_s` is about how many seconds more bring a decision, None when it is
@@ -112,8 +108,7 @@ class VerdictView:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """The whole screen's numbers at second `second` of the session."""
 
     second: int
@@ -127,9 +122,13 @@ class View:
     t0_ns: int
     wall_ns: int
     settling_s: float = 0.0  # above 0: the dials moved and streams of the old setting still run
-    segment_tps: Mapping[Lane, Sequence[float]] = field(default_factory=dict)  # settled whole seconds of this segment
+    segment_tps: Mapping[Lane, Sequence[float]] = msgspec.field(
+        default_factory=dict
+    )  # settled whole seconds of this segment
     incomparable: str = ""  # why no verdict may be given, whatever the figures say
-    verdicts: Mapping[str, VerdictView] = field(default_factory=dict)  # by figure: output_tps, ttft_p95, …, goodput
+    verdicts: Mapping[str, VerdictView] = msgspec.field(
+        default_factory=dict
+    )  # by figure: output_tps, ttft_p95, …, goodput
     delta: float = 0.03  # closer than this is level
     ledger: "Sequence[LedgerRow]" = ()  # every setting visited, in order of the first visit
     ledger_now: int = -1  # which of them is in force

@@ -5,7 +5,8 @@ moves by whole cells (two dots), so in most seconds only the cells at its right 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from tui.widgets.glyphs import SPARK_BLOCKS
 from tui.widgets.rows import Row, Span, fit
@@ -15,8 +16,7 @@ AXIS_CELLS = 6  # five of label and the axis itself
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # braille bits by column, then row from the top
 
 
-@dataclass(frozen=True, slots=True)
-class Span2D:
+class Span2D(msgspec.Struct, frozen=True):
     """Which seconds the chart shows: `cells` columns of `cell_s` seconds, the first beginning at `start`."""
 
     start: int
@@ -48,8 +48,7 @@ def dots(curve: Sequence[float | None], second: int, span: Span2D) -> list[float
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Pen:
+class Pen(msgspec.Struct, frozen=True):
     """What a curve is drawn with: its colour's role, braille, block or ascii, and whether it is dotted."""
 
     role: str
@@ -57,8 +56,7 @@ class Pen:
     dotted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(msgspec.Struct, frozen=True):
     """What a curve is drawn on: the seconds, the scale, and the seconds at which a dial moved, with a label."""
 
     span: Span2D

@@ -1,7 +1,6 @@
 """The characters that curves are drawn with, and what stands for every other sign where only ASCII may be shown."""
 
-from dataclasses import dataclass
-
+import msgspec
 from rich.cells import cell_len
 
 SPARK_BLOCKS = "▁▂▃▄▅▆▇█"
@@ -17,8 +16,7 @@ _ASCII = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Glyphs:
+class Glyphs(msgspec.Struct, frozen=True):
     """One set of chart characters. `kind` says how a curve is put into cells."""
 
     kind: str  # braille, block or ascii

@@ -5,7 +5,9 @@ pool and the weights take stands in place of the memory's curve.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from tui.records.rows import Lane
 from tui.records.text import clean
@@ -19,8 +21,7 @@ FLAT = "flat by design"
 SHARED_FROM = 0.05  # of the memory in use; less is the driver's own
 
 
-@dataclass(frozen=True, slots=True)
-class Bars:
+class Bars(msgspec.Struct, frozen=True):
     """How sparklines are drawn: when it is, the power at full height, and the characters from low to high."""
 
     second: int

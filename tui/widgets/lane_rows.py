@@ -1,7 +1,8 @@
 """What one lane's pane says, row by row, for the room there is: pure functions of a `LaneView`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from tui.records.metrics import LATENCIES, SAMPLES_NEEDED, Metric
 from tui.records.text import clean
@@ -21,8 +22,7 @@ CHART_MOST_ROWS = 16
 TTFT_DUE = Metric("ttft_sched", "TTFTdue", "ms", "lower", "t_first - t_sched, under an arrival rate")
 
 
-@dataclass(frozen=True, slots=True)
-class PaneNumbers:
+class PaneNumbers(msgspec.Struct, frozen=True):
     """What a pane is handed each second. `scale` and `power_top` are shared by both lanes."""
 
     view: LaneView

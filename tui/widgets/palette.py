@@ -6,15 +6,14 @@ Except for high contrast the terminal's own background stays: `ground` is what t
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
+import msgspec
 from rich.style import Style
 from textual.theme import BUILTIN_THEMES, Theme
 
 
-@dataclass(frozen=True, slots=True)
-class Palette:
+class Palette(msgspec.Struct, frozen=True):
     """Foregrounds by role. `own_ground`: the background is painted, not left to the terminal."""
 
     name: str

@@ -1,7 +1,8 @@
 """The one line that says who is ahead, by how much and how sure."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from tui.widgets.rows import Row, Rows, Span, fit
 
@@ -9,8 +10,7 @@ Word = Literal["A ahead", "B ahead", "level", "undecided", "not comparable"]
 LANE_OF = {"A ahead": "a", "B ahead": "b"}
 
 
-@dataclass(frozen=True, slots=True)
-class Headline:
+class Headline(msgspec.Struct, frozen=True):
     """A verdict as it is shown. `ratio` is A over B, `low` and `high` its interval when there is one."""
 
     word: Word

@@ -12,11 +12,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tests.recording import synthetic
 from tui.recording.writing.recorder import Recorder

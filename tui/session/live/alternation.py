@@ -5,7 +5,8 @@ The order A B B A cancels a drift that is linear in time, such as a GPU that war
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from tui.records.rows import LANES, Lane
 
@@ -23,8 +24,7 @@ def abba() -> Iterator[Lane]:
         yield from (a, b, b, a)
 
 
-@dataclass(slots=True)
-class Alternation:
+class Alternation(msgspec.Struct):
     """Whose turn it is. `turn` is told when that changes; `in_flight` says how many streams a lane still has.
 
     A turn counts once its streams are no longer `ramping`, and not before `slow_ms` are over. `enough` says that a
@@ -38,7 +38,7 @@ class Alternation:
     ramping: Callable[[Lane], bool] = lambda _: False
     block_s: float = BLOCK_S
     active: Lane | None = None
-    _since_s: float = field(default=0.0)
+    _since_s: float = 0.0
 
     async def run(self) -> None:
         """Take turns until cancelled."""

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import msgspec
@@ -19,8 +18,7 @@ Say = Callable[[Lane | Literal[""], str, str], None]
 GIVEN_UP_S: Final = 60.0  # of a lane that is down: a server may be started anew meanwhile
 
 
-@dataclass(slots=True)
-class PlanRun:
+class PlanRun(msgspec.Struct):
     """Steps from `base`, the dials as the plan begins; each step turns its own and leaves the others as they were.
 
     Of lanes that take turns each gets the whole time of a step: only the seconds of its own turns count for it.
@@ -41,11 +39,11 @@ class PlanRun:
     at: int = -1  # the place in `order` of the step that runs
     begun: int = 0  # how often a step was, again or anew
     paused: bool = False
-    order: list[int] = field(default_factory=list)  # of the steps, by their number
+    order: list[int] = msgspec.field(default_factory=list)  # of the steps, by their number
     _since_s: float = 0.0
-    _held_s: dict[Lane, float] = field(default_factory=dict)
-    _ended: Counter[Lane] = field(default_factory=Counter)
-    _down_s: dict[Lane, float] = field(default_factory=dict)
+    _held_s: dict[Lane, float] = msgspec.field(default_factory=dict)
+    _ended: Counter[Lane] = msgspec.field(default_factory=Counter)
+    _down_s: dict[Lane, float] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.order = there_and_back(len(self.steps), self.repeat)

@@ -1,8 +1,9 @@
 """A recording's seconds folded one after the other, by the same code that a live session folds them with."""
 
 from copy import copy
-from dataclasses import replace
 from typing import Final, Protocol
+
+from msgspec.structs import replace
 
 from tui.profile.model import Profile
 from tui.records.frame import Batch

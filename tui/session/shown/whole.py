@@ -1,9 +1,10 @@
 """The whole view: both lanes, the dials' marks on the charts, the segment that a verdict may use."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from tui.analysis.crossover import crossover
 from tui.records.dials import DIAL
