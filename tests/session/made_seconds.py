@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, field
 
-from tui.profile.model import LaneProfile, LoadProfile, Profile, Slo
+from tui.profile.model import LaneProfile, LoadProfile, Mode, Profile, Slo
 from tui.records.dials import Dials
 from tui.records.frame import Batch
 from tui.records.rows import LANES, EventRow, Lane, RequestRow, SecondRow
@@ -52,7 +52,8 @@ class Run:
     def profile(self) -> Profile:
         """Two servers at eight streams."""
         a, b = LaneProfile(url="http://a"), LaneProfile(url="http://b")
-        return Profile(name="made", a=a, b=b, slo=self.slo, load=LoadProfile(concurrency=8))
+        mode: Mode = "alternate" if self.turns_s else "together"
+        return Profile(name="made", mode=mode, a=a, b=b, slo=self.slo, load=LoadProfile(concurrency=8))
 
     def seconds(self, count: int) -> None:
         """So many more."""

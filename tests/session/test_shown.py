@@ -1,5 +1,8 @@
 """What a lane's view says of the values behind it."""
 
+import pytest
+from msgspec.structs import replace
+
 from tests.session.made_seconds import REQUESTS_A_SECOND, Run
 from tui.profile.model import Slo
 
@@ -24,3 +27,30 @@ def test_a_percentile_is_a_value_that_was_measured() -> None:
     state = run.state.lanes["a"]
     measured = {ms for second in state.details for ms in second.latencies["ttft"].tolist()}
     assert run.view().lanes["a"].latencies["ttft"].p50 in measured
+
+
+@pytest.mark.parametrize(
+    ("course", "turn"),
+    [
+        ("", ""),
+        ("w", "waits"),
+        ("wwr", "ramp"),
+        ("wrn", "ramp"),  # no request began in its newest second
+        ("rrm", "measured"),
+        ("rmr", "drains"),  # the second in which the turn ended
+        ("rmrd", "drains"),
+        ("mrdw", "waits"),
+        ("mrrr", "ramp"),  # a dial moved, and the turn goes on
+    ],
+)
+def test_what_a_lane_does_in_turns_is_told_from_its_seconds(course: str, turn: str) -> None:
+    kinds = {  # resting, requests that began, streams in flight
+        "w": (True, 0, 0), "r": (True, 2, 4), "n": (True, 0, 4), "d": (True, 0, 3), "m": (False, 2, 4),
+    }  # fmt: skip
+    run = Run(turns_s=30)
+    run.seconds(1)
+    seconds = run.state.lanes["a"].seconds
+    some = seconds.pop()
+    for resting, started, in_flight in map(kinds.__getitem__, course):
+        seconds.append(replace(some, resting=resting, started=started, in_flight=in_flight))
+    assert run.view().lanes["a"].turn == turn

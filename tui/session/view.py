@@ -12,6 +12,8 @@ from tui.records.session import LaneInfo
 if TYPE_CHECKING:  # Polars stands behind it, and a screen paints before that is imported
     from tui.analysis.ledger import LedgerRow
 
+Turn = Literal["", "measured", "ramp", "drains", "waits"]
+
 WINDOWS_S: tuple[int, ...] = (10, 30, 60, 300)
 
 
@@ -90,6 +92,7 @@ class LaneView(msgspec.Struct, frozen=True):
     stamp: str
     merged_share: float = 0.0  # of the reads: they joined several tokens, and only the last one's stamp is known
     limits_met: str = ""  # by 99 % of the segment's requests: met, not met, undecided; empty: there are no limits
+    turn: Turn = ""  # of lanes that take turns
     tokens_per_joule: float | None = None  # output tokens over its GPUs' energy; None: not read, or not its own alone
 
 

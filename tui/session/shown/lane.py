@@ -18,7 +18,7 @@ from tui.session.fold.histogram import LatencyHistogram
 from tui.session.fold.state import LaneState, SecondDetail
 from tui.session.shown.energy import tokens_per_joule
 from tui.session.shown.percentiles import of_histogram, of_values
-from tui.session.view import GpuView, LaneView, Percentiles, ServerView
+from tui.session.view import GpuView, LaneView, Percentiles, ServerView, Turn
 
 FRESH_S = 90.0  # a reading older than this is not shown as now; a DCGM exporter reads every 30 s by default
 GPU_CURVE_S = 120
@@ -67,8 +67,26 @@ def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_
         bound=any(r.bound for r in rows[-3:]),
         stamp=state.stamp,
         merged_share=_share(sum(r.merged_reads for r in rows), sum(r.reads for r in rows)),
+        turn=_turn(reversed(state.seconds)) if beside.profile.mode == "alternate" else "",
         tokens_per_joule=tokens_per_joule(live, state.gauges),
     )
+
+
+def _turn(seconds: Iterable[SecondRow]) -> Turn:
+    """What a lane that takes turns does: its own that counts or not yet, the rest of its last one, or nothing.
+
+    `seconds`: newest first. Requests that began in the second after one that counts are still of that turn.
+    """
+    newer: SecondRow | None = None
+    began = False
+    for row in seconds:
+        if not row.resting:
+            return "measured" if newer is None else "ramp" if began else "drains"
+        if not row.in_flight and not row.started:
+            return "waits" if newer is None else "ramp"
+        began = began or (newer is not None and newer.started > 0)
+        newer = row
+    return "" if newer is None else "ramp"
 
 
 def _state(state: LaneState, info: LaneInfo | None, dials: Dials, last: SecondRow | None) -> LaneStatus:
