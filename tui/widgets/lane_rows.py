@@ -72,9 +72,9 @@ def host_of(url: str) -> str:
 
 
 def state_spans(view: LaneView) -> list[Span]:
-    """`● up`, `● up, waits` in turns, `✖ down 00:07 refused`, `○ connecting`."""
+    """`● up`, `● waits` in turns, `✖ down 00:07 refused`, `○ connecting`."""
     if view.state == "up":
-        return [(f"● up, {view.turn}" if view.turn else "● up", "muted" if view.turn == "waits" else "")]
+        return [(f"● {view.turn or 'up'}", "muted" if view.turn == "waits" else "")]
     if view.state == "down":
         gone = 0
         while gone < len(view.curve) and view.curve[-1 - gone] is None:
