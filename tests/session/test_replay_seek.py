@@ -81,6 +81,28 @@ def test_every_second_jumped_to_is_the_one_played_to(folder: Path, profile: Prof
             played.step()
 
 
+def test_lanes_in_turns_are_the_same_too_though_their_seconds_lie_far_back(folder: Path, tmp_path: Path) -> None:
+    profile = profile_of(open_session(folder).info)
+    in_turns = replace(profile, mode="alternate")
+    recorder = Recorder(tmp_path / "turns", synthetic.info("turns"))
+    for batch in synthetic.batches(SECONDS, synthetic.Load(4, 10)):
+        turn = "ab"[(batch.t_ns - synthetic.T0_NS) // NS // 40 % 2]
+        rows = [replace(row, resting=row.lane != turn, segment=0) for row in batch.seconds]
+        recorder(replace(batch, seconds=rows))
+    recorder.close("done", float(SECONDS))
+    played, jumping = (Playing(Tape(open_session(tmp_path / "turns")), in_turns) for _ in range(2))
+    course = Course(Tape(open_session(tmp_path / "turns")), in_turns)
+    course.run(follow=False)
+    for second in range(SECONDS + 1):
+        if second in (0, 35, 75, 200, SECONDS):
+            for window_s in WINDOWS_S:
+                found = jumping.standing_at(second, course, window_s)
+                assert repr(found.view(window_s)) == repr(played.view(window_s))
+        if not played.at_end:
+            played.step()
+    assert played.view(WINDOWS_S[-1]).lanes["a"].latencies["ttft"].n > 3 * 140  # of its turns in five minutes
+
+
 @pytest.mark.parametrize("second", [0, 30, 110, 360])
 def test_what_is_played_after_a_jump_is_the_same_too(
     folder: Path, profile: Profile, course: Course, second: int

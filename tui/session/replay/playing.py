@@ -15,6 +15,7 @@ from tui.session.fold.state import SLOW_OVER_S, SessionState
 from tui.session.replay.profile import dials_after, first_dials
 from tui.session.replay.restore import add_details, open_streams, restored
 from tui.session.replay.tape import Tape
+from tui.session.shown.lane import own_turns
 from tui.session.shown.whole import make_view
 from tui.session.verdict.standing import Standing
 from tui.session.view import VerdictView, View
@@ -61,11 +62,20 @@ class Playing:
 
     def see(self, window_s: int, course: Known | None = None) -> None:
         """Read what a longer window needs."""
-        wanted_ns = max(self.tape.t0_ns, self.state.t_ns - max(window_s, SLOW_OVER_S) * NS)
+        wanted_ns = max(self.tape.t0_ns, self._oldest_shown_ns(window_s))
         if wanted_ns < self._details_from_ns:
             known = course.gaps_at if course is not None else nothing_known
             add_details(self.state, self.tape, (wanted_ns, self._details_from_ns), known)
             self._details_from_ns = wanted_ns
+
+    def _oldest_shown_ns(self, window_s: int) -> int:
+        """The beginning of the oldest second of which a view shows the values behind it."""
+        now_ns = self.state.t_ns
+        oldest_ns = now_ns - max(window_s, SLOW_OVER_S) * NS
+        if self.profile.mode != "alternate":
+            return oldest_ns
+        turns = [own_turns(lane, now_ns, window_s) for lane in self.state.lanes.values()]
+        return min([oldest_ns, *(rows[0].t_ns for rows in turns if rows)])
 
     @property
     def second(self) -> int:

@@ -15,7 +15,7 @@ from tui.records.session import LaneInfo
 from tui.session.beside import Beside
 from tui.session.fold.columns import Floats
 from tui.session.fold.histogram import LatencyHistogram
-from tui.session.fold.state import LaneState, SecondDetail
+from tui.session.fold.state import LONGEST_WINDOW_S, LaneState, SecondDetail
 from tui.session.shown.energy import tokens_per_joule
 from tui.session.shown.percentiles import of_histogram, of_values
 from tui.session.view import GpuView, LaneView, Percentiles, ServerView, Turn
@@ -33,7 +33,7 @@ def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_
     rows = _since(state.seconds, now_ns - window_s * NS)
     last = state.seconds[-1] if state.seconds else None
     if beside.profile.mode == "alternate":
-        live = _own_turns(state, window_s)
+        live = own_turns(state, now_ns, window_s)
         counted = {r.t_ns for r in live}
         details = [d for d in state.details if d.t_ns in counted]
     else:
@@ -102,10 +102,14 @@ def _since(rows: Iterable[Row], t_ns: int) -> list[Row]:
     return [r for r in rows if r.t_ns >= t_ns]
 
 
-def _own_turns(state: LaneState, window_s: int) -> list[SecondRow]:
-    """The last seconds in which a lane that takes turns had its own, under the dials now in force."""
+def own_turns(state: LaneState, now_ns: int, window_s: int) -> list[SecondRow]:
+    """The last seconds in which a lane that takes turns had its own, under the dials now in force.
+
+    They lie further back than the window is long, but no further than the values behind seconds are kept.
+    """
     segment = state.seconds[-1].segment if state.seconds else 0
-    return [r for r in state.seconds if r.up and not r.resting and r.segment == segment][-window_s:]
+    kept = _since(state.seconds, now_ns - LONGEST_WINDOW_S * NS)
+    return [r for r in kept if r.up and not r.resting and r.segment == segment][-window_s:]
 
 
 def _share(part: int, whole: int) -> float:
