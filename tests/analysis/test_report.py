@@ -248,6 +248,25 @@ def test_a_sweep_in_which_nothing_is_told_says_so_once() -> None:
     assert head.count("undecided") == 1
 
 
+def test_goodput_in_turns_is_over_the_lanes_own_seconds() -> None:
+    tables = ran()
+
+    def rests(t_ns: str) -> pl.Expr:
+        return ((pl.col(t_ns) - tables.session.t0_ns) // (10 * NS) % 2 == 0) == (pl.col("lane") == "a")
+
+    halves = replace(
+        tables,
+        seconds=tables.seconds.with_columns(resting=rests("t_ns")),
+        requests=tables.requests.filter(~rests("t_end_ns")),
+    )
+    together, in_turns = (markdown(session_report(found, limits=Limits(ttft_ms=500))) for found in (tables, halves))
+    rates = [
+        [float(rate) for rate in re.findall(r"^\| [AB] \| ([\d.]+) \| \d+ of", told, re.MULTILINE)]
+        for told in (together, in_turns)
+    ]
+    assert rates[1] == pytest.approx(rates[0], rel=0.1)
+
+
 def test_a_lane_that_rests_is_a_gap_and_a_second_alone_a_dot() -> None:
     ticks = [second(lane, i, 1000, resting=(lane == "a") == (i >= 5)) for i in range(11) for lane in LANES]
     ticks[-2:] = [second("a", 10, 900), second("b", 10, 0, resting=True)]

@@ -138,6 +138,13 @@ def test_the_interval_of_one_lanes_rate_covers_correlated_seconds(phi: float, se
 def test_the_mean_of_few_values() -> None:
     assert mean_of(np.array([4.0])).low is None
     assert mean_of(np.array([])).n == 0
+
+
+def test_the_interval_of_a_mean_time_does_not_reach_below_nothing() -> None:
+    assert mean_of(np.array([0.0, 0.0, 3.0])).low == 0.0
+    low = mean_of(np.array([-1.0, 0.0, 3.0])).low
+    assert low is not None
+    assert low < -1.0
     three = mean_of(np.array([1.0, 2.0, 3.0]))
     assert (three.mean, three.sd) == (2.0, 1.0)
     assert three.high == pytest.approx(2 + 4.3027 / np.sqrt(3), abs=1e-3)

@@ -60,6 +60,12 @@ def test_the_limits_may_be_given_and_the_margin_is_the_sessions(capsys: pytest.C
     assert "Output tokens/s at conc 8 streams, prompt 512 tok: level" in told
 
 
+def test_a_session_given_twice_is_not_two_draws(capsys: pytest.CaptureFixture[str]) -> None:
+    one = recorded("s1", 1)
+    assert main(["compare", one, recorded("s2", 2), "s1"]) == 2
+    assert "s1 is given twice" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("condition", "said"),
     [
@@ -67,6 +73,7 @@ def test_the_limits_may_be_given_and_the_margin_is_the_sessions(capsys: pytest.C
         ("b.ttft_p95", "compares nothing"),
         ("b.speed > 1", "is no figure"),
         ("b.goodput > 1", "no limits"),
+        ("", "cannot be read"),  # a variable that nobody set is no gate that passes
     ],
 )
 def test_a_slip_in_the_condition_is_one_sentence(

@@ -1,9 +1,11 @@
 """`dragstrip compare`: several sessions, each one draw; a condition for CI of an engine build."""
 
 import argparse
+from pathlib import Path
 
 from tui.cli import report
 from tui.cli.output import complain
+from tui.records.errors import UserError
 
 HELP = "compare A and B over several sessions; --fail-if makes it a gate"
 
@@ -29,10 +31,15 @@ def call(args: argparse.Namespace) -> int:
     from tui.recording.reading.analysed import tables_of
     from tui.recording.reading.reader import open_session
 
-    tables = [tables_of(open_session(session_named(name))) for name in args.sessions]
-    limits = report.limits_from(args)
-    if args.fail_if:
+    found = [session_named(name) for name in args.sessions]
+    folders = [folder.resolve() if isinstance(folder, Path) else folder for folder in found]
+    for place, folder in enumerate(folders):
+        if folder in folders[:place]:
+            raise UserError(f"{args.sessions[place]} is given twice: each session is one draw and counts once")
+    if args.fail_if is not None:
         parse(args.fail_if)  # a slip of the pen is told before anything is reckoned
+    tables = [tables_of(open_session(folder)) for folder in folders]
+    limits = report.limits_from(args)
     figures = [measured(table, limits=limits or limits_of(table.session.profile)) for table in tables]
     condition = fail_if(args.fail_if, figures) if args.fail_if else None
     report.write(args, comparison_report([table.session for table in tables], compare(tables, limits), condition))

@@ -29,7 +29,8 @@ class Mean:
 def mean_of(values: Floats) -> Mean:
     """Mean, deviation and 95 % interval of values (n,) in order of time.
 
-    From 20 values on the interval is of the means of ten sections, because requests that overlap are alike.
+    From 20 values on the interval is of the means of ten sections, because requests that overlap are alike. That of
+    values of which none is negative does not reach below 0, where their mean cannot lie.
     """
     if not values.size:
         return Mean(math.nan, math.nan, None, None, 0)
@@ -38,7 +39,8 @@ def mean_of(values: Floats) -> Mean:
         return Mean(mean, 0.0, None, None, 1)
     parts = np.array([part.mean() for part in np.array_split(values, SECTIONS)]) if values.size >= 20 else values
     half = float(parts.std(ddof=1)) / math.sqrt(parts.size) * t_quantile(0.975, parts.size - 1)
-    return Mean(mean, float(values.std(ddof=1)), mean - half, mean + half, int(values.size))
+    low = mean - half if values.min() < 0 else max(mean - half, 0.0)
+    return Mean(mean, float(values.std(ddof=1)), low, mean + half, int(values.size))
 
 
 def rate_of(values: Floats) -> Mean:
