@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from tests.session.made_seconds import REQUESTS_A_SECOND, Run
 from tui.profile.model import Slo
+from tui.records.dials import Dials
 
 
 def test_an_answer_of_one_token_has_no_tpot_and_does_not_miss_its_limit() -> None:
@@ -54,3 +55,6 @@ def test_what_a_lane_does_in_turns_is_told_from_its_seconds(course: str, turn: s
     for resting, started, in_flight in map(kinds.__getitem__, course):
         seconds.append(replace(some, resting=resting, started=started, in_flight=in_flight))
     assert run.view().lanes["a"].turn == turn
+    if turn == "ramp":
+        run.dials["a"] = Dials(concurrency=0)
+        assert run.view().lanes["a"].turn == "drains"

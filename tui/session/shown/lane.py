@@ -67,16 +67,17 @@ def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_
         bound=any(r.bound for r in rows[-3:]),
         stamp=state.stamp,
         merged_share=_share(sum(r.merged_reads for r in rows), sum(r.reads for r in rows)),
-        turn=_turn(reversed(state.seconds)) if beside.profile.mode == "alternate" else "",
+        turn=_turn(reversed(state.seconds), dials) if beside.profile.mode == "alternate" else "",
         tokens_per_joule=tokens_per_joule(live, state.gauges),
     )
 
 
-def _turn(seconds: Iterable[SecondRow]) -> Turn:
+def _turn(seconds: Iterable[SecondRow], dials: Dials) -> Turn:
     """What a lane that takes turns does: its own that counts or not yet, the rest of its last one, or nothing.
 
     `seconds`: newest first. Requests that began in the second after one that counts are still of that turn.
     """
+    is_stopped = dials.arrival == "closed" and not dials.concurrency
     newer: SecondRow | None = None
     began = False
     for row in seconds:
@@ -84,6 +85,8 @@ def _turn(seconds: Iterable[SecondRow]) -> Turn:
             return "measured" if newer is None else "ramp" if began else "drains"
         if not row.in_flight and not row.started:
             return "waits" if newer is None else "ramp"
+        if is_stopped:
+            return "drains"
         began = began or (newer is not None and newer.started > 0)
         newer = row
     return "" if newer is None else "ramp"
