@@ -7,6 +7,8 @@ from tests.analysis.made import MS, NS, T0, failed, request, requests_frame
 from tui.analysis.verdict.goodput import PRESETS, Limits, good_in, goodput, goodput_verdict, parse_limits
 from tui.records.errors import UserError
 
+AT_S = [T0 / NS + second for second in range(60)]
+
 
 def test_a_request_must_meet_every_limit() -> None:
     rows = [
@@ -17,33 +19,34 @@ def test_a_request_must_meet_every_limit() -> None:
         failed("a", 4),
         request("a", 5, outcome="cancelled", cause="cancelled"),
     ]
-    found = goodput(requests_frame(rows), Limits(ttft_ms=500, tpot_ms=150), 4.0)
+    found = goodput(requests_frame(rows), Limits(ttft_ms=500, tpot_ms=150), AT_S[:4])
     assert (found.good, found.total, found.per_s, found.share) == (2, 5, 0.5, 0.4)
+    assert goodput(requests_frame(rows), Limits(ttft_ms=500, tpot_ms=150), AT_S[2:4]).per_s == 0.5  # one ended there
     assert found.low < 0.4 < found.high
     assert found.met == "not met"
 
 
 def test_each_limit_alone() -> None:
     rows = requests_frame([request("a", 0, ttft_ms=100, e2e_ms=1100)])
-    assert goodput(rows, Limits(ttft_ms=99), 1).good == 0
-    assert goodput(rows, Limits(tpot_ms=99), 1).good == 0
-    assert goodput(rows, Limits(e2e_ms=1099), 1).good == 0
-    assert goodput(rows, Limits(100, 100, 1100), 1).good == 1
+    assert goodput(rows, Limits(ttft_ms=99), AT_S).good == 0
+    assert goodput(rows, Limits(tpot_ms=99), AT_S).good == 0
+    assert goodput(rows, Limits(e2e_ms=1099), AT_S).good == 0
+    assert goodput(rows, Limits(100, 100, 1100), AT_S).good == 1
 
 
 def test_a_request_of_one_chunk_has_no_tpot_to_miss() -> None:
     rows = requests_frame([request("a", 0, output_tokens=1, t_last_ns=T0 + 100 * MS)])
-    assert goodput(rows, Limits(tpot_ms=1), 1).good == 1
+    assert goodput(rows, Limits(tpot_ms=1), AT_S).good == 1
 
 
 def test_enough_good_requests_meet_the_limit() -> None:
     rows = requests_frame([request("a", i) for i in range(459)])
-    assert goodput(rows, Limits(ttft_ms=500), 60).met == "met"
-    assert goodput(rows.head(458), Limits(ttft_ms=500), 60).met == "undecided"
+    assert goodput(rows, Limits(ttft_ms=500), AT_S).met == "met"
+    assert goodput(rows.head(458), Limits(ttft_ms=500), AT_S).met == "undecided"
 
 
 def test_no_request_has_no_share() -> None:
-    found = goodput(requests_frame([]), Limits(ttft_ms=1), 10)
+    found = goodput(requests_frame([]), Limits(ttft_ms=1), AT_S)
     assert (found.good, found.total, found.share, found.met) == (0, 0, None, "undecided")
 
 

@@ -87,7 +87,7 @@ def _sentences(rows: Sequence[LedgerRow]) -> list[str]:
     label = f"Output tokens/s at {setting_text(longest.dials['a'], [row.dials['a'] for row in rows])}"
     told = verdict_sentence(longest.verdict, label)
     stands = standing([row.verdict for row in rows])[rows.index(longest)]
-    if longest.verdict.ratio is not None and longest.verdict.word != "undecided" and not stands:
+    if longest.verdict.word != "undecided" and not stands:
         told = f"{told.removesuffix('.')}; for this setting alone, not among all {len(rows)} at once."
     sentence = crossover(rows)
     return [told, f"{sentence}."] if sentence else [told]
@@ -158,20 +158,13 @@ def _goodput(tables: Tables, limits: Limits) -> list[Block]:
     named = [f"{name} {value:g} ms" for name, value in given if value is not None]
     rows = []
     for lane in tables.session.lanes:
-        found = goodput(lane_of(tables.requests, lane), limits, tables.session.duration_s)
-        per_s = _good_in_turns(tables, lane, limits) if any(visit.pairs for visit in visited(tables)) else found.per_s
+        own = lane_of(tables.seconds, lane).filter(~pl.col("resting").fill_null(value=False)).sort("t_ns")
+        found = goodput(lane_of(tables.requests, lane), limits, (own["t_ns"] / NS).to_list())
         share = NONE if found.share is None else f"{found.share:.2%} [{found.low:.2%}, {found.high:.2%}]"
-        rows.append([lane.upper(), number(per_s, 2), f"{found.good} of {found.total}", share, found.met])
+        rows.append([lane.upper(), number(found.per_s, 2), f"{found.good} of {found.total}", share, found.met])
     header = ["lane", "goodput req/s", "requests", "share [95 %]", "99 % of all"]
     note = f"Requests within {', '.join(named)}. Met or not by MLPerf's early-stopping rule at 99 % confidence."
     return [Heading("Goodput"), Paragraph(note), Table(header, rows), *_goodput_verdict(tables, limits)]
-
-
-def _good_in_turns(tables: Tables, lane: str, limits: Limits) -> float:
-    """Good requests a second that ended in the lane's own turns, over those: the other lane's time is not its own."""
-    seconds = lane_of(tables.seconds, lane).filter(~pl.col("resting").fill_null(value=False)).sort("t_ns")
-    good = good_in(lane_of(tables.requests, lane), limits, (seconds["t_ns"] / NS).to_list())
-    return sum(good) / len(good) if good else 0.0
 
 
 def _goodput_verdict(tables: Tables, limits: Limits) -> list[Block]:

@@ -95,15 +95,17 @@ def good(limits: Limits) -> pl.Expr:
     return met.fill_null(value=False)
 
 
-def goodput(requests: pl.DataFrame, limits: Limits, duration_s: float) -> Goodput:
-    """Goodput of one lane's rows of `requests`, over `duration_s`."""
+def goodput(requests: pl.DataFrame, limits: Limits, at_s: Sequence[float]) -> Goodput:
+    """Goodput of one lane's rows of `requests`. The rate is of those that ended in the seconds that begin `at_s`: of
+    a lane that takes turns its own ones.
+    """
     counted = requests.filter(pl.col("outcome") != "cancelled")
     met = int(counted.select(good(limits).sum()).item() or 0)
     low, high = wilson(met, counted.height)
     return Goodput(
         good=met,
         total=counted.height,
-        per_s=met / duration_s if duration_s > 0 else 0.0,
+        per_s=sum(good_in(requests, limits, at_s)) / len(at_s) if at_s else 0.0,
         share=met / counted.height if counted.height else None,
         low=low,
         high=high,
