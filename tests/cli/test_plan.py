@@ -1,12 +1,15 @@
 """`dragstrip run --plan` to the plan's end, on simulators."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tui.cli import run
 from tui.cli.main import main
+from tui.profile.model import Step
 from tui.profile.reading import parse_profile, read_profile
 from tui.session.live.session import LiveSession
 
@@ -50,18 +53,19 @@ def test_a_repetition_needs_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_warm_up_holds_each_step_once_and_leaves_nothing_behind(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[tuple[int, bool]] = []
+    started: list[tuple[int, bool, float | None]] = []
     start_plan = LiveSession.start_plan
 
-    def noted(session: LiveSession, *args: Any, **flags: Any) -> None:
-        started.append((session.profile.repeat, session.recording is not None))
-        start_plan(session, *args, **flags)
+    def noted(session: LiveSession, steps: Sequence[Step], *args: Any, **flags: Any) -> None:
+        started.append((session.profile.repeat, session.recording is not None, steps[-1].for_s))
+        start_plan(session, steps, *args, **flags)
 
     monkeypatch.setattr(LiveSession, "start_plan", noted)
+    monkeypatch.setattr(run, "WARM_S", 1.0)
     (tmp_path / "p.toml").write_text(PROFILE)
     out = tmp_path / "out"
     assert main(["run", str(tmp_path / "p.toml"), "--plan", "--repeat", "2", "--warm-up", "--out", str(out)]) == 0
-    assert started == [(1, False), (2, True)]
+    assert started == [(1, False, 1.0), (2, True, 2.0)]
     assert len(list(out.iterdir())) == 1
     assert "warming up" in capsys.readouterr().err
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HELP = "the same head-to-head without a terminal; --json prints one object"
 USUALLY = "60s"
 SWEPT = "100s"  # a verdict needs 80 settled seconds
-WARM_S = 60.0  # of a load without steps: longer warms no more
+WARM_S = 60.0  # longer at one setting warms no more
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 
@@ -45,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--warm-up",
         action="store_true",
-        help=f"first each step once, or the load for {WARM_S:.0f} s at most, neither recorded nor counted",
+        help=f"first each step once, or the load, for {WARM_S:.0f} s at most, neither recorded nor counted",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
@@ -98,7 +98,8 @@ async def _run(args: argparse.Namespace, profile: Profile, for_s: float, steps: 
     if args.warm_up:
         complain("warming up: what the servers now do is neither recorded nor counted")
         once = msgspec.structs.replace(profile, repeat=1)
-        await _measured(once, partial(_complete, for_s=min(for_s, WARM_S), steps=steps), None, stop, quiet=True)
+        short = [msgspec.structs.replace(step, for_s=step.for_s and min(step.for_s, WARM_S)) for step in steps]
+        await _measured(once, partial(_complete, for_s=min(for_s, WARM_S), steps=short), None, stop, quiet=True)
         if stop.signal:
             complain("dragstrip: interrupted while it warmed up: nothing was measured")
             return 128 + stop.signal
