@@ -2,8 +2,8 @@
 
 Begun together, answers of about one length end together and their next prompts come in one heap, for many answers on
 end. A span that is not a whole number of answers long then catches more of the one or of the other, and what it says
-of tokens a second is off by up to a fifth. Engines decode all streams at one pace, so streams that begin as the first
-of them gets along are spread as evenly as they would be after an hour. No time has to be guessed for that.
+of tokens a second is off by a tenth and more. Engines decode all streams at one pace, so streams that begin as the
+first of them gets along are spread as evenly as they would be after an hour. No time has to be guessed for that.
 """
 
 from dataclasses import dataclass
