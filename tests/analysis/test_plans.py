@@ -48,11 +48,24 @@ def test_a_sweep_is_a_plan_by_doubling() -> None:
     assert {step.for_s for step in sweep_plan("prompt_tokens = 50 .. 500", 30)} == {30}
 
 
+def test_a_sweep_can_list_its_settings() -> None:
+    assert [step.dials for step in sweep_plan("concurrency=1, 8,64", 30)] == [
+        {"concurrency": 1},
+        {"concurrency": 8},
+        {"concurrency": 64},
+    ]
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "",
         "concurrency",
+        "concurrency=",
+        "concurrency=8,1",
+        "concurrency=1,,8",
+        "concurrency=1..8..64",
+        "concurrency=1..8,64",
         "concurrency=1-8",
         "arrival=1..2",
         "concurrency=0..8",

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from tui.cli import run
 from tui.cli.main import main
 from tui.profile.model import Step
 from tui.profile.reading import parse_profile, read_profile
+from tui.recording.reading.reader import open_session
 from tui.session.live.session import LiveSession
 
 PROFILE = """
@@ -46,6 +48,8 @@ def test_the_demo_has_a_plan_of_a_minute_to_show() -> None:
 def test_a_repetition_needs_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "demo", "--repeat", "2", "--no-record"]) == 2
     assert "--plan" in capsys.readouterr().err
+    assert main(["run", "demo", "--sweep", "concurrency=1..8", "--repeat", "2", "--no-record"]) == 2
+    assert "lists its settings" in capsys.readouterr().err
     assert main(["run", "sequential", "--plan", "--repeat", "0", "--no-record"]) == 2
     assert "between 1 and" in capsys.readouterr().err
 
@@ -61,13 +65,22 @@ def test_a_warm_up_holds_each_step_once_and_leaves_nothing_behind(
         start_plan(session, steps, *args, **flags)
 
     monkeypatch.setattr(LiveSession, "start_plan", noted)
-    monkeypatch.setattr(run, "WARM_S", 1.0)
+    monkeypatch.setattr(run, "WARM_STEP_S", 1.0)
     (tmp_path / "p.toml").write_text(PROFILE)
     out = tmp_path / "out"
     assert main(["run", str(tmp_path / "p.toml"), "--plan", "--repeat", "2", "--warm-up", "--out", str(out)]) == 0
     assert started == [(1, False, 1.0), (2, True, 2.0)]
     assert len(list(out.iterdir())) == 1
     assert "warming up" in capsys.readouterr().err
+
+
+def test_a_sweep_of_listed_settings_goes_there_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "p.toml").write_text(PROFILE)
+    sweep = ["--sweep", "concurrency=1,3", "--repeat", "2", "--for", "1s"]
+    assert main(["run", str(tmp_path / "p.toml"), *sweep, "--json", "--out", str(tmp_path / "out")]) == 0
+    session = open_session(tmp_path / "out" / json.loads(capsys.readouterr().out)["session"])
+    steps = session.scan("events").filter(pl.col("kind") == "plan").collect()["text"].to_list()
+    assert [text.rpartition(" ")[2] for text in steps if text.startswith("step")] == ["1", "3", "3", "1"]
 
 
 def test_the_moves_of_a_session_are_a_plan_that_can_be_read(

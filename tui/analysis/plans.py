@@ -1,5 +1,6 @@
 """Plans made from what an operator did or asked for: his moves, a sweep. A step is as in a profile."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,7 @@ from tui.records.rows import LANES, Lane
 
 NS: Final = 1_000_000_000
 SWEPT: Final = ("concurrency", "prompt_tokens", "output_tokens")
+_SWEEP: Final = re.compile(r"(\w+)=(\d+\.\.\d+|\d+(?:,\d+)*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +75,24 @@ def value_of(spec: DialSpec, text: str) -> DialValue:
 
 
 def sweep_plan(text: str, for_s: float) -> list[PlannedStep]:
-    """The first pass of `concurrency=1..256`, each setting held for `for_s`.
+    """The first pass of `concurrency=1..256`, or all of `concurrency=1,8,64`, each setting held for `for_s`.
 
     Raises UserError that says how a sweep is written.
     """
-    name, _, span = text.replace(" ", "").partition("=")
-    low, dots, high = span.partition("..")
-    if name not in SWEPT or not dots or not low.isdigit() or not high.isdigit():
-        raise UserError(f"{text!r} is no sweep: write for example concurrency=1..256, or one of {', '.join(SWEPT)}")
-    spec = DIAL[name]
-    if not max(spec.low, 1) <= int(low) <= int(high) <= spec.high:
-        raise UserError(f"a sweep of {name} goes upwards within {max(spec.low, 1):g} to {spec.high:g}, not {span}")
-    return [PlannedStep({name: value}, for_s) for value in doubling(int(low), int(high))]
+    match = _SWEEP.fullmatch(text.replace(" ", ""))
+    if match is None or match[1] not in SWEPT:
+        known = ", ".join(SWEPT)
+        raise UserError(
+            f"{text!r} is no sweep: write for example concurrency=1..256 or concurrency=1,8,64, or one of {known}"
+        )
+    name, span = match.groups()
+    values, spec = [int(value) for value in re.findall(r"\d+", span)], DIAL[name]
+    low = max(spec.low, 1)
+    if not low <= values[0] <= values[-1] <= spec.high or sorted(values) != values:
+        raise UserError(f"a sweep of {name} goes upwards within {low:g} to {spec.high:g}, not {span}")
+    return [PlannedStep({name: value}, for_s) for value in (doubling(*values) if is_refined(text) else values)]
+
+
+def is_refined(sweep: str) -> bool:
+    """Whether a sweep is a range, to be refined where it matters, not a list of the settings wanted."""
+    return ".." in sweep

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 HELP = "the same head-to-head without a terminal; --json prints one object"
 USUALLY = "60s"
 SWEPT = "100s"  # a verdict needs 80 settled seconds
-WARM_S = 60.0  # longer at one setting warms no more
+WARM_S = 60.0
+WARM_STEP_S = 10.0  # of each of several settings: what a server compiles or caches for one is there after an answer
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 
@@ -36,17 +37,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     how_long = f"how long: 30s, 10m, 1h ({USUALLY}; a step of a sweep {SWEPT})"
     parser.add_argument("--for", dest="duration", metavar="TIME", help=how_long)
     parser.add_argument("--plan", action="store_true", help="run the profile's plan to its end, instead of --for")
-    parser.add_argument("--repeat", type=int, metavar="N", help="the plan so many times, every other time backwards")
+    again = "the plan, or the settings of a sweep, so many times, every other time backwards"
+    parser.add_argument("--repeat", type=int, metavar="N", help=again)
     parser.add_argument(
         "--sweep",
         metavar="DIAL=LOW..HIGH",
-        help="double a dial, then refine; each step --for so long once it is settled",
+        help="double a dial, then refine, or DIAL=1,8,64 just these; each --for so long once it is settled",
     )
-    parser.add_argument(
-        "--warm-up",
-        action="store_true",
-        help=f"first each step once, or the load, for {WARM_S:.0f} s at most, neither recorded nor counted",
-    )
+    warm = f"each step for {WARM_STEP_S:.0f} s, or the load for {WARM_S:.0f} s at most"
+    parser.add_argument("--warm-up", action="store_true", help=f"first {warm}, neither recorded nor counted")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
 
@@ -63,10 +62,12 @@ def call(args: argparse.Namespace) -> int:
 
 
 def _check_flags(args: argparse.Namespace) -> None:
+    from tui.analysis.plans import is_refined
+
     if args.plan and args.sweep:
         raise UserError("give --plan or --sweep, not both")
-    if args.repeat is not None and not args.plan:
-        raise UserError("--repeat goes with --plan: it is the plan that is repeated")
+    if args.repeat is not None and not args.plan and (not args.sweep or is_refined(args.sweep)):
+        raise UserError("--repeat goes with --plan, or with a --sweep that lists its settings: concurrency=1,8,64")
     if args.repeat is not None and not 1 <= args.repeat <= MOST_REPEATS:
         raise UserError(f"--repeat must lie between 1 and {MOST_REPEATS}, not {args.repeat}")
 
@@ -98,12 +99,12 @@ async def _run(args: argparse.Namespace, profile: Profile, for_s: float, steps: 
     if args.warm_up:
         complain("warming up: what the servers now do is neither recorded nor counted")
         once = msgspec.structs.replace(profile, repeat=1)
-        short = [msgspec.structs.replace(step, for_s=step.for_s and min(step.for_s, WARM_S)) for step in steps]
+        short = [msgspec.structs.replace(step, for_s=step.for_s and min(step.for_s, WARM_STEP_S)) for step in steps]
         await _measured(once, partial(_complete, for_s=min(for_s, WARM_S), steps=short), None, stop, quiet=True)
         if stop.signal:
             complain("dragstrip: interrupted while it warmed up: nothing was measured")
             return 128 + stop.signal
-    whole = partial(_complete, for_s=for_s, steps=steps, sweep=bool(args.sweep))
+    whole = partial(_complete, for_s=for_s, steps=steps, sweep=args.sweep or "")
     session, collected = await _measured(profile, whole, record, stop, quiet=args.json)
     if stop.signal:
         complain(
@@ -153,16 +154,17 @@ async def _measured(
     return session, collected
 
 
-async def _complete(session: "LiveSession", *, for_s: float, steps: Sequence[Step], sweep: bool = False) -> None:
+async def _complete(session: "LiveSession", *, for_s: float, steps: Sequence[Step], sweep: str = "") -> None:
     """Until the time is up; with steps, until the last one has been held."""
     if not steps:
         await session.elapsed(for_s)
         return
     await session.started()
     if sweep:
+        from tui.analysis.plans import is_refined
         from tui.cli.sweep import Sweep
 
-        swept = Sweep.of(steps, for_s)
+        swept = Sweep.of(steps, for_s, refines=is_refined(sweep))
         session.start_plan(steps, lambda step: swept.measured(step, session.view(1)), settled_only=True)
     else:
         session.start_plan(steps)

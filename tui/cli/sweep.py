@@ -1,4 +1,4 @@
-"""A sweep of one dial: doubling first, then the middle of the steps around each lane's knee."""
+"""A sweep of one dial: doubling first, then the middle of the steps around each lane's knee. Or just a list."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from tui.session.view import View
 
 
 def first_pass(text: str, for_s: float) -> list[Step]:
-    """The steps of `concurrency=1..256`. UserError that says how a sweep is written."""
+    """The steps of `concurrency=1..256` or `concurrency=1,8,64`. UserError that says how a sweep is written."""
     from tui.analysis.plans import sweep_plan
 
     return [Step(dials=dict(step.dials), for_s=step.for_s) for step in sweep_plan(text, for_s)]
@@ -21,13 +21,14 @@ class Sweep:
     dial: str
     for_s: float
     left: set[int]  # settings planned and not held yet
+    refines: bool = True
     held: set[int] = field(default_factory=set)
 
     @classmethod
-    def of(cls, steps: Sequence[Step], for_s: float) -> "Sweep":
+    def of(cls, steps: Sequence[Step], for_s: float, *, refines: bool = True) -> "Sweep":
         """Before the first step."""
         (dial,) = steps[0].dials
-        return cls(dial, for_s, {int(step.dials[dial]) for step in steps})
+        return cls(dial, for_s, {int(step.dials[dial]) for step in steps}, refines)
 
     def measured(self, step: Step, view: View) -> list[Step]:
         """Take the step that ends; gives the next pass once this one is complete, empty when it is fine enough."""
@@ -37,7 +38,7 @@ class Sweep:
         setting = int(step.dials[self.dial])
         self.left.discard(setting)
         self.held.add(setting)
-        if self.left:
+        if self.left or not self.refines:
             return []
         found = curve(view.ledger, self.dial)
         lines = [] if found is None else found.lines.values()
