@@ -1,12 +1,13 @@
 """What each engine is sent: nothing that it refuses, and no sampling left to its own defaults."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from tui.engines.base import Ask
 from tui.engines.registry import ENGINES, engine
 from tui.records import gauges
+from tui.records.endpoints import Endpoint
 from tui.records.errors import UserError
 
 OFFICIAL = {"model", "prompt", "messages", "max_tokens", "temperature", "top_p", "presence_penalty",
@@ -16,11 +17,11 @@ TRTLLM = OFFICIAL | {"max_completion_tokens", "top_k", "min_p", "repetition_pena
 KINDS = sorted(ENGINES)
 
 
-def body(kind: str, endpoint: str = "", temperature: float = 0.7) -> dict[str, Any]:
+def body(kind: str, endpoint: Endpoint | Literal[""] = "", temperature: float = 0.7) -> dict[str, Any]:
     own = engine(kind)
     chosen = endpoint or own.endpoint
-    prompt: str | list[int] = [5, 6, 7] if own.prompt_form == "ids" and chosen == "completions" else "one two"
-    return own.body(Ask("chat" if chosen == "chat" else "completions", "m", prompt, 32, temperature, 17))
+    prompt: str | list[int] = [5, 6, 7] if own.prompt_form == "ids" and chosen != "chat" else "one two"
+    return own.body(Ask(chosen, "m", prompt, 32, temperature, 17))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -93,3 +94,17 @@ def test_every_engine_is_declared_consistently() -> None:
 def test_an_unknown_kind_is_named_with_those_there_are() -> None:
     with pytest.raises(UserError, match="there is no engine kind vlm; there are: vllm, sglang"):
         engine("vlm")
+
+
+def test_sglangs_own_endpoint_is_asked_for_the_same_work() -> None:
+    sent, completion = body("sglang", "generate"), body("sglang", "completions")
+    sampling = sent["sampling_params"]
+    assert (sent["input_ids"], sampling.pop("max_new_tokens")) == (completion["prompt"], completion["max_tokens"])
+    assert sampling == {name: completion[name] for name in sampling}
+    same = {"model", "prompt", "max_tokens", "stream", "stream_options"}  # the model is the only one it serves
+    assert completion.keys() - sampling.keys() == same
+    assert body_of_text()["text"] == "one two"
+
+
+def body_of_text() -> dict[str, Any]:
+    return engine("sglang").body(Ask("generate", "m", "one two", 32, 0.0, 17))

@@ -8,6 +8,7 @@ import pytest
 from tui.engines.recognise import recognise, streams
 from tui.engines.registry import engine
 from tui.records import gauges
+from tui.records.endpoints import Endpoint
 from tui.telemetry.gauging import read_page
 from tui.telemetry.page import Page
 
@@ -29,3 +30,11 @@ async def test_the_live_counter_ends_where_the_exact_one_does(kind: str) -> None
                 return
             await asyncio.sleep(0.25)
     pytest.fail(f"live {counted[gauges.GENERATION_TOKENS]}, exact {counted[gauges.GENERATION_TOKENS_FINISHED]}")
+
+
+async def test_generate_gives_the_answer_of_completions() -> None:
+    asked: tuple[Endpoint, ...] = ("completions", "generate")
+    found = [await recognise(os.environ["DRAGSTRIP_SGLANG_URL"], endpoint=endpoint) for endpoint in asked]
+    told = [await streams(each.info.url, each.info, token_pool=each.token_pool) for each in found]
+    answers = [(one.text, one.prompt_tokens, one.output_tokens, one.finish_reason) for one in told]
+    assert answers[0] == answers[1]

@@ -242,3 +242,12 @@ def test_importing_it_costs_no_http_library() -> None:
     code = "import sys, tui.engines.recognise, tui.telemetry.server, tui.telemetry.gpu; print('httpx' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+async def test_the_operator_chooses_the_endpoint_among_those_there_are() -> None:
+    assert (await at(SGLANG)).info.endpoint == "completions"
+    assert (await at(SGLANG, endpoint="generate")).info.endpoint == "generate"
+    chat = await at(SGLANG, endpoint="chat")
+    assert (chat.info.endpoint, chat.info.prompt_form, chat.token_pool) == ("chat", "text", [])
+    with pytest.raises(UserError, match=r"^vLLM has no /generate: leave endpoint out, or ask for completions$"):
+        await at(VLLM, endpoint="generate")

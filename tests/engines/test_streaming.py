@@ -1,5 +1,7 @@
 """The tiny request that proves that a server streams."""
 
+from typing import Literal
+
 import httpx
 import msgspec
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from tests.engines.sites import Site, captured
 from tui.engines.recognise import streams
 from tui.engines.streaming import parse_stream
+from tui.records.endpoints import Endpoint
 from tui.records.errors import UserError
 from tui.records.session import LaneInfo
 
@@ -14,7 +17,7 @@ URL = "http://engine.test:8000"
 SSE = {"content-type": "text/event-stream; charset=utf-8"}
 
 
-def lane(kind: str = "vllm", endpoint: str = "completions", form: str = "ids") -> LaneInfo:
+def lane(kind: str = "vllm", endpoint: Endpoint = "completions", form: Literal["ids", "text"] = "ids") -> LaneInfo:
     return LaneInfo(url=URL, engine=kind, title=kind, model="m", endpoint=endpoint, prompt_form=form)
 
 
@@ -23,6 +26,7 @@ def lane(kind: str = "vllm", endpoint: str = "completions", form: str = "ids") -
     [
         ("vllm-0.32.0-completions.sse", 4, 70, 4),
         ("sglang-0.5.23-completions.sse", 3, 70, 4),
+        ("sglang-0.5.23-generate.sse", 6, 5, 6),
         ("llamacpp-completions.sse", 4, 70, 4),
         ("transformers-chat.sse", 8, 77, 8),
     ],

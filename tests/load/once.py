@@ -39,7 +39,7 @@ async def once(plan: LanePlan, wanted: Wanted, dials: Dials) -> Answer:
     clock.look()
     with closing(Poller(loop)) as poller:
         wire = await connect(address_of(plan), clock, poller)
-        ticket = Ticket(plan.lane, wanted, 0, time.monotonic_ns(), plan.endpoint == "chat")
+        ticket = Ticket(plan.lane, wanted, 0, time.monotonic_ns(), plan.endpoint)
         stream = Stream(ticket, Composer(plan).request(wanted, dials), ChunkSink(), end)
         stream.keep_text()
         stream.begin(wire, None)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tui.load.events import MAX_LINE_BYTES, BadEventsError, EventReader
+from tui.records.endpoints import PATHS, Endpoint
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 
@@ -15,8 +16,8 @@ def events_of(raw: bytes) -> list[dict[str, object]]:
     return [json.loads(line[6:]) for line in lines]
 
 
-def read(raw: bytes, cuts: list[int], *, chat: bool) -> tuple[EventReader, int]:
-    reader, tokens = EventReader(chat=chat), 0
+def read(raw: bytes, cuts: list[int], endpoint: Endpoint = "chat") -> tuple[EventReader, int]:
+    reader, tokens = EventReader(endpoint), 0
     for start, end in zip([0, *cuts], [*cuts, len(raw)], strict=True):
         reader.feed(raw[start:end])
         tokens += reader.tokens
@@ -25,11 +26,12 @@ def read(raw: bytes, cuts: list[int], *, chat: bool) -> tuple[EventReader, int]:
 
 @pytest.mark.parametrize("path", sorted(TRANSCRIPTS.glob("*.sse")), ids=lambda path: path.stem)
 def test_a_transcript_says_the_same_wherever_it_is_cut(path: Path) -> None:
-    raw, chat = path.read_bytes(), "chat" in path.stem
-    whole, tokens = read(raw, [], chat=chat)
+    raw = path.read_bytes()
+    endpoint: Endpoint = next((name for name in PATHS if name in path.stem), "completions")
+    whole, tokens = read(raw, [], endpoint)
     assert whole.has_usage
     assert not whole.error
-    usages = [event["usage"] for event in events_of(raw) if event.get("usage")]
+    usages = [usage for event in events_of(raw) if (usage := event.get("usage") or event.get("meta_info"))]
     last = usages[-1]
     assert isinstance(last, dict)
     assert whole.completion_tokens == last["completion_tokens"]
@@ -39,7 +41,7 @@ def test_a_transcript_says_the_same_wherever_it_is_cut(path: Path) -> None:
     assert tokens == whole.completion_tokens or not continuous
     seen = (whole.completion_tokens, whole.chunks, whole.k_first, whole.finish_reason, whole.done, tokens)
     for place in range(1, len(raw)):
-        cut, cut_tokens = read(raw, [place], chat=chat)
+        cut, cut_tokens = read(raw, [place], endpoint)
         assert (cut.completion_tokens, cut.chunks, cut.k_first, cut.finish_reason, cut.done, cut_tokens) == seen, (
             place
         )
@@ -47,7 +49,7 @@ def test_a_transcript_says_the_same_wherever_it_is_cut(path: Path) -> None:
 
 def test_byte_by_byte_is_the_same() -> None:
     raw = (TRANSCRIPTS / "vllm-chat-c1.sse").read_bytes()
-    assert read(raw, list(range(1, len(raw))), chat=True)[1] == read(raw, [], chat=True)[1]
+    assert read(raw, list(range(1, len(raw))))[1] == read(raw, [])[1]
 
 
 def event(**delta: object) -> bytes:
@@ -55,7 +57,7 @@ def event(**delta: object) -> bytes:
 
 
 def test_a_role_and_an_empty_delta_are_no_output() -> None:
-    reader, tokens = read(event(role="assistant", content="") + event(content="") + event(), [], chat=True)
+    reader, tokens = read(event(role="assistant", content="") + event(content="") + event(), [])
     assert (tokens, reader.chunks) == (0, 0)
 
 
@@ -70,7 +72,7 @@ def test_a_role_and_an_empty_delta_are_no_output() -> None:
     ],
 )
 def test_text_reasoning_tool_calls_and_refusals_are_output(delta: dict[str, object]) -> None:
-    reader, tokens = read(event(**delta), [], chat=True)
+    reader, tokens = read(event(**delta), [])
     assert (tokens, reader.chunks, reader.k_first) == (1, 1, 1)
 
 
@@ -78,20 +80,38 @@ def test_blocks_of_many_ordinary_events_are_counted() -> None:
     many = b"".join(event(content=f"w{n}") for n in range(500))
     compact = many.replace(b'": ', b'":').replace(b", ", b",")
     for raw in (many, compact):
-        reader, tokens = read(event(role="assistant", content="") + raw + b"data: [DONE]\n\n", [], chat=True)
+        reader, tokens = read(event(role="assistant", content="") + raw + b"data: [DONE]\n\n", [])
         assert (tokens, reader.chunks, reader.done) == (500, 500, True)
+
+
+def generated(text: str, tokens: int, reason: object = None) -> bytes:
+    about = {"finish_reason": reason, "prompt_tokens": 5, "completion_tokens": tokens, "cached_tokens": 3}
+    return f"data: {json.dumps({'text': text, 'output_ids': [], 'meta_info': about})}\n\n".encode()
+
+
+def test_events_of_generate_hold_the_whole_answer_and_its_counts() -> None:
+    raw = b"".join(generated("w" * n, n) for n in range(1, 500)) + generated("w" * 502, 502, {"type": "length"})
+    for block in (raw, raw.replace(b'": ', b'":').replace(b", ", b",")):
+        reader, tokens = read(block + b"data: [DONE]\n\n", [], "generate")
+        assert (tokens, reader.chunks, reader.k_first, reader.finish_reason) == (502, 500, 1, "length")
+        assert (reader.prompt_tokens, reader.cached_tokens, reader.usage_each, reader.done) == (5, 3, True, True)
+
+
+def test_an_answer_of_generate_that_shows_no_text_yet_brings_its_tokens_later() -> None:
+    reader, tokens = read(generated("", 1) + generated("", 2) + generated("é", 3), [], "generate")
+    assert (tokens, reader.chunks, reader.k_first) == (3, 1, 3)
 
 
 def test_keys_inside_text_are_text() -> None:
     sly = 'say "content":"x" and data: {"choices"} \n\n [DONE]'
-    reader, tokens = read(event(content="a") + event(content=sly) * 20, [], chat=True)
+    reader, tokens = read(event(content="a") + event(content=sly) * 20, [])
     assert (tokens, reader.chunks, reader.done) == (21, 21, False)
 
 
 def test_an_error_object_is_told_even_before_the_end_mark() -> None:
     for error in ({"message": "it\x1b[31m died", "code": 500}, "it died"):
         raw = event(content="a") + f"data: {json.dumps({'error': error})}\n\n".encode() + b"data: [DONE]\n\n"
-        reader, _ = read(raw, [], chat=True)
+        reader, _ = read(raw, [])
         assert reader.error == "it died"
         assert reader.done
 
@@ -99,12 +119,12 @@ def test_an_error_object_is_told_even_before_the_end_mark() -> None:
 def test_invalid_utf8_and_crlf_and_comments_are_borne() -> None:
     raw = b": keep-alive\r\n\r\n" + event(content="a").replace(b"\n", b"\r\n") + b'data: {"choices":[{"delta":'
     raw += b'{"content":"\xff\xfe"}}]}\r\n\r\n'
-    reader, tokens = read(raw, [], chat=True)
+    reader, tokens = read(raw, [])
     assert (tokens, reader.chunks) == (2, 2)
 
 
 def test_a_line_without_end_is_refused_before_it_fills_the_memory() -> None:
-    reader = EventReader(chat=True)
+    reader = EventReader("chat")
     with pytest.raises(BadEventsError, match="more than 8 MB"):
         for _ in range(MAX_LINE_BYTES // (1 << 20) + 2):
             reader.feed(b"data: " + b"x" * (1 << 20))
@@ -112,7 +132,7 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory() -> None:
 
 def test_an_event_that_is_not_json_is_refused() -> None:
     with pytest.raises(BadEventsError, match="not JSON"):
-        read(b"data: {oops\n\n", [], chat=True)
+        read(b"data: {oops\n\n", [])
 
 
 @pytest.mark.parametrize("key", ["content", "reasoning", "reasoning_content"])
@@ -128,20 +148,20 @@ def test_many_events_are_counted_whatever_key_and_spacing_carry_the_output(key: 
     last = styled(delta={key: "end"}, finish_reason="length")
     raw = b"".join([role, *many, empty, *many, last])
     for cuts in ([], [len(raw) // 2], list(range(700, len(raw), 700))):
-        reader, tokens = read(raw, cuts, chat=True)
+        reader, tokens = read(raw, cuts)
         assert (tokens, reader.chunks, reader.finish_reason) == (121, 121, "length")
 
 
 @pytest.mark.parametrize("choices", [5, True, "text", {"text": "a"}, [5]])
 def test_choices_of_another_kind_are_no_output(choices: object) -> None:
     block = f"data: {json.dumps({'choices': choices})}\n\n".encode()
-    assert read(block, [], chat=False)[1] == 0
+    assert read(block, [], "completions")[1] == 0
 
 
 @pytest.mark.parametrize("told", [b"-1", b"true", b"1e9", b"1099511627776"])
 def test_a_count_that_cannot_be_true_is_no_usage(told: bytes) -> None:
     usage = b'"usage":{"prompt_tokens":%s,"completion_tokens":%s}' % (told, told)
-    reader, tokens = read(b'data: {"choices":[{"text":"a"}],%s}\n\n' % usage, [], chat=False)
+    reader, tokens = read(b'data: {"choices":[{"text":"a"}],%s}\n\n' % usage, [], "completions")
     assert (tokens, reader.prompt_tokens, reader.has_usage) == (1, None, False)
 
 
@@ -150,16 +170,16 @@ def test_a_nonsense_count_among_ordinary_events_is_made_up_for_by_the_next(digit
     one = b'data: {"choices":[{"text":"a"}],"usage":{"completion_tokens":%s}}\n\n'
     parts = [one % b"1", one % b"2" + one % (b"1" * digits), one % b"4"]
     cuts = [len(parts[0]), len(parts[0] + parts[1])]
-    reader, tokens = read(b"".join(parts), cuts, chat=False)
+    reader, tokens = read(b"".join(parts), cuts, "completions")
     assert (tokens, reader.completion_tokens, reader.chunks) == (4, 4, 4)
 
 
 @pytest.mark.parametrize("start", [b"", b'["\xff",'])
 def test_deep_nesting_is_a_broken_answer(start: bytes) -> None:
     with pytest.raises(BadEventsError, match="too deep"):
-        read(b"data: " + start + b"[" * 100_000 + b"\n\n", [], chat=False)
+        read(b"data: " + start + b"[" * 100_000 + b"\n\n", [], "completions")
 
 
 def test_an_error_that_is_null_is_none() -> None:
-    reader, tokens = read(b'data: {"error":null,"choices":[{"text":"a"}]}\n\n', [], chat=False)
+    reader, tokens = read(b'data: {"error":null,"choices":[{"text":"a"}]}\n\n', [], "completions")
     assert (tokens, reader.error) == (1, "")

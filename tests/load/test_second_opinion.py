@@ -8,11 +8,11 @@ import pytest
 
 from tests.load.once import Answer, once
 from tests.simulator.serving import serving
-from tui.engines.base import Endpoint
 from tui.engines.recognise import Found, recognise
 from tui.load.plan import LanePlan
 from tui.load.requests import Wanted
 from tui.records.dials import Dials
+from tui.records.endpoints import Endpoint
 from tui.session.doctor.second_opinion import Opinion, ask
 
 PROMPT = "The quick brown fox jumps over 13 lazy dogs; naïve façades, 東京 and λ-calculus follow."
@@ -41,7 +41,7 @@ async def ours(found: Found) -> Answer:
         url=found.info.url,
         engine=found.info.engine,
         model=found.info.model,
-        endpoint="chat" if found.info.endpoint == "chat" else "completions",
+        endpoint=found.info.endpoint,
         prompt_form="text",
         headers=dict(found.headers),
     )
@@ -60,6 +60,11 @@ def agree(answer: Answer, opinion: Opinion) -> None:
 @pytest.mark.parametrize("engine", ["vllm", "sglang"])
 async def test_on_the_simulators(engine: str, endpoint: Endpoint) -> None:
     async with simulated(engine)(endpoint) as found:
+        agree(await ours(found), await ask(found, PROMPT, output_tokens=TOKENS))
+
+
+async def test_generate_gives_the_answer_that_the_client_gets_from_completions() -> None:
+    async with simulated("sglang")("generate") as found:
         agree(await ours(found), await ask(found, PROMPT, output_tokens=TOKENS))
 
 

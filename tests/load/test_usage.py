@@ -54,7 +54,7 @@ def end(tokens: int) -> dict[str, object]:
 
 
 def test_a_count_with_each_chunk_is_told_apart_from_one_at_the_end() -> None:
-    each, once, never = (EventReader(chat=False) for _ in range(3))
+    each, once, never = (EventReader("completions") for _ in range(3))
     each.feed(events([1, 3, 4], end(4)))
     once.feed(events([None, None, None], end(4)))
     never.feed(events([None, None, None], {"choices": [{"text": "", "finish_reason": "stop"}]}))
@@ -65,7 +65,7 @@ def test_a_count_with_each_chunk_is_told_apart_from_one_at_the_end() -> None:
 
 def test_usage_inside_the_finishing_chunk_counts_no_token_twice() -> None:
     raw = (TRANSCRIPTS / "transformers-chat-c1.sse").read_bytes()
-    reader, tokens = EventReader(chat=True), 0
+    reader, tokens = EventReader("chat"), 0
     for event in raw.split(b"\n\n"):
         reader.feed(event + b"\n\n")
         tokens += reader.tokens

@@ -14,9 +14,10 @@ from tui.profile.model import LaneProfile, Profile
 from tui.records.errors import UserError
 from tui.records.session import LaneInfo
 from tui.session.doctor.checkup import DoctorReport, apart, examine, report, text
-from tui.session.doctor.examining import Examined, examine_lane, find, glance
+from tui.session.doctor.examining import Examined, examine_lane, glance
 from tui.session.doctor.rows import Host, Row
 from tui.session.doctor.second_opinion import Opinion
+from tui.session.finding import find
 from tui.telemetry.settings import Settings
 
 QUIET = Host(cores=16, load=0.5, files=20_000)

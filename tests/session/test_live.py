@@ -261,3 +261,18 @@ async def test_the_load_stops_at_once_and_comes_back(pair: list[SimulatorProcess
     done = view.lanes["a"].done
     await watched.view_when(lambda view: view.lanes["a"].done > done)
     await watched.session.stop("done")
+
+
+async def test_a_lane_asks_the_endpoint_of_its_profile_and_its_recording_says_so(
+    pair: list[SimulatorProcess], tmp_path: Path
+) -> None:
+    _, b = pair
+    lane = LaneProfile(url=b.url, endpoint="generate")
+    session = LiveSession(Profile(name="own", a=lane, load=LOAD), record=lambda info: Recorder(tmp_path / "s", info))
+    watched = Watched(session)
+    await watched.start()
+    await watched.view_when(lambda view: view.lanes["a"].done > 3)
+    await session.stop("done")
+    rows = [row for batch in watched.batches for row in batch.requests if row.outcome != "cancelled"]
+    assert {(row.outcome, row.cause, row.tokens_from, row.prompt_tokens) for row in rows} == {("ok", "", "usage", 32)}
+    assert read_info(tmp_path / "s").lanes["a"].endpoint == "generate"

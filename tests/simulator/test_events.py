@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from tui.simulator.asking import Asked
 from tui.simulator.events import DONE, Events
 from tui.simulator.sglang_events import SglangEvents
+from tui.simulator.sglang_generate import GenerateEvents
 from tui.simulator.vllm_events import VllmEvents
 
+TRANSCRIPTS = Path(__file__).parents[1] / "load" / "transcripts"
 # What differs from one request to the next stands as the simulator would write it for a prompt of 77 tokens: id ID,
 # time 0, model tiny-llama, text " two". One token before the last, the last token, and all that follows.
 HEAD = '{"id":"ID","object":"chat.completion.chunk","created":0,"model":"tiny-llama","choices":['
@@ -98,7 +101,7 @@ CAPTURED: dict[tuple[str, str], list[str]] = {
 def asked(case: str, reason: str = "length") -> Asked:
     usage = "without" not in case
     return Asked(
-        chat="chat" in case,
+        endpoint="generate" if "generate" in case else "chat" if "chat" in case else "completions",
         model="tiny-llama",
         prompt=[1] * 77,
         output_tokens=2,
@@ -141,3 +144,23 @@ def test_a_plain_answer_has_text_reason_and_usage(engine: str, case: str) -> Non
     assert (choice["message"]["content"] if case == "chat" else choice["text"]) == " one two"
     assert choice["finish_reason"] == "length"
     assert whole["usage"]["completion_tokens"] == 2
+
+
+def test_generate_is_answered_with_the_fields_of_the_captured_one_less_its_times() -> None:
+    captured = (TRANSCRIPTS / "sglang-generate.sse").read_bytes().split(b"\n\n")
+    writer = GenerateEvents(asked("generate"))
+    written = writer.token(" kavoti", 1, last=False) + writer.token(" nasilu", 2, last=True) + writer.end(2)
+    lines = written.split(b"\n\n")
+    for own, real in zip(lines, (captured[1], captured[23], captured[24]), strict=False):
+        if own.endswith(b"[DONE]"):
+            assert own == real
+            continue
+        event, told = (json.loads(line.removeprefix(b"data: ")) for line in (own, real))
+        assert list(event) == list(told)
+        assert event["meta_info"].keys() <= told["meta_info"].keys()
+        untold = re.compile("time|_ts$|wait|latency|throughput|weight_versions")
+        assert not [key for key in told["meta_info"].keys() - event["meta_info"].keys() if not untold.search(key)]
+    last = json.loads(lines[1].removeprefix(b"data: "))
+    assert last["text"] == " kavoti nasilu"
+    assert len(last["output_ids"]) == last["meta_info"]["completion_tokens"] == 2
+    assert last["meta_info"]["finish_reason"] == {"type": "length", "length": 2}

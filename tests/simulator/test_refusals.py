@@ -105,7 +105,7 @@ def test_refused_in_the_engines_words(engine: str, case: str) -> None:
     chat, fields, messages = CASES[case]
 
     def ask() -> None:
-        understand(json.dumps(fields).encode(), PRESETS[engine], "m", chat=chat, number=1)
+        understand(json.dumps(fields).encode(), PRESETS[engine], "m", "chat" if chat else "completions", number=1)
 
     if engine not in messages:
         ask()
@@ -125,23 +125,23 @@ def test_bodies_have_the_engines_shape() -> None:
 
 def test_only_vllm_minds_the_models_name() -> None:
     body = json.dumps({"prompt": [1], "model": "nope"}).encode()
-    assert understand(body, PRESETS["sglang"], "m", chat=False, number=1).model == "nope"
+    assert understand(body, PRESETS["sglang"], "m", "completions", number=1).model == "nope"
     with pytest.raises(RefusedError) as refused:
-        understand(body, PRESETS["vllm"], "m", chat=False, number=1)
+        understand(body, PRESETS["vllm"], "m", "completions", number=1)
     assert refused.value.status == 404
     assert refused.value.message == "The model `nope` does not exist. Valid aliases: m."
 
 
 def test_vllm_gives_what_fits_the_context() -> None:
     body = json.dumps({"prompt": [1] * 32_760, "max_tokens": 500, "ignore_eos": True}).encode()
-    assert understand(body, PRESETS["vllm"], "m", chat=False, number=1).output_tokens == 8
+    assert understand(body, PRESETS["vllm"], "m", "completions", number=1).output_tokens == 8
 
 
 def test_answers_end_by_themselves_between_min_and_max_unless_told_not_to() -> None:
     lengths = []
     for number in range(200):
         body = json.dumps({"prompt": [1], "max_tokens": 300, "min_tokens": 20}).encode()
-        asked = understand(body, PRESETS["vllm"], "m", chat=False, number=number)
+        asked = understand(body, PRESETS["vllm"], "m", "completions", number=number)
         assert 20 <= asked.output_tokens <= 300
         assert (asked.finish_reason == "length") == (asked.output_tokens == 300)
         lengths.append(asked.output_tokens)

@@ -8,6 +8,7 @@ from tui.engines.address import base_url
 from tui.profile.model import LaneProfile, LoadProfile, Profile, Slo
 from tui.profile.reading import read_profile, with_preset
 from tui.records.dials import ARRIVALS, Dials, check
+from tui.records.endpoints import PATHS
 from tui.records.errors import UserError
 from tui.records.limits import MLPERF_LIMITS_MS
 
@@ -43,6 +44,7 @@ def load(parser: argparse.ArgumentParser) -> None:
     """How much to ask, how to judge it, and where it is recorded."""
     for flag, (_, kind, text) in DIAL_FLAGS.items():
         parser.add_argument(flag, type=kind, metavar="N", help=text)
+    parser.add_argument("--endpoint", choices=PATHS, help="what to ask both servers; generate is SGLang's own API")
     parser.add_argument(
         "--usage", choices=("each", "end"), help="tokens counted by the server in each chunk, or once"
     )
@@ -89,7 +91,7 @@ def _named(args: argparse.Namespace) -> Profile:
 
 
 def _lane(args: argparse.Namespace, lane: LaneProfile) -> LaneProfile:
-    flags = {"model": args.model, "api_key_env": args.api_key_env, "usage": args.usage}
+    flags = {"model": args.model, "api_key_env": args.api_key_env, "endpoint": args.endpoint, "usage": args.usage}
     return msgspec.structs.replace(lane, **{name: value for name, value in flags.items() if value})
 
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Endpoint = Literal["completions", "chat"]
+from tui.records.endpoints import Endpoint
+
 PromptForm = Literal["ids", "text"]
 Usage = Literal["each", "end"]
 
@@ -62,4 +63,5 @@ class Engine:
     reset_needs: str = ""  # when it has that endpoint
     usage: Usage = "end"  # as asked for unless the operator says otherwise; "end": it knows no other
     refresh_s: float = 0.0  # its gauges are renewed only so often, whenever they are read
+    generates: bool = False  # it answers `generate` as well
     kv_preallocated: bool = False  # it takes its whole KV pool when it starts

@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tui.engines import details
 from tui.engines.address import base_url, request_headers
@@ -12,6 +12,7 @@ from tui.engines.fetch import Answer, Site, TooLargeError, client, fetch
 from tui.engines.registry import ENGINES, engine
 from tui.engines.streaming import Streamed, streams
 from tui.engines.tokens import token_pool
+from tui.records.endpoints import PATHS, Endpoint
 from tui.records.errors import UserError
 from tui.records.session import LaneInfo
 from tui.records.text import clean
@@ -39,6 +40,7 @@ async def recognise(  # noqa: PLR0913 - each keyword is a key of a profile's lan
     key: str = "",
     kind: str = "",
     model: str = "",
+    endpoint: Endpoint | Literal[""] = "",
     headers: Mapping[str, str] = {},
     verify: bool = True,
     timeout_s: float = 5,
@@ -47,8 +49,8 @@ async def recognise(  # noqa: PLR0913 - each keyword is a key of a profile's lan
 ) -> Found:
     """Ask the server at `url` who it is, with cheap requests only: none of them generates a token.
 
-    `kind` and `model` given by the operator are taken as given, and checked against what is served. `key_env` names
-    the variable that `key` came from, for the error text. Raises UserError with one sentence.
+    `kind`, `model` and `endpoint` given by the operator are taken as given, and checked against what is served.
+    `key_env` names the variable that `key` came from, for the error text. Raises UserError with one sentence.
     """
     base = base_url(url)
     sent = request_headers(url, key, headers)
@@ -58,9 +60,14 @@ async def recognise(  # noqa: PLR0913 - each keyword is a key of a profile's lan
         models = _models(answer, base, lenient=bool(kind and model))
         name, entry = _choose(models, model, base)
         found_kind = engine(kind) if kind else await _kind(site, answer, entry)
+        if endpoint == "generate" and not found_kind.generates:
+            raise UserError(
+                f"{found_kind.title} has no {PATHS[endpoint]}: leave endpoint out, or ask for completions"
+            )
         await _alive(site, found_kind)
         more = await details.read(site, found_kind.kind, entry)
-        pool = await token_pool(site, found_kind, name) if found_kind.prompt_form == "ids" else []
+        takes_ids = found_kind.prompt_form == "ids" and endpoint != "chat"
+        pool = await token_pool(site, found_kind, name) if takes_ids else []
         metrics_url, metrics_note = await _metrics(site, found_kind)
     info = LaneInfo(
         url=base,
@@ -70,7 +77,7 @@ async def recognise(  # noqa: PLR0913 - each keyword is a key of a profile's lan
         model=clean(name),
         max_model_len=more.max_model_len,
         simulated=answer.server.startswith(SIMULATOR) or entry.get("simulated") is True,
-        endpoint=found_kind.endpoint,
+        endpoint=endpoint or found_kind.endpoint,
         prompt_form="ids" if pool else "text",
     )
     return Found(info, pool, metrics_url, metrics_note, sent)

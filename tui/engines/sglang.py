@@ -13,7 +13,26 @@ _GB = float(1 << 30)
 
 def body(ask: Ask) -> dict[str, Any]:
     """A request of exact length that can report usage with every chunk."""
-    return without_seed_when_random(exact(ask, top_k=-1))
+    return _generate(ask) if ask.endpoint == "generate" else without_seed_when_random(exact(ask, top_k=-1))
+
+
+def _generate(ask: Ask) -> dict[str, Any]:
+    """The same for `generate`, each event of which has the counts; a seed would be passed over."""
+    return {
+        "text" if isinstance(ask.prompt, str) else "input_ids": ask.prompt,
+        "sampling_params": {
+            "max_new_tokens": ask.output_tokens,
+            "temperature": ask.temperature,
+            "top_p": 1.0,
+            "top_k": -1,
+            "min_p": 0.0,
+            "repetition_penalty": 1.0,
+            "presence_penalty": 0.0,
+            "frequency_penalty": 0.0,
+            "ignore_eos": True,
+        },
+        "stream": True,
+    }
 
 
 ENGINE = Engine(
@@ -62,6 +81,7 @@ ENGINE = Engine(
     rank_labels=("tp_rank", "pp_rank", "moe_ep_rank"),
     tokenize_path="/tokenize",
     usage="each",
+    generates=True,
     kv_preallocated=True,
     cheap_health="/ping",  # /health generates a token and takes a second
     reset_path="/flush_cache",

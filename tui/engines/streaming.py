@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tui.engines.base import Ask, Endpoint
+from tui.engines.base import Ask
 from tui.engines.fetch import Answer, client
 from tui.engines.registry import engine
+from tui.records.endpoints import PATHS
 from tui.records.errors import UserError
 from tui.records.session import LaneInfo
 from tui.records.text import clean
@@ -50,9 +51,8 @@ async def streams(  # noqa: PLR0913 - each keyword is a key of a profile's lane
     import httpx
 
     ids = list(token_pool[:8]) if info.prompt_form == "ids" else []
-    endpoint: Endpoint = "chat" if info.endpoint == "chat" else "completions"
-    ask = Ask(endpoint, info.model, ids if ids and endpoint == "completions" else prompt, OUTPUT_TOKENS, 0.0, 0)
-    path = "/v1/chat/completions" if endpoint == "chat" else "/v1/completions"
+    ask = Ask(info.endpoint, info.model, ids or prompt, OUTPUT_TOKENS, 0.0, 0)
+    path = PATHS[info.endpoint]
     body = engine(info.engine).body(ask)
     try:
         async with (
@@ -103,6 +103,9 @@ def parse_stream(raw: bytes) -> Streamed:
 
 
 def _take(found: Streamed, event: dict[str, Any]) -> None:
+    if isinstance(about := event.get("meta_info"), dict):
+        _take_generated(found, event, about)
+        return
     usage = event.get("usage")
     if isinstance(usage, dict):
         found.prompt_tokens = usage.get("prompt_tokens", found.prompt_tokens)
@@ -118,3 +121,14 @@ def _take(found: Streamed, event: dict[str, Any]) -> None:
         found.text += text
         found.events += bool(text or delta.get("tool_calls"))
         found.finish_reason = clean(choice.get("finish_reason") or found.finish_reason, 40)
+
+
+def _take_generated(found: Streamed, event: dict[str, Any], about: dict[str, Any]) -> None:
+    """An event of `generate`: its text and its counts are those of the whole answer so far."""
+    text, reason = event.get("text"), about.get("finish_reason")
+    if isinstance(text, str) and text:
+        found.text, found.events = text, found.events + 1
+    found.prompt_tokens = about.get("prompt_tokens", found.prompt_tokens)
+    found.output_tokens = about.get("completion_tokens", found.output_tokens)
+    if isinstance(reason, dict):
+        found.finish_reason = clean(reason.get("type") or found.finish_reason, 40)

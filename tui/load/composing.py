@@ -10,6 +10,7 @@ from tui.load.fitting import Fitting
 from tui.load.plan import LanePlan
 from tui.load.requests import RequestList, Wanted
 from tui.records.dials import Dials
+from tui.records.endpoints import PATHS
 
 _encode = msgspec.json.Encoder().encode
 
@@ -59,7 +60,7 @@ class Composer:
 def _head(plan: LanePlan) -> bytes:
     """Request line and headers, but for the length."""
     where = urlsplit(plan.url)
-    path = where.path.rstrip("/") + ("/v1/chat/completions" if plan.endpoint == "chat" else "/v1/completions")
+    path = where.path.rstrip("/") + PATHS[plan.endpoint]
     headers = {
         "Host": where.netloc.rpartition("@")[2],
         "User-Agent": "dragstrip",

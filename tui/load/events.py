@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from tui.records.endpoints import Endpoint
 from tui.records.text import clean
 
 MAX_LINE_BYTES = 8 << 20
@@ -35,7 +36,7 @@ class BadEventsError(ValueError):
 class EventReader:
     """Reads one response's events. After each `feed`, `tokens` says how many output tokens that block brought."""
 
-    chat: bool
+    endpoint: Endpoint
     tokens: int = 0  # of the last block
     chunks: int = 0  # events with output, in all
     k_first: int = 0  # tokens in the first of them
@@ -55,10 +56,12 @@ class EventReader:
     _finish: bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        self._expect(b'"content"' if self.chat else b'"text"', b':"')
+        self._expect(b'"content"' if self.endpoint == "chat" else b'"text"', b':"')
 
     def _expect(self, key: bytes, colon: bytes) -> None:
-        self._key, self._empty, self._finish = key + colon, key + colon + b'"', _FINISH + colon
+        self._key, self._empty = key + colon, key + colon + b'"'
+        # In an event of `generate` the reason is an object.
+        self._finish = _FINISH + (colon[:-1] + b"{" if self.endpoint == "generate" else colon)
 
     def _learn(self, event: bytes) -> None:
         """An event with output that the expected key did not show: find the one that it has."""
@@ -147,6 +150,8 @@ class EventReader:
         if told.get("error") is not None or told.get("object") == "error":
             self._take_error(told)
             return
+        if self.endpoint == "generate":
+            told = self._of_generate(told)
         choices = told.get("choices")
         has_output = False
         for choice in choices if isinstance(choices, list) else ():
@@ -164,6 +169,17 @@ class EventReader:
         elif counted and not ends:
             # Tokens that show no text yet, held back for UTF-8 or a stop string: they count with the next output.
             self.completion_tokens -= counted
+
+    def _of_generate(self, told: dict[str, Any]) -> dict[str, Any]:
+        """SGLang's own event in the form of a completion's; text and counts are of the whole answer so far."""
+        about, text = told.get("meta_info"), told.get("text")
+        if not isinstance(about, dict):
+            return {}
+        if self.text is not None and isinstance(text, str) and text.startswith("".join(self.text)):
+            self.text.clear()
+        reason = about.get("finish_reason")
+        choice = {"text": text, "finish_reason": reason.get("type") if isinstance(reason, dict) else None}
+        return {"choices": [choice], "usage": about | {"prompt_tokens_details": about}}
 
     def _take_choice(self, choice: Any) -> bool:
         """Whether a choice carries output: text, reasoning or a tool call. A role alone or an empty delta is none."""

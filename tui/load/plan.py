@@ -5,6 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from tui.records.dials import Dials
+from tui.records.endpoints import Endpoint
 from tui.records.rows import Lane
 
 
@@ -15,7 +16,7 @@ class LanePlan(msgspec.Struct, frozen=True, kw_only=True):
     url: str  # base URL without /v1
     engine: str  # kind, a name in `engines.registry`
     model: str
-    endpoint: Literal["completions", "chat"]
+    endpoint: Endpoint
     prompt_form: Literal["ids", "text"]
     usage: Literal["", "each", "end"] = ""  # empty: the engine's default
     token_pool: list[int] = []  # ordinary token ids that this server knows, for prompts of ids

@@ -10,6 +10,7 @@ from tui.load.events import BadEventsError, EventReader
 from tui.load.requests import Wanted
 from tui.load.response import BadResponseError, Response
 from tui.load.wire import Wire, WireError
+from tui.records.endpoints import Endpoint
 from tui.records.rows import Cause, Lane, Outcome, RequestRow, Stamp
 
 TOO_MANY = 429
@@ -23,7 +24,7 @@ class Ticket:
     wanted: Wanted
     segment: int
     t_sched_ns: int
-    chat: bool
+    endpoint: Endpoint
 
 
 class ChunkSink:
@@ -63,7 +64,7 @@ class Stream:
         self.wire: Wire | None = None
         self.heard_ns = time.monotonic_ns()  # when something of it last moved: the read time-out counts from here
         self._sink, self._ended = sink, ended
-        self._events = EventReader(chat=ticket.chat)
+        self._events = EventReader(ticket.endpoint)
         self._response = Response()
         self._connect_ms: float | None = None
         self._t_send_ns: int | None = retry_of._t_send_ns if retry_of is not None else None

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from tui.records.dials import Dials
+from tui.records.endpoints import Endpoint
 from tui.records.launch import Launch
 
 Mode = Literal["together", "alternate"]
@@ -18,7 +19,7 @@ class LaneProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     engine: str = ""  # kind; empty: recognise it
     model: str = ""  # empty: the server's only model
     api_key_env: str = ""  # name of the environment variable that holds the key
-    endpoint: Literal["", "completions", "chat"] = ""  # empty: what the engine does best
+    endpoint: Endpoint | Literal[""] = ""  # empty: what the engine does best
     usage: Literal["", "each", "end"] = ""  # how often the server counts tokens: in each chunk, or once at the end
     dcgm: str = ""  # URL of a DCGM exporter
     gpus: list[int] = []  # NVML indices; empty: the GPUs that the server's own processes use

@@ -1,8 +1,10 @@
 """What is known of a session besides its rows: the content of `session.toml`."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+
+from tui.records.endpoints import Endpoint
 
 SCHEMA = 1
 
@@ -17,8 +19,8 @@ class LaneInfo(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     max_model_len: int | None = None
     simulated: bool = False
-    endpoint: str = "completions"
-    prompt_form: str = "ids"  # "ids" or "text"
+    endpoint: Endpoint = "completions"
+    prompt_form: Literal["ids", "text"] = "ids"
 
 
 class SessionInfo(msgspec.Struct, kw_only=True):

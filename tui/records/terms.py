@@ -183,6 +183,7 @@ TERMS: tuple[Term, ...] = (
         "seed", "seed", "note", "random sampling draws other tokens",
         flags={"vllm": Flag("--seed {}"), "sglang": Flag("--random-seed {}"), "llamacpp": Flag("--seed {}")},
     ),
+    Term("endpoint", "endpoint", "note", "the server's front end does other work for each token"),
     Term("prompt_tokens", "token count", "incomparable", "one prompt is not the same number of tokens to both"),
     Term("gpus", "GPUs", "incomparable", "they run on different hardware"),
     Term("shared_gpu", "shared GPU", "incomparable", "each slows the other down"),

@@ -9,12 +9,14 @@ from itertools import count
 
 from aiohttp import web
 
+from tui.records.endpoints import Endpoint
 from tui.simulator.asking import Asked, understand
 from tui.simulator.engine import MODEL, SimulatedEngine
 from tui.simulator.events import DONE, Events
 from tui.simulator.faults import TOKENS_BEFORE, Fault, Faults
 from tui.simulator.refusals import OVERLOADED, RefusedError
 from tui.simulator.sglang_events import SglangEvents
+from tui.simulator.sglang_generate import GenerateEvents, refusal
 from tui.simulator.vllm_events import VllmEvents
 from tui.simulator.words import Words
 
@@ -31,24 +33,30 @@ class Answering:
 
     async def completions(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/completions."""
-        return await self._answer(request, chat=False)
+        return await self._answer(request, "completions")
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/chat/completions."""
-        return await self._answer(request, chat=True)
+        return await self._answer(request, "chat")
 
-    async def _answer(self, request: web.Request, *, chat: bool) -> web.StreamResponse:
+    async def generate(self, request: web.Request) -> web.StreamResponse:
+        """POST /generate."""
+        return await self._answer(request, "generate")
+
+    async def _answer(self, request: web.Request, endpoint: Endpoint) -> web.StreamResponse:
         fault = self._faults.take()
         preset = self._engine.preset
         try:
             if fault in OVERLOADED:
                 raise OVERLOADED[fault]
-            asked = understand(await request.read(), preset, MODEL, chat=chat, number=next(self._numbers))
+            asked = understand(await request.read(), preset, MODEL, endpoint, number=next(self._numbers))
         except RefusedError as refused:
+            if endpoint == "generate" and refused.status == 400:
+                return web.Response(body=refusal(refused.message), headers=EVENT_STREAM)
             return web.json_response(refused.body(preset.engine), status=refused.status)
         if fault == "no_usage":
             asked = replace(asked, usage=False, usage_always=False)
-        events: Events = (SglangEvents if preset.engine == "sglang" else VllmEvents)(asked)
+        events = _events(preset.engine, asked)
         if asked.stream and fault != "no_stream":
             return await self._stream(request, asked, events, fault)
         return await self._whole(asked, events)
@@ -109,3 +117,10 @@ class Answering:
                 transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             transport.abort()
         return response
+
+
+def _events(engine: str, asked: Asked) -> Events:
+    """In whose manner the answer is written."""
+    if asked.endpoint == "generate":
+        return GenerateEvents(asked)
+    return SglangEvents(asked) if engine == "sglang" else VllmEvents(asked)

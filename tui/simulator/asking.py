@@ -9,6 +9,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from tui.records.endpoints import Endpoint
 from tui.simulator import refusals
 from tui.simulator.presets import Preset
 from tui.simulator.refusals import RefusedError
@@ -21,7 +22,7 @@ MEAN_OUTPUT_TOKENS = 256  # where an answer that may stop does so, on average: g
 class Asked:
     """One request, understood."""
 
-    chat: bool
+    endpoint: Endpoint
     model: str
     prompt: list[int]
     output_tokens: int
@@ -31,12 +32,18 @@ class Asked:
     usage_always: bool  # on every chunk
     seed: int  # of the words that answer it
 
+    @property
+    def chat(self) -> bool:
+        """Whether it is answered as a chat."""
+        return self.endpoint == "chat"
+
 
 class Body:
     """A decoded request body whose fields are read with their types checked."""
 
     def __init__(self, raw: bytes, engine: str) -> None:
         self.engine = engine
+        self._fields: Any
         try:
             self._fields = json.loads(raw)
         except ValueError:
@@ -64,6 +71,12 @@ class Body:
             raise refusals.malformed(self.engine, "float_parsing", name, "Input should be a valid number")
         return float(value)
 
+    def turn_into_completion(self) -> None:
+        """Name the fields of a request for `generate` as a completion names them."""
+        sampling = self.table("sampling_params")
+        prompt = self.get("input_ids") or self.get("text")
+        self._fields = self._fields | sampling | {"prompt": prompt, "max_tokens": sampling.get("max_new_tokens", 128)}
+
     def table(self, name: str) -> dict[str, Any]:
         """An object, empty when missing; refused when it is something else."""
         value = self.get(name)
@@ -72,9 +85,12 @@ class Body:
         return value or {}
 
 
-def understand(raw: bytes, preset: Preset, model: str, *, chat: bool, number: int) -> Asked:
+def understand(raw: bytes, preset: Preset, model: str, endpoint: Endpoint, *, number: int) -> Asked:
     """The request in `raw`; `number` tells requests apart that leave their words to chance. Raises RefusedError."""
     body = Body(raw, preset.engine)
+    if endpoint == "generate":
+        body.turn_into_completion()
+    chat = endpoint == "chat"
     asked_model = str(body.get("model") or model)
     if asked_model != model and preset.engine == "vllm":
         raise refusals.unknown_model(asked_model, model)
@@ -92,7 +108,7 @@ def understand(raw: bytes, preset: Preset, model: str, *, chat: bool, number: in
     usage = bool(options.get("include_usage"))
     # vLLM heeds `continuous_usage_stats` only together with `include_usage`.
     usage_always = bool(options.get("continuous_usage_stats")) and (usage or preset.engine == "sglang")
-    return Asked(chat, asked_model, prompt, output_tokens, finish_reason, stream, usage, usage_always, seed)
+    return Asked(endpoint, asked_model, prompt, output_tokens, finish_reason, stream, usage, usage_always, seed)
 
 
 def messages_tokens(body: Body) -> list[int]:

@@ -14,7 +14,7 @@ from tui.simulator.presets import GIB, KV_BYTES_A_TOKEN
 from tui.simulator.words import VOCABULARY, detokenize, tokenize
 
 SIMULATED = "SIMULATED by dragstrip: no model, no GPU"
-PROBE = Asked(False, MODEL, [1], 1, "length", stream=False, usage=False, usage_always=False, seed=0)
+PROBE = Asked("completions", MODEL, [1], 1, "length", stream=False, usage=False, usage_always=False, seed=0)
 
 
 class Pages:

@@ -71,6 +71,7 @@ def application(engine: SimulatedEngine, seed: int = 0) -> web.Application:
     else:
         app.add_routes(
             [
+                web.post("/generate", answering.generate),
                 web.get("/server_info", pages.server_info),
                 web.get("/v1/loads", pages.loads),
                 web.get("/flush_cache", pages.flush_sglang),

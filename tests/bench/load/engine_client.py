@@ -5,9 +5,9 @@
 Both send the same load to the same endpoint, /v1/completions: closed loop, greedy, every answer of full length. The
 prompts have the same number of tokens in both: vLLM's client decodes and encodes until the length is right, SGLang's
 is given prompts that the server counted. The rate is output tokens over the time from the first request to the last
-end, as both engines' clients define it. Start the engines without a prefix cache: the prompts share words. `--native`
-lets SGLang's client ask /generate instead, as it does by default. `--python` is the interpreter that has the engine;
-without it, this one.
+end, as both engines' clients define it. Start the engines without a prefix cache: the prompts share words. With
+`--generate` both ask SGLang's /generate, as its client does by default. `--python` is the interpreter that has the
+engine; without it, this one.
 """
 
 import argparse
@@ -25,6 +25,7 @@ import polars as pl
 from tui.load.requests import RequestList
 from tui.recording.reading.reader import open_session
 from tui.records.dials import Dials
+from tui.records.endpoints import Endpoint
 
 NS = 1e9
 WAVES = 4  # requests a stream
@@ -41,6 +42,7 @@ class Load:
     prompt_tokens: int
     output_tokens: int
     seed: int
+    endpoint: Endpoint = "completions"
 
     @property
     def requests(self) -> int:
@@ -71,9 +73,10 @@ def text_prompts(load: Load) -> list[str]:
     return [prompt(number, words, fillers) for number in range(load.requests)]
 
 
-def own_client(kind: str, python: str, load: Load, folder: Path) -> float:
+def own_client(engine: str, python: str, load: Load, folder: Path) -> float:
     """Tokens/s as the engine's own client reports them."""
     result = folder / f"own-{load.seed}.json"
+    kind = "generate" if load.endpoint == "generate" else engine
     shared = (
         f"--base-url {load.url} --model {load.model} --tokenizer {load.tokenizer} --disable-tqdm --seed {load.seed} "
         f"--random-input-len {load.prompt_tokens} --random-output-len {load.output_tokens} "
@@ -84,7 +87,7 @@ def own_client(kind: str, python: str, load: Load, folder: Path) -> float:
         f"--temperature 0 --save-result --result-dir {folder} --result-filename {result.name}",
         "sglang": "sglang.bench_serving --backend sglang-oai --dataset-name custom --dataset-path "
         f"{folder / 'prompts.jsonl'} --sharegpt-output-len {load.output_tokens} --output-file {result}",
-        "sglang-native": "sglang.bench_serving --backend sglang --dataset-name random-ids --random-range-ratio 1.0 "
+        "generate": "sglang.bench_serving --backend sglang --dataset-name random-ids --random-range-ratio 1.0 "
         f"--tokenize-prompt --output-file {result}",
     }[kind]
     if kind == "sglang":
@@ -99,7 +102,7 @@ def dragstrip(load: Load, folder: Path) -> tuple[float, int]:
     """Tokens/s under dragstrip, and its seconds that were bound by the client."""
     profile = folder / f"ours-{load.seed}.toml"
     profile.write_text(
-        f'[a]\nurl = "{load.url}"\nmodel = "{load.model}"\n'
+        f'[a]\nurl = "{load.url}"\nmodel = "{load.model}"\nendpoint = "{load.endpoint}"\n'
         f"[load]\nconcurrency = {load.streams}\nprompt_tokens = {load.prompt_tokens}\n"
         f"output_tokens = {load.output_tokens}\noutput_jitter = 0.0\ntemperature = 0.0\nseed = {load.seed}\n"
         f"[[plan]]\nrequests = {load.requests}\n"
@@ -122,23 +125,24 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--tokenizer", required=True, help="a folder or repository that the engine's client can load")
     parser.add_argument("--model", default="", help="as the server calls it; empty: as the tokenizer's folder")
-    parser.add_argument("--native", action="store_true", help="SGLang's client asks /generate, its default")
+    parser.add_argument("--generate", action="store_true", help="ask SGLang's /generate, its own client's default")
     parser.add_argument("--python", default=sys.executable, help="the interpreter that has the engine")
     parser.add_argument("--streams", type=int, nargs="+", default=[64, 256])
+    parser.add_argument("--rounds", type=int, default=1, help="of four runs: own client, ours, ours, own client")
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--output", type=int, default=256)
     args = parser.parse_args()
-    kind = "sglang-native" if args.kind == "sglang" and args.native else args.kind
+    endpoint: Endpoint = "generate" if args.generate else "completions"
     model = args.model or Path(args.tokenizer).name
     print(f"{'streams':>8} {'own client tok/s':>26} {'dragstrip tok/s':>26} {'ratio':>6} {'bound s':>8}")
     for streams in args.streams:
         rates: dict[str, list[float]] = {"own": [], "ours": []}
         bound_s = 0
         with tempfile.TemporaryDirectory() as folder:
-            for seed, who in enumerate(("own", "ours", "ours", "own"), 1):
-                load = Load(args.url, model, args.tokenizer, streams, args.prompt, args.output, seed)
+            for seed, who in enumerate(("own", "ours", "ours", "own") * args.rounds, 1):
+                load = Load(args.url, model, args.tokenizer, streams, args.prompt, args.output, seed, endpoint)
                 if who == "own":
-                    rates[who].append(own_client(kind, args.python, load, Path(folder)))
+                    rates[who].append(own_client(args.kind, args.python, load, Path(folder)))
                 else:
                     rate, bound = dragstrip(load, Path(folder))
                     rates[who].append(rate)

@@ -6,7 +6,7 @@ from tui.engines.caches import reset_cache
 from tui.profile.model import LaneProfile, Profile
 from tui.records.errors import UserError
 from tui.records.rows import LANES, Lane
-from tui.session.doctor.examining import find
+from tui.session.finding import find
 
 
 async def empty_caches(profile: Profile) -> list[str]:

@@ -1,24 +1,25 @@
 """One lane looked at before it is measured: everything that a comparison could fail on."""
 
 import asyncio
-import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import msgspec
 
 from tui.engines.address import base_url
 from tui.engines.fetch import Site, client
-from tui.engines.recognise import Found, Streamed, recognise, streams
+from tui.engines.recognise import Found, Streamed, streams
 from tui.engines.registry import engine
 from tui.engines.tokens import tokenize
 from tui.profile.model import LaneProfile
 from tui.records import gauges
+from tui.records.endpoints import PATHS
 from tui.records.errors import UserError
 from tui.records.rows import Lane
 from tui.session.doctor.second_opinion import ask
+from tui.session.finding import find
 from tui.telemetry.beat import ReadingError
 from tui.telemetry.gauging import read_page
 from tui.telemetry.gpu import gpu_reader
@@ -52,6 +53,8 @@ class Examined:
     def comparable(self) -> dict[str, object]:
         """Its settings by the keys of `records.terms`, with what only an examination tells."""
         known = self.settings.known() if self.settings is not None else {}
+        if self.found is not None:
+            known["endpoint"] = PATHS[self.found.info.endpoint]
         if self.prompt_tokens is not None:
             known["prompt_tokens"] = self.prompt_tokens
         if self.gpus:
@@ -110,23 +113,6 @@ async def _look_at_gpus(result: Examined, server: LaneProfile) -> None:
         result.gpu_note = reader.note
     except ReadingError as error:
         result.gpu_note = str(error)
-
-
-async def find(server: LaneProfile) -> Found:
-    """Recognise the server of a lane. UserError when there is none."""
-    found = await recognise(
-        server.url,
-        key=os.environ.get(server.api_key_env, "") if server.api_key_env else "",
-        key_env=server.api_key_env,
-        kind=server.engine,
-        model=server.model,
-        headers=server.headers,
-        verify=server.verify_tls,
-    )
-    if not server.endpoint:
-        return found
-    form = found.info.prompt_form if server.endpoint == "completions" else "text"
-    return replace(found, info=msgspec.structs.replace(found.info, endpoint=server.endpoint, prompt_form=form))
 
 
 async def _tokens_served(found: Found, server: LaneProfile) -> float | None:

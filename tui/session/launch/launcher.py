@@ -1,7 +1,6 @@
 """Starts the engines of a profile with one configuration, says how far they are, and ends them in order."""
 
 import asyncio
-import os
 import re
 import socket
 import tempfile
@@ -13,10 +12,11 @@ from urllib.parse import urlsplit
 from tui.engines.address import base_url
 from tui.engines.launch import command, shell
 from tui.engines.progress import stage
-from tui.engines.recognise import Found, recognise, streams
+from tui.engines.recognise import Found, streams
 from tui.profile.model import LaneProfile, Profile
 from tui.records.errors import UserError
 from tui.records.rows import Lane
+from tui.session.finding import find
 from tui.session.launch.engine_process import EngineProcess
 from tui.telemetry.processes import is_this_host
 
@@ -135,14 +135,7 @@ class Launcher:
         trouble = ""
         while process.status is None:
             try:
-                found = await recognise(
-                    server.url,
-                    key=os.environ.get(server.api_key_env, ""),
-                    kind=server.engine,
-                    model=server.model,
-                    headers=server.headers,
-                    verify=server.verify_tls,
-                )
+                found = await find(server)
                 await streams(
                     found.info.url,
                     found.info,

@@ -1,14 +1,12 @@
 """The life of one lane: find the server, start its driver and its gauges, and begin again when something dies."""
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tui.engines.recognise import Found, recognise
-from tui.engines.registry import engine
+from tui.engines.recognise import Found
 from tui.engines.streaming import streams
 from tui.load.driver import Driver
 from tui.load.plan import LanePlan, Setting
@@ -18,6 +16,7 @@ from tui.records.errors import UserError
 from tui.records.frame import Frame
 from tui.records.rows import EventKind, EventRow, GaugeRow, Lane
 from tui.records.session import LaneInfo
+from tui.session.finding import find
 from tui.telemetry.gpu import gpu_reader
 from tui.telemetry.server import ServerScraper
 
@@ -122,23 +121,7 @@ class LaneRun:
                 return found
 
     async def _recognise(self) -> Found:
-        found = await recognise(
-            self.server.url,
-            key=self._key(),
-            key_env=self.server.api_key_env,
-            kind=self.server.engine,
-            model=self.server.model,
-            headers=self.server.headers,
-            verify=self.server.verify_tls,
-            timeout_s=self.profile.load.connect_timeout_s,
-        )
-        if self.server.usage == "each" and engine(found.info.engine).usage == "end":
-            raise UserError(f"{found.info.title} counts tokens at the end of an answer only: leave usage out, or end")
-        return found
-
-    def _key(self) -> str:
-        """The key from the environment variable that the profile names; it goes nowhere but into a header."""
-        return os.environ.get(self.server.api_key_env, "") if self.server.api_key_env else ""
+        return await find(self.server, timeout_s=self.profile.load.connect_timeout_s)
 
     def _plan(self, found: Found) -> LanePlan:
         load = self.profile.load
@@ -147,8 +130,8 @@ class LaneRun:
             url=found.info.url,
             engine=found.info.engine,
             model=found.info.model,
-            endpoint="chat" if (self.server.endpoint or found.info.endpoint) == "chat" else "completions",
-            prompt_form="ids" if found.info.prompt_form == "ids" and self.server.endpoint != "chat" else "text",
+            endpoint=found.info.endpoint,
+            prompt_form=found.info.prompt_form,
             usage=self.server.usage,
             token_pool=found.token_pool,
             seed=load.seed,
