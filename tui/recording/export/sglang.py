@@ -6,6 +6,7 @@ connection for each request, so where ours was opened for the request its time i
 Failed requests are in no figure, and counted only in our own key.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ from tui.recording.export.lane_run import Floats, LaneRun, lane_runs
 from tui.recording.export.origin import origin, setting
 from tui.recording.export.statistics import busiest_second, most_at_once, or_zero, summary_ms, tpot_s
 from tui.recording.export.streaming import write_object
+from tui.records.endpoints import Endpoint
 
 PERCENTS = (90, 95, 99)
 NOTE = "output tokens are the server's count: total_output_tokens_retokenized repeats it"
+BACKENDS: Mapping[Endpoint, str] = {"completions": "sglang-oai", "chat": "sglang-oai-chat", "generate": "sglang"}
 
 
 def write_sglang(job: Job) -> list[Exported]:
@@ -55,7 +58,7 @@ def _head(job: Job, run: LaneRun) -> dict[str, Any]:
     dials = setting(job, run)
     return {
         "tag": f"{job.info.name}.{run.lane}",
-        "backend": "sglang-oai-chat" if run.info.endpoint == "chat" else "sglang-oai",
+        "backend": BACKENDS[run.info.endpoint],
         "dataset_name": "random",
         "request_rate": "inf" if dials.closed else dials.request_rate,
         "max_concurrency": dials.concurrency if dials.closed else None,
