@@ -8,7 +8,8 @@ import pytest
 from tests.analysis.made import NS, T0, failed, request, requests_frame, second, seconds_frame, session, turned
 from tests.analysis.simulated import seconds_of
 from tui.analysis.crossover import crossover, varied
-from tui.analysis.ledger import LedgerRow, ledger
+from tui.analysis.ledger import LedgerRow, foremost, ledger
+from tui.analysis.ledger import visited as visited_settings
 from tui.analysis.tables import Tables
 from tui.analysis.verdict.word import Verdict, Word
 from tui.records.rows import LANES, EventRow, SecondRow
@@ -46,6 +47,19 @@ def test_each_setting_is_a_row_and_revisits_pool() -> None:
     assert rows[0].tps["a"] == pytest.approx(1200, rel=0.03)
     assert rows[0].requests == {"a": 2, "b": 2}
     assert not rows[0].bound
+
+
+def test_of_settings_as_long_the_busiest_is_foremost() -> None:
+    tables = visited([("8", -0.5), ("32", 0.2), ("64", -0.2)])
+    first = foremost(ledger(tables))
+    same = foremost(visited_settings(tables))
+    assert first is not None
+    assert same is not None
+    assert (first.dials["a"]["concurrency"], same.dials) == ("32", first.dials)
+    longer = foremost(ledger(visited([("8", -0.5), ("32", 0.2), ("8", -0.5)])))
+    assert longer is not None
+    assert longer.dials["a"]["concurrency"] == "8"
+    assert foremost([]) is None
 
 
 def test_the_lead_changes_hands() -> None:

@@ -7,7 +7,7 @@ from statistics import fmean, geometric_mean
 
 from tui.analysis.figures import NAMES, Measured, joined, measured
 from tui.analysis.intervals.student import t_quantile
-from tui.analysis.ledger import Visited, visited
+from tui.analysis.ledger import Visited, foremost, visited
 from tui.analysis.settings import Setting
 from tui.analysis.tables import Tables
 from tui.analysis.verdict.goodput import Limits, limits_of
@@ -32,7 +32,7 @@ def compare(sessions: Sequence[Tables], limits: Limits | None = None) -> list[Co
 
     The interval is Student's t on the log ratios, one a session (Kalibera & Jones 2013, at the level of the restart).
     With one session there is no such interval, and the words are `undecided`: its own verdict is in its ledger. Two
-    sessions of one lane each are compared as A and B from ten spans of each, at the setting longest in force. δ is
+    sessions of one lane each are compared as A and B from ten spans of each, at the foremost setting of each. δ is
     the widest of the sessions'; without `limits` goodput is told under those of each session's profile.
     """
     names = [tables.session.name for tables in sessions]
@@ -67,8 +67,7 @@ def _one_lane_each(sessions: Sequence[Tables]) -> bool:
 
 def _apart(sessions: Sequence[Tables], names: Sequence[str], limits: Limits | None, delta: float) -> list[Compared]:
     """Two sessions of one lane each. What both tell of their load must be alike."""
-    longest = [max(visited(tables), key=lambda visit: visit.settled_s, default=None) for tables in sessions]
-    one, other = longest
+    one, other = (foremost(visited(tables)) for tables in sessions)
     if one is None or other is None or not one.settled_s or not other.settled_s:
         return []
     a, b = (next(iter(visit.dials.values())) for visit in (one, other))

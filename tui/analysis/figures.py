@@ -11,7 +11,7 @@ import polars as pl
 from tui.analysis.expressions import LATENCY, Span, lane_of, within
 from tui.analysis.intervals.quantiles import SHARES, percentiles
 from tui.analysis.intervals.turns import MIN_PAIRS, Pair
-from tui.analysis.ledger import Visited, visited
+from tui.analysis.ledger import Visited, foremost, visited
 from tui.analysis.tables import Tables
 from tui.analysis.verdict.goodput import Limits, good
 from tui.analysis.verdict.latency import SECTIONS
@@ -38,21 +38,20 @@ class Measured:
 
 
 def measured(tables: Tables, visit: Visited | None = None, limits: Limits | None = None) -> Measured:
-    """The figures over the settled time of one setting; without `visit`, of the one longest in force.
+    """The figures over the settled time of one setting; without `visit`, of the foremost.
 
     A percentile with too few values (`SAMPLES_NEEDED`) is not there; a section has it all the same, because only
     its spread is used. Goodput is there when there are limits.
     """
-    visits = [visit] if visit is not None else visited(tables)
-    longest = max(visits, key=lambda one: one.settled_s, default=None)
+    visit = visit or foremost(visited(tables))
     lanes = tables.session.lanes
-    spans = {lane: [] if longest is None else longest.spans(lane) for lane in LANES if lane in lanes}
+    spans = {lane: [] if visit is None else visit.spans(lane) for lane in LANES if lane in lanes}
     whole = _figures(tables, spans, limits)
     for lane in tables.session.lanes:
         n = whole.get(f"{lane}.requests", 0)
         for name in (f"{metric}_{share}" for metric in LATENCY for share in PERCENTILES if n < SAMPLES_NEEDED[share]):
             whole.pop(f"{lane}.{name}", None)
-    pairs = None if longest is None else longest.pairs
+    pairs = None if visit is None else visit.pairs
     cuts = _sections(next(iter(spans.values()), [])) if pairs is None else []
     parts = [dict.fromkeys(spans, cut) for cut in cuts] if pairs is None else _turn_sections(pairs, spans)
     return Measured(whole, [_figures(tables, part, limits) for part in parts])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 import polars as pl
@@ -23,6 +23,21 @@ MOST_FAILED: Final = 0.01  # above this share a server that answers errors quick
 
 
 CURVE_PERCENTILES: Final = ("p50", "p95")
+
+
+class Held(Protocol):
+    """A setting that was in force for a while."""
+
+    @property
+    def settled_s(self) -> int:
+        """How many seconds of it count."""
+
+    @property
+    def tokens(self) -> float:
+        """That came from all lanes in them."""
+
+
+_Held = TypeVar("_Held", bound=Held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +61,11 @@ class LedgerRow:
     bound: bool  # the client was the limit in most settled seconds
     verdict: Verdict
     figures: Mapping[Lane, LaneFigures] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> float:
+        """That came from both lanes in the seconds that count."""
+        return sum(self.tps.values()) * self.settled_s
 
     @property
     def linked(self) -> bool:
@@ -76,6 +96,11 @@ class Visited:
         """The output tokens of every second that counts."""
         return [value for segment in self.segments for value in segment.tps.get(lane, ())]
 
+    @property
+    def tokens(self) -> float:
+        """That came from both lanes in the seconds that count."""
+        return sum(sum(self.tps(lane)) for lane in self.dials)
+
     def spans(self, lane: Lane) -> list[Span]:
         """When the lane was measured."""
         return [span for segment in self.segments for span in segment.spans(lane)]
@@ -96,6 +121,11 @@ def visited(tables: Tables) -> list[Visited]:
         key = repr(setting) if told else str(segment.number)
         visits.setdefault(key, (setting, []))[1].append(segment)
     return [Visited(dials, pooled) for dials, pooled in visits.values()]
+
+
+def foremost(settings: Sequence[_Held]) -> _Held | None:
+    """The setting that most is known of: longest in force, in whole batches, and of several the busiest."""
+    return max(settings, key=lambda one: (one.settled_s // BATCH_S, one.tokens), default=None)
 
 
 def ledger(tables: Tables, *, frozen: bool = True) -> list[LedgerRow]:

@@ -28,7 +28,6 @@ from tui.records.dials import Dials
 from tui.records.endpoints import Endpoint
 
 NS = 1e9
-WAVES = 4  # requests a stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +41,13 @@ class Load:
     prompt_tokens: int
     output_tokens: int
     seed: int
-    endpoint: Endpoint = "completions"
+    endpoint: Endpoint
+    waves: int  # requests a stream
 
     @property
     def requests(self) -> int:
         """How many in all."""
-        return self.streams * WAVES
+        return self.streams * self.waves
 
 
 def text_prompts(load: Load) -> list[str]:
@@ -128,6 +128,7 @@ def main() -> None:
     parser.add_argument("--generate", action="store_true", help="ask SGLang's /generate, its own client's default")
     parser.add_argument("--python", default=sys.executable, help="the interpreter that has the engine")
     parser.add_argument("--streams", type=int, nargs="+", default=[64, 256])
+    parser.add_argument("--waves", type=int, default=4, help="requests a stream in each run")
     parser.add_argument("--rounds", type=int, default=1, help="of four runs: own client, ours, ours, own client")
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--output", type=int, default=256)
@@ -140,13 +141,16 @@ def main() -> None:
         bound_s = 0
         with tempfile.TemporaryDirectory() as folder:
             for seed, who in enumerate(("own", "ours", "ours", "own") * args.rounds, 1):
-                load = Load(args.url, model, args.tokenizer, streams, args.prompt, args.output, seed, endpoint)
+                load = Load(
+                    args.url, model, args.tokenizer, streams, args.prompt, args.output, seed, endpoint, args.waves
+                )
                 if who == "own":
                     rates[who].append(own_client(args.kind, args.python, load, Path(folder)))
                 else:
                     rate, bound = dragstrip(load, Path(folder))
                     rates[who].append(rate)
                     bound_s += bound
+                print(f"{streams} streams, {who}: {rates[who][-1]:,.0f} tok/s", file=sys.stderr, flush=True)
         own, ours = (" ".join(f"{rate:,.0f}" for rate in rates[who]) for who in ("own", "ours"))
         ratio = fmean(rates["ours"]) / fmean(rates["own"])
         print(f"{streams:>8} {own:>26} {ours:>26} {ratio:>6.3f} {bound_s:>8}")

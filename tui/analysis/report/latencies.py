@@ -1,9 +1,9 @@
-"""Latency percentiles of both lanes at the setting longest in force, with intervals and verdicts."""
+"""Latency percentiles of both lanes at the foremost setting, with intervals and verdicts."""
 
 import numpy as np
 
 from tui.analysis.expressions import LATENCY, lane_of, within
-from tui.analysis.ledger import Visited, visited
+from tui.analysis.ledger import Visited, foremost, visited
 from tui.analysis.report.blocks import Block, Heading, Paragraph, Table
 from tui.analysis.report.words import ALONE, NONE, any_alone, interval, ms, percent, range_ms, word
 from tui.analysis.tables import Tables
@@ -26,7 +26,7 @@ PERCENTILES = ("p50", "p95", "p99")
 
 def latency_blocks(tables: Tables) -> list[Block]:
     """A table of TTFT, TPOT and E2E; of one lane without the comparison."""
-    found = max(visited(tables), key=lambda visit: visit.settled_s, default=None)
+    found = foremost(visited(tables))
     if found is None or not found.settled_s:
         return []
     lanes = list(tables.session.lanes)

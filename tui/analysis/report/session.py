@@ -8,7 +8,7 @@ import polars as pl
 
 from tui.analysis.crossover import crossover
 from tui.analysis.expressions import lane_of
-from tui.analysis.ledger import LedgerRow, ledger, visited
+from tui.analysis.ledger import LedgerRow, foremost, ledger, visited
 from tui.analysis.report.blocks import Block, Document, Heading, Paragraph, Table
 from tui.analysis.report.charts import charts
 from tui.analysis.report.latencies import latency_blocks
@@ -78,16 +78,18 @@ def _head(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
 
 
 def _sentences(rows: Sequence[LedgerRow]) -> list[str]:
-    """What the ledger comes to: the setting held longest, where the lead changes hands, or that nothing is told."""
-    longest = max(rows, key=lambda row: row.settled_s)
+    """What the ledger comes to: its foremost setting, where the lead changes hands, or that nothing is told."""
+    first = foremost(rows)
+    if first is None:
+        return []
     reasons = {row.verdict.reason for row in rows}
     if len(rows) > 1 and {row.verdict.word for row in rows} == {"undecided"}:
         each = f", each {reasons.pop()}" if len(reasons) == 1 else ""
         return [f"Output tokens/s: undecided at all {len(rows)} settings{each}."]
-    label = f"Output tokens/s at {setting_text(longest.dials['a'], [row.dials['a'] for row in rows])}"
-    told = verdict_sentence(longest.verdict, label)
-    stands = standing([row.verdict for row in rows])[rows.index(longest)]
-    if longest.verdict.word != "undecided" and not stands:
+    label = f"Output tokens/s at {setting_text(first.dials['a'], [row.dials['a'] for row in rows])}"
+    told = verdict_sentence(first.verdict, label)
+    stands = standing([row.verdict for row in rows])[rows.index(first)]
+    if first.verdict.word != "undecided" and not stands:
         told = f"{told.removesuffix('.')}; for this setting alone, not among all {len(rows)} at once."
     sentence = crossover(rows)
     return [told, f"{sentence}."] if sentence else [told]
@@ -168,8 +170,8 @@ def _goodput(tables: Tables, limits: Limits) -> list[Block]:
 
 
 def _goodput_verdict(tables: Tables, limits: Limits) -> list[Block]:
-    """At the setting longest in force: of its longest visit, or of all its turns."""
-    visit = max(visited(tables), key=lambda one: one.settled_s, default=None)
+    """At the foremost setting: of its longest visit, or of all its turns."""
+    visit = foremost(visited(tables))
     if visit is None or len(tables.session.lanes) < 2 or tables.refused:
         return []
     longest = max(visit.segments, key=lambda segment: segment.settled_s)
