@@ -1,5 +1,6 @@
 """A session opens whatever happened to it, and says what is missing."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -169,6 +170,17 @@ def test_sessions_are_listed_newest_first(make: Make, tmp_path: Path) -> None:
 def test_a_killed_session_and_a_running_one_are_listed_as_such(parts: Path, tmp_path: Path) -> None:
     states = {entry.name: entry.state for entry in list_sessions(tmp_path)}
     assert states == {"killed": "cut off", "was": "recording"}
+
+
+def test_how_long_a_killed_session_was_does_not_depend_on_when_it_was_copied(parts: Path, tmp_path: Path) -> None:
+    seconds = open_session(parts).scan("seconds").collect()["t_ns"]
+    for path in parts.rglob("*"):
+        os.utime(path, (2**31, 2**31))
+    (killed,) = (entry for entry in list_sessions(tmp_path) if entry.name == "killed")
+    assert killed.length_s == seconds.n_unique()
+    shutil.rmtree(parts / "seconds")
+    (killed,) = (entry for entry in list_sessions(tmp_path) if entry.name == "killed")
+    assert killed.length_s == 0
 
 
 def test_a_session_is_found_by_path_name_and_beginning(make: Make, tmp_path: Path) -> None:

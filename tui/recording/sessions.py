@@ -1,4 +1,4 @@
-"""Which sessions there are, and which one is meant. Light: it reads no table."""
+"""Which sessions there are, and which one is meant. Light: it reads no table, but of sessions that have no end."""
 
 import os
 import stat
@@ -24,7 +24,7 @@ class SessionEntry:
     path: Path
     started: datetime  # UTC
     lanes: dict[str, str]  # "a": "vLLM 0.33.0 · model"
-    length_s: float  # of one that was cut off: until its last file was written
+    length_s: float  # of one that has no end: until its last second
     size_bytes: int
     simulated: bool
     state: str  # how it ended, or "recording", or "cut off"
@@ -71,17 +71,27 @@ def _entry(path: Path) -> SessionEntry | None:
         files = list(_files(path))
     except (OSError, ValueError, UserError):
         return None
-    started_s = info.wall_ns / 1e9
     return SessionEntry(
         name=path.name,
         path=path,
-        started=datetime.fromtimestamp(started_s, UTC),
+        started=datetime.fromtimestamp(info.wall_ns / 1e9, UTC),
         lanes={lane: " ".join(filter(None, (of.title, of.version, of.model))) for lane, of in info.lanes.items()},
-        length_s=info.duration_s if info.ended else max(0.0, max(file.st_mtime for file in files) - started_s),
+        length_s=info.duration_s if info.ended else _recorded_s(path, info),
         size_bytes=sum(file.st_size for file in files),
         simulated=info.simulated,
         state=_state(path, info),
     )
+
+
+def _recorded_s(path: Path, info: SessionInfo) -> float:
+    """How far the seconds reach. Files' times do not tell: those of a copy are when it was made."""
+    import polars as pl
+
+    try:
+        last_ns = pl.scan_parquet(path / "seconds" / "*.parquet").select(pl.col("t_ns").max()).collect().item()
+    except (OSError, pl.exceptions.PolarsError):
+        return 0.0  # it ended before its first second was written
+    return (last_ns - info.t0_ns) / 1e9 + 1.0 if last_ns is not None else 0.0
 
 
 def _files(folder: Path) -> Iterator[os.stat_result]:
