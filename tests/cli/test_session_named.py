@@ -8,7 +8,9 @@ from tui.cli.session_named import session_named, shipped_sessions
 from tui.recording.home import sessions_root
 from tui.recording.reading.reader import open_session
 from tui.recording.sessions import list_sessions
+from tui.recording.writing.compact import whole_file
 from tui.records.errors import UserError
+from tui.records.tables import TABLES
 
 
 def test_a_shipped_session_opens_by_name_and_says_what_it_is_of() -> None:
@@ -19,8 +21,12 @@ def test_a_shipped_session_opens_by_name_and_says_what_it_is_of() -> None:
     assert recorded.missing == []
 
 
-def test_every_shipped_session_is_whole() -> None:
-    assert {entry.state for entry in list_sessions(shipped_sessions())} == {"done"}
+def test_every_shipped_session_is_whole_and_one_says_that_its_host_went_away() -> None:
+    shipped = list_sessions(shipped_sessions())
+    assert {entry.name: entry.state for entry in shipped if entry.state != "done"} == {"h100-sweep": "cut off"}
+    for entry in shipped:
+        assert open_session(entry.path).missing == []
+        assert sorted(path.name for path in entry.path.rglob("*.parquet")) == sorted(map(whole_file, TABLES))
 
 
 def test_the_operators_own_session_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
