@@ -27,6 +27,9 @@ def lanes(lead: float, seconds: int, noise_seed: int = 1) -> tuple[list[float], 
         (-0.02, 0.02, "level"),
         (0.01, 0.025, "level"),
         (-0.01, 0.05, "undecided"),
+        (0.01, 0.035, "undecided"),  # it leads, and is about to be level
+        (-0.035, -0.01, "undecided"),
+        (0.01, 0.055, "A ahead"),
         (float("nan"), float("nan"), "undecided"),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Final
 from tui.analysis.compare import Compared
 from tui.analysis.fail_if import FailIf
 from tui.analysis.report.blocks import Block, Document, Heading, Paragraph, Table
-from tui.analysis.report.words import NONE, interval, ms, number, percent, setting_text, word
+from tui.analysis.report.words import NONE, interval, meaning, ms, number, percent, setting_text, word
 from tui.analysis.verdict.margin import widest
 from tui.analysis.verdict.together import standing
 from tui.records.metrics import METRICS
@@ -36,7 +36,7 @@ def comparison_report(
         blocks += [Heading(setting_text(setting.dials, [one.dials for one in compared])), _table(setting, stand)]
     if compared:
         margin = widest([session.profile for session in sessions])
-        blocks.append(Paragraph(f"{NOTE} Level means: the 95 % interval lies within δ: {margin.text}."))
+        blocks.append(Paragraph(f"{NOTE} {meaning(margin)}"))
     return Document("A against B over sessions", any(session.simulated for session in sessions), blocks)
 
 

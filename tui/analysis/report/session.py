@@ -18,6 +18,7 @@ from tui.analysis.report.words import (
     NONE,
     any_alone,
     interval,
+    meaning,
     number,
     percent,
     percentile_ms,
@@ -73,7 +74,7 @@ def _head(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
     found: list[Block] = [Paragraph(facts)]
     if len(session.lanes) == 2 and rows:
         found += [Paragraph(sentence, strong=True) for sentence in _sentences(rows)]
-        found.append(Paragraph(f"Level means: the 95 % interval lies within δ: {tables.margin.text}."))
+        found.append(Paragraph(meaning(tables.margin)))
     return found
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from tui.analysis.settings import Setting
+from tui.analysis.verdict.margin import Margin
 from tui.analysis.verdict.word import Verdict
 from tui.records.dials import DIAL, DIALS
 from tui.records.metrics import SAMPLES_NEEDED
@@ -12,6 +13,14 @@ ALONE = (
     "Several are judged at once: `alone` marks a word that stands for its row, but not among all rows by Holm's rule "
     "at 5 %."
 )
+
+
+def meaning(margin: Margin) -> str:
+    """What the words mean, and where δ comes from."""
+    return (
+        f"Level means: the 95 % interval lies within δ: {margin.text}. "
+        "Ahead means: it leaves out equality, and its middle lies beyond δ."
+    )
 
 
 def word(verdict: Verdict, stands: bool) -> str:

@@ -32,13 +32,17 @@ class Verdict:
 
 
 def word_of(low: float, high: float, delta: float, better: Better = "higher") -> Word:
-    """The word that an interval of log ratios allows. Level goes before ahead: 1 % ahead within ±3 % is level."""
-    border = math.log1p(delta)
+    """The word that an interval of log ratios allows.
+
+    Ahead is who surely leads, and by more than δ as far as is known: who leads by less would be called ahead while
+    the interval is wide, and level once it is narrow.
+    """
+    border, middle = math.log1p(delta), (low + high) / 2
     if -border < low and high < border:
         return "level"
-    if low > 0:
+    if low > 0 and middle > border:
         return "A ahead" if better == "higher" else "B ahead"
-    if high < 0:
+    if high < 0 and middle < -border:
         return "B ahead" if better == "higher" else "A ahead"
     return "undecided"
 
