@@ -54,6 +54,25 @@ def test_the_demo_profile_runs_and_prints_the_contract(capsys: pytest.CaptureFix
         assert seconds.filter(pl.col("lane") == name)["output_tokens"].sum() == lane["output_tokens"]
 
 
+def test_what_is_in_flight_at_the_end_is_recorded_as_cancelled_and_a_rate_tells_ttft_from_due(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    short = ["--request-rate", "4", "--random-input-len", "16", "--random-output-len", "16"]
+    assert main(["run", "demo", "--for", "4s", "--json", *short]) == 0
+    told = json.loads(capsys.readouterr().out)["lanes"]
+    (session,) = sessions()
+    rows = pl.scan_parquet(session / "requests/*.parquet").collect()
+    seconds = pl.scan_parquet(session / "seconds/*.parquet").collect()
+    chunks = pl.scan_parquet(session / "chunks/*.parquet").collect()
+    for name, lane in told.items():
+        own = rows.filter(pl.col("lane") == name)
+        started = seconds.filter(pl.col("lane") == name)["started"].sum()
+        assert own.filter(pl.col("t_send_ns").is_not_null()).height >= started > 0
+        assert lane["cancelled"] == (own["outcome"] == "cancelled").sum() > 0
+        assert lane["ttft_sched_ms"]["n"] == lane["requests"]
+        assert set(chunks.filter(pl.col("lane") == name)["request"]) <= set(own["request"])
+
+
 def test_one_lane_on_a_real_llamacpp_server_is_recorded_and_exported(
     llamacpp_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 from tui.analysis.crossover import crossover
 from tui.analysis.expressions import LATENCY, lane_of
 from tui.analysis.intervals.quantiles import SHARES, SUMMARY_SHARES, summary_percentiles
-from tui.analysis.ledger import LedgerRow, ledger
+from tui.analysis.ledger import LedgerRow, foremost, ledger
 from tui.analysis.tables import Tables
 from tui.analysis.verdict.word import not_comparable
 from tui.records.rows import LANES, EventRow, Lane
@@ -44,11 +44,12 @@ def summary(
 
     Rates are over the whole seconds of the session, of lanes that take turns over their own; output tokens are those
     that arrived, of whatever request. `requests` counts those that ended well, beside `failed` and those cut off by
-    the operator or the end (`cancelled`). Latencies are of requests that ended well; a percentile is given of however
-    few values there are, with their number as `n`, and a script decides (the screen shows none under
-    `records.metrics.SAMPLES_NEEDED`). `ttft_sched_ms`, from the moment when a request was due, is there when requests
-    came at a rate. The verdict is of the setting longest in force, at one look; with `events`, all visits to that
-    setting count. `ledger` has every setting visited, and `crossover` where the lead changes hands, of two lanes.
+    the operator or the end (`cancelled`). Latencies are of requests that ended well, but `itl_ms`, which is of every
+    chunk that came; a percentile is given of however few values there are, with their number as `n`, and a script
+    decides (the screen shows none under `records.metrics.SAMPLES_NEEDED`). `ttft_sched_ms`, from the moment when a
+    request was due, is there when requests came at a rate. The verdict is of the foremost setting, which its `dials`
+    name, at one look; with `events`, all visits to it count. `ledger` has every setting visited, and `crossover`
+    where the lead changes hands, of two lanes.
     """
     duration_s = session.duration_s or seconds["t_ns"].n_unique() * 1.0
     lanes: dict[Lane, dict[str, Any]] = {}
@@ -108,11 +109,11 @@ def _itl(distribution: Distribution | None) -> dict[str, float | int | None]:
 
 
 def _client(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
-    """What the instrument says of itself. `stamp` is `user` as soon as one request had no kernel stamp.
+    """What the instrument says of itself. `stamp` is `user` as soon as one token had no kernel stamp.
 
     `merged_share`: of the reads, those that joined several tokens, of which only the last one's moment is known.
     """
-    stamps = set(requests["stamp"].to_list())
+    stamps = set(requests.filter(pl.col("t_first_ns").is_not_null())["stamp"].to_list())
     lag_ms = summary_percentiles(seconds["loop_lag_ms"].to_numpy())["p99"]
     return {
         "cpu_s": float(seconds["client_cpu_s"].sum()),
@@ -127,10 +128,11 @@ def _judged(tables: Tables) -> dict[str, Any]:
     """The verdict with the δ that it was given and where that comes from, and the ledger."""
     rows, margin = ledger(tables), tables.margin
     # The run is over, so this is the one look.
-    longest = max(rows, key=lambda row: row.settled_s, default=None)
-    verdict = not_comparable("output_tps", NO_SECOND) if longest is None else longest.verdict
+    first = foremost(rows)
+    verdict = not_comparable("output_tps", NO_SECOND) if first is None else first.verdict
+    judged = {"delta": margin.delta, "delta_from": margin.source, "dials": {} if first is None else first.dials}
     return {
-        "verdict": {**asdict(verdict), "delta": margin.delta, "delta_from": margin.source},
+        "verdict": {**asdict(verdict), **judged},
         "ledger": [_row(row) for row in rows],
         "crossover": crossover(rows),
     }

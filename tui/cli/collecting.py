@@ -34,6 +34,11 @@ class Collected:
         if batch.seconds and self.on_second is not None:
             self.on_second("   ".join(map(second_text, batch.seconds)))
 
+    def down(self) -> list[Lane]:
+        """The lanes whose server did not answer any more as the run ended."""
+        last = {row.lane: row for row in self._seconds}
+        return [lane for lane, row in last.items() if not row.up]
+
     def summary(self, info: SessionInfo) -> dict[str, Any]:
         """The object of `run --json`."""
         from tui.analysis.summary import summary
@@ -75,7 +80,7 @@ def _verdict(told: dict[str, Any]) -> str:
     from tui.analysis.verdict.margin import Margin
     from tui.analysis.verdict.word import Verdict
 
-    fields = {name: value for name, value in told.items() if name not in {"delta", "delta_from"}}
+    fields = {name: value for name, value in told.items() if name in Verdict.__dataclass_fields__}
     margin = Margin(told["delta"], told["delta_from"])
     return f"{verdict_sentence(Verdict(**fields), 'Output tok/s')} Level is within {margin.text}."
 

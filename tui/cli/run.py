@@ -5,10 +5,10 @@ import asyncio
 import json
 import re
 import signal
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -99,7 +99,10 @@ async def _run(args: argparse.Namespace, profile: Profile, for_s: float, steps: 
     if args.warm_up:
         complain("warming up: what the servers now do is neither recorded nor counted")
         once = msgspec.structs.replace(profile, repeat=1)
-        short = [msgspec.structs.replace(step, for_s=step.for_s and min(step.for_s, WARM_STEP_S)) for step in steps]
+        short = [
+            msgspec.structs.replace(step, requests=None, for_s=min(step.for_s or WARM_STEP_S, WARM_STEP_S))
+            for step in steps
+        ]
         await _measured(once, partial(_complete, for_s=min(for_s, WARM_S), steps=short), None, stop, quiet=True)
         if stop.signal:
             complain("dragstrip: interrupted while it warmed up: nothing was measured")
@@ -217,9 +220,20 @@ def _tell(args: argparse.Namespace, session: "LiveSession", collected: "Collecte
         if session.recording is not None:
             told = naming(args, session.profile)(session.info.name)
             say(f"recorded as {told}: `dragstrip report {told}`, `dragstrip replay {told}`")
-    failed = [lane for lane, figures in found["lanes"].items() if not figures["requests"]]
-    for lane in failed:
-        complain(f"dragstrip: lane {lane.upper()} finished no request")
+    failed = {lane: why for lane, figures in found["lanes"].items() if (why := _failed(figures))}
+    failed |= dict.fromkeys(collected.down(), "is down")
+    for lane, why in failed.items():
+        complain(f"dragstrip: lane {lane.upper()} {why}")
     if session.incomparable:
         complain(f"dragstrip: {session.incomparable}; accept a difference with --waive KEY")
     return 1 if failed or session.incomparable else 0
+
+
+def _failed(figures: Mapping[str, Any]) -> str:
+    """Why a script may not trust the lane's figures; empty when it may."""
+    from tui.analysis.ledger import MOST_FAILED
+
+    ok, failed = figures["requests"], figures["failed"]
+    if not ok:
+        return "finished no request"
+    return f"failed {failed} of {ok + failed} requests" if failed > MOST_FAILED * (ok + failed) else ""

@@ -24,6 +24,11 @@ class Dials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     shared_prefix: float = 0.0
     temperature: float = 0.0
 
+    @property
+    def streams(self) -> int:
+        """How many streams are asked for; 0 under an arrival rate."""
+        return self.concurrency if self.arrival == "closed" else 0
+
 
 DialName = Literal[
     "concurrency", "prompt_tokens", "output_tokens", "arrival", "request_rate", "shared_prefix", "temperature"

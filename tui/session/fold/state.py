@@ -84,8 +84,8 @@ class LaneState:
 
     def _count(self, requests: list[RequestRow]) -> None:
         for r in requests:
-            self.stamp = r.stamp
             if r.outcome == "ok":
+                self.stamp = r.stamp
                 self.done += 1
                 self.tokens_from_chunks = r.tokens_from == "chunks"
             elif r.outcome == "failed":

@@ -159,9 +159,12 @@ class LiveSession:
             await self._second_over.wait()
 
     async def ended(self) -> None:
-        """Wait until the session ends, which it does by itself only in error: then that error is raised."""
+        """Wait until the session ends, which it does by itself only in error: then that error is raised.
+
+        Who waits no longer does not end the session with it: the drivers' last frames are still to come.
+        """
         if self._task is not None:
-            await self._task
+            await asyncio.shield(self._task)
 
     def view(self, window_s: int) -> View:
         """The numbers of the last whole second."""
@@ -332,9 +335,7 @@ class LiveSession:
 
     def _lanes_now(self) -> dict[Lane, LaneNow]:
         return {
-            lane: LaneNow(
-                self.orders.asked[lane].concurrency, up=run.driver is not None, resting=self.orders.rests(lane)
-            )
+            lane: LaneNow(self.orders.asked[lane].streams, up=run.driver is not None, resting=self.orders.rests(lane))
             for lane, run in self._lanes.items()
         }
 

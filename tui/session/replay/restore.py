@@ -156,8 +156,8 @@ def _take_counts(state: SessionState, tape: Tape, t_ns: int) -> None:
             lane.causes[row["cause"]] += row["n"]
     for row in newest.sort("newest_ns").iter_rows(named=True):
         lane = state.lanes[row["lane"]]
-        lane.stamp = row["stamp"]
         if row["outcome"] == "ok":
+            lane.stamp = row["stamp"]
             lane.tokens_from_chunks = row["tokens_from"] == "chunks"
         elif row["outcome"] == "failed":
             lane.last_error = f"{row['cause']}: {row['detail']}" if row["detail"] else row["cause"]
