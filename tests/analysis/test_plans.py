@@ -64,6 +64,7 @@ def test_a_sweep_can_list_its_settings() -> None:
         "concurrency=",
         "concurrency=8,1",
         "concurrency=1,,8",
+        "concurrency=4,4",
         "concurrency=1..8..64",
         "concurrency=1..8,64",
         "concurrency=1-8",

@@ -148,11 +148,12 @@ def test_the_time_of_a_sweeps_step_runs_from_when_it_is_settled() -> None:
     for at in range(1, 30):
         plan.second(at, 0, [])
     plan.settling = lambda: False
+    plan.second(30, 0, [])  # at whose end it is settled
     assert plan.text().endswith("0:03 left")
-    for at in range(30, 32):
+    for at in range(31, 33):
         plan.second(at, 0, [])
     assert not plan.over
-    plan.second(32, 0, [])
+    plan.second(33, 0, [])
     assert plan.over
 
 

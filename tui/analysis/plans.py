@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import polars as pl
@@ -88,7 +89,8 @@ def sweep_plan(text: str, for_s: float) -> list[PlannedStep]:
     name, span = match.groups()
     values, spec = [int(value) for value in re.findall(r"\d+", span)], DIAL[name]
     low = max(spec.low, 1)
-    if not low <= values[0] <= values[-1] <= spec.high or sorted(values) != values:
+    rising = is_refined(text) or all(one < next_one for one, next_one in pairwise(values))
+    if not low <= values[0] <= values[-1] <= spec.high or not rising:
         raise UserError(f"a sweep of {name} goes upwards within {low:g} to {spec.high:g}, not {span}")
     return [PlannedStep({name: value}, for_s) for value in (doubling(*values) if is_refined(text) else values)]
 

@@ -41,6 +41,7 @@ class PlanRun(msgspec.Struct):
     paused: bool = False
     order: list[int] = msgspec.field(default_factory=list)  # of the steps, by their number
     _since_s: float = 0.0
+    _settles: bool = False
     _held_s: dict[Lane, float] = msgspec.field(default_factory=dict)
     _ended: Counter[Lane] = msgspec.field(default_factory=Counter)
     _down_s: dict[Lane, float] = msgspec.field(default_factory=dict)
@@ -91,6 +92,10 @@ class PlanRun(msgspec.Struct):
             return
         passed_s, self._since_s = now_s - self._since_s, now_s
         if self.settling():
+            self._settles = True
+            return
+        if self._settles:  # the second at whose end it was settled does not count
+            self._settles = False
             return
         for lane in self.base.keys() - set(resting):
             self._held_s[lane] += passed_s
@@ -151,6 +156,7 @@ class PlanRun(msgspec.Struct):
 
     def _go_to(self, at: int, now_s: float) -> None:
         self.at, self._since_s, self._held_s = at, now_s, dict.fromkeys(self.base, 0.0)
+        self._settles = False
         self._ended.clear()
         self._down_s.clear()
         self.begun += 1
