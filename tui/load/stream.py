@@ -48,7 +48,8 @@ class Stream:
     __slots__ = (
         *("heard_ns", "request_bytes", "ticket", "wire"),
         *("_connect_ms", "_t_send_ns", "_first_ns", "_last_ns"),
-        *("_ended", "_events", "_is_over", "_is_retry", "_kernel", "_response", "_sink", "_told_tokens", "_touched"),
+        *("_ended", "_events", "_is_over", "_is_retry", "_kernel", "_response", "_sink"),
+        *("_told_prompt", "_told_tokens", "_touched"),
     )
 
     def __init__(
@@ -74,7 +75,7 @@ class Stream:
         self._is_over = False
         self._is_retry = retry_of is not None
         self._touched = False
-        self._told_tokens = 0
+        self._told_prompt = self._told_tokens = 0
 
     def keep_text(self) -> None:
         """Keep the answer's words, which costs a decoding of every event: for a second opinion, never for load."""
@@ -160,7 +161,8 @@ class Stream:
         if self._first_ns is None:
             self._first_ns = t_ns
             sink.first_t_ns.append(t_ns)
-            sink.first_prompt_tokens.append(self._events.prompt_tokens or self.ticket.wanted.prompt_tokens)
+            self._told_prompt = self._events.prompt_tokens or self.ticket.wanted.prompt_tokens
+            sink.first_prompt_tokens.append(self._told_prompt)
         self._last_ns = t_ns
         if tokens:
             self._told_tokens += tokens
@@ -213,13 +215,17 @@ class Stream:
             self._end("ok", "", "", reusable=True)
 
     def _settle_count(self) -> None:
-        """Tokens that only the usage at the end tells of are put with the last chunk, so that the sums agree."""
+        """What only the usage at the end tells of is put with the last chunk, so that the sums agree."""
         events, sink = self._events, self._sink
         missing = events.completion_tokens - self._told_tokens if events.has_usage else 0
         if missing > 0 and self._last_ns is not None:
             sink.request.append(self.ticket.wanted.number)
             sink.t_ns.append(self._last_ns)
             sink.tokens.append(missing)
+        known = events.prompt_tokens
+        if known is not None and known != self._told_prompt and self._last_ns is not None:
+            sink.first_t_ns.append(self._last_ns)
+            sink.first_prompt_tokens.append(known - self._told_prompt)
 
     def _end(self, outcome: Outcome, cause: Cause, detail: str, *, reusable: bool = False) -> None:
         if self._is_over:
