@@ -127,7 +127,9 @@ def _take_generated(found: Streamed, event: dict[str, Any], about: dict[str, Any
     """An event of `generate`: its text and its counts are those of the whole answer so far."""
     text, reason = event.get("text"), about.get("finish_reason")
     if isinstance(text, str) and text:
-        found.text, found.events = text, found.events + 1
+        # A server that was started to stream increments sends just what is new.
+        found.text = text if text.startswith(found.text) else found.text + text
+        found.events += 1
     found.prompt_tokens = about.get("prompt_tokens", found.prompt_tokens)
     found.output_tokens = about.get("completion_tokens", found.output_tokens)
     if isinstance(reason, dict):

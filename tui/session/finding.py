@@ -26,4 +26,6 @@ async def find(server: LaneProfile, *, timeout_s: float = 5) -> Found:
     )
     if server.usage == "each" and engine(found.info.engine).usage == "end":
         raise UserError(f"{found.info.title} counts tokens at the end of an answer only: leave usage out, or end")
+    if server.usage == "end" and found.info.endpoint == "generate":
+        raise UserError(f"{found.info.title} counts tokens in every chunk of /generate: leave usage out, or each")
     return found

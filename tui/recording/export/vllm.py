@@ -4,6 +4,7 @@ TTFT `t_first - t_send`; E2E `t_last - t_send`; TPOT `(E2E - TTFT) / (n - 1)`; I
 throughputs over the time from the first due request to the last end. Failed requests are counted and in no latency.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,8 +24,11 @@ from tui.recording.export.statistics import (
     tpot_s,
 )
 from tui.recording.export.streaming import write_object
+from tui.records.endpoints import Endpoint
 
 PERCENTS = (50, 90, 95, 99)
+# `sglang` is another name of the first in its client.
+BACKENDS: Mapping[Endpoint, str] = {"completions": "openai", "chat": "openai-chat", "generate": "sglang"}
 
 
 def write_vllm(job: Job) -> list[Exported]:
@@ -54,7 +58,7 @@ def _write(job: Job, run: LaneRun, alone: bool) -> Exported:
 def _head(job: Job, run: LaneRun) -> dict[str, Any]:
     dials = setting(job, run)
     when = datetime.fromtimestamp(job.info.wall_ns / NS + (run.start_ns - job.info.t0_ns) / NS, UTC)
-    backend = "openai-chat" if run.info.endpoint == "chat" else "openai"
+    backend = BACKENDS[run.info.endpoint]
     return {
         "date": f"{when:%Y%m%d-%H%M%S}",
         "endpoint_type": backend,
