@@ -94,6 +94,8 @@ class DialBoard:
         if self._timer is None and not self._undo:
             return False
         self._shown = self._in_force.copy() if self._timer is not None else self._undo.pop()
+        if "b" in self._shown and self._shown["a"] != self._shown["b"]:
+            self.linked = False  # what was apart is shown apart
         self._cancel_timer()
         self._put_in_force(remember=False)
         return True

@@ -72,7 +72,8 @@ class Orders:
         most = None if self.plan is None else self.plan.most(lane, asked)
         begun = 0 if self.plan is None else self.plan.begun
         dials = stopped(asked) if waits else asked
-        return Setting(self.segment, dials, requests=most, counted_anew=begun, spread=self._spreads)
+        off = not self.board.load_on  # at once: a server is not to go on while the screen says that it stopped
+        return Setting(self.segment, dials, cancel=off, requests=most, counted_anew=begun, spread=self._spreads)
 
     def rests(self, lane: Lane) -> bool:
         """Whether what the lane does now is another's turn, or the beginning of its own."""
