@@ -4,10 +4,15 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tui.cli.output import say
+from tui.records.errors import UserError
 from tui.records.tables import TABLES
 from tui.widgets.numbers import counted, size
+
+if TYPE_CHECKING:
+    from tui.recording.reading.reader import Recorded
 
 HELP = "write a recorded session as CSV, Parquet, JSON and other formats"
 PROGRESS_AFTER_S = 1.0
@@ -37,6 +42,10 @@ def call(args: argparse.Namespace) -> int:
 
     recorded = open_session(session_named(args.session))
     t0_ns, t1_ns = window(recorded.info, args.from_s, args.to_s)
+    if t0_ns is not None and t1_ns is not None and t0_ns >= t1_ns:
+        raise UserError(f"--from {args.from_s:g} is not before --until {args.to_s:g}: nothing lies between them")
+    if args.segment is not None and not _has_segment(recorded, args.segment):
+        raise UserError(f"{recorded.name} has no segment {args.segment}: `dragstrip report` lists its settings")
     selection = Selection(tuple(args.table or TABLES), t0_ns, t1_ns, args.lane, args.segment, args.redact)
     target = Path(args.to or f"{recorded.name}-{args.format}")
     bar = Bar()
@@ -46,6 +55,12 @@ def call(args: argparse.Namespace) -> int:
     for missing in recorded.missing:
         say(f"missing: {missing}")
     return 0
+
+
+def _has_segment(recorded: "Recorded", number: int) -> bool:
+    import polars as pl
+
+    return recorded.scan("seconds").filter(pl.col("segment") == number).limit(1).collect().height > 0
 
 
 class Bar:

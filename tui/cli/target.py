@@ -1,6 +1,7 @@
 """Which servers and which load: a profile or URLs, and flags that turn a dial, spelled as the field does."""
 
 import argparse
+import os
 
 import msgspec
 
@@ -58,6 +59,10 @@ def load(parser: argparse.ArgumentParser) -> None:
 
 def profile_of(args: argparse.Namespace) -> Profile:
     """The profile that the flags describe. UserError when they contradict each other."""
+    if args.api_key_env and args.api_key_env not in os.environ:
+        raise UserError(
+            f"the variable {args.api_key_env} is not set: export it with the key, or leave --api-key-env out"
+        )
     profile = _named(args)
     waive = [*profile.waive, *(args.waive or [])]
     if waive:
