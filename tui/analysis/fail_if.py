@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, geometric_mean
 from typing import Final, Literal
 
 from tui.analysis.figures import NAMES, Figures, Measured, joined
@@ -137,7 +137,8 @@ def _compare(node: ast.Compare, sessions: Sequence[Measured], alpha: float) -> J
         holds = "yes"
     elif sign * margin < -half:
         holds = "no"
-    sides = fmean(side[0] for side in wholes), fmean(side[1] for side in wholes)
+    mean = geometric_mean if as_ratio else fmean  # of which the margin is the logarithm's
+    sides = mean([side[0] for side in wholes]), mean([side[1] for side in wholes])
     return Judged(ast.unparse(node), holds, *sides, margin, margin - half, margin + half)
 
 

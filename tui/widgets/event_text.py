@@ -13,5 +13,7 @@ def event_text(event: EventRow) -> str:
         return f"{name} {clean(event.old, 20)} → {clean(event.new, 20)} {unit}".rstrip()
     if event.kind == "plan":
         return f"plan: {clean(event.text)}"
+    if event.kind == "fault" and not event.text:
+        return f"{clean(event.name, 20)} readings are back"
     words = [event.kind, clean(event.name, 20), clean(event.new, 20), clean(event.text)]
     return " ".join(word for word in words if word)

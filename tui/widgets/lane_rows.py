@@ -19,7 +19,7 @@ COMFORTABLE_CELLS = 50  # from this width on there is room for full words
 TALL_ROWS = 26  # from this height on there is room for more than is needed each second
 CHART_LEAST_S = 100
 CHART_MOST_ROWS = 16
-TTFT_DUE = Metric("ttft_sched", "TTFTdue", "ms", "lower", "t_first - t_sched, under an arrival rate")
+TTFT_DUE = Metric("ttft_sched", "due", "ms", "lower", "t_first - t_sched, under an arrival rate")
 
 
 class PaneNumbers(msgspec.Struct, frozen=True):

@@ -38,10 +38,14 @@ def moved(rows: "Sequence[LedgerRow]") -> list[str]:
 
 def _row(found: "LedgerRow", names: Sequence[str], room: int, *, now: bool) -> list[Span]:
     return [
-        (f"{'▸' if now else ' '}{setting_text(found, names)[: room - 1]:<{room}}", "strong" if now else ""),
+        (f"{'▸' if now else ' '}{_cut(setting_text(found, names), room - 1):<{room}}", "strong" if now else ""),
         *figure_spans(found, now=now),
         word_span(found),
     ]
+
+
+def _cut(text: str, cells: int) -> str:
+    return text if len(text) <= cells else f"{text[: cells - 1]}…"
 
 
 def figure_spans(found: "LedgerRow", *, now: bool) -> list[Span]:
