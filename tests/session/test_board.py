@@ -93,6 +93,16 @@ async def test_undo_takes_back_a_change_in_force_and_one_still_turning(told: Tol
     assert told.settings[-1]["a"].concurrency == 8
 
 
+async def test_an_undo_that_sets_the_lanes_apart_unlinks_them(told: Told) -> None:
+    board = DialBoard({"a": Dials(concurrency=8), "b": Dials(concurrency=24)}, told)
+    board.linked = False
+    assert board.toggle_link()
+    await told.again.wait()
+    assert board.in_force("b").concurrency == 8
+    assert board.undo()
+    assert (board.in_force("b").concurrency, board.linked) == (24, False)
+
+
 async def test_the_load_stops_at_once_and_comes_back(told: Told) -> None:
     board = DialBoard(both(Dials(concurrency=8, arrival="poisson", request_rate=3)), told)
     assert board.toggle_load() is False
