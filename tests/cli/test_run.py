@@ -57,8 +57,8 @@ def test_the_demo_profile_runs_and_prints_the_contract(capsys: pytest.CaptureFix
 def test_what_is_in_flight_at_the_end_is_recorded_as_cancelled_and_a_rate_tells_ttft_from_due(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    short = ["--request-rate", "4", "--random-input-len", "16", "--random-output-len", "16"]
-    assert main(["run", "demo", "--for", "4s", "--json", *short]) == 0
+    long = ["--request-rate", "4", "--arrival", "constant", "--random-output-len", "2048"]
+    assert main(["run", "demo", "--for", "3s", "--json", *long]) == 1  # no answer ends in this time
     told = json.loads(capsys.readouterr().out)["lanes"]
     (session,) = sessions()
     rows = pl.scan_parquet(session / "requests/*.parquet").collect()
