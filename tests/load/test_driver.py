@@ -10,13 +10,15 @@ from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
-from tests.load.faulty_server import GOOD, always, serving
+from tests.load.faulty_server import GOOD, HEAD, always, serving, token
 from tui.load.clock import GRID_NS
 from tui.load.driver import Driver
-from tui.load.plan import LanePlan, Setting
+from tui.load.framing import HEADER_BYTES, Unpacker, length, packed
+from tui.load.plan import LanePlan, Setting, Stop
 from tui.records.dials import Dials
 from tui.records.frame import Frame
 
@@ -69,6 +71,30 @@ async def test_a_driver_told_to_stop_gives_its_last_frame_and_ends() -> None:
     assert driver.reason == ""
 
 
+async def test_a_last_frame_larger_than_the_pipe_comes_once_and_whole() -> None:
+    streams = 800  # a cancelled request is about 100 bytes, a pipe holds 65,536
+    async with serving(always(HEAD + token(), then="silence")) as port, asyncio.timeout(20):
+        worker = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tui.load.worker"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert worker.stdin
+        assert worker.stdout
+        worker.stdin.write(packed(plan(f"http://127.0.0.1:{port}")))
+        worker.stdin.write(packed(Setting(1, Dials(concurrency=streams))))
+        first = 0
+        while first < streams:
+            told = length(await worker.stdout.readexactly(HEADER_BYTES))
+            first += len(msgspec.msgpack.decode(await worker.stdout.readexactly(told), type=Frame).first_t_ns) // 8
+        worker.stdin.write(packed(Stop()))
+        rest = await worker.stdout.read()
+    messages = list(Unpacker().feed(rest))
+    assert sum(HEADER_BYTES + len(message) for message in messages) == len(rest)
+    last = msgspec.msgpack.decode(messages[-1], type=Frame)
+    assert [row.outcome for row in last.requests] == ["cancelled"] * streams
+
+
 async def test_a_driver_that_is_killed_says_so() -> None:
     async with serving(always(GOOD)) as port:
         driver = await Driver.start(plan(f"http://127.0.0.1:{port}"), Setting(1, Dials(concurrency=1)))
@@ -97,7 +123,8 @@ PARENT = """
 import asyncio, sys
 from tui.load.clock import GRID_NS
 from tui.load.driver import Driver
-from tui.load.plan import LanePlan, Setting
+from tui.load.framing import HEADER_BYTES, Unpacker, length, packed
+from tui.load.plan import LanePlan, Setting, Stop
 from tui.records.dials import Dials
 async def main():
     url = "http://127.0.0.1:9"

@@ -58,6 +58,7 @@ class Worker:
             due_s = max(due_s, self._loop.time() - 1)
         self._load.close()
         self._emit(time.monotonic_ns())
+        self._loop.remove_writer(sys.stdout.fileno())  # closing the loop runs it once more: the rest would go twice
         os.set_blocking(sys.stdout.fileno(), True)
         with contextlib.suppress(BrokenPipeError):
             os.write(sys.stdout.fileno(), self._unsent)
