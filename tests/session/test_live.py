@@ -79,6 +79,7 @@ async def test_both_lanes_fill_up_with_figures(pair: list[SimulatorProcess]) -> 
         assert shown.server.running is not None
         assert shown.gpus[0].memory_used_bytes
         assert shown.stamp == "kernel"
+    assert not [event for batch in watched.batches for event in batch.events if event.kind == "down"]
 
 
 async def test_seconds_hold_exactly_what_the_rows_say(pair: list[SimulatorProcess]) -> None:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pynvml
 import pytest
 
 from tui.records import gauges
@@ -35,6 +36,14 @@ else:
 
 
 FIELDS = "memory.used,memory.total,utilization.gpu,power.draw,temperature.gpu,clocks.sm,clocks_event_reasons.active"
+
+
+@pytest.fixture(autouse=True)
+def gpu() -> None:
+    try:
+        pynvml.nvmlInit()  # type: ignore[no-untyped-call]
+    except pynvml.NVMLError as error:
+        pytest.skip(f"no NVIDIA GPU here: {error}")
 
 
 @contextmanager

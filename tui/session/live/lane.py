@@ -164,7 +164,8 @@ class LaneRun:
             self.driver = None
             await driver.stop()
             self.inbox.driver_gone(self.lane)
-        self._set_down(f"the load driver ended: {driver.reason}; it is started again")
+        if driver.reason:  # none where it was asked to end: the session is over, and the server as well as it was
+            self._set_down(f"the load driver ended: {driver.reason}; it is started again")
 
     async def _look_again(self) -> None:
         """See what came back each time the server was down: other settings may be comparable, or no longer.
