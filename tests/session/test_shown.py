@@ -22,6 +22,21 @@ def test_one_limit_missed_is_enough() -> None:
     assert run.view().lanes["a"].goodput == 1
 
 
+def test_figures_are_of_the_dials_in_force_alone() -> None:
+    run = Run()
+    run.seconds(20)
+    before = run.view().lanes["a"]
+    assert before.over_s == 10
+    assert before.output_tps == pytest.approx(1000, rel=0.1)
+    run.turn()
+    run.rate["a"], run.ttft_ms["a"] = 3000, 500
+    run.seconds(3)
+    after = run.view().lanes["a"]
+    assert (after.over_s, after.latencies["ttft"].n) == (3, 3 * REQUESTS_A_SECOND)
+    assert after.output_tps == pytest.approx(3000, rel=0.1)
+    assert after.latencies["ttft"].p50 == pytest.approx(500, rel=0.1)
+
+
 def test_a_percentile_is_a_value_that_was_measured() -> None:
     run = Run()
     run.seconds(10)

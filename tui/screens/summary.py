@@ -11,7 +11,8 @@ def summary_lines(view: View) -> list[str]:
     """One line a lane, the plain ratio, where it is recorded."""
     if not view.second:
         return []
-    lines = [f"{numbers.clock(view.second)}, last {view.window_s} s:"]
+    last_s = max(lane.over_s for lane in view.lanes.values()) or view.window_s
+    lines = [f"{numbers.clock(view.second)}, last {last_s} s:"]
     lines += [_lane(lane) for lane in view.lanes.values()]
     if len(view.lanes) > 1:
         lines.append(_compared(view))

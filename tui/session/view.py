@@ -62,7 +62,7 @@ class ServerView(msgspec.Struct, frozen=True):
 
 
 class LaneView(msgspec.Struct, frozen=True):
-    """One lane at one moment. Rates and percentiles are over `window_s`."""
+    """One lane at one moment. Rates and percentiles are over `over_s`."""
 
     lane: Lane
     info: LaneInfo | None  # None: not reached yet
@@ -94,6 +94,7 @@ class LaneView(msgspec.Struct, frozen=True):
     limits_met: str = ""  # by 99 % of the segment's requests: met, not met, undecided; empty: there are no limits
     turn: Turn = ""  # of lanes that take turns
     tokens_per_joule: float | None = None  # output tokens over its GPUs' energy; None: not read, or not its own alone
+    over_s: int = 0  # seconds of the window that rates and percentiles are of: up, its turn, under the dials in force
 
 
 class VerdictView(msgspec.Struct, frozen=True):

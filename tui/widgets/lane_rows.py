@@ -149,7 +149,7 @@ def _chart(pane: PaneNumbers, width: int, height: int) -> list[Row]:
 def _latency_rows(pane: PaneNumbers, width: int) -> list[Row]:
     widths = _columns(width)
     over = "over " if width >= COMFORTABLE_CELLS else ""
-    head = (f"{over}{pane.window_s} s", "p50", "p95", "p99", "n")
+    head = (f"{over}{pane.view.over_s or pane.window_s} s", "p50", "p95", "p99", "n")
     rows = [
         fit(
             [

@@ -28,17 +28,16 @@ Row = TypeVar("Row", SecondRow, SecondDetail)
 
 
 def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_s: int) -> LaneView:
-    """One lane as shown at `now_ns`, over the last `window_s` seconds."""
+    """One lane as shown at `now_ns`, over those of the last `window_s` seconds in which its dials were in force."""
     info, dials = beside.infos.get(lane), beside.dials[lane]
     rows = _since(state.seconds, now_ns - window_s * NS)
     last = state.seconds[-1] if state.seconds else None
     if beside.profile.mode == "alternate":
         live = own_turns(state, now_ns, window_s)
-        counted = {r.t_ns for r in live}
-        details = [d for d in state.details if d.t_ns in counted]
     else:
-        live = [r for r in rows if r.up]
-        details = _since(state.details, now_ns - window_s * NS)
+        live = [r for r in rows if r.up and r.segment == rows[-1].segment]
+    counted = {r.t_ns for r in live}
+    details = [d for d in state.details if d.t_ns in counted]
     return LaneView(
         lane=lane,
         info=info,
@@ -69,6 +68,7 @@ def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_
         merged_share=_share(sum(r.merged_reads for r in rows), sum(r.reads for r in rows)),
         turn=_turn(reversed(state.seconds), dials) if beside.profile.mode == "alternate" else "",
         tokens_per_joule=tokens_per_joule(live, state.gauges),
+        over_s=len(live),
     )
 
 
