@@ -14,7 +14,7 @@ from tui.records.tables import TABLES
 
 
 def test_a_shipped_session_opens_by_name_and_says_what_it_is_of() -> None:
-    recorded = open_session(session_named("h200-sweep"))
+    recorded = open_session(session_named("h100-sweep"))
     assert {info.title for info in recorded.info.lanes.values()} == {"vLLM", "SGLang"}
     assert not recorded.info.simulated
     assert "random weights, speed only" in str(recorded.info.profile["sentence"])
@@ -23,7 +23,9 @@ def test_a_shipped_session_opens_by_name_and_says_what_it_is_of() -> None:
 
 def test_every_shipped_session_is_whole_and_one_says_that_its_host_went_away() -> None:
     shipped = list_sessions(shipped_sessions())
-    assert {entry.name: entry.state for entry in shipped if entry.state != "done"} == {"h100-sweep": "cut off"}
+    assert {entry.name: entry.state for entry in shipped if entry.state != "done"} == {
+        "h100-sweep-other-host": "cut off"
+    }
     for entry in shipped:
         assert open_session(entry.path).missing == []
         assert sorted(path.name for path in entry.path.rglob("*.parquet")) == sorted(map(whole_file, TABLES))
@@ -31,21 +33,21 @@ def test_every_shipped_session_is_whole_and_one_says_that_its_host_went_away() -
 
 def test_the_operators_own_session_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAGSTRIP_HOME", str(tmp_path))
-    own = sessions_root() / "h200-sweep"
+    own = sessions_root() / "h100-sweep"
     (own / "events").mkdir(parents=True)
-    assert session_named("h200-sweep") == own
+    assert session_named("h100-sweep") == own
 
 
 def test_the_beginning_of_a_shipped_name_is_enough_where_no_own_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DRAGSTRIP_HOME", str(tmp_path))
-    assert session_named("h200-sw") == shipped_sessions() / "h200-sweep"
-    with pytest.raises(UserError, match="beginning of 2 sessions"):
-        session_named("h200-s")
-    own = sessions_root() / "h200-sw-mine"
+    assert session_named("h100-c") == shipped_sessions() / "h100-concurrent"
+    with pytest.raises(UserError, match="beginning of 3 sessions"):
+        session_named("h100-s")
+    own = sessions_root() / "h100-c-mine"
     (own / "events").mkdir(parents=True)
-    assert session_named("h200-sw") == own
+    assert session_named("h100-c") == own
 
 
 @pytest.mark.parametrize("name", ["", "..", "no-such", "../sessions"])

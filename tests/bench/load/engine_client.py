@@ -5,9 +5,13 @@
 Both send the same load to the same endpoint, /v1/completions: closed loop, greedy, every answer of full length. The
 prompts have the same number of tokens in both: vLLM's client decodes and encodes until the length is right, SGLang's
 is given prompts that the server counted. The rate is output tokens over the time from the first request to the last
-end, as both engines' clients define it. Start the engines without a prefix cache: the prompts share words. With
-`--generate` both ask SGLang's /generate, as its client does by default. `--python` is the interpreter that has the
-engine; without it, this one.
+end, as both engines' clients define it. dragstrip keeps the load full until as many requests have ended as they send,
+so its last answers share the server with prompts that count for nothing: beside that ratio stands one of the rates at
+which the server's own counter rose through the middle half of each run, which no beginning and no end touches.
+
+Start the engines without a prefix cache: the prompts share words. With `--generate` both ask SGLang's /generate, as
+its client does by default. dragstrip asks for the count of tokens with every chunk, which their clients do not:
+`--usage end` has it ask as they do. `--python` is the interpreter that has the engine; without it, this one.
 """
 
 import argparse
@@ -22,6 +26,7 @@ from statistics import fmean
 import httpx
 import polars as pl
 
+from tests.bench.load.server_counter import counted, middle_rate
 from tui.load.requests import RequestList
 from tui.recording.reading.reader import open_session
 from tui.records.dials import Dials
@@ -43,6 +48,7 @@ class Load:
     seed: int
     endpoint: Endpoint
     waves: int  # requests a stream
+    usage: str
 
     @property
     def requests(self) -> int:
@@ -102,7 +108,7 @@ def dragstrip(load: Load, folder: Path) -> tuple[float, int]:
     """Tokens/s under dragstrip, and its seconds that were bound by the client."""
     profile = folder / f"ours-{load.seed}.toml"
     profile.write_text(
-        f'[a]\nurl = "{load.url}"\nmodel = "{load.model}"\nendpoint = "{load.endpoint}"\n'
+        f'[a]\nurl = "{load.url}"\nmodel = "{load.model}"\nendpoint = "{load.endpoint}"\nusage = "{load.usage}"\n'
         f"[load]\nconcurrency = {load.streams}\nprompt_tokens = {load.prompt_tokens}\n"
         f"output_tokens = {load.output_tokens}\noutput_jitter = 0.0\ntemperature = 0.0\nseed = {load.seed}\n"
         f"[[plan]]\nrequests = {load.requests}\n"
@@ -126,6 +132,9 @@ def main() -> None:
     parser.add_argument("--tokenizer", required=True, help="a folder or repository that the engine's client can load")
     parser.add_argument("--model", default="", help="as the server calls it; empty: as the tokenizer's folder")
     parser.add_argument("--generate", action="store_true", help="ask SGLang's /generate, its own client's default")
+    parser.add_argument(
+        "--usage", choices=["each", "end"], default="each", help="tokens counted in each chunk, or once"
+    )
     parser.add_argument("--python", default=sys.executable, help="the interpreter that has the engine")
     parser.add_argument("--streams", type=int, nargs="+", default=[64, 256])
     parser.add_argument("--waves", type=int, default=4, help="requests a stream in each run")
@@ -135,25 +144,32 @@ def main() -> None:
     args = parser.parse_args()
     endpoint: Endpoint = "generate" if args.generate else "completions"
     model = args.model or Path(args.tokenizer).name
-    print(f"{'streams':>8} {'own client tok/s':>26} {'dragstrip tok/s':>26} {'ratio':>6} {'bound s':>8}")
+    heads = ("own client tok/s", "dragstrip tok/s", "ratio", "in mid-run", "bound s")
+    print("{:>8} {:>26} {:>26} {:>6} {:>10} {:>8}".format("streams", *heads))
     for streams in args.streams:
         rates: dict[str, list[float]] = {"own": [], "ours": []}
+        middles: dict[str, list[float]] = {"own": [], "ours": []}
         bound_s = 0
         with tempfile.TemporaryDirectory() as folder:
             for seed, who in enumerate(("own", "ours", "ours", "own") * args.rounds, 1):
                 load = Load(
-                    args.url, model, args.tokenizer, streams, args.prompt, args.output, seed, endpoint, args.waves
+                    *(args.url, model, args.tokenizer, streams, args.prompt, args.output, seed, endpoint),
+                    waves=args.waves,
+                    usage="" if args.generate else args.usage,
                 )
-                if who == "own":
-                    rates[who].append(own_client(args.kind, args.python, load, Path(folder)))
-                else:
-                    rate, bound = dragstrip(load, Path(folder))
-                    rates[who].append(rate)
-                    bound_s += bound
-                print(f"{streams} streams, {who}: {rates[who][-1]:,.0f} tok/s", file=sys.stderr, flush=True)
+                with counted(args.url) as readings:
+                    if who == "own":
+                        rate, bound = own_client(args.kind, args.python, load, Path(folder)), 0
+                    else:
+                        rate, bound = dragstrip(load, Path(folder))
+                rates[who].append(rate)
+                middles[who].append(middle_rate(readings))
+                bound_s += bound
+                told = f"{rate:,.0f} tok/s, {middles[who][-1]:,.0f} in mid-run by the server's counter"
+                print(f"{streams} streams, {who}: {told}", file=sys.stderr, flush=True)
         own, ours = (" ".join(f"{rate:,.0f}" for rate in rates[who]) for who in ("own", "ours"))
-        ratio = fmean(rates["ours"]) / fmean(rates["own"])
-        print(f"{streams:>8} {own:>26} {ours:>26} {ratio:>6.3f} {bound_s:>8}")
+        ratio, middle = (fmean(of["ours"]) / fmean(of["own"]) for of in (rates, middles))
+        print(f"{streams:>8} {own:>26} {ours:>26} {ratio:>6.3f} {middle:>10.3f} {bound_s:>8}")
 
 
 if __name__ == "__main__":
