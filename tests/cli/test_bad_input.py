@@ -71,6 +71,12 @@ def not_an_engine() -> Iterator[str]:
         (["demo"], "there is no terminal to draw on; `dragstrip run`"),
         (["watch", "--a", "ftp://host"], "give an http:// or https:// URL"),
         (["simulate", "--port", "99999"], "--port is 99999, but must lie between 0 and 65535"),
+        (
+            ["run", "--max-concurrency", "many"],
+            "dragstrip: --max-concurrency takes a number, not 'many'; ",
+        ),
+        (["run", "--for"], "dragstrip: --for: expected one argument; `dragstrip run --help` tells more\n"),
+        (["export"], "dragstrip: the following arguments are required: session; `dragstrip export --help`"),
         (["simulate", "--speed", "0"], "--speed is 0, but must be above 0"),
         (["simulate", "--host", "203.0.113.1"], "cannot listen on 203.0.113.1:0"),
     ],

@@ -258,6 +258,8 @@ async def test_the_load_stops_at_once_and_comes_back(pair: list[SimulatorProcess
     assert watched.session.board.toggle_load() is False
     view = await watched.view_when(lambda view: view.lanes["a"].state == "stopped" == view.lanes["b"].state)
     assert view.lanes["a"].in_flight == 0
+    told = await watched.view_when(lambda view: view.events[-1].kind == "settled")
+    assert told.events[-1].text == "nothing is in flight any more"
     assert watched.session.board.toggle_load() is True
     done = view.lanes["a"].done
     await watched.view_when(lambda view: view.lanes["a"].done > done)

@@ -2,11 +2,13 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
 from types import ModuleType
+from typing import NoReturn
 
 from tui import __version__
 from tui.cli.output import complain
@@ -36,9 +38,18 @@ COMMANDS = {
 INTERRUPTED = 130
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, where argparse prints all flags before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise it as a UserError."""
+        said = re.sub(r"^argument (\S+): invalid (int|float) value: (.*)", r"\1 takes a number, not \3", message)
+        raise UserError(f"{said.removeprefix('argument ')}; `{self.prog} --help` tells more")
+
+
 def parser(only: str = "") -> argparse.ArgumentParser:
     """All commands and their flags, or one alone."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="dragstrip",
         description="Two LLM inference servers, one clock, one list of requests: head to head in the terminal.",
         epilog="Begin with `dragstrip demo`; with servers of your own: `dragstrip watch --a URL --b URL`.",

@@ -344,7 +344,8 @@ class LiveSession:
         assert self._rollup is not None
         settled_ns = self._rollup.state.standing.segment.settled_ns
         if settled_ns is not None and settled_ns != self._settled_ns:
-            self.event(EventRow("", settled_ns, "settled", text="figures count from here"))
+            told = "figures count from here" if self.orders.board.load_on else "nothing is in flight any more"
+            self.event(EventRow("", settled_ns, "settled", text=told))
         self._settled_ns = settled_ns
 
     async def _frames_until(self, t_ns: int) -> None:
