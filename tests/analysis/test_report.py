@@ -1,6 +1,7 @@
 """Reports as Markdown and as one page that needs nothing from outside."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -21,6 +22,7 @@ from tui.analysis.report.session import session_report
 from tui.analysis.report.svg import Mark, thinned, time_chart
 from tui.analysis.tables import Tables
 from tui.analysis.verdict.goodput import Limits
+from tui.records.gauges import GPU_POWER, GPU_UTILIZATION
 from tui.records.rows import EventRow, Lane, RequestRow, SecondRow
 from tui.session.fold.histogram import LatencyHistogram
 
@@ -180,6 +182,26 @@ def test_the_study_is_told_where_requests_came_one_at_a_time() -> None:
     assert "vllm (lane A) suits latency-bound use on these data" in told
     assert "Both suit throughput-bound use alike" in told
     assert "Sequential requests" not in markdown(session_report(ran()))
+
+
+def test_how_busy_the_gpus_were_is_of_the_measured_time_of_each_setting() -> None:
+    def readings(lane: Lane, source: str, name: str, value: Callable[[int], float]) -> list[tuple[object, ...]]:
+        return [(lane, source, name, T0 + at * NS, value(at)) for at in range(3 * VISIT_S)]
+
+    def busy(at: int) -> float:
+        return 100.0 if at % VISIT_S < 2 else 50.0 + at // VISIT_S  # as long as a turned dial settles: not measured
+
+    rows = [
+        *readings("a", "gpu0", GPU_UTILIZATION, busy),
+        *readings("a", "gpu1", GPU_UTILIZATION, busy),
+        *(row for gpu in ("gpu0", "gpu1") for row in readings("a", gpu, GPU_POWER, lambda _: 300.0)),
+        *readings("b", "server", "running", lambda _: 1.0),
+    ]
+    gauges = pl.DataFrame(rows, ["lane", "source", "name", "t_ns", "value"], orient="row")
+    told = markdown(session_report(replace(ran(), gauges=gauges)))
+    for number, streams in enumerate((8, 16, 32)):
+        assert f"| conc {streams} streams | {50 + number}.0 | 600 | – | – |" in told
+    assert "## GPUs" not in markdown(session_report(ran()))
 
 
 def test_goodput_has_a_verdict() -> None:

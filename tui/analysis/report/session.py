@@ -11,6 +11,7 @@ from tui.analysis.expressions import lane_of
 from tui.analysis.ledger import LedgerRow, foremost, ledger, visited
 from tui.analysis.report.blocks import Block, Document, Heading, Paragraph, Table
 from tui.analysis.report.charts import charts
+from tui.analysis.report.gpus import gpu_blocks
 from tui.analysis.report.latencies import latency_blocks
 from tui.analysis.report.study import study_blocks
 from tui.analysis.report.words import (
@@ -55,7 +56,7 @@ def session_report(
     blocks += latency_blocks(tables)
     if limits is not None and limits.any:
         blocks += _goodput(tables, limits)
-    blocks += study_blocks(tables)
+    blocks += [*gpu_blocks(tables), *study_blocks(tables)]
     blocks += [*_events(tables), *_definitions()]
     return Document(title_of(tables.session), tables.session.simulated, blocks)
 
