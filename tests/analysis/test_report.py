@@ -20,6 +20,7 @@ from tui.analysis.report.markdown import escaped, markdown
 from tui.analysis.report.page import page
 from tui.analysis.report.session import session_report
 from tui.analysis.report.svg import Mark, thinned, time_chart
+from tui.analysis.report.words import percent
 from tui.analysis.tables import Tables
 from tui.analysis.verdict.goodput import Limits
 from tui.records.gauges import GPU_POWER, GPU_UTILIZATION
@@ -202,6 +203,10 @@ def test_how_busy_the_gpus_were_is_of_the_measured_time_of_each_setting() -> Non
     for number, streams in enumerate((8, 16, 32)):
         assert f"| conc {streams} streams | {50 + number}.0 | 600 | – | – |" in told
     assert "## GPUs" not in markdown(session_report(ran()))
+
+
+def test_a_ratio_without_end_is_told_in_words() -> None:
+    assert [percent(ratio) for ratio in (None, 0.5, 11, 12_000.0)] == ["–", "-50.0 %", "+1000.0 %", "over +1,000 %"]
 
 
 def test_goodput_has_a_verdict() -> None:

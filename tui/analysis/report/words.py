@@ -9,6 +9,7 @@ from tui.records.dials import DIAL, DIALS
 from tui.records.metrics import SAMPLES_NEEDED
 
 NONE = "–"
+ENDLESS = 11  # a ratio above it is no longer told in figures
 ALONE = (
     "Several are judged at once: `alone` marks a word that stands for its row, but not among all rows by Holm's rule "
     "at 5 %."
@@ -53,8 +54,10 @@ def percentile_ms(value: float | None, name: str, n: int) -> str:
 
 
 def percent(ratio: float | None) -> str:
-    """A ratio as what it is above or below 1: 1.123 is +12.3 %."""
-    return NONE if ratio is None else f"{(ratio - 1) * 100:+.1f} %"
+    """A ratio as what it is above or below 1: 1.123 is +12.3 %. That of few sessions may have no end."""
+    if ratio is None:
+        return NONE
+    return f"{(ratio - 1) * 100:+.1f} %" if ratio <= ENDLESS else f"over +{(ENDLESS - 1) * 100:,} %"
 
 
 def interval(verdict: Verdict) -> str:
