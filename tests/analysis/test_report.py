@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -20,9 +21,10 @@ from tui.analysis.report.markdown import escaped, markdown
 from tui.analysis.report.page import page
 from tui.analysis.report.session import session_report
 from tui.analysis.report.svg import Mark, thinned, time_chart
-from tui.analysis.report.words import percent
+from tui.analysis.report.words import interval, percent
 from tui.analysis.tables import Tables
 from tui.analysis.verdict.goodput import Limits
+from tui.analysis.verdict.word import Verdict
 from tui.records.gauges import GPU_POWER, GPU_UTILIZATION
 from tui.records.rows import EventRow, Lane, RequestRow, SecondRow
 from tui.session.fold.histogram import LatencyHistogram
@@ -203,10 +205,29 @@ def test_how_busy_the_gpus_were_is_of_the_measured_time_of_each_setting() -> Non
     for number, streams in enumerate((8, 16, 32)):
         assert f"| conc {streams} streams | {50 + number}.0 | 600 | – | – |" in told
     assert "## GPUs" not in markdown(session_report(ran()))
+    apart = [msgspec.structs.replace(event, lane="b") if event.kind == "dial" else event for event in ran().events]
+    told = markdown(session_report(replace(ran(), gauges=gauges, events=apart)))
+    assert "| A conc 8 streams / B conc 16 streams | 51.0 | 600 |" in told
+    second_of_visit = (pl.col("t_ns") - T0) // NS
+    down = ran().seconds.with_columns(up=~second_of_visit.is_between(60, 100))
+    stands_still = pl.when(pl.col("value").eq(50) & second_of_visit.is_between(60, 100)).then(0.0)
+    gauges = gauges.with_columns(value=stands_still.otherwise(pl.col("value")))
+    assert "| conc 8 streams | 50.0 | 600 |" in markdown(session_report(replace(ran(), gauges=gauges, seconds=down)))
 
 
-def test_a_ratio_without_end_is_told_in_words() -> None:
-    assert [percent(ratio) for ratio in (None, 0.5, 11, 12_000.0)] == ["–", "-50.0 %", "+1000.0 %", "over +1,000 %"]
+@pytest.mark.parametrize(
+    ("ratio", "high", "told"),
+    [
+        (1.2, 1.5, "+10.0 % to +50.0 %"),
+        (1.2, 900.0, "+10.0 % to over +1,000 %"),
+        (15.0, 20.0, "+10.0 % to +1,900.0 %"),
+    ],
+)
+def test_the_end_of_an_interval_is_told_in_figures_where_it_means_something(
+    ratio: float, high: float, told: str
+) -> None:
+    assert interval(Verdict("output_tps", "undecided", ratio, 1.1, high)) == told
+    assert percent(float("nan")) == "–"
 
 
 def test_goodput_has_a_verdict() -> None:

@@ -30,6 +30,7 @@ class Run:
     finishing: bool = True
     failing: float = 0.0  # share of lane B's requests
     one_token: bool = False  # every fourth answer is of one token, which has no TPOT
+    lagging: bool = False  # requests began under the dials before these
     bound: bool = False
     incomparable: str = ""
     models: tuple[str, str] = ("m", "m")
@@ -113,7 +114,7 @@ class Run:
         return RequestRow(
             lane=lane,
             request=start_ns // NS * REQUESTS_A_SECOND + place,
-            segment=self.state.segment,
+            segment=self.state.segment - self.lagging,
             t_sched_ns=send_ns,
             t_send_ns=send_ns,
             t_first_ns=None if failed else first_ns,

@@ -88,7 +88,7 @@ def test_lanes_in_turns_are_the_same_too_though_their_seconds_lie_far_back(folde
     for batch in synthetic.batches(SECONDS, synthetic.Load(4, 10)):
         turn = "ab"[(batch.t_ns - synthetic.T0_NS) // NS // 40 % 2]
         rows = [replace(row, resting=row.lane != turn, segment=0) for row in batch.seconds]
-        recorder(replace(batch, seconds=rows))
+        recorder(replace(batch, seconds=rows, requests=[replace(row, segment=0) for row in batch.requests]))
     recorder.close("done", float(SECONDS))
     played, jumping = (Playing(Tape(open_session(tmp_path / "turns")), in_turns) for _ in range(2))
     course = Course(Tape(open_session(tmp_path / "turns")), in_turns)

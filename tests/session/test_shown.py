@@ -29,10 +29,13 @@ def test_figures_are_of_the_dials_in_force_alone() -> None:
     assert before.over_s == 10
     assert before.output_tps == pytest.approx(1000, rel=0.1)
     run.turn()
-    run.rate["a"], run.ttft_ms["a"] = 3000, 500
+    run.rate["a"], run.lagging = 3000, True
+    after = run.second().lanes["a"]
+    assert (after.over_s, after.latencies["ttft"].n, after.output_tokens_seen) == (1, 0, None)
+    run.ttft_ms["a"], run.lagging = 500, False
     run.seconds(3)
     after = run.view().lanes["a"]
-    assert (after.over_s, after.latencies["ttft"].n) == (3, 3 * REQUESTS_A_SECOND)
+    assert (after.over_s, after.latencies["ttft"].n) == (4, 3 * REQUESTS_A_SECOND)
     assert after.output_tps == pytest.approx(3000, rel=0.1)
     assert after.latencies["ttft"].p50 == pytest.approx(500, rel=0.1)
 

@@ -13,6 +13,7 @@ from tui.widgets.rows import Row, Span, fit
 from tui.widgets.scale import Scale, tick_text
 
 AXIS_CELLS = 6  # five of label and the axis itself
+LEVELS_A_ROW = {"braille": 4, "block": 8, "ascii": 1}
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # braille bits by column, then row from the top
 
 
@@ -70,7 +71,7 @@ def chart_rows(values: Sequence[float | None], ground: Ground, height: int, pen:
     draw = {"braille": _braille, "block": _blocks}.get(pen.kind, _ascii)
     cells = draw(values, rows, scale.top, pen.dotted)
     columns = {(second - span.start) // span.cell_s: text for second, text in ground.marks if second >= span.start}
-    labels = _labels(scale, rows)
+    labels = _labels(scale, rows, LEVELS_A_ROW[pen.kind])
     drawn = [
         fit(
             (((f"{labels.get(y, ''):>5}" + "┤"), "muted"), *_cells(cells[y], columns, pen.role)),
@@ -81,11 +82,11 @@ def chart_rows(values: Sequence[float | None], ground: Ground, height: int, pen:
     return [*drawn, _below(span, columns)]
 
 
-def _labels(scale: Scale, rows: int) -> dict[int, str]:
-    """Which row has which tick; where two fall on one row the lower one goes, 0 and the top stay."""
+def _labels(scale: Scale, rows: int, levels_a_row: int) -> dict[int, str]:
+    """Which row has which tick: that of its value. Of two on one row the lower one goes, 0 and the top stay."""
     placed: dict[int, str] = {}
     for tick in (*scale.ticks[1:-1], 0.0, scale.top):
-        placed[round((1 - tick / scale.top) * (rows - 1))] = tick_text(tick)
+        placed[rows - 1 - _level(tick, rows * levels_a_row, scale.top) // levels_a_row] = tick_text(tick)
     return placed
 
 

@@ -1,22 +1,24 @@
 """How busy each lane's GPUs were at each setting: one that waits is held up by its host or has too little to do."""
 
-from collections.abc import Sequence
+from math import fsum
+from statistics import fmean
 from typing import Final
 
 import polars as pl
 
-from tui.analysis.expressions import Span, lane_of, within
-from tui.analysis.ledger import visited
+from tui.analysis.expressions import lane_of
+from tui.analysis.ledger import Visited, visited
 from tui.analysis.report.blocks import Block, Heading, Paragraph, Table
-from tui.analysis.report.words import NONE, number, setting_text
+from tui.analysis.report.words import NONE, lanes_setting, number
 from tui.analysis.tables import Tables
 from tui.records import gauges
-from tui.records.rows import LANES
+from tui.records.rows import LANES, Lane
 
 NOTE: Final = (
-    "Busy: of the measured time, that in which the GPU ran anything at all, as NVML tells. One that is not busy "
-    "under full load waits for its host. The mean of a lane's GPUs; their power in all."
+    "Busy: of the seconds that the ledger counts, the share in which the GPU ran anything at all, as NVML tells. One "
+    "that is not busy waits for its host, or has too little to do. The mean of a lane's GPUs; their power in all."
 )
+NS: Final = 1_000_000_000
 
 
 def gpu_blocks(tables: Tables) -> list[Block]:
@@ -28,21 +30,21 @@ def gpu_blocks(tables: Tables) -> list[Block]:
     among = [dials for one in settings for dials in one.dials.values()]
     rows = []
     for one in settings:
-        name = setting_text(next(iter(one.dials.values())), among)
-        cells = [cell for lane in lanes for cell in _cells(lane_of(tables.gauges, lane), one.spans(lane))]
+        cells = [cell for lane in lanes for cell in _cells(tables, one, lane)]
         if any(cell != NONE for cell in cells):
-            rows.append([name, *cells])
+            rows.append([lanes_setting(one.dials, among), *cells])
     if not rows:
         return []
     header = ["setting", *(f"{lane.upper()} {figure}" for lane in lanes for figure in ("busy %", "W"))]
     return [Heading("GPUs"), Paragraph(NOTE), Table(header, rows)]
 
 
-def _cells(readings: pl.DataFrame, spans: Sequence[Span]) -> list[str]:
-    of_gpus = readings.filter(pl.col("source").str.starts_with("gpu"), within(spans, "t_ns"))
-    busy = of_gpus.filter(pl.col("name") == gauges.GPU_UTILIZATION)["value"].mean()
-    power = of_gpus.filter(pl.col("name") == gauges.GPU_POWER).group_by("source").agg(pl.col("value").mean())["value"]
-    return [
-        number(busy, 1) if isinstance(busy, float) else NONE,
-        number(float(power.sum())) if power.len() else NONE,
-    ]
+def _cells(tables: Tables, setting: Visited, lane: Lane) -> list[str]:
+    t0_ns = tables.session.t0_ns
+    counted = [round(at_s - t0_ns / NS) for of in setting.segments for at_s in of.at_s.get(lane, ())]
+    of_gpus = lane_of(tables.gauges, lane).filter(
+        pl.col("source").str.starts_with("gpu"), ((pl.col("t_ns") - t0_ns) // NS).is_in(counted)
+    )
+    mean = of_gpus.group_by("name", "source").agg(pl.col("value").mean())
+    busy, power = (mean.filter(name=name)["value"].to_list() for name in (gauges.GPU_UTILIZATION, gauges.GPU_POWER))
+    return [number(fmean(busy), 1) if busy else NONE, number(fsum(power)) if power else NONE]

@@ -19,6 +19,7 @@ from tui.analysis.report.words import (
     NONE,
     any_alone,
     interval,
+    lanes_setting,
     meaning,
     number,
     percent,
@@ -139,9 +140,7 @@ def _ledger(rows: Sequence[LedgerRow]) -> list[Block]:
     for row, stands in zip(rows, stand, strict=True):
         if not row.settled_s:  # turned on before anything settled: it has no figures
             continue
-        setting = setting_text(row.dials[lanes[0]], among)
-        if not row.linked:
-            setting = " / ".join(f"{lane.upper()} {setting_text(row.dials[lane], among)}" for lane in lanes)
+        setting = lanes_setting(row.dials, among)
         text = (
             f"{row.verdict.word} ({row.verdict.reason})" if row.verdict.ratio is None else word(row.verdict, stands)
         )

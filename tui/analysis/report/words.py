@@ -1,5 +1,6 @@
 """Numbers and verdicts as a report writes them."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from tui.analysis.settings import Setting
@@ -7,9 +8,10 @@ from tui.analysis.verdict.margin import Margin
 from tui.analysis.verdict.word import Verdict
 from tui.records.dials import DIAL, DIALS
 from tui.records.metrics import SAMPLES_NEEDED
+from tui.records.rows import Lane
 
 NONE = "–"
-ENDLESS = 11  # a ratio above it is no longer told in figures
+ENDLESS = 11  # an interval's end above it is not told where the ratio lies below
 ALONE = (
     "Several are judged at once: `alone` marks a word that stands for its row, but not among all rows by Holm's rule "
     "at 5 %."
@@ -54,15 +56,17 @@ def percentile_ms(value: float | None, name: str, n: int) -> str:
 
 
 def percent(ratio: float | None) -> str:
-    """A ratio as what it is above or below 1: 1.123 is +12.3 %. That of few sessions may have no end."""
-    if ratio is None:
-        return NONE
-    return f"{(ratio - 1) * 100:+.1f} %" if ratio <= ENDLESS else f"over +{(ENDLESS - 1) * 100:,} %"
+    """A ratio as what it is above or below 1: 1.123 is +12.3 %."""
+    return NONE if ratio is None or math.isnan(ratio) else f"{(ratio - 1) * 100:+,.1f} %"
 
 
 def interval(verdict: Verdict) -> str:
-    """The interval of a verdict's ratio in percent."""
-    return NONE if verdict.low is None else f"{percent(verdict.low)} to {percent(verdict.high)}"
+    """The interval of a verdict's ratio in percent. That of few sessions may have no upper end to speak of."""
+    if verdict.low is None or verdict.high is None:
+        return NONE
+    endless = verdict.high > ENDLESS >= (verdict.ratio or 0.0)
+    high = f"over +{(ENDLESS - 1) * 100:,} %" if endless else percent(verdict.high)
+    return f"{percent(verdict.low)} to {high}"
 
 
 def range_ms(low: float | None, high: float | None) -> str:
@@ -78,6 +82,13 @@ def setting_text(dials: Setting, among: Sequence[Setting]) -> str:
         ["concurrency" if unused == "request_rate" else "request_rate", "prompt_tokens"]
     )
     return ", ".join(_dial(dials, name) for name in names if dials.get(name)) or "settings that are not known"
+
+
+def lanes_setting(dials: Mapping[Lane, Setting], among: Sequence[Setting]) -> str:
+    """The setting of both lanes, or of each where they differ."""
+    if len({tuple(setting.items()) for setting in dials.values()}) == 1:
+        return setting_text(next(iter(dials.values())), among)
+    return " / ".join(f"{lane.upper()} {setting_text(setting, among)}" for lane, setting in dials.items())
 
 
 def _dial(dials: Mapping[str, str], name: str) -> str:

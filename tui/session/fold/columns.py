@@ -11,6 +11,7 @@ from tui.records.frame import Chunks
 Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 
 def int64s(packed: bytes) -> Int64:

@@ -10,7 +10,7 @@ from tui.analysis.intervals.quantiles import percentile
 from tui.records.frame import Batch, Chunks
 from tui.records.metrics import e2e_ms, tpot_ms, ttft_ms, ttft_sched_ms
 from tui.records.rows import LANES, EventRow, GaugeRow, Lane, RequestRow, SecondRow
-from tui.session.fold.columns import ChunkArrays, Floats
+from tui.session.fold.columns import Bools, ChunkArrays, Floats
 from tui.session.fold.gaps import ChunkGaps
 from tui.session.fold.histogram import Bucketed, bucketed
 from tui.session.verdict.standing import Standing
@@ -30,7 +30,8 @@ class SecondDetail:
     t_ns: int
     latencies: dict[str, Floats]  # by name, of one length: nan where a request has no such latency
     itl: Bucketed
-    prompt_tokens: Floats  # one value a request, as the server counted
+    own: Bools  # of these requests those that began under the dials of this second
+    prompt_tokens: Floats  # one value for each of those, as the server counted
     output_tokens: Floats
 
 
@@ -57,6 +58,7 @@ class LaneState:
         """Fold one second in."""
         self.seconds.append(row)
         good = [r for r in requests if r.outcome == "ok"]
+        own = [r for r in good if r.segment == row.segment]
         gaps = self._gaps.feed(_joined(chunks))
         self._gaps.forget([r.request for r in requests])
         self.details.append(
@@ -64,8 +66,9 @@ class LaneState:
                 t_ns=row.t_ns,
                 latencies={name: _values(good, of) for name, of in OF_REQUESTS.items()},
                 itl=bucketed(gaps.itl_ms, gaps.tokens),
-                prompt_tokens=np.array([r.prompt_tokens for r in good if r.prompt_tokens is not None], dtype=float),
-                output_tokens=np.array([r.output_tokens for r in good], dtype=float),
+                own=np.array([r.segment == row.segment for r in good], dtype=bool),
+                prompt_tokens=np.array([r.prompt_tokens for r in own if r.prompt_tokens is not None], dtype=float),
+                output_tokens=np.array([r.output_tokens for r in own], dtype=float),
             )
         )
         self._count(requests)

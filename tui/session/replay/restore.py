@@ -115,12 +115,13 @@ def _details(rows: list[SecondRow], requests: pl.DataFrame, itl: list[Bucketed])
     """The values behind each second's row."""
     columns = _columns(requests)
     t_ns = np.array([row.t_ns for row in rows], dtype=np.int64)
-    ended_ns = requests["t_end_ns"].to_numpy()
+    ended_ns, segment = requests["t_end_ns"].to_numpy(), requests["segment"].to_numpy()
     first, past = np.searchsorted(ended_ns, t_ns), np.searchsorted(ended_ns, t_ns + NS)
     for row, gaps, start, end in zip(rows, itl, first.tolist(), past.tolist(), strict=True):
         of = {name: column[start:end] for name, column in columns.items()}
-        prompt_tokens, output_tokens = of.pop("prompt_tokens"), of.pop("output_tokens")
-        yield SecondDetail(row.t_ns, of, gaps, prompt_tokens[~np.isnan(prompt_tokens)], output_tokens)
+        own = segment[start:end] == row.segment
+        prompt_tokens, output_tokens = of.pop("prompt_tokens")[own], of.pop("output_tokens")[own]
+        yield SecondDetail(row.t_ns, of, gaps, own, prompt_tokens[~np.isnan(prompt_tokens)], output_tokens)
 
 
 def _columns(requests: pl.DataFrame) -> dict[str, Floats]:

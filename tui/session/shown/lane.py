@@ -28,7 +28,10 @@ Row = TypeVar("Row", SecondRow, SecondDetail)
 
 
 def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_s: int) -> LaneView:
-    """One lane as shown at `now_ns`, over those of the last `window_s` seconds in which its dials were in force."""
+    """One lane as shown at `now_ns`, over those of the last `window_s` seconds in which its dials were in force.
+
+    Of requests those that also began under these dials; tokens and their gaps are counted as they arrive.
+    """
     info, dials = beside.infos.get(lane), beside.dials[lane]
     rows = _since(state.seconds, now_ns - window_s * NS)
     last = state.seconds[-1] if state.seconds else None
@@ -132,7 +135,7 @@ def _latencies(details: list[SecondDetail], *, open_loop: bool) -> dict[str, Per
     names = ["ttft", "tpot", "e2e"] + (["ttft_sched"] if open_loop else [])
     found = {}
     for name in names:
-        ms = np.concatenate([d.latencies[name] for d in details] or [np.empty(0)])
+        ms = np.concatenate([d.latencies[name][d.own] for d in details] or [np.empty(0)])
         found[name] = of_values(ms[~np.isnan(ms)])
     itl = LatencyHistogram()
     for detail in details:
@@ -146,7 +149,7 @@ def _goodput(details: list[SecondDetail], slo: Slo, seconds: int) -> float | Non
     if not seconds or all(limit is None for limit in limits.values()):
         return None
     missed = [
-        np.any([d.latencies[name] > limit for name, limit in limits.items() if limit is not None], axis=0)
+        np.any([d.latencies[name][d.own] > limit for name, limit in limits.items() if limit is not None], axis=0)
         for d in details
     ]
     return sum(int((~of_second).sum()) for of_second in missed) / seconds
