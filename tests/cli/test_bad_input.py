@@ -73,8 +73,10 @@ def not_an_engine() -> Iterator[str]:
         (["simulate", "--port", "99999"], "--port is 99999, but must lie between 0 and 65535"),
         (
             ["run", "--max-concurrency", "many"],
-            "dragstrip: --max-concurrency takes a number, not 'many'; ",
+            "dragstrip: --max-concurrency takes a whole number, not 'many'; ",
         ),
+        (["run", "--request-rate", "fast"], "dragstrip: --request-rate takes a number, not 'fast'; "),
+        (["--frob"], "dragstrip: `dragstrip` does not know --frob: `dragstrip --help` lists what it knows"),
         (["run", "--for"], "dragstrip: --for: expected one argument; `dragstrip run --help` tells more\n"),
         (["export"], "dragstrip: the following arguments are required: session; `dragstrip export --help`"),
         (["simulate", "--speed", "0"], "--speed is 0, but must be above 0"),

@@ -43,7 +43,12 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise it as a UserError."""
-        said = re.sub(r"^argument (\S+): invalid (int|float) value: (.*)", r"\1 takes a number, not \3", message)
+        kinds = {"int": "a whole number", "float": "a number"}
+        said = re.sub(
+            r"^argument (\S+): invalid (int|float) value: (.*)",
+            lambda found: f"{found[1]} takes {kinds[found[2]]}, not {found[3]}",
+            message,
+        )
         raise UserError(f"{said.removeprefix('argument ')}; `{self.prog} --help` tells more")
 
 
@@ -98,12 +103,12 @@ def _call(typed: Sequence[str]) -> int:
         raise UserError(f"there is no command `{clean(command, 40)}`; {_instead(command)}")
     commands = parser(only=command if command in COMMANDS else "")
     args, unknown = commands.parse_known_args(typed)
+    if unknown:
+        called = f"dragstrip {args.command or ''}".rstrip()
+        raise UserError(f"`{called}` does not know {clean(unknown[0], 40)}: `{called} --help` lists what it knows")
     if not args.command:
         complain(commands.format_help().rstrip())
         return 2
-    if unknown:
-        said = f"`dragstrip {command}` does not know {clean(unknown[0], 40)}"
-        raise UserError(f"{said}: `dragstrip {command} --help` lists what it knows")
     return int(args.call(args))
 
 

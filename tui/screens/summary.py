@@ -11,8 +11,7 @@ def summary_lines(view: View) -> list[str]:
     """One line a lane, the plain ratio, where it is recorded."""
     if not view.second:
         return []
-    last_s = max(lane.over_s for lane in view.lanes.values()) or view.window_s
-    lines = [f"{numbers.clock(view.second)}, last {last_s} s:"]
+    lines = [f"after {numbers.clock(view.second)}:"]
     lines += [_lane(lane) for lane in view.lanes.values()]
     if len(view.lanes) > 1:
         lines.append(_compared(view))
@@ -37,7 +36,8 @@ def _lane(lane: LaneView) -> str:
         f"{clean(lane.info.title, 40)}{' SIMULATED' if lane.info.simulated else ''}" if lane.info else "not reached"
     )
     ttft = lane.latencies.get("ttft", Percentiles()).p50
+    rate = f"{numbers.whole(lane.output_tps)} tok/s out over {lane.over_s} s"
     return (
-        f"{lane.lane.upper()} {title}: {numbers.whole(lane.output_tps)} tok/s out, {numbers.whole(lane.done)} done, "
+        f"{lane.lane.upper()} {title}: {rate}, {numbers.whole(lane.done)} done, "
         f"{numbers.whole(lane.failed)} failed, TTFT p50 {numbers.figure(ttft)} ms"
     )

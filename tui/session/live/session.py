@@ -23,7 +23,7 @@ from tui.records.marking import mark_event
 from tui.records.rows import EventRow, GaugeRow, Lane
 from tui.records.session import LaneInfo, SessionInfo
 from tui.session.beside import Beside, LaneNow
-from tui.session.live.board import DialBoard
+from tui.session.live.board import DialBoard, stopped
 from tui.session.live.host import host_facts
 from tui.session.live.orders import Orders, servers
 from tui.session.live.plan import More, PlanRun
@@ -344,7 +344,8 @@ class LiveSession:
         assert self._rollup is not None
         settled_ns = self._rollup.state.standing.segment.settled_ns
         if settled_ns is not None and settled_ns != self._settled_ns:
-            told = "figures count from here" if self.orders.board.load_on else "nothing is in flight any more"
+            rests = all(dials == stopped(dials) for dials in self.orders.asked.values())
+            told = "nothing is in flight any more" if rests else "figures count from here"
             self.event(EventRow("", settled_ns, "settled", text=told))
         self._settled_ns = settled_ns
 
