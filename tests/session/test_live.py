@@ -9,7 +9,7 @@ import httpx
 import msgspec
 import pytest
 
-from tui.profile.model import LaneProfile, LoadProfile, Profile, RecordProfile
+from tui.profile.model import LaneProfile, LoadProfile, Profile, RecordProfile, Step
 from tui.recording.info import read_info
 from tui.recording.writing.recorder import Recorder
 from tui.records.errors import UserError
@@ -252,15 +252,18 @@ async def test_failures_are_counted_by_cause_and_are_no_latency(pair: list[Simul
 
 
 async def test_the_load_stops_at_once_and_comes_back(pair: list[SimulatorProcess]) -> None:
-    watched = Watched(LiveSession(profile(pair)))
+    watched = Watched(LiveSession(msgspec.structs.replace(profile(pair), plan=[Step(requests=5)])))
     await watched.start()
     await watched.view_when(lambda view: view.lanes["a"].done > 1)
     assert watched.session.board.toggle_load() is False
+    assert watched.session.orders.setting("a").cancel  # streams under way are not left to the server
     view = await watched.view_when(lambda view: view.lanes["a"].state == "stopped" == view.lanes["b"].state)
     assert view.lanes["a"].in_flight == 0
+    assert watched.session.toggle_plan() == "the load is stopped: x starts it, and the plan can go on then"
     told = await watched.view_when(lambda view: view.events[-1].kind == "settled")
     assert told.events[-1].text == "nothing is in flight any more"
     assert watched.session.board.toggle_load() is True
+    assert not watched.session.orders.setting("a").cancel
     done = view.lanes["a"].done
     await watched.view_when(lambda view: view.lanes["a"].done > done)
     await watched.session.stop("done")

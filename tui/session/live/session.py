@@ -142,12 +142,15 @@ class LiveSession:
 
     def toggle_plan(self) -> str:
         """Start the profile's plan, pause it or go on; returns one sentence where there is none."""
-        if self.plan is not None and not self.plan.over:
-            self.plan.toggle(time.monotonic())
-        elif not self.profile.plan:
+        runs = self.plan is not None and not self.plan.over
+        if not runs and not self.profile.plan:
             return "the profile has no [[plan]]"
-        elif not self._go.is_set():
+        if not self._go.is_set():
             return "the plan can start once the load runs"
+        if not self.orders.board.load_on:
+            return "the load is stopped: x starts it, and the plan can go on then"
+        if self.plan is not None and runs:
+            self.plan.toggle(time.monotonic())
         else:
             self.start_plan(self.profile.plan)
         return ""
