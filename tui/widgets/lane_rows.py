@@ -97,7 +97,7 @@ def _headline(pane: PaneNumbers, width: int) -> Row:
         (" tok/s out ", ink),
         ("▲ " if pane.lead else "  ", f"{ink} strong"),
         (f"{numbers.whole(view.total_tps):>9}", ink_of(view)),
-        (" total", "muted"),
+        (" tok/s total" if width >= COMFORTABLE_CELLS else " total", "muted"),
     ]
     if view.tokens_from_chunks:
         spans.append(("  tokens ≈ chunks" if width >= COMFORTABLE_CELLS else " ≈", "warn"))

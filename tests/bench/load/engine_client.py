@@ -157,7 +157,7 @@ def main() -> None:
                     waves=args.waves,
                     usage="" if args.generate else args.usage,
                 )
-                with counted(args.url) as readings:
+                with counted(args.kind, args.url) as readings:
                     if who == "own":
                         rate, bound = own_client(args.kind, args.python, load, Path(folder)), 0
                     else:
