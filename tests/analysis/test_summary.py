@@ -18,6 +18,9 @@ LANE_KEYS = {
     "engine", "model", "simulated", "requests", "failed", "cancelled", "errors", "output_tokens", "output_tps",
     "total_tps", "ttft_ms", "tpot_ms", "itl_ms", "e2e_ms", "client",
 }  # fmt: skip
+CLIENT_KEYS = {
+    "cpu_s", "loop_lag_ms_p99", "bound_s", "stamp", "merged_share", "tokens_from", "tokens_a_chunk",
+}  # fmt: skip
 
 
 def small(lanes: str = "ab") -> dict[str, Any]:
@@ -44,7 +47,7 @@ def test_the_object_has_the_keys_of_the_contract() -> None:
     for lane in ("a", "b"):
         assert set(lanes[lane]) == LANE_KEYS
         assert all(set(lanes[lane][name]) == PERCENTILES for name in ("ttft_ms", "tpot_ms", "itl_ms", "e2e_ms"))
-        assert set(lanes[lane]["client"]) == {"cpu_s", "loop_lag_ms_p99", "bound_s", "stamp", "merged_share"}
+        assert set(lanes[lane]["client"]) == CLIENT_KEYS
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
@@ -60,7 +63,7 @@ def test_the_figures_of_a_lane() -> None:
     assert a["itl_ms"]["p50"] == pytest.approx(20, rel=0.005)
     assert a["itl_ms"]["n"] == 4
     told = {"cpu_s": 2.5, "loop_lag_ms_p99": 9.0, "bound_s": 1, "stamp": "kernel", "merged_share": 0.45}
-    assert a["client"] == told
+    assert a["client"] == told | {"tokens_from": {"usage": 10}, "tokens_a_chunk": 1.0}
     assert lanes["b"]["client"]["stamp"] == "user"
     assert lanes["b"]["itl_ms"] == {"p50": None, "p95": None, "p99": None, "n": 0}
 
@@ -110,3 +113,12 @@ def test_nothing_at_all_is_told_as_nothing() -> None:
     assert found["lanes"]["a"]["output_tps"] == 0.0
     assert found["lanes"]["a"]["ttft_ms"] == {"p50": None, "p95": None, "p99": None, "n": 0}
     assert found["verdict"]["word"] == "not comparable"
+
+
+def test_how_tokens_were_told_and_how_many_shared_a_chunk_is_of_whole_answers() -> None:
+    rows = [request("a", i, at_s=i / 10, tokens_from="usage at end") for i in range(3)]
+    rows += [request("a", 3, output_tokens=20, chunks=10), failed("a", 4, tokens_from="chunks")]
+    ticks = seconds_frame([second("a", i, 50) for i in range(10)])
+    client = summary(session(10.0, lanes="a"), requests_frame(rows), ticks, {})["lanes"]["a"]["client"]
+    assert client["tokens_from"] == {"usage at end": 3, "usage": 1}
+    assert client["tokens_a_chunk"] == pytest.approx(53 / 43)

@@ -61,7 +61,7 @@ def test_one_lane_alone_and_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_every_comment_of_a_new_profile_is_a_setting_that_holds() -> None:
     text = profile_text(Answers("http://one:1", "http://two:2", 4, ""))
     told = parse_profile(re.sub(r"^# ", "", text, flags=re.MULTILINE), "all of it")
-    assert (told.mode, told.a.usage, told.load.arrival, told.slo.ttft_ms) == ("alternate", "end", "poisson", 500)
+    assert (told.mode, told.a.usage, told.load.arrival, told.slo.ttft_ms) == ("alternate", "each", "poisson", 500)
     assert told.a.launch is not None
     assert told.a.launch.kv_tokens == 65536
 

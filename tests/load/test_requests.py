@@ -6,6 +6,7 @@ from itertools import islice
 
 import pytest
 
+from tests.analysis.made import request
 from tui.load.arrivals import unit_gaps
 from tui.load.composing import Composer
 from tui.load.plan import LanePlan
@@ -101,7 +102,7 @@ def test_text_prompts_have_the_asked_length_by_what_the_server_counts(
         for _ in range(8):
             number += 1
             wanted = compose.wanted(number, Dials(prompt_tokens=tokens))
-            compose.learn(wanted, counted(wanted))
+            compose.learn(wanted, request("a", number, prompt_tokens=counted(wanted)))
         for further in range(20):
             assert abs(counted(compose.wanted(1000 + further, Dials(prompt_tokens=tokens))) - tokens) <= 1
 
@@ -109,7 +110,7 @@ def test_text_prompts_have_the_asked_length_by_what_the_server_counts(
 def test_a_server_that_counts_nonsense_is_not_followed() -> None:
     compose = composer()
     for number in range(20):
-        compose.learn(compose.wanted(number, Dials(prompt_tokens=512)), 1)
+        compose.learn(compose.wanted(number, Dials(prompt_tokens=512)), request("a", number, prompt_tokens=1))
     assert len(str(compose.wanted(99, Dials(prompt_tokens=512)).prompt).split()) < 1100
 
 

@@ -8,9 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.analysis.made import request
+from tests.load.faulty_server import DONE, END, HEAD, Manners, chunk, read_request, serving, usage
+from tests.load.test_laneload import plan, until
 from tui.cli import target
 from tui.load.composing import Composer
 from tui.load.events import EventReader
+from tui.load.laneload import LaneLoad
 from tui.load.plan import LanePlan, Setting
 from tui.profile.model import LaneProfile, Profile
 from tui.records.dials import Dials
@@ -23,21 +27,96 @@ from tui.session.live.lane import LaneRun
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 
 
-def options(engine: str, usage: str) -> dict[str, bool]:
-    plan = LanePlan(
-        lane="a", url="http://here", engine=engine, model="m", endpoint="completions", prompt_form="text",
-        usage=usage,  # type: ignore[arg-type]
+AT_THE_END = {"include_usage": True}
+WITH_EACH = AT_THE_END | {"continuous_usage_stats": True}
+
+
+def composer(engine: str, usage: str = "") -> Composer:
+    return Composer(
+        LanePlan(
+            lane="a", url="http://here", engine=engine, model="m", endpoint="completions", prompt_form="text",
+            usage=usage,  # type: ignore[arg-type]
+        )
     )  # fmt: skip
-    composer, dials = Composer(plan), Dials()
+
+
+def options(composer: Composer) -> dict[str, bool]:
+    dials = Dials()
     body = composer.request(composer.wanted(0, dials), dials).partition(b"\r\n\r\n")[2]
     found: dict[str, bool] = json.loads(body)["stream_options"]
     return found
 
 
+def learn(composer: Composer, answers: int, *, tokens: int, chunks: int) -> None:
+    for number in range(answers):
+        row = request("a", number, output_tokens=tokens, chunks=chunks)
+        composer.learn(composer.wanted(number, Dials()), row)
+
+
 @pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm"])
-def test_each_chunk_is_counted_unless_the_end_is_asked_for(engine: str) -> None:
-    assert options(engine, "") == options(engine, "each") == {"include_usage": True, "continuous_usage_stats": True}
-    assert options(engine, "end") == {"include_usage": True}
+def test_chunks_are_counted_until_an_answer_shows_that_each_holds_a_token(engine: str) -> None:
+    asked = composer(engine)
+    assert options(asked) == WITH_EACH
+    learn(asked, 1, tokens=256, chunks=250)
+    assert options(asked) == AT_THE_END
+
+
+def test_chunks_of_several_tokens_stay_counted_and_are_again_when_they_begin_to_come() -> None:
+    asked = composer("vllm")
+    learn(asked, 20, tokens=256, chunks=100)
+    assert options(asked) == WITH_EACH
+    learn(asked, 100, tokens=256, chunks=256)
+    assert options(asked) == AT_THE_END
+    learn(asked, 1, tokens=256, chunks=100)
+    assert options(asked) == AT_THE_END  # one answer among many
+    learn(asked, 20, tokens=256, chunks=100)
+    assert options(asked) == WITH_EACH
+
+
+@pytest.mark.parametrize(("usage", "found"), [("each", WITH_EACH), ("end", AT_THE_END)])
+def test_the_operator_is_followed_whatever_the_chunks_hold(usage: str, found: dict[str, bool]) -> None:
+    for chunks in (100, 256):
+        asked = composer("vllm", usage)
+        assert options(asked) == found
+        learn(asked, 20, tokens=256, chunks=chunks)
+        assert options(asked) == found
+
+
+def test_an_engine_that_cannot_count_each_chunk_is_never_asked_to() -> None:
+    asked = composer("openai")
+    learn(asked, 20, tokens=256, chunks=100)
+    assert options(asked) == AT_THE_END
+
+
+@pytest.mark.parametrize(("tokens", "later"), [(1, "usage at end"), (3, "usage")])
+async def test_answers_decide_how_the_next_ones_are_counted_and_no_token_is_lost(tokens: int, later: str) -> None:
+    async with serving(counting(tokens)) as port:
+        load = LaneLoad(plan(port, engine="vllm"), Setting(1, Dials(concurrency=1, output_tokens=12)))
+        await until(lambda: len(load.rows) >= 4, load)
+        load.close()
+    ended = [row for row in load.rows if row.outcome == "ok"]
+    assert [row.tokens_from for row in ended[:4]] == ["usage", later, later, later]
+    assert {row.output_tokens for row in ended} == {4 * tokens}
+    assert {row.chunks for row in ended} == {4}
+
+
+def counting(tokens: int) -> Manners:
+    """A server that sends four chunks of so many tokens each and counts them as it is asked to."""
+
+    async def manners(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while body := await read_request(reader):
+            each = json.loads(body)["stream_options"].get("continuous_usage_stats")
+            writer.write(HEAD)
+            for number in range(1, 5):
+                choice = {"index": 0, "delta": {"content": "hi"}, "finish_reason": "length" if number == 4 else None}
+                told = {"choices": [choice]}
+                if each:
+                    told["usage"] = {"prompt_tokens": 7, "completion_tokens": number * tokens}  # type: ignore[assignment]
+                writer.write(chunk(b"data: %s\n\n" % json.dumps(told).encode()))
+            writer.write(usage(7, 4 * tokens) + DONE + END)
+            await writer.drain()
+
+    return manners
 
 
 def events(usages: list[int | None], last: dict[str, object]) -> bytes:
@@ -73,8 +152,8 @@ def test_usage_inside_the_finishing_chunk_counts_no_token_twice() -> None:
 
 
 def test_tokens_known_only_at_the_end_make_no_gap_of_zero() -> None:
-    request, ms = np.array([1, 1, 1, 1]), np.array([10, 20, 30, 30])
-    gaps = ChunkGaps().feed_columns(request, ms * 1_000_000, np.array([1, 1, 1, 5], dtype=np.int32))
+    one_request, ms = np.array([1, 1, 1, 1]), np.array([10, 20, 30, 30])
+    gaps = ChunkGaps().feed_columns(one_request, ms * 1_000_000, np.array([1, 1, 1, 5], dtype=np.int32))
     assert gaps.itl_ms.tolist() == [10.0, 10.0]
 
 

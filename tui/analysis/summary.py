@@ -112,7 +112,11 @@ def _client(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
     """What the instrument says of itself. `stamp` is `user` as soon as one token had no kernel stamp.
 
     `merged_share`: of the reads, those that joined several tokens, of which only the last one's moment is known.
+    `tokens_from`: whole answers by how their tokens were told; `tokens_a_chunk`: what a chunk of theirs held.
     """
+    good = requests.filter(pl.col("outcome") == "ok")
+    ways = good.group_by("tokens_from").len().sort("len", "tokens_from", descending=[True, False])
+    chunks = int(good["chunks"].sum())
     stamps = set(requests.filter(pl.col("t_first_ns").is_not_null())["stamp"].to_list())
     lag_ms = summary_percentiles(seconds["loop_lag_ms"].to_numpy())["p99"]
     return {
@@ -121,6 +125,8 @@ def _client(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
         "bound_s": int(seconds["bound"].sum()),
         "stamp": "user" if "user" in stamps else "kernel" if stamps else "",
         "merged_share": float(seconds["merged_reads"].sum()) / max(int(seconds["reads"].sum()), 1),
+        "tokens_from": dict(zip(ways["tokens_from"].to_list(), ways["len"].to_list(), strict=True)),
+        "tokens_a_chunk": int(good["output_tokens"].sum()) / chunks if chunks else None,
     }
 
 

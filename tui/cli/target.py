@@ -47,7 +47,9 @@ def load(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag, type=kind, metavar="N", help=text)
     parser.add_argument("--endpoint", choices=PATHS, help="what to ask both servers; generate is SGLang's own API")
     parser.add_argument(
-        "--usage", choices=("each", "end"), help="tokens counted by the server in each chunk, or once"
+        "--usage",
+        choices=("each", "end"),
+        help="tokens counted by the server with each chunk, or at the end; without it as its chunks need",
     )
     parser.add_argument("--arrival", choices=ARRIVALS, help="how requests come due under a rate (poisson)")
     parser.add_argument("--seed", type=int, metavar="N", help="the seed of the request list")

@@ -61,7 +61,7 @@ class Engine:
     cheap_health: str = ""  # an endpoint that costs no generation
     reset_path: str = ""  # a POST to it empties the prefix cache; with {slot} in it, to that of every slot
     reset_needs: str = ""  # when it has that endpoint
-    usage: Usage = "end"  # as asked for unless the operator says otherwise; "end": it knows no other
+    usage: Usage = "end"  # the most it does: count its tokens in each chunk, or only at the end of an answer
     refresh_s: float = 0.0  # its gauges are renewed only so often, whenever they are read
     generates: bool = False  # it answers `generate` as well
     kv_preallocated: bool = False  # it takes its whole KV pool when it starts

@@ -61,8 +61,8 @@ def without_seed_when_random(body: dict[str, Any]) -> dict[str, Any]:
 def usage_wanted(ask: Ask) -> dict[str, bool]:
     """The `stream_options` of engines that can report usage with every chunk.
 
-    With each chunk it makes a chunk's tokens exact, and the server's front end writes some 80 more bytes a chunk;
-    at the end only, a chunk counts as one token until the total is known.
+    With each chunk it makes a chunk's tokens exact, at a cost (`load.counting`); at the end only, a chunk counts as
+    one token until the total is known.
     """
     return {"include_usage": True} | ({"continuous_usage_stats": True} if ask.usage == "each" else {})
 

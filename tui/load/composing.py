@@ -6,17 +6,19 @@ import msgspec
 
 from tui.engines.base import Ask
 from tui.engines.registry import engine
+from tui.load.counting import Counting
 from tui.load.fitting import Fitting
 from tui.load.plan import LanePlan
 from tui.load.requests import RequestList, Wanted
 from tui.records.dials import Dials
 from tui.records.endpoints import PATHS
+from tui.records.rows import RequestRow
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Composer:
-    """Composes requests for one lane. Text prompts are corrected by what the server counted."""
+    """Composes requests for one lane, and learns from its answers how long a prompt was and how tokens came."""
 
     def __init__(self, plan: LanePlan) -> None:
         self._plan = plan
@@ -29,6 +31,7 @@ class Composer:
         )
         self._ids = plan.prompt_form == "ids" and bool(plan.token_pool)
         self._fitting = Fitting()
+        self._counting = Counting(plan.usage, self._engine.usage)
         self._head = _head(plan)
 
     def wanted(self, number: int, dials: Dials) -> Wanted:
@@ -46,15 +49,16 @@ class Composer:
             output_tokens=wanted.output_tokens,
             temperature=dials.temperature,
             seed=wanted.seed,
-            usage=self._plan.usage or self._engine.usage,
+            usage=self._counting.usage,
         )
         body = _encode(self._engine.body(ask) | self._plan.extra_body)
         return b"%sContent-Length: %d\r\n\r\n%s" % (self._head, len(body), body)
 
-    def learn(self, wanted: Wanted, prompt_tokens: int | None) -> None:
-        """The server counted a text prompt: the next one comes closer to the length asked for."""
-        if prompt_tokens and not self._ids:
-            self._fitting.learn(wanted.words, wanted.fillers, prompt_tokens)
+    def learn(self, wanted: Wanted, row: RequestRow) -> None:
+        """An answer is whole: by what it counted the next text prompt comes closer to the length asked for."""
+        self._counting.learn(row.output_tokens, row.chunks)
+        if row.prompt_tokens and not self._ids:
+            self._fitting.learn(wanted.words, wanted.fillers, row.prompt_tokens)
 
 
 def _head(plan: LanePlan) -> bytes:

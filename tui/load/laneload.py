@@ -246,7 +246,7 @@ class LaneLoad:
             self._free.append(wire)
         if row.outcome == "ok":
             self._failures = 0
-            self._composer.learn(stream.ticket.wanted, row.prompt_tokens)
+            self._composer.learn(stream.ticket.wanted, row)
             if self.setting.dials.arrival == "closed":
                 self._rest(self._plan.think_s)
         elif row.outcome == "failed" and not self.down:

@@ -40,7 +40,7 @@ _LANE = """\
 url = {url}
 {key}
 # model = "…"      # when the server has several
-# usage = "end"    # tokens counted once an answer, not in each chunk: less work for the server
+# usage = "each"   # tokens counted in each chunk ("end": once an answer) whatever the chunks hold
 """
 _TEXT = """\
 sentence = "what this profile is for"

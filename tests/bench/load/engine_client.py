@@ -5,13 +5,14 @@
 Both send the same load to the same endpoint, /v1/completions: closed loop, greedy, every answer of full length. The
 prompts have the same number of tokens in both: vLLM's client decodes and encodes until the length is right, SGLang's
 is given prompts that the server counted. The rate is output tokens over the time from the first request to the last
-end, as both engines' clients define it. dragstrip keeps the load full until as many requests have ended as they send,
-so its last answers share the server with prompts that count for nothing: beside that ratio stands one of the rates at
-which the server's own counter rose through the middle half of each run, which no beginning and no end touches.
+end, as both engines' clients define it; like them dragstrip sends no more once enough are under way, and waits for
+the last. Beside that ratio stands one of the rates at which the server's own counter rose from the middle of the
+first wave of requests to the middle of the last: the same work under both clients, without a beginning and an end.
 
 Start the engines without a prefix cache: the prompts share words. With `--generate` both ask SGLang's /generate, as
 its client does by default. dragstrip asks for the count of tokens with every chunk, which their clients do not:
-`--usage end` has it ask as they do. `--python` is the interpreter that has the engine; without it, this one.
+`--usage each end` measures both ways against the same runs of theirs, in turns that mirror each other. `--python` is
+the interpreter that has the engine; without it, this one.
 """
 
 import argparse
@@ -33,6 +34,17 @@ from tui.records.dials import Dials
 from tui.records.endpoints import Endpoint
 
 NS = 1e9
+OWN = "own client"
+USAGES = ("each", "end")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run of a client gave."""
+
+    rate: float  # tokens/s by the client's own clock
+    middle: float  # tokens/s of the server's counter from mid first wave to mid last
+    bound_s: int  # seconds that were bound by our client
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,7 @@ class Load:
     endpoint: Endpoint
     waves: int  # requests a stream
     usage: str
+    drain_s: int  # after the last request
 
     @property
     def requests(self) -> int:
@@ -111,21 +124,24 @@ def dragstrip(load: Load, folder: Path) -> tuple[float, int]:
         f'[a]\nurl = "{load.url}"\nmodel = "{load.model}"\nendpoint = "{load.endpoint}"\nusage = "{load.usage}"\n'
         f"[load]\nconcurrency = {load.streams}\nprompt_tokens = {load.prompt_tokens}\n"
         f"output_tokens = {load.output_tokens}\noutput_jitter = 0.0\ntemperature = 0.0\nseed = {load.seed}\n"
-        f"[[plan]]\nrequests = {load.requests}\n"
+        f"[[plan]]\nrequests = {load.requests - load.streams}\n"
+        f"[[plan]]\ndials = {{ concurrency = 0 }}\nfor_s = {load.drain_s}\n"
     )
     command = [sys.executable, "-m", "tui", "run", str(profile), "--plan", "--json", "--out", str(folder)]
     told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     session = open_session(folder / told["session"])
     requests = session.scan("requests").select("outcome", "t_send_ns", "t_end_ns").collect()
-    first_ns, last_ns = requests["t_send_ns"].min(), requests.filter(pl.col("outcome") == "ok")["t_end_ns"].max()
+    if not (requests["outcome"] == "ok").all():
+        raise SystemExit(f"not every answer was whole within {load.drain_s} s after the last request: raise --drain")
+    first_ns, last_ns = requests["t_send_ns"].min(), requests["t_end_ns"].max()
     assert isinstance(first_ns, int)
     assert isinstance(last_ns, int)
-    arrived = session.scan("chunks").filter(pl.col("t_ns") <= last_ns).select(pl.col("tokens").sum()).collect().item()
+    arrived = session.scan("chunks").select(pl.col("tokens").sum()).collect().item()
     return arrived / ((last_ns - first_ns) / NS), told["lanes"]["a"]["client"]["bound_s"]
 
 
-def main() -> None:
-    """Measure A B B A at each level, and print the rates and their ratio."""
+def options() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=["vllm", "sglang"])
     parser.add_argument("url")
@@ -133,43 +149,58 @@ def main() -> None:
     parser.add_argument("--model", default="", help="as the server calls it; empty: as the tokenizer's folder")
     parser.add_argument("--generate", action="store_true", help="ask SGLang's /generate, its own client's default")
     parser.add_argument(
-        "--usage", choices=["each", "end"], default="each", help="tokens counted in each chunk, or once"
+        "--usage", choices=USAGES, nargs="+", default=["each"], help="tokens counted in each chunk, or once"
     )
     parser.add_argument("--python", default=sys.executable, help="the interpreter that has the engine")
     parser.add_argument("--streams", type=int, nargs="+", default=[64, 256])
     parser.add_argument("--waves", type=int, default=4, help="requests a stream in each run")
-    parser.add_argument("--rounds", type=int, default=1, help="of four runs: own client, ours, ours, own client")
+    parser.add_argument("--drain", type=int, default=20, help="seconds that the last answers are waited for")
+    parser.add_argument("--rounds", type=int, default=1, help="of turns: own client, ours, ours, own client")
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--output", type=int, default=256)
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def measure(args: argparse.Namespace, streams: int) -> dict[str, list[Run]]:
+    """The runs at one level by who made them: the own client, and ours by how usage was asked for."""
     endpoint: Endpoint = "generate" if args.generate else "completions"
     model = args.model or Path(args.tokenizer).name
-    heads = ("own client tok/s", "dragstrip tok/s", "ratio", "in mid-run", "bound s")
-    print("{:>8} {:>26} {:>26} {:>6} {:>10} {:>8}".format("streams", *heads))
+    ways = [OWN, *(["each"] if args.generate else args.usage)]
+    runs: dict[str, list[Run]] = {way: [] for way in ways}
+    with tempfile.TemporaryDirectory() as folder:
+        for seed, way in enumerate([*ways, *reversed(ways)] * args.rounds, 1):
+            load = Load(
+                *(args.url, model, args.tokenizer, streams, args.prompt, args.output, seed, endpoint),
+                waves=args.waves,
+                usage="" if args.generate or way == OWN else way,
+                drain_s=args.drain,
+            )
+            with counted(args.kind, args.url) as readings:
+                if way == OWN:
+                    rate, bound_s = own_client(args.kind, args.python, load, Path(folder)), 0
+                else:
+                    rate, bound_s = dragstrip(load, Path(folder))
+            runs[way].append(run := Run(rate, middle_rate(readings, streams * args.output, args.waves), bound_s))
+            told = f"{rate:,.0f} tok/s, {run.middle:,.0f} in mid-run by the server's counter"
+            print(f"{streams} streams, {way}: {told}", file=sys.stderr, flush=True)
+    return runs
+
+
+def main() -> None:
+    """Measure in turns at each level, and print the rates and their ratios."""
+    args = options()
+    heads = ("own client tok/s", "usage", "dragstrip tok/s", "ratio", "in mid-run", "bound s")
+    print("{:>8} {:>26} {:>6} {:>26} {:>6} {:>10} {:>8}".format("streams", *heads))
     for streams in args.streams:
-        rates: dict[str, list[float]] = {"own": [], "ours": []}
-        middles: dict[str, list[float]] = {"own": [], "ours": []}
-        bound_s = 0
-        with tempfile.TemporaryDirectory() as folder:
-            for seed, who in enumerate(("own", "ours", "ours", "own") * args.rounds, 1):
-                load = Load(
-                    *(args.url, model, args.tokenizer, streams, args.prompt, args.output, seed, endpoint),
-                    waves=args.waves,
-                    usage="" if args.generate else args.usage,
-                )
-                with counted(args.kind, args.url) as readings:
-                    if who == "own":
-                        rate, bound = own_client(args.kind, args.python, load, Path(folder)), 0
-                    else:
-                        rate, bound = dragstrip(load, Path(folder))
-                rates[who].append(rate)
-                middles[who].append(middle_rate(readings))
-                bound_s += bound
-                told = f"{rate:,.0f} tok/s, {middles[who][-1]:,.0f} in mid-run by the server's counter"
-                print(f"{streams} streams, {who}: {told}", file=sys.stderr, flush=True)
-        own, ours = (" ".join(f"{rate:,.0f}" for rate in rates[who]) for who in ("own", "ours"))
-        ratio, middle = (fmean(of["ours"]) / fmean(of["own"]) for of in (rates, middles))
-        print(f"{streams:>8} {own:>26} {ours:>26} {ratio:>6.3f} {middle:>10.3f} {bound_s:>8}")
+        runs = measure(args, streams)
+        own = runs.pop(OWN)
+        for usage, ours in runs.items():
+            rates = (" ".join(f"{run.rate:,.0f}" for run in some) for some in (own, ours))
+            ratio = fmean(run.rate for run in ours) / fmean(run.rate for run in own)
+            middle = fmean(run.middle for run in ours) / fmean(run.middle for run in own)
+            bound_s = sum(run.bound_s for run in ours)
+            told = (streams, next(rates), usage, next(rates), ratio, middle, bound_s)
+            print("{:>8} {:>26} {:>6} {:>26} {:>6.3f} {:>10.3f} {:>8}".format(*told))
 
 
 if __name__ == "__main__":

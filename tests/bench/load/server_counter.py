@@ -14,7 +14,6 @@ from tui.records.gauges import GENERATION_TOKENS
 from tui.telemetry.gauging import read_page
 
 READ_EVERY_S = 0.25
-MIDDLE = (0.25, 0.75)  # of a run's tokens
 
 
 def live_tokens(engine: str, page: bytes) -> float:
@@ -43,11 +42,14 @@ def counted(engine: str, url: str) -> Iterator[list[tuple[float, float]]]:
         reader.join()
 
 
-def middle_rate(readings: list[tuple[float, float]]) -> float:
-    """Tokens/s of the counter through the middle half of what it rose; not a number where it did not rise."""
-    if not readings or not readings[-1][1] > readings[0][1]:
+def middle_rate(readings: list[tuple[float, float]], wave: int, waves: int) -> float:
+    """Tokens/s from half a wave of so many tokens after the start to half a wave before the last wave's end.
+
+    Not a number where the counter did not rise so far.
+    """
+    if not readings or readings[-1][1] - readings[0][1] < (waves - 0.5) * wave:
         return nan
     t_s, tokens = np.array(readings).T
-    share = (tokens - tokens[0]) / (tokens[-1] - tokens[0])
-    begin_s, end_s = np.interp(MIDDLE, share, t_s)
-    return float((MIDDLE[1] - MIDDLE[0]) * (tokens[-1] - tokens[0]) / (end_s - begin_s))
+    begin, end = 0.5 * wave, (waves - 0.5) * wave
+    begin_s, end_s = np.interp((begin, end), tokens - tokens[0], t_s)
+    return float((end - begin) / (end_s - begin_s))

@@ -38,6 +38,7 @@ from tui.records.session import SessionInfo
 
 MOST_EVENTS: Final = 200
 NS: Final = 1_000_000_000
+COUNTED: Final = {"usage": "with each chunk", "usage at end": "at the end", "chunks": "never, one a chunk taken"}
 
 
 def session_report(
@@ -117,9 +118,16 @@ def _lanes(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
                 [f"{label} {p} ms", *(percentile_ms(told[p], p, told["n"]) if told else NONE for told in own)]
                 for p in ("p50", "p95", "p99")
             ]
+    rows.append(["tokens a chunk", *(number(lanes[name]["client"]["tokens_a_chunk"], 2) for name in names)])
+    rows.append(["answers with tokens counted", *(_counted(lanes[name]["client"]["tokens_from"]) for name in names)])
     rows.append(["client was the limit, s", *(number(lanes[name]["client"]["bound_s"]) for name in names)])
     rows.append(["time stamps from", *(str(lanes[name]["client"]["stamp"]) for name in names)])
     return [Heading("Both lanes" if len(names) == 2 else "The lane"), Table(header, rows)]
+
+
+def _counted(answers: Mapping[str, int]) -> str:
+    """`9,420 at the end, 256 with each chunk`."""
+    return ", ".join(f"{number(count)} {COUNTED[way]}" for way, count in answers.items()) or NONE
 
 
 def _failed(lane: Mapping[str, Any]) -> str:
