@@ -21,7 +21,7 @@ from tui.engines.progress import stage
         ("vllm", "(EngineCore pid=1) INFO 11-23 07:28:00 [kv_cache_utils.py] CPU KV cache size: 1,048,576 tokens",
          "KV pool of 1,048,576 tokens"),
         ("vllm", "Capturing CUDA graphs (mixed prefill-decode, PIECEWISE):  51%|█████ | 34/67 [00:01<00:01]",
-         "capturing CUDA graphs 51 %"),
+         "capturing CUDA graphs 50 %"),
         ("vllm", "(APIServer pid=1) INFO 11-23 07:28:03 [entry.py:140] Starting vLLM server on http://127.0.0.1:8001",
          "serving"),
         ("vllm", "(APIServer pid=1) INFO 11-23 07:28:03 [launcher.py:195] Route: /docs, Methods: HEAD, GET", ""),
@@ -40,3 +40,8 @@ from tui.engines.progress import stage
 )  # fmt: skip
 def test_a_line_tells_its_stage(kind: str, line: str, text: str) -> None:
     assert stage(kind, line) == text
+
+
+def test_a_share_is_told_five_times_and_not_at_each_per_cent() -> None:
+    lines = (f"Capturing CUDA graphs (decode, FULL): {share:3}%|#| {share}/100" for share in range(101))
+    assert len({stage("vllm", line) for line in lines}) == 5

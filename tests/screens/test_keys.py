@@ -436,6 +436,17 @@ async def test_in_turns_what_a_word_needs_is_told_in_turns() -> None:
     assert undecided(3, "alternate") == "needs about 1 more turn each"
 
 
+def test_while_it_settles_the_verdict_tells_the_seconds_that_its_ratio_is_of() -> None:
+    def note(*over_s: int) -> str:
+        view = FakeSource(second=150).view(30)
+        lanes = {lane: replace(of, over_s=s) for (lane, of), s in zip(view.lanes.items(), over_s, strict=True)}
+        settling = {"output_tps": VerdictView("undecided", need_s=5.0, reason="settling")}
+        return headline_of(replace(view, lanes=lanes, verdicts=settling), OBJECTIVES[0], linked=True).note
+
+    assert note(7, 6) == "over 6 s, settling"
+    assert note(0, 0) == "settling"
+
+
 def test_a_setting_visited_again_tells_what_all_visits_say() -> None:
     def note(visits: int, word: Word) -> str:
         view = FakeSource(second=150).view(30)

@@ -36,6 +36,9 @@ COMMANDS = {
     "simulate": "simulate",
 }
 INTERRUPTED = 130
+FLAG = re.compile(r"--[a-z-]+")
+NEAR = 0.75  # as difflib measures
+LEAST_TYPED = 3  # of a flag, dashes included, from which on its beginning is enough to guess it
 
 
 class Parser(argparse.ArgumentParser):
@@ -65,8 +68,22 @@ def parser(only: str = "") -> argparse.ArgumentParser:
         command = _module(name)
         sub = commands.add_parser(name, help=command.HELP, description=command.HELP, allow_abbrev=False)
         command.arguments(sub)
-        sub.set_defaults(call=command.call)
+        sub.set_defaults(call=command.call, parser=sub)
     return top
+
+
+def nearest(typed: str, flags: Sequence[str]) -> str:
+    """The flag that was likely meant, perhaps by the name of its dial; empty where none is near."""
+    import difflib
+
+    from tui.cli.target import DIAL_FLAGS
+
+    names = {flag: flag for flag in flags}
+    names |= {f"--{dial.replace('_', '-')}": flag for flag, (dial, _, _) in DIAL_FLAGS.items() if flag in names}
+    called = typed.partition("=")[0]
+    near = [name for name in names if name.startswith(called) and len(called) > LEAST_TYPED]
+    near += difflib.get_close_matches(called, names, 1, NEAR)
+    return names[near[0]] if near else ""
 
 
 def _instead(command: str) -> str:
@@ -105,7 +122,10 @@ def _call(typed: Sequence[str]) -> int:
     args, unknown = commands.parse_known_args(typed)
     if unknown:
         called = f"dragstrip {args.command or ''}".rstrip()
-        raise UserError(f"`{called}` does not know {clean(unknown[0], 40)}: `{called} --help` lists what it knows")
+        usage = getattr(args, "parser", commands).format_usage()
+        near = nearest(unknown[0], FLAG.findall(usage))
+        instead = f"did you mean {near}?" if near else f"`{called} --help` lists what it knows"
+        raise UserError(f"`{called}` does not know {clean(unknown[0], 40)}: {instead}")
     if not args.command:
         complain(commands.format_help().rstrip())
         return 2

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Mapping
+from typing import Final
 
+QUARTER: Final = 25  # per cent
 _VLLM = (
     (r"Loading .*checkpoint shards: +(\d+)%", "loading weights {} %"),
     (r"Resolved architecture|Initializing a V1 LLM engine", "reading the model's configuration"),
@@ -40,8 +42,13 @@ _PATTERNS: Mapping[str, tuple[tuple[re.Pattern[str], str], ...]] = {
 
 
 def stage(kind: str, line: str) -> str:
-    """What a log line says about the start, as people say it; empty when it says nothing about it."""
+    """What a log line says about the start, as people say it; empty when it says nothing about it.
+
+    A share is told in quarters: engines write a line at each per cent.
+    """
     for pattern, text in _PATTERNS.get(kind, ()):
         if match := pattern.search(line):
+            if text.endswith("%"):
+                return text.format(int(match[1]) // QUARTER * QUARTER)
             return text.format(*(f"{int(n):,}" if n.isdigit() else n for n in match.groups()))
     return ""

@@ -89,9 +89,10 @@ def _all_visits(view: View, objective: Objective, found: VerdictView) -> str:
 
 def _note(view: View, found: VerdictView) -> str:
     """What the word stands on, or what it still needs."""
-    window = f"{view.window_s} s window"
+    counted_s = [lane.over_s for lane in view.lanes.values() if lane.over_s]
+    window = f"over {min(counted_s)} s" if counted_s else f"{view.window_s} s window"
     if found.reason == "settling":
-        return f"{window}, settling" if view.second else window
+        return f"{window}, settling" if counted_s else "settling"
     if found.word == "undecided":
         if found.need_s is not None:
             return _needs(found, found.need_s, in_turns=view.mode == "alternate")
