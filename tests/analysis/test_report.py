@@ -215,6 +215,21 @@ def test_how_busy_the_gpus_were_is_of_the_measured_time_of_each_setting() -> Non
     assert "| conc 8 streams | 50.0 | 600 |" in markdown(session_report(replace(ran(), gauges=gauges, seconds=down)))
 
 
+def test_where_requests_were_is_of_the_seconds_that_the_server_told_of() -> None:
+    def readings(lane: Lane, name: str, value: float, every_s: int) -> list[tuple[object, ...]]:
+        return [(lane, "server", name, T0 + at * NS + NS // 3, value) for at in range(0, 3 * VISIT_S, every_s)]
+
+    rows = [
+        *(*readings("a", "running", 4.0, 1), *readings("a", "waiting", 1.5, 1)),
+        *(*readings("b", "running", 9.0, 3), *readings("b", "waiting", 0.0, 3)),
+    ]
+    gauges = pl.DataFrame(rows, ["lane", "source", "name", "t_ns", "value"], orient="row")
+    told = markdown(session_report(replace(ran(), gauges=gauges)))
+    assert "| conc 8 streams | 8.0 | 4.0 | 1.5 | 2.5 | 8.0 | 9.0 | 0.0 | 0.0 |" in told
+    running_only = gauges.filter(pl.col("name") != "waiting")
+    assert "## Where requests were" not in markdown(session_report(replace(ran(), gauges=running_only)))
+
+
 @pytest.mark.parametrize(
     ("ratio", "high", "told"),
     [

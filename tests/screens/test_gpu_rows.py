@@ -110,3 +110,15 @@ def test_temperature_and_preemptions_are_told_where_they_are_read() -> None:
     assert "°C" not in text(gpu_rows(lane(), 56, BARS, tall=True))
     assert "preempted" not in text([trouble_row(lane(server=ServerView(preemptions=0)), 56)])
     assert "12 preempted" in text([trouble_row(lane(server=ServerView(preemptions=12)), 56)])
+
+
+def test_many_requests_in_front_of_the_scheduler_are_told() -> None:
+    def trouble(in_front: float | None, in_flight: int = 256, width: int = 38) -> str:
+        return text([trouble_row(lane(server=ServerView(in_front=in_front), in_flight=in_flight), width)])
+
+    assert trouble(0.41) == "no failures   41 % in its front end"
+    assert "front" not in trouble(0.19) + trouble(None) + trouble(0.41, in_flight=8)
+    held = lane(
+        server=ServerView(in_front=0.41), in_flight=256, gpus=[replace(fake_gpu("a", 150), throttled=True)]
+    )  # fmt: skip
+    assert text([trouble_row(held, 56)]) == "41 % in its front end   GPU clocks held down"

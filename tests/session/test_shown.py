@@ -6,6 +6,10 @@ from msgspec.structs import replace
 from tests.session.made_seconds import REQUESTS_A_SECOND, Run
 from tui.profile.model import Slo
 from tui.records.dials import Dials
+from tui.records.gauges import RUNNING, WAITING
+from tui.records.rows import GaugeRow
+
+NS = 1_000_000_000
 
 
 def test_an_answer_of_one_token_has_no_tpot_and_does_not_miss_its_limit() -> None:
@@ -38,6 +42,21 @@ def test_figures_are_of_the_dials_in_force_alone() -> None:
     assert (after.over_s, after.latencies["ttft"].n) == (4, 3 * REQUESTS_A_SECOND)
     assert after.output_tps == pytest.approx(3000, rel=0.1)
     assert after.latencies["ttft"].p50 == pytest.approx(500, rel=0.1)
+
+
+@pytest.mark.parametrize("turns_s", [0, 20])
+def test_requests_that_neither_run_nor_wait_are_in_front_of_the_scheduler(turns_s: int) -> None:
+    run = Run(turns_s=turns_s)
+    state = run.state.lanes["a"]
+    for second in range(60):
+        run.seconds(1)
+        own = not turns_s or state.seconds[-1].resting is False
+        running, waiting = (4.0 + second % 2, 1.0) if own else (0.0, 0.0)
+        for name, value in ((RUNNING, running), (WAITING, waiting)):
+            state.take_gauge(GaugeRow("a", "server", name, run.state.t_ns - NS // 2, value))
+    assert run.view().lanes["a"].server.in_front == pytest.approx(1 - 5.5 / 8)
+    state.gauges["server", WAITING].clear()
+    assert run.view().lanes["a"].server.in_front is None
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:

@@ -6,6 +6,8 @@ from tui.widgets import numbers
 from tui.widgets.rows import Row, Span, fit, length, spread
 
 WORDS_CELLS = 50  # from this width on there is room for full words
+MANY_IN_FRONT = 0.2  # of the requests in flight: not the engine, but what stands before it, is the limit
+FEW_IN_FLIGHT = 16  # of fewer, one that is just being sent is a large share
 STALE_S = 3.0  # three readings missed; an older one is dim and says its age
 
 
@@ -50,12 +52,28 @@ def trouble_row(view: LaneView, width: int) -> Row:
         return fit([(f"! server gauges: {clean(view.server.note, 120)}", "warn")], width)
     if view.gpu_note and view.gpus:
         return fit([(f"! GPU: {clean(view.gpu_note, 120)}", "warn")], width)
-    held = any(gpu.throttled for gpu in view.gpus)
     right = [efficiency(view)] if width < WORDS_CELLS else []
-    left: list[Span] = [("no failures", "muted"), ("   GPU clocks held down" if held else "", "warn")]
-    if view.server.preemptions:
-        left.append((f"   {numbers.whole(view.server.preemptions)} preempted", "warn"))
+    told = [(text, "warn") for text in _hindrances(view)]
+    left = _apart([("no failures", "muted"), *told])
+    if told and length(left) > width:
+        left = _apart(told)
     return spread(left, right if length([*left, *right]) <= width else (), width)
+
+
+def _hindrances(view: LaneView) -> list[str]:
+    """What holds the engine up without being a fault, the most telling first."""
+    found = []
+    if (view.server.in_front or 0) >= MANY_IN_FRONT and view.in_flight >= FEW_IN_FLIGHT:
+        found.append(f"{numbers.percent(view.server.in_front)} in its front end")
+    if any(gpu.throttled for gpu in view.gpus):
+        found.append("GPU clocks held down")
+    if view.server.preemptions:
+        found.append(f"{numbers.whole(view.server.preemptions)} preempted")
+    return found
+
+
+def _apart(spans: list[Span]) -> list[Span]:
+    return [(f"{'   ' if place else ''}{text}", role) for place, (text, role) in enumerate(spans)]
 
 
 def _failures(view: LaneView, width: int) -> Row:

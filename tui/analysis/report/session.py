@@ -14,6 +14,7 @@ from tui.analysis.report.charts import charts
 from tui.analysis.report.gpus import gpu_blocks
 from tui.analysis.report.latencies import latency_blocks
 from tui.analysis.report.study import study_blocks
+from tui.analysis.report.whereabouts import whereabouts_blocks
 from tui.analysis.report.words import (
     ALONE,
     NONE,
@@ -58,7 +59,7 @@ def session_report(
     blocks += latency_blocks(tables)
     if limits is not None and limits.any:
         blocks += _goodput(tables, limits)
-    blocks += [*gpu_blocks(tables), *study_blocks(tables)]
+    blocks += [*whereabouts_blocks(tables), *gpu_blocks(tables), *study_blocks(tables)]
     blocks += [*_events(tables), *_definitions()]
     return Document(title_of(tables.session), tables.session.simulated, blocks)
 

@@ -22,6 +22,7 @@ from tui.session.view import GpuView, LaneView, Percentiles, ServerView, Turn
 
 FRESH_S = 90.0  # a reading older than this is not shown as now; a DCGM exporter reads every 30 s by default
 GPU_CURVE_S = 120
+FEWEST_READINGS = 5  # of a gauge, for a mean of it
 NS = 1_000_000_000
 LaneStatus = Literal["connecting", "up", "down", "stopped"]
 Row = TypeVar("Row", SecondRow, SecondDetail)
@@ -61,7 +62,7 @@ def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_
         prompt_tokens_seen=_mean([d.prompt_tokens for d in details]),
         output_tokens_seen=_mean([d.output_tokens for d in details]),
         goodput=_goodput(details, beside.profile.slo, len(live)),
-        server=_server(state, info, now_ns, window_s),
+        server=_server(state, info, live, now_ns, window_s),
         gpus=_gpus(state, now_ns),
         gpu_note=state.fault.get("gpu", ""),
         client_cpu=float(np.mean([r.client_cpu_s for r in rows])) if rows else 0.0,
@@ -155,7 +156,7 @@ def _goodput(details: list[SecondDetail], slo: Slo, seconds: int) -> float | Non
     return sum(int((~of_second).sum()) for of_second in missed) / seconds
 
 
-def _server(state: LaneState, info: LaneInfo | None, now_ns: int, window_s: int) -> ServerView:
+def _server(state: LaneState, info: LaneInfo | None, live: list[SecondRow], now_ns: int, window_s: int) -> ServerView:
     def now(name: str) -> float | None:
         readings = state.gauges.get((g.SERVER, name))
         return readings[-1][1] if readings and now_ns - readings[-1][0] < FRESH_S * NS else None
@@ -165,6 +166,7 @@ def _server(state: LaneState, info: LaneInfo | None, now_ns: int, window_s: int)
     return ServerView(
         running=now(g.RUNNING),
         waiting=now(g.WAITING),
+        in_front=_in_front(state, live),
         kv_usage=now(g.KV_USAGE),
         prefix_hit_rate=_hit_rate(state, now_ns - window_s * NS),
         preemptions=_risen(state.gauges.get((g.SERVER, g.PREEMPTIONS)), now_ns - window_s * NS),
@@ -176,6 +178,22 @@ def _server(state: LaneState, info: LaneInfo | None, now_ns: int, window_s: int)
         weights_bytes=now(g.WEIGHTS_BYTES),
         refresh_s=own.refresh_s if own is not None else 0.0,
     )
+
+
+def _in_front(state: LaneState, live: list[SecondRow]) -> float | None:
+    """Share of the requests in flight that the server says neither run nor wait; None where it says too little."""
+    in_flight = _rate(live, lambda r: r.in_flight)
+    if not in_flight:
+        return None
+    begin_ns, counted = live[0].t_ns, {r.t_ns for r in live}
+    told = 0.0
+    for name in (g.RUNNING, g.WAITING):
+        readings = state.gauges.get((g.SERVER, name), ())
+        values = [value for t_ns, value in readings if t_ns - (t_ns - begin_ns) % NS in counted]
+        if len(values) < FEWEST_READINGS:
+            return None
+        told += sum(values) / len(values)
+    return max(1 - told / in_flight, 0.0)
 
 
 def _hit_rate(state: LaneState, since_ns: int) -> float | None:
