@@ -15,7 +15,7 @@ from tui.session.fold.state import SLOW_OVER_S, SessionState
 from tui.session.replay.profile import dials_after, first_dials
 from tui.session.replay.restore import add_details, open_streams, restored
 from tui.session.replay.tape import Tape
-from tui.session.shown.lane import own_turns
+from tui.session.shown.lane import counted_seconds
 from tui.session.shown.whole import make_view
 from tui.session.verdict.standing import Standing
 from tui.session.view import VerdictView, View
@@ -74,7 +74,7 @@ class Playing:
         oldest_ns = now_ns - max(window_s, SLOW_OVER_S) * NS
         if self.profile.mode != "alternate":
             return oldest_ns
-        turns = [own_turns(lane, now_ns, window_s) for lane in self.state.lanes.values()]
+        turns = [counted_seconds(lane, now_ns, window_s, in_turns=True) for lane in self.state.lanes.values()]
         return min([oldest_ns, *(rows[0].t_ns for rows in turns if rows)])
 
     @property

@@ -36,10 +36,7 @@ def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_
     info, dials = beside.infos.get(lane), beside.dials[lane]
     rows = _since(state.seconds, now_ns - window_s * NS)
     last = state.seconds[-1] if state.seconds else None
-    if beside.profile.mode == "alternate":
-        live = own_turns(state, now_ns, window_s)
-    else:
-        live = [r for r in rows if r.up and r.segment == rows[-1].segment]
+    live = counted_seconds(state, now_ns, window_s, in_turns=beside.profile.mode == "alternate")
     counted = {r.t_ns for r in live}
     details = [d for d in state.details if d.t_ns in counted]
     return LaneView(
@@ -109,13 +106,14 @@ def _since(rows: Iterable[Row], t_ns: int) -> list[Row]:
     return [r for r in rows if r.t_ns >= t_ns]
 
 
-def own_turns(state: LaneState, now_ns: int, window_s: int) -> list[SecondRow]:
-    """The last seconds in which a lane that takes turns had its own, under the dials now in force.
+def counted_seconds(state: LaneState, now_ns: int, window_s: int, *, in_turns: bool) -> list[SecondRow]:
+    """The seconds of the window in which the lane was up, under the dials now in force.
 
-    They lie further back than the window is long, but no further than the values behind seconds are kept.
+    Of a lane that takes turns the last ones of its own turns: they lie further back than the window is long, but no
+    further than the values behind seconds are kept.
     """
     segment = state.seconds[-1].segment if state.seconds else 0
-    kept = _since(state.seconds, now_ns - LONGEST_WINDOW_S * NS)
+    kept = _since(state.seconds, now_ns - (LONGEST_WINDOW_S if in_turns else window_s) * NS)
     return [r for r in kept if r.up and not r.resting and r.segment == segment][-window_s:]
 
 
