@@ -1,4 +1,4 @@
-"""What counting tokens at the end of an answer does to rates, held against recordings that know each chunk's own."""
+"""What counting tokens at the end of an answer would do to rates, modelled on recordings that know every chunk's."""
 
 from pathlib import Path
 

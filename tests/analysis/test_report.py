@@ -221,11 +221,16 @@ def test_where_requests_were_is_of_the_seconds_that_the_server_told_of() -> None
 
     rows = [
         *(*readings("a", "running", 4.0, 1), *readings("a", "waiting", 1.5, 1)),
-        *(*readings("b", "running", 9.0, 3), *readings("b", "waiting", 0.0, 3)),
+        *(*readings("b", "running", 8.5, 3), *readings("b", "waiting", 0.0, 3)),
     ]
     gauges = pl.DataFrame(rows, ["lane", "source", "name", "t_ns", "value"], orient="row")
     told = markdown(session_report(replace(ran(), gauges=gauges)))
-    assert "| conc 8 streams | 8.0 | 4.0 | 1.5 | 2.5 | 8.0 | 9.0 | 0.0 | 0.0 |" in told
+    assert "| conc 8 streams | 8.0 | 4.0 | 1.5 | 2.5 | 8.0 | 8.5 | 0.0 | 0.0 |" in told
+    serves_others = gauges.with_columns(
+        value=pl.col("value") + pl.when(pl.col("lane") == "b").then(1.0).otherwise(0.0)
+    )
+    told = markdown(session_report(replace(ran(), gauges=serves_others)))
+    assert "| conc 8 streams | 8.0 | 4.0 | 1.5 | 2.5 | 8.0 | 9.5 | 1.0 | – |" in told
     running_only = gauges.filter(pl.col("name") != "waiting")
     assert "## Where requests were" not in markdown(session_report(replace(ran(), gauges=running_only)))
 

@@ -11,8 +11,8 @@ from tui.records.rows import RequestRow
 ASKED = 512
 
 
-@pytest.mark.parametrize("counted", [7, 600])
-def test_prompt_tokens_are_told_as_the_server_counted_them_though_it_says_so_at_the_end(counted: int) -> None:
+def begun(*, steps: bool = False) -> tuple[Stream, ChunkSink, list[RequestRow]]:
+    """A stream that waits for its answer, where it puts its tokens, and where its row comes."""
     rows: list[RequestRow] = []
 
     def ended(_: Stream, row: RequestRow, __: Wire | None) -> None:
@@ -20,10 +20,40 @@ def test_prompt_tokens_are_told_as_the_server_counted_them_though_it_says_so_at_
 
     wanted = Wanted(0, "a b", ASKED, words=2, fillers=0, output_tokens=2, seed=0)
     sink = ChunkSink()
-    stream = Stream(Ticket("a", wanted, 0, 0, "chat"), b"", sink, ended)
+    return Stream(Ticket("a", wanted, 0, 0, "chat", steps), b"", sink, ended), sink, rows
+
+
+@pytest.mark.parametrize("counted", [7, 600])
+def test_prompt_tokens_are_told_as_the_server_counted_them_though_it_says_so_at_the_end(counted: int) -> None:
+    stream, sink, rows = begun()
     stream.received(HEAD + token(), 1_000, True)
     assert list(sink.first_prompt_tokens) == [ASKED]  # as nothing better is known
     stream.received(token(finish="length") + usage(counted, 2) + DONE + END, 2_000, True)
     assert sum(sink.first_prompt_tokens) == counted
     assert len(sink.first_t_ns) == len(sink.first_prompt_tokens)
     assert [(row.outcome, row.prompt_tokens) for row in rows] == [("ok", counted)]
+
+
+@pytest.mark.parametrize(
+    ("steps", "chunks", "last_ms", "at_the_end"),
+    [(True, 4, 4, 1), (False, 2, 3, 3)],
+    ids=["an event at each step", "any other server"],
+)
+def test_a_step_without_text_is_a_token_where_the_server_sends_one_event_a_step(
+    steps: bool, chunks: int, last_ms: int, at_the_end: int
+) -> None:
+    stream, sink, rows = begun(steps=steps)
+    for at_ms, event in enumerate((HEAD + token(), token(""), token(), token("")), 1):
+        stream.received(event, at_ms << 20, True)
+    stream.received(token("", finish="length") + usage(ASKED, 5) + DONE + END, 5 << 20, True)
+    (row,) = rows
+    assert (row.chunks, row.output_tokens, row.t_last_ns) == (chunks, 5, last_ms << 20)
+    assert list(sink.tokens) == [1] * chunks + [at_the_end]
+
+
+def test_a_step_too_many_is_taken_back_by_the_count_at_the_end() -> None:
+    stream, sink, rows = begun(steps=True)
+    for at_ms, event in enumerate((HEAD + token(), token(""), token("")), 1):
+        stream.received(event, at_ms << 20, True)
+    stream.received(token(finish="length") + usage(ASKED, 2) + DONE + END, 4 << 20, True)
+    assert rows[0].output_tokens == sum(sink.tokens) == 2

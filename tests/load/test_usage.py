@@ -69,7 +69,11 @@ def test_chunks_of_several_tokens_stay_counted_and_are_again_when_they_begin_to_
     assert options(asked) == AT_THE_END
     learn(asked, 1, tokens=256, chunks=100)
     assert options(asked) == AT_THE_END  # one answer among many
+    learn(asked, 100, tokens=256, chunks=190)
+    assert options(asked) == AT_THE_END  # a late front end joins some: to ask more of it would make it later
     learn(asked, 20, tokens=256, chunks=100)
+    assert options(asked) == WITH_EACH
+    learn(asked, 100, tokens=256, chunks=190)
     assert options(asked) == WITH_EACH
 
 

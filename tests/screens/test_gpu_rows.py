@@ -113,12 +113,13 @@ def test_temperature_and_preemptions_are_told_where_they_are_read() -> None:
 
 
 def test_many_requests_in_front_of_the_scheduler_are_told() -> None:
-    def trouble(in_front: float | None, in_flight: int = 256, width: int = 38) -> str:
-        return text([trouble_row(lane(server=ServerView(in_front=in_front), in_flight=in_flight), width)])
+    def trouble(in_front: float | None) -> str:
+        return text([trouble_row(lane(server=ServerView(in_front=in_front)), 38)])
 
-    assert trouble(0.41) == "no failures   41 % in its front end"
-    assert "front" not in trouble(0.19) + trouble(None) + trouble(0.41, in_flight=8)
+    assert trouble(0.41) == "no failures   41 % in front of it"
+    assert "front" not in trouble(0.19) + trouble(None)
     held = lane(
-        server=ServerView(in_front=0.41), in_flight=256, gpus=[replace(fake_gpu("a", 150), throttled=True)]
+        server=ServerView(in_front=0.41), gpus=[replace(fake_gpu("a", 150), throttled=True)]
     )  # fmt: skip
-    assert text([trouble_row(held, 56)]) == "41 % in its front end   GPU clocks held down"
+    assert text([trouble_row(held, 56)]) == "no failures   41 % in front of it   GPU clocks held down"
+    assert text([trouble_row(held, 46)]) == "41 % in front of it   GPU clocks held down"

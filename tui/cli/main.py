@@ -37,8 +37,8 @@ COMMANDS = {
 }
 INTERRUPTED = 130
 FLAG = re.compile(r"--[a-z-]+")
-NEAR = 0.75  # as difflib measures
-LEAST_TYPED = 3  # of a flag, dashes included, from which on its beginning is enough to guess it
+NEAR = 0.8  # as difflib measures
+LEAST_TYPED = 4  # characters of a flag, dashes included, from which on a beginning is enough to guess it
 
 
 class Parser(argparse.ArgumentParser):
@@ -72,8 +72,8 @@ def parser(only: str = "") -> argparse.ArgumentParser:
     return top
 
 
-def nearest(typed: str, flags: Sequence[str]) -> str:
-    """The flag that was likely meant, perhaps by the name of its dial; empty where none is near."""
+def nearest(typed: str, flags: Sequence[str]) -> list[str]:
+    """The flags that were likely meant, perhaps by the name of their dial."""
     import difflib
 
     from tui.cli.target import DIAL_FLAGS
@@ -81,9 +81,13 @@ def nearest(typed: str, flags: Sequence[str]) -> str:
     names = {flag: flag for flag in flags}
     names |= {f"--{dial.replace('_', '-')}": flag for flag, (dial, _, _) in DIAL_FLAGS.items() if flag in names}
     called = typed.partition("=")[0]
-    near = [name for name in names if name.startswith(called) and len(called) > LEAST_TYPED]
-    near += difflib.get_close_matches(called, names, 1, NEAR)
-    return names[near[0]] if near else ""
+    near = [
+        name
+        for name in names
+        if len(called) >= LEAST_TYPED
+        and (name.startswith(called) or (called.startswith(name) and len(name) >= LEAST_TYPED))
+    ]
+    return list(dict.fromkeys(names[name] for name in near or difflib.get_close_matches(called, names, 1, NEAR)))
 
 
 def _instead(command: str) -> str:
@@ -123,8 +127,8 @@ def _call(typed: Sequence[str]) -> int:
     if unknown:
         called = f"dragstrip {args.command or ''}".rstrip()
         usage = getattr(args, "parser", commands).format_usage()
-        near = nearest(unknown[0], FLAG.findall(usage))
-        instead = f"did you mean {near}?" if near else f"`{called} --help` lists what it knows"
+        near = nearest(unknown[0], [*FLAG.findall(usage), "--help"])
+        instead = f"did you mean {' or '.join(near)}?" if near else f"`{called} --help` lists what it knows"
         raise UserError(f"`{called}` does not know {clean(unknown[0], 40)}: {instead}")
     if not args.command:
         complain(commands.format_help().rstrip())

@@ -49,7 +49,7 @@ def load(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--usage",
         choices=("each", "end"),
-        help="tokens counted by the server with each chunk, or at the end; without it as its chunks need",
+        help="how the server counts tokens; without it at the end, unless its chunks hold several",
     )
     parser.add_argument("--arrival", choices=ARRIVALS, help="how requests come due under a rate (poisson)")
     parser.add_argument("--seed", type=int, metavar="N", help="the seed of the request list")

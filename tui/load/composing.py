@@ -34,6 +34,11 @@ class Composer:
         self._counting = Counting(plan.usage, self._engine.usage)
         self._head = _head(plan)
 
+    @property
+    def steps(self) -> bool:
+        """Whether the engine sends an event at each of its steps: those that can count their tokens there do."""
+        return self._engine.usage == "each"
+
     def wanted(self, number: int, dials: Dials) -> Wanted:
         """Request `number` under these dials."""
         if self._ids:

@@ -37,6 +37,7 @@ class EventReader:
     """Reads one response's events. After each `feed`, `tokens` says how many output tokens that block brought."""
 
     endpoint: Endpoint
+    steps: bool = False  # the server sends an event at each step, also where its token shows no text
     tokens: int = 0  # of the last block
     chunks: int = 0  # events with output, in all
     k_first: int = 0  # tokens in the first of them
@@ -159,7 +160,7 @@ class EventReader:
         usage = told.get("usage")
         counted = self._take_usage(usage) if isinstance(usage, dict) else 0
         ends = not choices  # the usage at the end brings no output of its own
-        if has_output or (counted and self.chunks and not ends):
+        if has_output or (counted and self.chunks and not ends) or (not ends and self._is_step):
             # Without usage on every chunk a chunk with output is a token.
             brought = counted if self.has_usage else 1
             self.usage_each = self.usage_each or bool(counted and not (self.chunks and self.finish_reason))
@@ -169,6 +170,12 @@ class EventReader:
         elif counted and not ends:
             # Tokens that show no text yet, held back for UTF-8 or a stop string: they count with the next output.
             self.completion_tokens -= counted
+
+    @property
+    def _is_step(self) -> bool:
+        """Whether an event without text, and without a count, stands for a token: of a chat the last only ends it."""
+        goes_on = self.endpoint == "completions" or not self.finish_reason
+        return self.steps and self.chunks > 0 and not self.has_usage and goes_on
 
     def _of_generate(self, told: dict[str, Any]) -> dict[str, Any]:
         """SGLang's own event in the form of a completion's; text and counts are of the whole answer so far."""

@@ -202,7 +202,9 @@ class LaneLoad:
     def _start(self, t_sched_ns: int) -> Stream:
         dials = self.setting.dials
         wanted = self._composer.wanted(next(self._numbers), dials)
-        ticket = Ticket(self._plan.lane, wanted, self.setting.segment, t_sched_ns, self._plan.endpoint)
+        ticket = Ticket(
+            self._plan.lane, wanted, self.setting.segment, t_sched_ns, self._plan.endpoint, self._composer.steps
+        )
         stream = Stream(ticket, self._composer.request(wanted, dials), self.sink, self._ended)
         self._streams[stream] = None
         self.started_total += 1

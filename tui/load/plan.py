@@ -18,7 +18,7 @@ class LanePlan(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     endpoint: Endpoint
     prompt_form: Literal["ids", "text"]
-    usage: Literal["", "each", "end"] = ""  # how often the server is to count tokens; empty: as its answers ask for
+    usage: Literal["", "each", "end"] = ""  # empty: at the end, unless chunks hold several tokens
     token_pool: list[int] = []  # ordinary token ids that this server knows, for prompts of ids
     seed: int = 0
     first_request: int = 0  # numbers of requests go on where a driver before this one left off

@@ -25,6 +25,7 @@ class Ticket:
     segment: int
     t_sched_ns: int
     endpoint: Endpoint
+    steps: bool = False  # `EventReader.steps`
 
 
 class ChunkSink:
@@ -65,7 +66,7 @@ class Stream:
         self.wire: Wire | None = None
         self.heard_ns = time.monotonic_ns()  # when something of it last moved: the read time-out counts from here
         self._sink, self._ended = sink, ended
-        self._events = EventReader(ticket.endpoint)
+        self._events = EventReader(ticket.endpoint, ticket.steps)
         self._response = Response()
         self._connect_ms: float | None = None
         self._t_send_ns: int | None = retry_of._t_send_ns if retry_of is not None else None
@@ -215,10 +216,13 @@ class Stream:
             self._end("ok", "", "", reusable=True)
 
     def _settle_count(self) -> None:
-        """What only the usage at the end tells of is put with the last chunk, so that the sums agree."""
+        """What only the usage at the end tells of is put with the last chunk, so that the sums agree.
+
+        It is less than nothing where more chunks came than tokens.
+        """
         events, sink = self._events, self._sink
         missing = events.completion_tokens - self._told_tokens if events.has_usage else 0
-        if missing > 0 and self._last_ns is not None:
+        if missing and self._last_ns is not None:
             sink.request.append(self.ticket.wanted.number)
             sink.t_ns.append(self._last_ns)
             sink.tokens.append(missing)

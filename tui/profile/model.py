@@ -20,7 +20,7 @@ class LaneProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     model: str = ""  # empty: the server's only model
     api_key_env: str = ""  # name of the environment variable that holds the key
     endpoint: Endpoint | Literal[""] = ""  # empty: what the engine does best
-    usage: Literal["", "each", "end"] = ""  # tokens counted in each chunk, or once an answer; empty: as needed
+    usage: Literal["", "each", "end"] = ""  # tokens counted so; empty: at the end, unless chunks hold several
     dcgm: str = ""  # URL of a DCGM exporter
     gpus: list[int] = []  # NVML indices; empty: the GPUs that the server's own processes use
     headers: dict[str, str] = {}

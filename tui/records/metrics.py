@@ -28,7 +28,9 @@ REQUEST_RATE = Metric(
 GOODPUT = Metric("goodput", "goodput", "req/s", "higher", "requests a second that met every limit of [slo]")
 TTFT = Metric("ttft", "TTFT", "ms", "lower", "t_first - t_send; under an arrival rate also t_first - t_sched")
 TPOT = Metric("tpot", "TPOT", "ms", "lower", "(t_last - t_first) / (n - k_first), one value a request")
-ITL = Metric("itl", "ITL", "ms", "lower", "gap between output chunks / tokens of the later one, weighted by them")
+ITL = Metric(
+    "itl", "ITL", "ms", "lower", "gap between output chunks / tokens told of the later one, weighted by them"
+)
 E2E = Metric("e2e", "E2E", "ms", "lower", "t_last - t_send")
 
 LATENCIES: tuple[Metric, ...] = (TTFT, TPOT, ITL, E2E)

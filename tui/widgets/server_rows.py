@@ -7,7 +7,6 @@ from tui.widgets.rows import Row, Span, fit, length, spread
 
 WORDS_CELLS = 50  # from this width on there is room for full words
 MANY_IN_FRONT = 0.2  # of the requests in flight: not the engine, but what stands before it, is the limit
-FEW_IN_FLIGHT = 16  # of fewer, one that is just being sent is a large share
 STALE_S = 3.0  # three readings missed; an older one is dim and says its age
 
 
@@ -63,8 +62,8 @@ def trouble_row(view: LaneView, width: int) -> Row:
 def _hindrances(view: LaneView) -> list[str]:
     """What holds the engine up without being a fault, the most telling first."""
     found = []
-    if (view.server.in_front or 0) >= MANY_IN_FRONT and view.in_flight >= FEW_IN_FLIGHT:
-        found.append(f"{numbers.percent(view.server.in_front)} in its front end")
+    if (view.server.in_front or 0) >= MANY_IN_FRONT:
+        found.append(f"{numbers.percent(view.server.in_front)} in front of it")
     if any(gpu.throttled for gpu in view.gpus):
         found.append("GPU clocks held down")
     if view.server.preemptions:

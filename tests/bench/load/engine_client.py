@@ -10,9 +10,9 @@ the last. Beside that ratio stands one of the rates at which the server's own co
 first wave of requests to the middle of the last: the same work under both clients, without a beginning and an end.
 
 Start the engines without a prefix cache: the prompts share words. With `--generate` both ask SGLang's /generate, as
-its client does by default. dragstrip asks for the count of tokens with every chunk, which their clients do not:
-`--usage each end` measures both ways against the same runs of theirs, in turns that mirror each other. `--python` is
-the interpreter that has the engine; without it, this one.
+its client does by default. Tokens are counted at the end of an answer, as their clients ask and as dragstrip does
+once chunks have shown to hold one each; `--usage end each` measures that beside a count with every chunk, in turns
+that mirror each other. `--python` is the interpreter that has the engine; without it, this one.
 """
 
 import argparse
@@ -149,16 +149,21 @@ def options() -> argparse.Namespace:
     parser.add_argument("--model", default="", help="as the server calls it; empty: as the tokenizer's folder")
     parser.add_argument("--generate", action="store_true", help="ask SGLang's /generate, its own client's default")
     parser.add_argument(
-        "--usage", choices=USAGES, nargs="+", default=["each"], help="tokens counted in each chunk, or once"
+        "--usage", choices=USAGES, nargs="+", default=["end"], help="tokens counted with each chunk, or once"
     )
     parser.add_argument("--python", default=sys.executable, help="the interpreter that has the engine")
     parser.add_argument("--streams", type=int, nargs="+", default=[64, 256])
     parser.add_argument("--waves", type=int, default=4, help="requests a stream in each run")
     parser.add_argument("--drain", type=int, default=20, help="seconds that the last answers are waited for")
-    parser.add_argument("--rounds", type=int, default=1, help="of turns: own client, ours, ours, own client")
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="of turns: own client, ours, and both the other way round"
+    )
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--output", type=int, default=256)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.waves < 2:
+        parser.error("--waves: 2 at least, one to begin with and one to end")
+    return args
 
 
 def measure(args: argparse.Namespace, streams: int) -> dict[str, list[Run]]:

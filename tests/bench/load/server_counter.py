@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from math import nan
+from math import isnan, nan
 
 import httpx
 import numpy as np
@@ -31,7 +31,8 @@ def counted(engine: str, url: str) -> Iterator[list[tuple[float, float]]]:
             while not over.wait(READ_EVERY_S):
                 with suppress(httpx.HTTPError):  # a page that is late or off leaves a gap, and no run is lost for it
                     page = client.get(f"{url}/metrics", follow_redirects=True).raise_for_status().content
-                    readings.append((time.monotonic(), live_tokens(engine, page)))
+                    if not isnan(tokens := live_tokens(engine, page)):
+                        readings.append((time.monotonic(), tokens))
 
     reader = threading.Thread(target=read)
     reader.start()

@@ -16,8 +16,10 @@ NOTE: Final = (
     "Means of the seconds that the ledger counts and the server told of: requests in flight as we count them, those "
     "that it says are running or queued, and the rest, in front of its scheduler: on the network, in its HTTP "
     "process, at its tokenizer, or their answers on the way back. Many there beside a GPU that waits mean that what "
-    "stands before the engine is the limit. Of a server that renews its gauges rarely this is a rough figure."
+    "stands before the engine is the limit. Rough where gauges are renewed rarely; it tells nothing of a server "
+    "that also serves others, or of several behind one address."
 )
+SLACK: Final = 0.1  # of the requests in flight: two clocks disagree by as much
 FIGURES: Final = ("in flight", "running", "queued", "in front")
 
 
@@ -36,7 +38,10 @@ def whereabouts_blocks(tables: Tables) -> list[Block]:
         if not both.height:
             return [NONE] * len(FIGURES)
         in_flight, running, queued = (_mean(both[name]) for name in ("in_flight", "running", "queued"))
-        return [number(value, 1) for value in (in_flight, running, queued, max(in_flight - running - queued, 0.0))]
+        in_front = in_flight - running - queued
+        serves_others = in_front < -SLACK * in_flight
+        known = [number(value, 1) for value in (in_flight, running, queued)]
+        return [*known, NONE if serves_others else number(max(in_front, 0.0), 1)]
 
     rows = setting_rows(tables, cells)
     header = ["setting", *(f"{lane.upper()} {figure}" for lane in lanes_of(tables) for figure in FIGURES)]

@@ -90,7 +90,7 @@ class ForeignResult:
             cached_tokens=None,
             output_tokens_asked=n,
             output_tokens=n if ok else 0,
-            tokens_from="usage",
+            tokens_from="usage at end",
             chunks=len(times),
             k_first=tokens[0] if tokens else 0,
             finish_reason="",

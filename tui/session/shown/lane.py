@@ -23,6 +23,7 @@ from tui.session.view import GpuView, LaneView, Percentiles, ServerView, Turn
 FRESH_S = 90.0  # a reading older than this is not shown as now; a DCGM exporter reads every 30 s by default
 GPU_CURVE_S = 120
 FEWEST_READINGS = 5  # of a gauge, for a mean of it
+FEW_IN_FLIGHT = 8  # requests
 NS = 1_000_000_000
 LaneStatus = Literal["connecting", "up", "down", "stopped"]
 Row = TypeVar("Row", SecondRow, SecondDetail)
@@ -164,7 +165,7 @@ def _server(state: LaneState, info: LaneInfo | None, live: list[SecondRow], now_
     return ServerView(
         running=now(g.RUNNING),
         waiting=now(g.WAITING),
-        in_front=_in_front(state, live),
+        in_front=_in_front(state, live, own.refresh_s if own is not None else 0.0),
         kv_usage=now(g.KV_USAGE),
         prefix_hit_rate=_hit_rate(state, now_ns - window_s * NS),
         preemptions=_risen(state.gauges.get((g.SERVER, g.PREEMPTIONS)), now_ns - window_s * NS),
@@ -178,20 +179,25 @@ def _server(state: LaneState, info: LaneInfo | None, live: list[SecondRow], now_
     )
 
 
-def _in_front(state: LaneState, live: list[SecondRow]) -> float | None:
-    """Share of the requests in flight that the server says neither run nor wait; None where it says too little."""
-    in_flight = _rate(live, lambda r: r.in_flight)
-    if not in_flight:
+def _in_front(state: LaneState, live: list[SecondRow], refresh_s: float) -> float | None:
+    """Share of the requests in flight that the server says neither run nor wait; None where it says too little.
+
+    Of the seconds in which it told both. So few requests that one on its way is a large share tell nothing either,
+    nor do gauges that are of some seconds ago.
+    """
+    if not live or refresh_s:
         return None
-    begin_ns, counted = live[0].t_ns, {r.t_ns for r in live}
-    told = 0.0
-    for name in (g.RUNNING, g.WAITING):
-        readings = state.gauges.get((g.SERVER, name), ())
-        values = [value for t_ns, value in readings if t_ns - (t_ns - begin_ns) % NS in counted]
-        if len(values) < FEWEST_READINGS:
-            return None
-        told += sum(values) / len(values)
-    return max(1 - told / in_flight, 0.0)
+    begin_ns = live[0].t_ns
+
+    def by_second(name: str) -> dict[int, float]:
+        return {t_ns - (t_ns - begin_ns) % NS: value for t_ns, value in state.gauges.get((g.SERVER, name), ())}
+
+    running, waiting = by_second(g.RUNNING), by_second(g.WAITING)
+    both = [r for r in live if r.t_ns in running and r.t_ns in waiting]
+    in_flight = sum(r.in_flight for r in both)
+    if len(both) < FEWEST_READINGS or in_flight < FEW_IN_FLIGHT * len(both):
+        return None
+    return max(1 - sum(running[r.t_ns] + waiting[r.t_ns] for r in both) / in_flight, 0.0)
 
 
 def _hit_rate(state: LaneState, since_ns: int) -> float | None:
