@@ -52,6 +52,16 @@ async def test_a_step_from_between_two_notches_goes_to_the_next_one(told: Told) 
     assert board.shown("a").concurrency == 8
 
 
+async def test_doubling_nothing_begins_at_the_first_notch(told: Told) -> None:
+    board = DialBoard(both(Dials(concurrency=8)), told)
+    assert not board.scale("shared_prefix", 0.5)
+    assert board.scale("shared_prefix", 2)
+    assert board.scale("request_rate", 2)
+    assert (board.shown("b").shared_prefix, board.shown("b").request_rate) == (0.1, 0.25)
+    assert board.scale("shared_prefix", 2)
+    assert board.shown("a").shared_prefix == 0.2
+
+
 async def test_at_the_stop_nothing_turns(told: Told) -> None:
     board = DialBoard(both(Dials(concurrency=4096)), told)
     assert not board.step("concurrency", 1)

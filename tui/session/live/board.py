@@ -63,12 +63,14 @@ class DialBoard:
         return self._turn(name, turned, lanes)
 
     def scale(self, name: DialName, factor: float, lanes: Lanes = "both") -> bool:
-        """Halve or double; False at the stop."""
+        """Halve or double, from 0 to the first notch; False at the stop."""
         spec = DIAL[name]
 
         def turned(value: DialValue) -> DialValue:
             if isinstance(value, str):
                 return value
+            if not value and factor > 1:
+                return min(notch for notch in spec.notches if not isinstance(notch, str) and notch > 0)
             wanted = min(max(value * factor, spec.low), spec.high)
             return max(round(wanted), int(spec.low)) if isinstance(value, int) else wanted
 
