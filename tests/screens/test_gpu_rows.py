@@ -123,3 +123,9 @@ def test_many_requests_in_front_of_the_scheduler_are_told() -> None:
     )  # fmt: skip
     assert text([trouble_row(held, 56)]) == "no failures   41 % in front of it   GPU clocks held down"
     assert text([trouble_row(held, 46)]) == "41 % in front of it   GPU clocks held down"
+
+
+def test_why_a_lane_is_down_has_a_row_of_its_own() -> None:
+    down = lane(state="down", state_text="refused: no server at 127.0.0.1:8001", failed=3, causes={"refused": 3})
+    assert text([trouble_row(down, 38)]) == "✖ down: refused: no server at 127.0.0…"
+    assert text([trouble_row(replace(down, state_text=""), 38)]).startswith("✖ 3 failed")

@@ -41,7 +41,10 @@ def server_row(view: LaneView, width: int) -> Row:
 
 
 def trouble_row(view: LaneView, width: int) -> Row:
-    """What makes the lane's numbers doubtful, the gravest alone: the client's limit, failures, readings that fail."""
+    """What makes the lane's numbers doubtful, the gravest first: down, the client's limit, failures, old readings."""
+    if view.state == "down" and view.state_text:
+        failed = f"   {view.failed} failed" if view.failed else ""
+        return fit([("✖ down: ", "error strong"), (clean(view.state_text, 120), "error"), (failed, "muted")], width)
     if view.bound:
         text = f"! client-bound: CPU {view.client_cpu * 100:.0f} %, loop lag {view.loop_lag_ms:.0f} ms"
         return fit([(text, "warn strong")], width)
