@@ -215,6 +215,17 @@ def test_how_busy_the_gpus_were_is_of_the_measured_time_of_each_setting() -> Non
     assert "| conc 8 streams | 50.0 | 600 |" in markdown(session_report(replace(ran(), gauges=gauges, seconds=down)))
 
 
+def test_lanes_whose_tokens_were_counted_in_different_ways_are_told_apart() -> None:
+    at_the_end = pl.col("tokens_from").str.replace("usage", "usage at end")
+    b_alone = pl.when(pl.col("lane") == "b").then(at_the_end).otherwise(pl.col("tokens_from"))
+    told = markdown(session_report(replace(ran(), requests=ran().requests.with_columns(tokens_from=b_alone))))
+    assert "Only lane A's server counted its tokens with each chunk" in told
+    both = ran().requests.with_columns(tokens_from=at_the_end)
+    assert "Only lane" not in markdown(session_report(replace(ran(), requests=both))) + markdown(
+        session_report(ran())
+    )
+
+
 def test_where_requests_were_is_of_the_seconds_that_the_server_told_of() -> None:
     def readings(lane: Lane, name: str, value: float, every_s: int) -> list[tuple[object, ...]]:
         return [(lane, "server", name, T0 + at * NS + NS // 3, value) for at in range(0, 3 * VISIT_S, every_s)]

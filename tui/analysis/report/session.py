@@ -123,7 +123,21 @@ def _lanes(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
     rows.append(["answers with tokens counted", *(_counted(lanes[name]["client"]["tokens_from"]) for name in names)])
     rows.append(["client was the limit, s", *(number(lanes[name]["client"]["bound_s"]) for name in names)])
     rows.append(["time stamps from", *(str(lanes[name]["client"]["stamp"]) for name in names)])
-    return [Heading("Both lanes" if len(names) == 2 else "The lane"), Table(header, rows)]
+    return [Heading("Both lanes" if len(names) == 2 else "The lane"), Table(header, rows), *_asked_apart(lanes)]
+
+
+def _asked_apart(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
+    """A warning where one lane's server mostly counted with each chunk and the other's did not."""
+    foremost = {name: next(iter(lane["client"]["tokens_from"]), "") for name, lane in lanes.items()}
+    if set(foremost.values()) != {"usage", "usage at end"}:
+        return []
+    (each,) = (name.upper() for name, way in foremost.items() if way == "usage")
+    return [
+        Paragraph(
+            f"Of lane {each} alone most answers had their tokens counted with each chunk: where its HTTP process is "
+            "busy, that may cost it some per cent. `--usage end` asks both alike."
+        )
+    ]
 
 
 def _counted(answers: Mapping[str, int]) -> str:
