@@ -116,13 +116,11 @@ def test_many_requests_in_front_of_the_scheduler_are_told() -> None:
     def trouble(in_front: float | None) -> str:
         return text([trouble_row(lane(server=ServerView(in_front=in_front)), 38)])
 
-    assert trouble(0.41) == "no failures   41 % in front of it"
-    assert "front" not in trouble(0.19) + trouble(None)
-    held = lane(
-        server=ServerView(in_front=0.41), gpus=[replace(fake_gpu("a", 150), throttled=True)]
-    )  # fmt: skip
-    assert text([trouble_row(held, 56)]) == "no failures   41 % in front of it   GPU clocks held down"
-    assert text([trouble_row(held, 46)]) == "41 % in front of it   GPU clocks held down"
+    assert trouble(0.41) == "41 % of requests unscheduled"
+    assert "unscheduled" not in trouble(0.19) + trouble(None)
+    held = lane(server=ServerView(in_front=0.41), gpus=[replace(fake_gpu("a", 150), throttled=True)])
+    assert text([trouble_row(held, 56)]) == "41 % of requests unscheduled   GPU clocks held down"
+    assert text([trouble_row(held, 70)]) == "no failures   41 % of requests unscheduled   GPU clocks held down"
 
 
 def test_why_a_lane_is_down_has_a_row_of_its_own() -> None:

@@ -55,9 +55,18 @@ def test_requests_that_neither_run_nor_wait_are_in_front_of_the_scheduler(turns_
         for name, value in ((RUNNING, running), (WAITING, waiting)):
             state.take_gauge(GaugeRow("a", "server", name, run.state.t_ns - NS // 2, value))
     assert run.view().lanes["a"].server.in_front == pytest.approx(1 - 5.5 / 8)
-    while len(state.gauges["server", WAITING]) > 4:
+    while len(state.gauges["server", WAITING]) > 7:
         state.gauges["server", WAITING].popleft()
     assert run.view().lanes["a"].server.in_front is None
+
+
+def test_gauges_that_follow_the_load_two_seconds_late_make_no_request_unscheduled() -> None:
+    run = Run()
+    for second in range(10):
+        run.seconds(1)
+        for name, value in ((RUNNING, 8.0 if second > 1 else 0.0), (WAITING, 0.0)):
+            run.state.lanes["a"].take_gauge(GaugeRow("a", "server", name, run.state.t_ns - NS // 2, value))
+    assert run.view().lanes["a"].server.in_front == 0
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:

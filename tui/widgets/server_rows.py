@@ -66,7 +66,7 @@ def _hindrances(view: LaneView) -> list[str]:
     """What holds the engine up without being a fault, the most telling first."""
     found = []
     if (view.server.in_front or 0) >= MANY_IN_FRONT:
-        found.append(f"{numbers.percent(view.server.in_front)} in front of it")
+        found.append(f"{numbers.percent(view.server.in_front)} of requests unscheduled")
     if any(gpu.throttled for gpu in view.gpus):
         found.append("GPU clocks held down")
     if view.server.preemptions:

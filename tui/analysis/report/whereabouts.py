@@ -14,13 +14,13 @@ from tui.records.rows import Lane
 
 NOTE: Final = (
     "Means of the seconds that the ledger counts and the server told of: requests in flight as we count them, those "
-    "that it says are running or queued, and the rest, in front of its scheduler: on the network, in its HTTP "
-    "process, at its tokenizer, or their answers on the way back. Many there beside a GPU that waits mean that what "
-    "stands before the engine is the limit. Rough where gauges are renewed rarely; it tells nothing of a server "
-    "that also serves others, or of several behind one address."
+    "that it says are running or queued, and the rest, unscheduled: on the network, in its HTTP process, at its "
+    "tokenizer, or their answers on the way back. Many of those beside a GPU that waits mean that what stands before "
+    "the engine is the limit. Rough where gauges are renewed rarely; it tells nothing of a server that also serves "
+    "others, or of several behind one address."
 )
 SLACK: Final = 0.1  # of the requests in flight: two clocks disagree by as much
-FIGURES: Final = ("in flight", "running", "queued", "in front")
+FIGURES: Final = ("in flight", "running", "queued", "unscheduled")
 
 
 def whereabouts_blocks(tables: Tables) -> list[Block]:

@@ -22,7 +22,8 @@ from tui.session.view import GpuView, LaneView, Percentiles, ServerView, Turn
 
 FRESH_S = 90.0  # a reading older than this is not shown as now; a DCGM exporter reads every 30 s by default
 GPU_CURVE_S = 120
-FEWEST_READINGS = 5  # of a gauge, for a mean of it
+FEWEST_READINGS = 8  # of a gauge, for a mean of it
+GAUGES_LATE_S = 2  # a turned dial, or a load that begins, shows in the gauges so much later
 FEW_IN_FLIGHT = 8  # requests
 NS = 1_000_000_000
 LaneStatus = Literal["connecting", "up", "down", "stopped"]
@@ -190,10 +191,14 @@ def _in_front(state: LaneState, live: list[SecondRow], refresh_s: float) -> floa
     begin_ns = live[0].t_ns
 
     def by_second(name: str) -> dict[int, float]:
-        return {t_ns - (t_ns - begin_ns) % NS: value for t_ns, value in state.gauges.get((g.SERVER, name), ())}
+        return {
+            t_ns - (t_ns - begin_ns) % NS: value
+            for t_ns, value in state.gauges.get((g.SERVER, name), ())
+            if t_ns >= begin_ns
+        }
 
     running, waiting = by_second(g.RUNNING), by_second(g.WAITING)
-    both = [r for r in live if r.t_ns in running and r.t_ns in waiting]
+    both = [r for r in live[GAUGES_LATE_S:] if r.t_ns in running and r.t_ns in waiting]
     in_flight = sum(r.in_flight for r in both)
     if len(both) < FEWEST_READINGS or in_flight < FEW_IN_FLIGHT * len(both):
         return None
