@@ -60,6 +60,11 @@ def not_an_engine() -> Iterator[str]:
         (["run", "demo", "--max-concurrency", "0"], "concurrency is 0, so there is no load to measure"),
         (["watsh"], "there is no command `watsh`; did you mean `watch`?"),
         (["nothing-like-it"], "there is no command `nothing-like-it`; `dragstrip --help` lists them"),
+        (
+            ["import", "result.json"],
+            "`dragstrip import` was removed: to compare with another tool's file, write a session",
+        ),
+        (["import", "--help"], "`dragstrip import` was removed"),
         (["export", "h100-concurent"], "there is no session 'h100-concurent'; did you mean 'h100-concurrent'?"),
         (["export", "h100-sweep", "--from", "5", "--until", "1"], "--from 5 is not before --until 1"),
         (["export", "h100-sweep", "--segment", "99"], "h100-sweep has no segment 99"),

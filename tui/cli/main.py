@@ -31,9 +31,12 @@ COMMANDS = {
     "report": "report",
     "compare": "compare",
     "export": "export",
-    "import": "importing",
     "profiles": "profiles",
     "simulate": "simulate",
+}
+REMOVED = {
+    "import": "`dragstrip import` was removed: to compare with another tool's file, write a session in its form with "
+    "`dragstrip export SESSION --format vllm`, or sglang, guidellm, aiperf",
 }
 INTERRUPTED = 130
 FLAG = re.compile(r"--[a-z-]+")
@@ -120,6 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _call(typed: Sequence[str]) -> int:
     command = typed[0] if typed else ""
+    if command in REMOVED:
+        raise UserError(REMOVED[command])
     if command and not command.startswith("-") and command not in COMMANDS:
         raise UserError(f"there is no command `{clean(command, 40)}`; {_instead(command)}")
     commands = parser(only=command if command in COMMANDS else "")
