@@ -1,10 +1,11 @@
-"""`dragstrip ruler` prints the figures and its sentence, and says by its exit code whether to trust them."""
+"""`dragstrip selftest` prints the figures and its sentence, and says by its exit code whether to trust them."""
 
 import argparse
 
 import pytest
 
 from tui.cli import ruler
+from tui.cli.main import main
 from tui.load import ruler as measuring
 from tui.load.ruler import Ruler
 from tui.records.errors import UserError
@@ -30,6 +31,18 @@ def test_the_sentence_is_the_last_line(
     monkeypatch.setattr(measuring, "measure", measure)
     assert called("--step", "2") == code
     assert capsys.readouterr().out.splitlines()[-1] == measured.sentence()
+
+
+@pytest.mark.parametrize("name", ["selftest", "ruler"])
+def test_its_former_name_is_still_accepted(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def measure(_: float) -> Ruler:
+        return QUIET
+
+    monkeypatch.setattr(measuring, "measure", measure)
+    assert main([name]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == QUIET.sentence()
 
 
 @pytest.mark.parametrize("step", ["0", "-1", "nan", "601"])

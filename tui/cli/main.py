@@ -24,7 +24,7 @@ COMMANDS = {
     "doctor": "doctor",
     "calibrate": "calibrate",
     "launch": "launch",
-    "ruler": "ruler",
+    "selftest": "ruler",
     "sessions": "sessions",
     "replay": "replay",
     "plan": "plan",
@@ -34,6 +34,7 @@ COMMANDS = {
     "profiles": "profiles",
     "simulate": "simulate",
 }
+ALIASES = {"ruler": "selftest"}  # what a command was called
 REMOVED = {
     "import": "`dragstrip import` was removed: to compare with another tool's file, write a session in its form with "
     "`dragstrip export SESSION --format vllm`, or sglang, guidellm, aiperf",
@@ -122,6 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _call(typed: Sequence[str]) -> int:
+    typed = [ALIASES.get(typed[0], typed[0]), *typed[1:]] if typed else []
     command = typed[0] if typed else ""
     if command in REMOVED:
         raise UserError(REMOVED[command])

@@ -1,4 +1,4 @@
-"""`dragstrip ruler`: what does the client itself add on this machine?"""
+"""`dragstrip selftest`: what does the client itself add on this machine?"""
 
 import argparse
 import asyncio
