@@ -1,19 +1,15 @@
-"""`dragstrip replay`: what is typed, and what is printed where there is no terminal."""
+"""`dragstrip replay`: what is typed, and what is said where there is no terminal."""
 
 import math
-import threading
 from pathlib import Path
 
 import pytest
 
 from tests.recording import synthetic
-from tests.recording.range_server import serving
 from tui.cli.main import main
 from tui.cli.replay import export_part, moment_of, speed_of
 from tui.recording.writing.recorder import Recorder
 from tui.records.errors import UserError
-from tui.records.frame import Batch
-from tui.records.rows import EventRow
 
 
 def recorded(folder: Path, seconds: int = 5) -> Recorder:
@@ -42,15 +38,6 @@ def test_speeds() -> None:
         speed_of("3")
 
 
-def test_without_a_terminal_each_second_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    recorded(tmp_path / "s").close("done", 5.0)
-    assert main(["replay", str(tmp_path / "s"), "--at", "40%"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line[:8] for line in lines] == ["00:00:03", "00:00:04", "00:00:05"]
-    assert "A     20 tok/s" in lines[0]
-    assert "B     20 tok/s" in lines[0]
-
-
 def test_a_part_is_exported_to_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded(tmp_path / "s").close("done", 5.0)
     monkeypatch.chdir(tmp_path)
@@ -63,39 +50,21 @@ def test_a_part_is_exported_to_the_current_directory(tmp_path: Path, monkeypatch
     assert (tmp_path / "s-csv" / "requests.csv").is_file()
 
 
-def test_over_the_web(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    recorded(tmp_path / "s").close("done", 5.0)
-    with serving(tmp_path) as url:
-        assert main(["replay", f"{url}/s", "--plain"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].endswith("A concurrency 0 → 1 streams")
-    assert len(lines) == 6
-
-
-def test_following_prints_to_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    recorder = recorded(tmp_path / "s", 2)
-    recorder(
-        Batch(synthetic.T0_NS + 2 * synthetic.SECOND_NS, events=[EventRow("", synthetic.T0_NS, "mark", text="x")])
-    )
-    closing = threading.Timer(0.5, recorder.close, ("operator left", 2.0))
-    closing.start()
-    assert main(["replay", str(tmp_path / "s"), "--follow"]) == 0
-    closing.join()
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "ended: operator left"
-    assert [line[:8] for line in lines if "tok/s" in line] == ["00:00:01", "00:00:02"]
-
-
-@pytest.mark.parametrize("terminal", [[], ["--plain"]])
-def test_what_cannot_be_replayed_is_one_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], terminal: list[str]
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ([], "there is no terminal to draw on; use `dragstrip report SESSION`, which needs none"),
+        (["--plain"], "`replay --plain` was removed: use `dragstrip report SESSION`, which needs no terminal"),
+    ],
+)
+def test_where_it_cannot_draw_it_names_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: list[str], said: str
 ) -> None:
-    assert main(["replay", str(tmp_path / "none"), *terminal]) == 2
+    recorded(tmp_path / "s").close("done", 5.0)
+    assert main(["replay", str(tmp_path / "s"), *flag]) == 2
+    assert capsys.readouterr().err == f"dragstrip: {said}\n"
+
+
+def test_what_is_no_session_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(tmp_path / "none")]) == 2
     assert "there is no session" in capsys.readouterr().err
-    Recorder(tmp_path / "empty", synthetic.info("empty")).close("done", 0.0)
-    assert main(["replay", str(tmp_path / "empty"), *terminal]) == 2
-    assert capsys.readouterr().err == "dragstrip: empty holds no whole second: there is nothing to replay\n"
-    info = tmp_path / "empty" / "session.toml"
-    info.write_text(info.read_text().replace("schema = 1", "schema = 99"))
-    assert main(["replay", str(tmp_path / "empty"), *terminal]) == 2
-    assert "newer dragstrip" in capsys.readouterr().err

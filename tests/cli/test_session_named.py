@@ -54,3 +54,12 @@ def test_the_beginning_of_a_shipped_name_is_enough_where_no_own_has_it(
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(UserError):
         session_named(name)
+
+
+@pytest.mark.parametrize("url", ["s3://h100-sweep", "https://host/h100-sweep?signature=secret"])
+def test_a_url_is_refused_and_its_signature_is_not_repeated(url: str) -> None:
+    with pytest.raises(
+        UserError, match="not from a URL: copy it here first, or read its tables with Polars"
+    ) as refused:
+        session_named(url)
+    assert "secret" not in str(refused.value)

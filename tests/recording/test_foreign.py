@@ -150,7 +150,7 @@ def test_aiperf(recorded: Recorded, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["vllm", "sglang"])
 def test_a_session_without_chunks_has_no_itl_instead_of_zeros(make: Make, tmp_path: Path, name: str) -> None:
     recorded = make(seconds=3)
-    (recorded.files.directory / "chunks" / "chunks.parquet").unlink()  # type: ignore[attr-defined]
+    (recorded.files.directory / "chunks" / "chunks.parquet").unlink()
     for found in exported(recorded, name, tmp_path / "out"):
         assert not [key for key in found if "itl_ms" in key]
         assert any("chunks were not recorded" in note for note in found["dragstrip"]["notes"])

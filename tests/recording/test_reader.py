@@ -190,7 +190,6 @@ def test_a_session_is_found_by_path_name_and_beginning(make: Make, tmp_path: Pat
     assert resolve(str(root / "2026-02-01"), root) == root / "2026-02-01"
     assert resolve("2026-01-01_b", root) == root / "2026-01-01_b"
     assert resolve("2026-02", root) == root / "2026-02-01"
-    assert resolve("s3://bucket/one", root) == "s3://bucket/one"
     with pytest.raises(UserError, match=r"'2026-01' is the beginning of 2 sessions \(2026-01-01_a, 2026-01-01_b\)"):
         resolve("2026-01", root)
     for name in ("nothing", "", "2026-02-01/requests"):

@@ -1,7 +1,6 @@
 """`dragstrip compare`: several sessions, each one draw; a condition for CI of an engine build."""
 
 import argparse
-from pathlib import Path
 
 from tui.cli import report
 from tui.cli.output import complain
@@ -31,8 +30,7 @@ def call(args: argparse.Namespace) -> int:
     from tui.recording.reading.analysed import tables_of
     from tui.recording.reading.reader import open_session
 
-    found = [session_named(name) for name in args.sessions]
-    folders = [folder.resolve() if isinstance(folder, Path) else folder for folder in found]
+    folders = [session_named(name).resolve() for name in args.sessions]
     for place, folder in enumerate(folders):
         if folder in folders[:place]:
             raise UserError(f"{args.sessions[place]} is given twice: each session is one draw and counts once")

@@ -3,7 +3,6 @@
 import argparse
 import math
 import shlex
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,13 +25,11 @@ _SPEED_NAMES = {f"{speed:g}": speed for speed in SPEEDS[:-1]} | {"max": math.inf
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which session, from where, how fast."""
-    parser.add_argument(
-        "session", help="a folder, a name that `dragstrip sessions` lists, the beginning of one, or a URL"
-    )
-    parser.add_argument("--speed", metavar="X", help=f"{', '.join(list(_SPEED_NAMES)[:-1])} (1; of --plain max)")
+    parser.add_argument("session", help="a folder, a name that `dragstrip sessions` lists, or the beginning of one")
+    parser.add_argument("--speed", metavar="X", default="1", help=f"{', '.join(list(_SPEED_NAMES)[:-1])} (1)")
     parser.add_argument("--at", default="0", metavar="TIME", help="where to begin: 90, 1:30, 0:01:30 or 50%% (0)")
     parser.add_argument("--follow", action="store_true", help="watch a session that is still being recorded")
-    parser.add_argument("--plain", action="store_true", help="a line a second, as wherever there is no terminal")
+    parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)  # was removed, and says so
     screen.looks(parser)
 
 
@@ -43,14 +40,12 @@ def call(args: argparse.Namespace) -> int:
     from tui.session.replay.profile import profile_of
     from tui.session.replay.session import How
 
-    plain = args.plain or not sys.stdout.isatty() or not screen.has_terminal()
-    how = How(speed_of(args.speed or ("max" if plain else "1")), moment_of(args.at), args.follow)
+    if args.plain:
+        raise UserError("`replay --plain` was removed: use `dragstrip report SESSION`, which needs no terminal")
+    how = How(speed_of(args.speed), moment_of(args.at), args.follow)
     where = session_named(args.session)
-    if plain:
-        from tui.cli.replay_plain import play_plain
-
-        play_plain(_open(where), how)
-        return 0
+    if not screen.has_terminal():
+        raise UserError("there is no terminal to draw on; use `dragstrip report SESSION`, which needs none")
     info, open_tape = _known(where)
 
     def session() -> Source:
@@ -59,11 +54,11 @@ def call(args: argparse.Namespace) -> int:
         return ReplaySource(profile_of(info), open_tape, how, marks_beside(info))
 
     return screen.show(
-        session, ascii_only=args.ascii, named=lambda _: _as_told(args.session), export=partial(export_part, where)
+        session, ascii_only=args.ascii, named=lambda _: shlex.quote(args.session), export=partial(export_part, where)
     )
 
 
-def export_part(where: Path | str, start_s: float | None, end_s: float | None) -> str:
+def export_part(where: Path, start_s: float | None, end_s: float | None) -> str:
     """Write a part of a session as CSV in the current directory, and say where."""
     from tui.recording.export.registry import export
     from tui.recording.reading.reader import open_session
@@ -75,11 +70,6 @@ def export_part(where: Path | str, start_s: float | None, end_s: float | None) -
     target = Path(f"{recorded.name}{part}-csv")
     files = export(recorded, "csv", target, Selection(t0_ns=begin_ns, t1_ns=until_ns))
     return f"{counted(len(files), 'file')} written to ./{target}/"
-
-
-def _as_told(session: str) -> str:
-    """A session as another command can be told it, without the signature that a URL may have."""
-    return shlex.quote(session.partition("?")[0] if "://" in session else session)
 
 
 def speed_of(text: str) -> float:
@@ -95,19 +85,18 @@ def moment_of(text: str) -> Callable[[float], float]:
     return lambda duration_s: at_s if math.isfinite(at_s) else moment_at(text, Recorded(duration_s, None))
 
 
-def _known(where: Path | str) -> "tuple[SessionInfo, Callable[[], Tape]]":
+def _known(where: Path) -> "tuple[SessionInfo, Callable[[], Tape]]":
     """What the first paint needs of the session, and what opens the rest of it after that."""
-    if isinstance(where, Path):
-        from tui.recording.info import read_info
+    from tui.recording.info import read_info
 
-        try:
-            return read_info(where), partial(_open, where)
-        except (OSError, ValueError):
-            pass  # the tables tell of a session whose `session.toml` is torn
-    return _open(where).info, partial(_open, where)
+    try:
+        info = read_info(where)
+    except (OSError, ValueError):  # the tables tell of a session whose `session.toml` is torn
+        info = _open(where).info
+    return info, partial(_open, where)
 
 
-def _open(where: Path | str) -> "Tape":
+def _open(where: Path) -> "Tape":
     from tui.recording.reading.batches import Tape
     from tui.recording.reading.reader import open_session
 

@@ -13,11 +13,16 @@ def shipped_sessions() -> Path:
     return shipped_profiles() / "sessions"
 
 
-def session_named(name: str) -> Path | str:
-    """A path, a URL, a name or the unique beginning of one. UserError when there is none, or more than one.
+def session_named(name: str) -> Path:
+    """A path, a name or the unique beginning of one. UserError when there is none, or more than one.
 
     The operator's own go before those that come with dragstrip.
     """
+    if "://" in name:  # not repeated in the sentence: it may hold a signature
+        raise UserError(
+            "a session is read from a folder, not from a URL: copy it here first, "
+            "or read its tables with Polars (pl.scan_parquet)"
+        )
     try:
         return resolve(name)
     except UserError as error:

@@ -30,13 +30,11 @@ class SessionEntry:
     state: str  # how it ended, or "recording", or "cut off"
 
 
-def resolve(name: str, root: Path | None = None) -> Path | str:
-    """The session that a path, a name or the unique beginning of a name means; a URL means itself.
+def resolve(name: str, root: Path | None = None) -> Path:
+    """The session that a path, a name or the unique beginning of a name means.
 
     Raises UserError when there is none, or more than one.
     """
-    if "://" in name:
-        return name
     if is_session(Path(name)):
         return Path(name)
     root = root or sessions_root()

@@ -1,7 +1,6 @@
 """A recording as the batches that live sends: replay feeds the same session state with them."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -44,12 +43,6 @@ class Tape:
     def live(self) -> bool:
         """Whether it is still being recorded."""
         return self.recorded.live
-
-    @property
-    def size_bytes(self) -> int:
-        """What its files hold; 0 of one that is not on this machine."""
-        sources = (source for table in TABLES for source in self.recorded.files.whole(table, []))
-        return sum(Path(source).stat().st_size for source in sources if "://" not in source)
 
     def refresh(self) -> bool:
         """Look what has been recorded since; returns whether there is a new second."""

@@ -2,7 +2,7 @@
 
 They are kept under the user's state folder (`$DRAGSTRIP_HOME/marks` where that is set), a file for each session,
 because a session may be read-only, on object storage or somebody else's. The file is named by the session's name and
-a digest of what makes the session the one it is, so that a copy or a URL of it finds the same marks and another
+a digest of what makes the session the one it is, so that a copy of it finds the same marks and another
 session of the same name does not.
 
 A file holds one JSON object a line and only grows. A line that was cut off by a crash is left out when it is read,

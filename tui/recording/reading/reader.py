@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tui.recording.files import Files, LocalFiles, RemoteFiles
+from tui.recording.files import SessionFiles
 from tui.recording.info import FILE
 from tui.recording.metadata import info_from
 from tui.recording.schema import TIME_COLUMN, schema
@@ -18,9 +18,9 @@ from tui.records.text import clean
 
 @dataclass(slots=True)
 class Recorded:
-    """A session on the disk or behind a URL."""
+    """A session on the disk."""
 
-    files: Files
+    files: SessionFiles
     info: SessionInfo
     missing: list[str] = field(default_factory=list)  # what cannot be read, each in one sentence
 
@@ -37,7 +37,7 @@ class Recorded:
     def look_again(self) -> None:
         """Read `session.toml` anew: of one that was being recorded, it may say now how it ended."""
         with suppress(OSError, ValueError):
-            self.info = self.files.info() or self.info
+            self.info = self.files.info()
 
     def scan(self, table: TableName) -> pl.LazyFrame:
         """A table with the columns of this version: one that an older version did not write is null."""
@@ -66,20 +66,19 @@ def scan_sources(sources: list[str], table: TableName) -> pl.LazyFrame:
 
 
 def open_session(path: str | Path) -> Recorded:
-    """Open a folder or a URL.
+    """Open a folder.
 
     A folder whose recorder was killed is put right first. Raises UserError when there is no session, or one that a
     newer dragstrip wrote.
     """
-    files: Files = RemoteFiles(str(path)) if "://" in str(path) else LocalFiles(Path(path))
+    files = SessionFiles(Path(path))
     missing = files.heal()
+    info: SessionInfo | None = None
     try:
         info = files.info()
     except FileNotFoundError:
-        info = None
         missing.append(f"{FILE} is not there")
     except (OSError, ValueError):
-        info = None
         missing.append(f"{FILE} is torn")
     recorded = Recorded(files, info or _info_from_tables(files, missing), missing)
     for table in TABLES:
@@ -100,7 +99,7 @@ def _unknown_lanes(recorded: Recorded) -> dict[str, LaneInfo]:
     return {lane: LaneInfo(url="", engine="openai", title="unknown server") for lane in unknown}
 
 
-def _info_from_tables(files: Files, missing: list[str]) -> SessionInfo:
+def _info_from_tables(files: SessionFiles, missing: list[str]) -> SessionInfo:
     """What the tables' own files say of the session, when its `session.toml` cannot be read."""
     for table in ("events", *TABLES):
         for source in reversed(files.whole(table, missing)):

@@ -1,6 +1,6 @@
 """What a replay reads: a recording by time, and the marks that stand beside it. `recording` has the real ones."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from tui.records.frame import Batch
@@ -52,21 +52,12 @@ class Tape(Protocol):
         """Whether it is still being recorded."""
         ...
 
-    @property
-    def size_bytes(self) -> int:
-        """What its files hold; 0 where that cannot be told."""
-        ...
-
     def refresh(self) -> bool:
         """Look what has been recorded since; returns whether there is a new second."""
         ...
 
     def between(self, t0_ns: int, t1_ns: int) -> Batch:
         """All that became known from `t0_ns` until before `t1_ns`, as one batch."""
-        ...
-
-    def seconds(self, t0_ns: int | None = None, t1_ns: int | None = None) -> Iterator[Batch]:
-        """One batch for each second of the session's grid, in order; from the beginning, first what was before it."""
         ...
 
     def frame(self, table: TableName, t0_ns: int, t1_ns: int) -> "pl.DataFrame":
