@@ -14,6 +14,7 @@ from tui.records.dials import DIAL, Dials, check
 from tui.records.errors import UserError
 from tui.records.limits import MLPERF_LIMITS_MS
 
+TEMPLATE = "template.toml"  # comes with the profiles and is none of them
 LONGEST_THINK_S = 600.0
 MOST_REPEATS = 1000
 Problem = tuple[tuple[str, ...], str]  # where in the profile, and one sentence
@@ -42,7 +43,8 @@ def list_profiles() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in profile_folders():
         for path in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
-            found.setdefault(path.stem, path)
+            if path.name != TEMPLATE:
+                found.setdefault(path.stem, path)
     return found
 
 
