@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tui.analysis.verdict.calm import Calm
 from tui.analysis.verdict.throughput import throughput_verdict, turns_verdict
-from tui.analysis.verdict.word import DELTA, Verdict, Word, not_comparable
+from tui.analysis.verdict.word import DELTA, Verdict, Word
 from tui.records.rows import Lane
 
 if TYPE_CHECKING:
@@ -20,11 +20,6 @@ class Now:
     segment: int
     tps: Mapping[Lane, Sequence[float]]  # settled whole seconds of this segment, paired
     pairs: "Sequence[Pair] | None" = None  # of lanes that take turns: their blocks side by side
-    settling_s: float = 0.0
-    bound: bool = False  # the client is the limit
-    apart: bool = False  # the lanes are asked for different loads
-    down: str = ""  # which lane is down and why
-    refused: str = ""  # why the two servers may not be compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +44,12 @@ class Watch:
         """The word and the verdict of this second."""
         if now.segment != self._segment:
             self._segment, self._calm, self._verdict = now.segment, Calm(), None
-        verdict = _obstacle(now) or self._throughput(now)
+        verdict = self._throughput(now)
         self._calm = self._calm.look(verdict, self.delta)
         return Told(self._calm.shown, verdict)
 
     def _throughput(self, now: Now) -> Verdict:
         seconds = min(len(now.tps["a"]), len(now.tps["b"])) if now.pairs is None else len(now.pairs)
-        if now.settling_s > 0 and seconds == 0:
-            return Verdict("output_tps", "undecided", need_s=now.settling_s, reason="settling")
         known = (now.pairs is not None, seconds)
         if self._verdict is None or known != self._known:
             a, b = now.tps["a"], now.tps["b"]
@@ -66,16 +59,3 @@ class Watch:
                 self._verdict = turns_verdict(a, b, now.pairs, delta=self.delta)
             self._known = known
         return self._verdict
-
-
-def _obstacle(now: Now) -> Verdict | None:
-    """What forbids a word, the gravest first."""
-    reasons = (
-        ("there is one lane", len(now.tps) < 2),
-        (now.refused, bool(now.refused)),
-        (now.down, bool(now.down)),
-        ("the lanes were asked for different loads", now.apart),
-        ("the client is the limit", now.bound),
-    )
-    reason = next((text for text, holds in reasons if holds), "")
-    return not_comparable("output_tps", reason) if reason else None
