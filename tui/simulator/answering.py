@@ -10,17 +10,17 @@ from itertools import count
 from aiohttp import web
 
 from tui.records.endpoints import Endpoint
-from tui.simulator.asking import Asked, understand
+from tui.simulator.asking import Asked, RefusedError, understand
 from tui.simulator.engine import MODEL, SimulatedEngine
 from tui.simulator.events import DONE, Events
 from tui.simulator.faults import TOKENS_BEFORE, Fault, Faults
-from tui.simulator.refusals import OVERLOADED, RefusedError
 from tui.simulator.sglang_events import SglangEvents
 from tui.simulator.sglang_generate import GenerateEvents, refusal
 from tui.simulator.vllm_events import VllmEvents
 from tui.simulator.words import Words
 
 EVENT_STREAM = {"Content-Type": "text/event-stream; charset=utf-8"}
+OVERLOADED = {f"http_{status}": RefusedError(status, "the server is overloaded") for status in (429, 503)}
 IN_STREAM: tuple[Fault, ...] = ("error_in_stream", "cut", "reset", "stall")
 
 

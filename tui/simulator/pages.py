@@ -1,17 +1,16 @@
 """Every endpoint that does not generate for its client."""
 
 import asyncio
+import json
 import time
-from typing import Any
 
 from aiohttp import web
 
-from tui.simulator import refusals
-from tui.simulator.asking import Asked, Body, messages_tokens
+from tui.simulator.asking import Asked, RefusedError, refusing_malformed
 from tui.simulator.engine import MODEL, SimulatedEngine
 from tui.simulator.faults import FAULTS, Faults
 from tui.simulator.presets import GIB, KV_BYTES_A_TOKEN
-from tui.simulator.words import VOCABULARY, detokenize, tokenize
+from tui.simulator.words import tokenize
 
 SIMULATED = "SIMULATED by dragstrip: no model, no GPU"
 PROBE = Asked("completions", MODEL, [1], 1, "length", stream=False, usage=False, usage_always=False, seed=0)
@@ -56,10 +55,6 @@ class Pages:
     async def version(self, _: web.Request) -> web.Response:
         """vLLM's."""
         return web.json_response({"version": self._preset.version})
-
-    async def load(self, _: web.Request) -> web.Response:
-        """vLLM's, which stays 0 unless load tracking is on."""
-        return web.json_response({"server_load": 0})
 
     async def server_info(self, _: web.Request) -> web.Response:
         """SGLang's: settings as resolved."""
@@ -120,27 +115,12 @@ class Pages:
         return _exposition(self._engine.gpu_page())
 
     async def tokenize(self, request: web.Request) -> web.Response:
-        """Token ids of a prompt or a chat."""
-        body = Body(await request.read(), self._preset.engine)
-        prompt = body.get("prompt")
-        if prompt is None and body.get("messages") is None:
-            raise refusals.malformed(body.engine, "missing", "prompt", "Field required")
-        tokens = messages_tokens(body) if prompt is None else tokenize(str(prompt))
-        answer: dict[str, Any] = {"count": len(tokens), "max_model_len": self._preset.max_model_len, "tokens": tokens}
-        return web.json_response(answer | ({"token_strs": None} if body.engine == "vllm" else {}))
-
-    async def detokenize(self, request: web.Request) -> web.Response:
-        """The text of token ids."""
-        body = Body(await request.read(), self._preset.engine)
-        tokens = body.get("tokens")
-        if not isinstance(tokens, list):
-            raise refusals.malformed(body.engine, "missing", "tokens", "Field required")
-        for token in tokens:
-            if type(token) is not int or not 0 <= token < VOCABULARY:
-                raise refusals.malformed(
-                    body.engine, "int_parsing", "tokens", "Input should be ids of the vocabulary"
-                )
-        return web.json_response({"prompt" if body.engine == "vllm" else "text": detokenize(tokens)})
+        """Token ids of a prompt."""
+        with refusing_malformed():
+            tokens = tokenize(json.loads(await request.read())["prompt"])
+        return web.json_response(
+            {"count": len(tokens), "max_model_len": self._preset.max_model_len, "tokens": tokens}
+        )
 
     async def reset_vllm(self, _: web.Request) -> web.Response:
         """Empties the prefix cache; says false while streams hold pages."""
@@ -154,11 +134,12 @@ class Pages:
 
     async def fault(self, request: web.Request) -> web.Response:
         """The next requests go wrong in the way asked for."""
-        body = Body(await request.read(), self._preset.engine)
-        kind, count = body.get("kind"), body.whole("count")
+        with refusing_malformed():
+            body = json.loads(await request.read())
+            kind, count = body["kind"], int(body.get("count", 1))
         if kind not in FAULTS:
-            raise refusals.malformed(body.engine, "enum", "kind", f"Input should be one of {', '.join(FAULTS)}")
-        self._faults.add(kind, 1 if count is None else count)
+            raise RefusedError(400, f"there is no fault {kind}, only {', '.join(FAULTS)}")
+        self._faults.add(kind, count)
         return web.json_response({"ok": True})
 
     async def no_faults(self, _: web.Request) -> web.Response:

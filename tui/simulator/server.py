@@ -6,10 +6,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from tui.simulator.answering import Answering
+from tui.simulator.asking import RefusedError
 from tui.simulator.engine import SimulatedEngine
 from tui.simulator.faults import Faults
 from tui.simulator.pages import Pages
-from tui.simulator.refusals import RefusedError
 
 SERVER_HEADER = "dragstrip-simulator"
 KEEP_ALIVE_S = 5.0  # both engines close an idle connection after it
@@ -55,7 +55,6 @@ def application(engine: SimulatedEngine, seed: int = 0) -> web.Application:
             web.get("/metrics", pages.metrics),
             web.get("/dcgm/metrics", pages.gpu),
             web.post("/tokenize", pages.tokenize),
-            web.post("/detokenize", pages.detokenize),
             web.post("/_simulator/fault", pages.fault),
             web.delete("/_simulator/fault", pages.no_faults),
         ]
@@ -64,7 +63,6 @@ def application(engine: SimulatedEngine, seed: int = 0) -> web.Application:
         app.add_routes(
             [
                 web.get("/version", pages.version),
-                web.get("/load", pages.load),
                 web.post("/reset_prefix_cache", pages.reset_vllm),
             ]
         )
@@ -74,7 +72,6 @@ def application(engine: SimulatedEngine, seed: int = 0) -> web.Application:
                 web.post("/generate", answering.generate),
                 web.get("/server_info", pages.server_info),
                 web.get("/v1/loads", pages.loads),
-                web.get("/flush_cache", pages.flush_sglang),
                 web.post("/flush_cache", pages.flush_sglang),
             ]
         )

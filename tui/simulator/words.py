@@ -3,7 +3,6 @@
 import random
 import re
 import zlib
-from collections.abc import Iterable
 
 VOCABULARY = 32_000
 _CONSONANTS = "bdfgklmnprstvz"
@@ -30,11 +29,6 @@ def word(token: int) -> str:
     """The word of a token id, with the space before it."""
     base = len(_SYLLABLES)
     return f" {_SYLLABLES[token // base**2 % base]}{_SYLLABLES[token // base % base]}{_SYLLABLES[token % base]}"
-
-
-def detokenize(tokens: Iterable[int]) -> str:
-    """The text of token ids."""
-    return "".join(map(word, tokens))
 
 
 def tokenize(text: str) -> list[int]:
