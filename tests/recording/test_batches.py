@@ -1,5 +1,6 @@
 """What was recorded comes back as the batches that were given."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from tests.recording import synthetic
 from tests.recording.conftest import Make
 from tests.recording.test_recorder import record, wait_for
-from tui.recording.reading.batches import Tape, batches
+from tui.recording.reading.batches import Tape
 from tui.recording.reading.reader import open_session
 from tui.recording.writing.recorder import Recorder
 from tui.records.frame import Batch, Chunks
@@ -29,13 +30,22 @@ def in_order(batch: Batch) -> Batch:
     )
 
 
+def by_second(tape: Tape, t0_ns: int = 0, t1_ns: int | None = None) -> Iterator[Batch]:
+    """One batch for each second of the grid, from that of `t0_ns`; from the beginning, first what was before it."""
+    if t0_ns < tape.t0_ns:
+        yield tape.between(0, tape.t0_ns)
+    first = max(0, t0_ns - tape.t0_ns) // SECOND_NS
+    for start_ns in range(tape.t0_ns + first * SECOND_NS, t1_ns or tape.t_end_ns, SECOND_NS):
+        yield tape.between(start_ns, start_ns + SECOND_NS)
+
+
 @pytest.mark.parametrize("closed", [True, False])
 def test_batches_come_back_equal(tmp_path: Path, closed: bool) -> None:
     given = list(synthetic.batches(10))
     recorder = record(tmp_path / "s", given)
     if closed:
         recorder.close("done", 10.0)
-    before, *seconds = batches(open_session(tmp_path / "s"))
+    before, *seconds = by_second(Tape(open_session(tmp_path / "s")))
     assert before == Batch(t_ns=synthetic.T0_NS)
     assert seconds == [in_order(batch) for batch in given]
     if not closed:
@@ -44,17 +54,17 @@ def test_batches_come_back_equal(tmp_path: Path, closed: bool) -> None:
 
 def test_seeking_gives_the_same_seconds(make: Make) -> None:
     recorded = make(seconds=70)
-    _, *played = batches(recorded)
+    _, *played = by_second(Tape(recorded))
     tape = Tape(recorded)
     for second in (0, 69, 31, 3):
         at_ns = synthetic.T0_NS + second * SECOND_NS
-        assert list(tape.seconds(at_ns + 400_000_000)) == played[second:]
-    assert list(tape.seconds(synthetic.T0_NS + 5 * SECOND_NS, synthetic.T0_NS + 8 * SECOND_NS)) == played[5:8]
+        assert list(by_second(tape, at_ns + 400_000_000)) == played[second:]
+    assert list(by_second(tape, synthetic.T0_NS + 5 * SECOND_NS, synthetic.T0_NS + 8 * SECOND_NS)) == played[5:8]
 
 
 def test_between_joins_seconds(make: Make) -> None:
     tape = Tape(make(seconds=12))
-    _, *seconds = tape.seconds()
+    _, *seconds = by_second(tape)
     whole = tape.between(synthetic.T0_NS + 2 * SECOND_NS, synthetic.T0_NS + 12 * SECOND_NS)
     assert whole.t_ns == tape.t_end_ns == synthetic.T0_NS + 12 * SECOND_NS
     assert whole.requests == [row for batch in seconds[2:] for row in batch.requests]
@@ -77,7 +87,7 @@ def test_what_came_out_of_order_is_put_in_its_second(tmp_path: Path) -> None:
     for batch in (chunks("a", first, second), chunks("b", second, first), Batch(second, seconds=rows[0] + rows[1])):
         recorder(batch)
     recorder.close("done", 2.0)
-    _, *played = batches(open_session(tmp_path / "s"))
+    _, *played = by_second(Tape(open_session(tmp_path / "s")))
     times = [[(lane, np.frombuffer(c.t_ns, "<i8").tolist()) for lane, c in batch.chunks] for batch in played]
     assert times == [[("a", [first]), ("b", [first])], [("a", [second]), ("b", [second])]]
 
@@ -85,7 +95,7 @@ def test_what_came_out_of_order_is_put_in_its_second(tmp_path: Path) -> None:
 def test_what_was_known_before_the_load_comes_first(tmp_path: Path) -> None:
     early = EventRow("a", synthetic.T0_NS - 3 * SECOND_NS, "start", text="vLLM 0.33.0")
     record(tmp_path / "s", [Batch(synthetic.T0_NS, events=[early]), *synthetic.batches(1)]).close("done", 1.0)
-    before, second = batches(open_session(tmp_path / "s"))
+    before, second = by_second(Tape(open_session(tmp_path / "s")))
     assert before.events == [early]
     assert early not in second.events
 
@@ -100,12 +110,12 @@ def test_following_sees_each_second_whole(tmp_path: Path) -> None:
         recorder(batch)
         wait_for(lambda at=batch.t_ns: recorder.durable_t_ns == at)  # type: ignore[misc]
         assert tape.refresh()
-        assert list(tape.seconds(tape.t_end_ns - SECOND_NS)) == [in_order(batch)]
+        assert list(by_second(tape, tape.t_end_ns - SECOND_NS)) == [in_order(batch)]
     assert [event.t_ns for event in tape.events] == [synthetic.T0_NS]
     recorder(given[5])
     recorder.close("done", 6.0)
     assert tape.refresh()
-    assert list(tape.seconds(synthetic.T0_NS)) == [in_order(batch) for batch in given]
+    assert list(by_second(tape, synthetic.T0_NS)) == [in_order(batch) for batch in given]
     assert (tape.recorded.live, tape.recorded.info.ended) == (False, "done")
 
 
@@ -114,7 +124,7 @@ def test_closing_under_a_followers_hands_is_no_error(tmp_path: Path) -> None:
     recorder = record(tmp_path / "s", given)
     tape = Tape(open_session(tmp_path / "s"))
     recorder.close("done", 2.0)  # the parts that the tape knows of are gone now
-    assert list(tape.seconds(synthetic.T0_NS)) == [in_order(batch) for batch in given]
+    assert list(by_second(tape, synthetic.T0_NS)) == [in_order(batch) for batch in given]
 
 
 def test_a_session_cut_off_in_its_first_second_still_plays(tmp_path: Path) -> None:
@@ -122,7 +132,7 @@ def test_a_session_cut_off_in_its_first_second_still_plays(tmp_path: Path) -> No
     record(tmp_path / "s", [Batch(batch.t_ns, requests=batch.requests)]).close("", 0.5)
     tape = Tape(open_session(tmp_path / "s"))
     assert tape.t_end_ns == max(row.t_end_ns for row in batch.requests) + 1
-    assert sum(len(played.requests) for played in tape.seconds()) == len(batch.requests)
+    assert sum(len(played.requests) for played in by_second(tape)) == len(batch.requests)
 
 
 def test_outcomes_are_counted_from_the_start(make: Make) -> None:

@@ -226,7 +226,7 @@ def test_help_names_every_format(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_command_takes_a_part(make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    session = str(make().files.where)
+    session = str(make().files.directory)
     part = ["--table", "seconds", "--lane", "b", "--from", "7", "--until", "14", "--segment", "1"]
     assert main(["export", session, *part, "--to", str(tmp_path / "mine.csv")]) == 0
     assert capsys.readouterr().out.startswith(f"{tmp_path / 'mine.csv'}  seconds, 7 rows, ")

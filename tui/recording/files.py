@@ -23,7 +23,6 @@ class SessionFiles:
             raise UserError(f"{directory} is no session's folder: `dragstrip sessions` lists what there is")
         self.directory = directory
         self.name = directory.resolve().name
-        self.where = str(directory)
         self._known_whole: dict[Path, tuple[int, int]] = {}
 
     def heal(self) -> list[str]:

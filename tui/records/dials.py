@@ -1,4 +1,4 @@
-"""The dials: what is asked of both servers, and how each dial turns. Declared once for screen, profile and help."""
+"""The dials: what is asked of both servers, and how each dial turns. Declared once for screen and profile."""
 
 from typing import Literal
 
@@ -45,7 +45,6 @@ class DialSpec(msgspec.Struct, frozen=True):
     notches: tuple[DialValue, ...]
     low: float = 0
     high: float = 0
-    help: str = ""
 
 
 def _notches(low: int, high: int) -> tuple[int, ...]:
@@ -59,18 +58,14 @@ def _notches(low: int, high: int) -> tuple[int, ...]:
 
 
 DIALS: tuple[DialSpec, ...] = (
-    DialSpec("concurrency", "conc", "streams", (0, *_notches(1, MAX_STREAMS)), 0, MAX_STREAMS,
-             "streams kept busy in a closed loop; 0 stops the load"),
-    DialSpec("prompt_tokens", "prompt", "tok", _notches(16, 100_000), 16, 100_000, "tokens a prompt"),
-    DialSpec("output_tokens", "out", "tok", _notches(1, 32_768), 1, 32_768, "tokens asked of each answer, ±10 %"),
-    DialSpec("arrival", "arrival", "", ARRIVALS,
-             help="closed loop, or requests that come due at a rate whatever the server does"),
-    DialSpec("request_rate", "rate", "req/s", (0.0, 0.25, 0.5, *map(float, _notches(1, 1024))), 0, 10_000,
-             "requests a second when the arrival is not closed"),
-    DialSpec("shared_prefix", "shared", "%", (0.0, 0.1, 0.25, 0.5, 0.75, 0.9), 0, 0.95,
-             "share of each prompt that is one common prefix"),
-    DialSpec("temperature", "temp", "", (0.0, 0.01, 0.2, 0.5, 0.7, 1.0, 1.5, 2.0), 0, 2, "sampling temperature"),
-)  # fmt: skip
+    DialSpec("concurrency", "conc", "streams", (0, *_notches(1, MAX_STREAMS)), 0, MAX_STREAMS),  # 0 stops the load
+    DialSpec("prompt_tokens", "prompt", "tok", _notches(16, 100_000), 16, 100_000),
+    DialSpec("output_tokens", "out", "tok", _notches(1, 32_768), 1, 32_768),  # asked of each answer, ±10 %
+    DialSpec("arrival", "arrival", "", ARRIVALS),
+    DialSpec("request_rate", "rate", "req/s", (0.0, 0.25, 0.5, *map(float, _notches(1, 1024))), 0, 10_000),
+    DialSpec("shared_prefix", "shared", "%", (0.0, 0.1, 0.25, 0.5, 0.75, 0.9), 0, 0.95),
+    DialSpec("temperature", "temp", "", (0.0, 0.01, 0.2, 0.5, 0.7, 1.0, 1.5, 2.0), 0, 2),
+)
 DIAL: dict[str, DialSpec] = {spec.name: spec for spec in DIALS}
 
 

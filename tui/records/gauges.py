@@ -33,7 +33,3 @@ GPU_ENERGY: Final = "energy_j_total"
 GPU_TEMPERATURE: Final = "temperature_c"
 GPU_SM_CLOCK: Final = "sm_clock_mhz"
 GPU_THROTTLED: Final = "throttled"  # 0 or 1
-GPU_NAMES: tuple[str, ...] = (
-    GPU_MEMORY_USED, GPU_MEMORY_TOTAL, GPU_MEMORY_ENGINE, GPU_UTILIZATION, GPU_POWER, GPU_ENERGY,
-    GPU_TEMPERATURE, GPU_SM_CLOCK, GPU_THROTTLED,
-)  # fmt: skip

@@ -40,7 +40,6 @@ class GpuView(msgspec.Struct, frozen=True):
     power_curve: Sequence[float | None] = ()
     memory_curve: Sequence[float | None] = ()
     temperature_c: float | None = None
-    sm_clock_mhz: float | None = None
     throttled: bool | None = None  # the clocks are held down against the load, by heat or by a power limit
 
 

@@ -173,7 +173,7 @@ def timed(work: Callable[[], Percentiles]) -> tuple[float, Percentiles]:
 
 def compare(recorded: Recorded, what: str) -> None:
     """Export, read back, print."""
-    directory = Path(recorded.files.where)
+    directory = recorded.files.directory
     size = {table: (directory / table / f"{table}.parquet").stat().st_size for table in ("requests", "chunks")}
     rows = {table: recorded.scan(table).select(pl.len()).collect().item() for table in size}  # type: ignore[arg-type]
     mine = sum(size.values())

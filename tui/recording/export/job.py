@@ -79,8 +79,7 @@ class Job:
         return self._allowed(self.target / below)
 
     def _allowed(self, path: Path) -> Path:
-        session = Path(self.recorded.files.where).resolve()
-        if session in path.resolve().parents and "://" not in self.recorded.files.where:
+        if self.recorded.files.directory.resolve() in path.resolve().parents:
             raise UserError(f"{path} lies in the session that is exported: name a place outside it")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """A recording as the batches that live sends: replay feeds the same session state with them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
@@ -67,18 +67,6 @@ class Tape:
             events=rows_of_frame("events", self.frame("events", t0_ns, t1_ns)),
         )
 
-    def seconds(self, t0_ns: int | None = None, t1_ns: int | None = None) -> Iterator[Batch]:
-        """One batch for each second of the session's grid, in order, from the one in which `t0_ns` lies.
-
-        From the beginning, the first batch holds what was known before the load started.
-        """
-        end_ns = self.t_end_ns if t1_ns is None else min(t1_ns, self.t_end_ns)
-        if t0_ns is None or t0_ns < self.t0_ns:
-            yield self.between(0, self.t0_ns)
-        first = max(0, (t0_ns or 0) - self.t0_ns) // SECOND_NS
-        for start_ns in range(self.t0_ns + first * SECOND_NS, end_ns, SECOND_NS):
-            yield self.between(start_ns, start_ns + SECOND_NS)
-
     def frame(self, table: TableName, t0_ns: int, t1_ns: int) -> pl.DataFrame:
         """The rows of one table as columns, in order of time."""
         span, frame = self._rows.get(table, (_NEVER, None))
@@ -130,11 +118,6 @@ class Tape:
             return self.t0_ns
         known = (self._reader.latest(table) for table in TABLES)
         return max([self.t0_ns, *(edge + 1 for edge in known if edge is not None)])
-
-
-def batches(recorded: Recorded, start_ns: int | None = None) -> Iterator[Batch]:
-    """One batch for each recorded second, in order; from the second at `start_ns` on, if that is given."""
-    return Tape(recorded).seconds(start_ns)
 
 
 def _covers(span: Range, t0_ns: int, t1_ns: int) -> bool:

@@ -107,4 +107,4 @@ def _info_from_tables(files: SessionFiles, missing: list[str]) -> SessionInfo:
             if found is not None:
                 return found
     why = f" ({missing[-1]})" if missing else ""
-    raise UserError(f"{files.where} is no session: it has no readable {FILE} and no table that tells of one{why}")
+    raise UserError(f"{files.directory} is no session: it has no readable {FILE} and no table that tells of one{why}")

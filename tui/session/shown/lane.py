@@ -246,6 +246,5 @@ def _gpu(state: LaneState, source: str, now_ns: int) -> GpuView:
         power_curve=curve(g.GPU_POWER),
         memory_curve=curve(g.GPU_MEMORY_USED),
         temperature_c=now(g.GPU_TEMPERATURE),
-        sm_clock_mhz=now(g.GPU_SM_CLOCK),
         throttled=None if throttled is None else throttled > 0,
     )
