@@ -8,10 +8,10 @@ from tui.records.dials import Dials
 from tui.records.frame import Batch
 from tui.records.rows import LANES, EventRow, Lane, RequestRow, SecondRow
 from tui.records.session import LaneInfo
+from tui.records.units import NS_PER_S
 from tui.session.beside import Beside
 from tui.session.fold.state import SessionState
 from tui.session.shown.whole import make_view
-from tui.session.verdict.segment import NS
 from tui.session.verdict.standing import Standing
 from tui.session.view import View
 
@@ -43,7 +43,7 @@ class Run:
     def __post_init__(self) -> None:
         self.random = random.Random(7)
         self.state.standing = Standing.under(self.profile)
-        self.state.begin(1000 * NS)
+        self.state.begin(1000 * NS_PER_S)
         if self.incomparable:
             self.state.take_event(EventRow("", self.state.t_ns, "incomparable", text=self.incomparable))
         if self.apart:
@@ -81,7 +81,7 @@ class Run:
 
     def _fold(self) -> None:
         start_ns = self.state.t_ns
-        batch = Batch(start_ns + NS)
+        batch = Batch(start_ns + NS_PER_S)
         for lane in LANES:
             tokens = self.rate[lane] * (1 + self.random.gauss(0, NOISE))
             batch.seconds.append(self._row(lane, start_ns, round(tokens)))
@@ -90,7 +90,7 @@ class Run:
         self.state.apply(batch)
 
     def _row(self, lane: Lane, start_ns: int, tokens: int) -> SecondRow:
-        turn = LANES[(start_ns // NS // self.turns_s) % 2] if self.turns_s else lane
+        turn = LANES[(start_ns // NS_PER_S // self.turns_s) % 2] if self.turns_s else lane
         return SecondRow(
             lane=lane,
             t_ns=start_ns,
@@ -107,13 +107,13 @@ class Run:
         )
 
     def _request(self, lane: Lane, start_ns: int, place: int) -> RequestRow:
-        end_ns = start_ns + (place + 1) * NS // (REQUESTS_A_SECOND + 1)
-        send_ns = end_ns - round(self.e2e_s * NS)
+        end_ns = start_ns + (place + 1) * NS_PER_S // (REQUESTS_A_SECOND + 1)
+        send_ns = end_ns - round(self.e2e_s * NS_PER_S)
         failed = lane == "b" and self.random.random() < self.failing
         first_ns = send_ns + round(self.ttft_ms[lane] * (1 + self.random.gauss(0, NOISE)) * 1e6)
         return RequestRow(
             lane=lane,
-            request=start_ns // NS * REQUESTS_A_SECOND + place,
+            request=start_ns // NS_PER_S * REQUESTS_A_SECOND + place,
             segment=self.state.segment - self.lagging,
             t_sched_ns=send_ns,
             t_send_ns=send_ns,

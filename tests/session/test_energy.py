@@ -4,13 +4,14 @@ import pytest
 
 from tui.records import gauges as g
 from tui.records.rows import SecondRow
-from tui.session.shown.energy import NS, Readings, tokens_per_joule
+from tui.records.units import NS_PER_S
+from tui.session.shown.energy import Readings, tokens_per_joule
 
 
 def seconds(count: int, tokens: int, *, first: int = 0) -> list[SecondRow]:
     return [
         SecondRow(
-            lane="a", t_ns=(first + n) * NS, segment=0, concurrency=1, in_flight=1, started=0, finished=0, failed=0,
+            lane="a", t_ns=(first + n) * NS_PER_S, segment=0, concurrency=1, in_flight=1, started=0, finished=0, failed=0,
             output_tokens=tokens, prompt_tokens=0,
         )
         for n in range(count)
@@ -21,7 +22,7 @@ def counted(
     gpu: str, watts: float, until_s: int, every_s: float = 1.0
 ) -> dict[tuple[str, str], list[tuple[int, float]]]:
     times = [n * every_s for n in range(int(until_s / every_s) + 1)]
-    return {(gpu, g.GPU_ENERGY): [(int(t * NS), 1000 + watts * t) for t in times]}
+    return {(gpu, g.GPU_ENERGY): [(int(t * NS_PER_S), 1000 + watts * t) for t in times]}
 
 
 def test_output_tokens_over_the_counted_energy_of_all_gpus() -> None:
@@ -37,7 +38,7 @@ def test_a_second_counts_only_between_two_readings() -> None:
 def test_a_lane_at_rest_does_not_pay_for_the_other_ones_turn() -> None:
     mine = seconds(3, 600) + seconds(3, 600, first=6)
     energy = [0.0, 300.0, 600.0, 900.0, 10_000.0, 20_000.0, 30_000.0, 30_300.0, 30_600.0, 30_900.0]
-    readings: Readings = {("gpu0", g.GPU_ENERGY): [(n * NS, joules) for n, joules in enumerate(energy)]}
+    readings: Readings = {("gpu0", g.GPU_ENERGY): [(n * NS_PER_S, joules) for n, joules in enumerate(energy)]}
     assert tokens_per_joule(mine, readings) == pytest.approx(2.0)
 
 
@@ -46,12 +47,14 @@ def test_an_exporter_that_reads_seldom_is_interpolated() -> None:
 
 
 def test_power_is_integrated_where_there_is_no_energy_counter() -> None:
-    readings: Readings = {("gpu0", g.GPU_POWER): [(n * NS, 100.0 + 10 * n) for n in range(11)]}
+    readings: Readings = {("gpu0", g.GPU_POWER): [(n * NS_PER_S, 100.0 + 10 * n) for n in range(11)]}
     assert tokens_per_joule(seconds(10, 300), readings) == pytest.approx(300 * 10 / 1500)
 
 
 def test_a_counter_that_starts_again_takes_nothing_away() -> None:
-    readings: Readings = {("gpu0", g.GPU_ENERGY): [(0, 5000.0), (NS, 5100.0), (2 * NS, 0.0), (3 * NS, 100.0)]}
+    readings: Readings = {
+        ("gpu0", g.GPU_ENERGY): [(0, 5000.0), (NS_PER_S, 5100.0), (2 * NS_PER_S, 0.0), (3 * NS_PER_S, 100.0)]
+    }
     assert tokens_per_joule(seconds(3, 100), readings) == pytest.approx(300 / 200)
 
 
@@ -59,7 +62,7 @@ def test_a_counter_that_starts_again_takes_nothing_away() -> None:
     "readings",
     [
         {},
-        {("server", g.RUNNING): [(0, 1.0), (NS, 1.0)]},
+        {("server", g.RUNNING): [(0, 1.0), (NS_PER_S, 1.0)]},
         {("gpu0", g.GPU_ENERGY): [(0, 5.0)]},
         counted("gpu0", 100, 10) | {("gpu1", g.GPU_MEMORY_USED): [(0, 1.0)]},
     ],

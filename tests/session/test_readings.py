@@ -7,7 +7,7 @@ from tui.profile.model import LaneProfile, Profile
 from tui.records import gauges as g
 from tui.records.frame import Batch
 from tui.records.rows import EventRow, GaugeRow, Lane
-from tui.session.verdict.segment import NS
+from tui.records.units import NS_PER_S
 from tui.session.view import View
 
 GIB = float(1 << 30)
@@ -17,7 +17,7 @@ GPU = {g.GPU_MEMORY_USED: 70 * GIB, g.GPU_TEMPERATURE: 64.0, g.GPU_THROTTLED: 1.
 
 def read(run: Run, source: str, values: dict[str, float], *, ago_s: float = 0.0, lanes: str = "a") -> None:
     """A reading of so long ago."""
-    t_ns = run.state.t_ns - int(ago_s * NS)
+    t_ns = run.state.t_ns - int(ago_s * NS_PER_S)
     rows = [
         GaugeRow("a" if lane == "a" else "b", source, name, t_ns, v) for lane in lanes for name, v in values.items()
     ]

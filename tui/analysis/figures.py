@@ -17,13 +17,13 @@ from tui.analysis.verdict.goodput import Limits, good
 from tui.analysis.verdict.latency import SECTIONS
 from tui.records.metrics import SAMPLES_NEEDED
 from tui.records.rows import LANES, Lane
+from tui.records.units import NS_PER_S
 
 PERCENTILES: Final = tuple(SHARES)
 LATENCY_NAMES: Final = tuple(f"{metric}_{name}" for metric in LATENCY for name in PERCENTILES)
 RATE_NAMES: Final = ("output_tps", "total_tps", "request_rate", "goodput", "failed_share")
 NAMES: Final = (*RATE_NAMES, *LATENCY_NAMES)
 
-NS: Final = 1_000_000_000
 
 Figures = Mapping[str, float]
 LaneSpans = Mapping[Lane, Sequence[Span]]
@@ -105,9 +105,9 @@ def _cut(spans: Sequence[Span], parts_s: Sequence[tuple[float, float]]) -> list[
     """What of the spans lies in parts of the time, which are in seconds."""
     found = []
     for start_s, end_s in parts_s:
-        low = spans[0][0] if start_s == -math.inf else round(start_s * NS)
+        low = spans[0][0] if start_s == -math.inf else round(start_s * NS_PER_S)
         for start, until in spans:
-            first, past = max(start, low), min(until, round(end_s * NS))
+            first, past = max(start, low), min(until, round(end_s * NS_PER_S))
             if first < past:
                 found.append((first, past))
     return found
@@ -116,7 +116,7 @@ def _cut(spans: Sequence[Span], parts_s: Sequence[tuple[float, float]]) -> list[
 def _figures(tables: Tables, spans: LaneSpans, limits: Limits | None) -> dict[str, float]:
     found: dict[str, float] = {}
     for lane, own in spans.items():
-        duration_s = sum(until - start for start, until in own) / NS
+        duration_s = sum(until - start for start, until in own) / NS_PER_S
         if not duration_s:
             return {}
         # A request counts where it ended, a second where it began.

@@ -11,13 +11,14 @@ from tui.analysis.expressions import Span, lane_of, within
 from tui.analysis.intervals.batches import BATCH_S
 from tui.analysis.intervals.means import Mean, rate_of
 from tui.analysis.intervals.turns import Pair, pairs_of_visits
-from tui.analysis.segments import NS, Segment, segments
+from tui.analysis.segments import Segment, segments
 from tui.analysis.settings import Setting, settings_at
 from tui.analysis.tables import Tables
 from tui.analysis.verdict.latency import Latencies, LatencyFigure, latencies_of, latency_figure
 from tui.analysis.verdict.throughput import throughput_verdict, turns_verdict
 from tui.analysis.verdict.word import Verdict, not_comparable
 from tui.records.rows import LANES, Lane
+from tui.records.units import NS_PER_S
 
 MOST_FAILED: Final = 0.01  # above this share a server that answers errors quickly could be ahead
 
@@ -113,7 +114,7 @@ def visited(tables: Tables) -> list[Visited]:
         tables.seconds, tables.requests, sorted(event.t_ns for event in tables.events if event.kind == "settled")
     )
     # A turn is in force for the whole of the second in which it was made (`Segment` counts whole seconds).
-    moments = [segment.start_ns + NS - 1 for segment in found]
+    moments = [segment.start_ns + NS_PER_S - 1 for segment in found]
     in_force = settings_at(session.profile, session.lanes, tables.events, moments)
     visits: dict[str, tuple[Mapping[Lane, Setting], list[Segment]]] = {}
     told = any(event.kind == "dial" for event in tables.events)

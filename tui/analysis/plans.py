@@ -15,8 +15,8 @@ from tui.analysis.tables import Tables
 from tui.records.dials import ARRIVALS, DIAL, DialSpec, DialValue
 from tui.records.errors import UserError
 from tui.records.rows import LANES, Lane
+from tui.records.units import NS_PER_S
 
-NS: Final = 1_000_000_000
 SWEPT: Final = ("concurrency", "prompt_tokens", "output_tokens")
 _SWEEP: Final = re.compile(r"(\w+)=(\d+\.\.\d+|\d+(?:,\d+)*)")
 
@@ -40,7 +40,7 @@ def plan_of_moves(tables: Tables) -> list[PlannedStep]:
         return []
     turns = sorted({event.t_ns for event in tables.events if event.kind == "dial" and event.lane in ("", lane)})
     moments = [session.t0_ns, *turns]
-    ends = [*turns, session.t0_ns + round(session.duration_s * NS)]
+    ends = [*turns, session.t0_ns + round(session.duration_s * NS_PER_S)]
     before: Mapping[str, str] = {}
     steps = []
     for setting, start_ns, end_ns in zip(
@@ -61,7 +61,7 @@ def _held_s(tables: Tables, lane: Lane, start_ns: int, end_ns: int) -> float:
     rests = pl.col("resting").fill_null(value=False)
     own = lane_of(tables.seconds, lane)
     if not own.select(rests.any()).item():
-        return round((end_ns - start_ns) / NS, 1)
+        return round((end_ns - start_ns) / NS_PER_S, 1)
     return float(own.filter(~rests & pl.col("t_ns").is_between(start_ns, end_ns, closed="left")).height)
 
 

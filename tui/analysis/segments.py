@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from tui.analysis.expressions import Span
 from tui.records.rows import LANES, Lane
+from tui.records.units import NS_PER_S
 
-NS: Final = 1_000_000_000
 LEAST_SETTLING_S: Final = 5.0
 MOST_SETTLING_S: Final = 60.0
 AGREE_WINDOW_S: Final = 5
@@ -51,10 +51,18 @@ class Segment:
         """When the lane was measured: from the settled moment to the end, or its turns."""
         if not self.in_turns:
             return [(self.settled_ns, self.end_ns)] if self.end_ns > self.settled_ns else []
-        if not (starts_ns := [round(at_s * NS) for at_s in self.at_s[lane]]):
+        if not (starts_ns := [round(at_s * NS_PER_S) for at_s in self.at_s[lane]]):
             return []
-        begins = [t_ns for t_ns, before in zip(starts_ns, [-NS, *starts_ns], strict=False) if t_ns - before != NS]
-        ends = [t_ns + NS for t_ns, after in zip(starts_ns, [*starts_ns[1:], -NS], strict=True) if after - t_ns != NS]
+        begins = [
+            t_ns
+            for t_ns, before in zip(starts_ns, [-NS_PER_S, *starts_ns], strict=False)
+            if t_ns - before != NS_PER_S
+        ]
+        ends = [
+            t_ns + NS_PER_S
+            for t_ns, after in zip(starts_ns, [*starts_ns[1:], -NS_PER_S], strict=True)
+            if after - t_ns != NS_PER_S
+        ]
         return list(zip(begins, ends, strict=True))
 
 
@@ -90,11 +98,11 @@ def segments(seconds: pl.DataFrame, requests: pl.DataFrame, told_ns: Sequence[in
         lanes = [tokens[first:past].astype(np.float64) for tokens in grid.tokens.values()]
         settled_s = max(settling_s(slow_ms.get(number)), agreed_s(lanes))
         start_ns = int(grid.t_ns[first])
-        settled_ns = max(start_ns + int(settled_s * NS), *earlier, start_ns)
+        settled_ns = max(start_ns + int(settled_s * NS_PER_S), *earlier, start_ns)
         if any(own[first:past].any() for own in grid.resting.values()):
             settled_ns = start_ns  # what a turn begins with rests
         else:
-            settled_ns = _as_told(told_ns, start_ns, int(grid.t_ns[past - 1]) + NS, settled_ns)
+            settled_ns = _as_told(told_ns, start_ns, int(grid.t_ns[past - 1]) + NS_PER_S, settled_ns)
         found.append(_segment(grid, slice(first, past), number, settled_ns))
     return found
 
@@ -168,11 +176,11 @@ def _segment(grid: _Grid, span: slice, number: int, settled_ns: int) -> Segment:
         number=number,
         start_ns=int(t_ns[0]),
         settled_ns=settled_ns,
-        end_ns=int(t_ns[-1]) + NS,
+        end_ns=int(t_ns[-1]) + NS_PER_S,
         tps={lane: tokens[span][own[lane]].astype(float).tolist() for lane, tokens in grid.tokens.items()},
         bound_s=int(np.sum(settled & bound)),
         down_s=int(np.sum(settled & ~up)),
-        at_s={lane: (t_ns[counted] / NS).tolist() for lane, counted in own.items()},
+        at_s={lane: (t_ns[counted] / NS_PER_S).tolist() for lane, counted in own.items()},
         in_turns=any(bool(rests[span].any()) for rests in grid.resting.values()),
     )
 

@@ -12,6 +12,7 @@ from textual.timer import Timer
 
 from tui.records.errors import UserError
 from tui.records.text import clean
+from tui.records.units import NS_PER_S
 from tui.screens.boxes import BoxResult, TextBox
 from tui.screens.keys import LOOK_KEYS, SESSION_KEYS
 from tui.screens.looking import LookingScreen
@@ -25,7 +26,6 @@ from tui.session.view import View
 from tui.widgets.timeline import Timeline
 from tui.widgets.transport_strip import TransportState, TransportStrip, Words, speed_text
 
-NS: Final = 1_000_000_000
 AGE_EVERY_S: Final = 1.0
 MESSAGE_S: Final = 4.0
 
@@ -120,7 +120,7 @@ class TransportScreen(LookingScreen):
 
     @property
     def _began_wall_s(self) -> float | None:
-        return self.view.wall_ns / NS if self.view is not None and self.view.wall_ns else None
+        return self.view.wall_ns / NS_PER_S if self.view is not None and self.view.wall_ns else None
 
     def _grow_older(self) -> None:
         if self.transport.following:

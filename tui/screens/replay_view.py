@@ -1,30 +1,28 @@
 """What a replay adds to the picture: the marks beside the recording, and the verdict of a window."""
 
 from collections.abc import Iterable
-from typing import Final
 
-from msgspec.structs import replace
+from msgspec import structs
 
 from tui.records.rows import EventRow
+from tui.records.units import NS_PER_S
 from tui.screens.headline import OBJECTIVES, Objective
 from tui.session.transport import Moment, WindowView
 from tui.session.view import VerdictView, View
 from tui.widgets.verdict_line import Headline
 from tui.widgets.window_table import ratio_of
 
-NS: Final = 1_000_000_000
-
 
 def with_marks(view: View, moments: Iterable[Moment]) -> View:
     """The view with the marks beside the recording among its events, those that lie ahead left out."""
     beside = [
-        EventRow(moment.lane, view.t0_ns + round(moment.t_s * NS), "note" if moment.kind == "note" else "mark",
+        EventRow(moment.lane, view.t0_ns + round(moment.t_s * NS_PER_S), "note" if moment.kind == "note" else "mark",
                  text=moment.text if moment.text != moment.kind else "")
         for moment in moments
         if moment.beside and moment.t_s <= view.second
     ]  # fmt: skip
     known = [event for event in view.events if event not in beside]
-    return replace(view, events=sorted([*known, *beside], key=lambda event: event.t_ns)) if beside else view
+    return structs.replace(view, events=sorted([*known, *beside], key=lambda event: event.t_ns)) if beside else view
 
 
 def window_headline(window: WindowView, objective: Objective) -> Headline:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from textual.events import Resize
 
 from tui.records.rows import EventRow
+from tui.records.units import NS_PER_S
 from tui.widgets import numbers
 from tui.widgets.event_text import event_text
 from tui.widgets.rows import Row, Rows, Span, fit
 
-NS = 1_000_000_000
 ROLE = {"down": "error", "fault": "warn", "bound": "warn"}
 
 
@@ -36,6 +36,6 @@ class EventList(Rows):
 
 def event_row(event: EventRow, t0_ns: int, width: int) -> Row:
     """` 00:02:44  A  concurrency 16 → 32 streams`."""
-    at_s = max((event.t_ns - t0_ns) / NS, 0.0) if t0_ns else 0.0
+    at_s = max((event.t_ns - t0_ns) / NS_PER_S, 0.0) if t0_ns else 0.0
     lane: Span = (f" {event.lane.upper() or ' '} ", f"{event.lane} strong" if event.lane else "")
     return fit([(f" {numbers.clock(at_s)}", "muted"), lane, (event_text(event), ROLE.get(event.kind, ""))], width)

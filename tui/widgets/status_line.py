@@ -9,11 +9,11 @@ from textual.events import Resize
 
 from tui.records.rows import LANES
 from tui.records.text import clean
+from tui.records.units import NS_PER_S
 from tui.session.view import View
 from tui.widgets import numbers
 from tui.widgets.rows import Row, Rows, Span, length, spread
 
-NS = 1_000_000_000
 DURABLE_LATE_S = 3.0
 RECORDING_CELLS = 20
 REPLAY = "REPLAY"  # the word for a picture of what was recorded before
@@ -101,7 +101,11 @@ def _facts(view: View, *, load_on: bool) -> list[Span]:
 
 
 def _recorded(view: View) -> list[Span]:
-    return [(f"recorded {datetime.fromtimestamp(view.wall_ns / NS, UTC):%Y-%m-%d} ", "muted")] if view.wall_ns else []
+    return (
+        [(f"recorded {datetime.fromtimestamp(view.wall_ns / NS_PER_S, UTC):%Y-%m-%d} ", "muted")]
+        if view.wall_ns
+        else []
+    )
 
 
 def _recording(view: View) -> list[Span]:

@@ -11,8 +11,7 @@ from tui.analysis.report.blocks import Block, Chart
 from tui.analysis.report.svg import Mark, Values, curve_chart, time_chart
 from tui.analysis.tables import Tables
 from tui.records.dials import DIAL
-
-NS = 1_000_000_000
+from tui.records.units import NS_PER_S
 
 
 def charts(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
@@ -24,7 +23,10 @@ def charts(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
 def _over_time(tables: Tables) -> list[Block]:
     t0_ns = tables.session.t0_ns
     marks = [
-        Mark((event.t_ns - t0_ns) / NS, f"{DIAL[event.name].label if event.name in DIAL else event.name} {event.new}")
+        Mark(
+            (event.t_ns - t0_ns) / NS_PER_S,
+            f"{DIAL[event.name].label if event.name in DIAL else event.name} {event.new}",
+        )
         for event in tables.events
         if event.kind == "dial"
     ]
@@ -44,10 +46,10 @@ def _by_second(tables: Tables, lane: str, column: str) -> Values:
     own = lane_of(tables.seconds, lane).sort("t_ns")
     if not own.height:
         return []
-    values: list[float | None] = [None] * (max((own["t_ns"][-1] - tables.session.t0_ns) // NS, 0) + 1)
+    values: list[float | None] = [None] * (max((own["t_ns"][-1] - tables.session.t0_ns) // NS_PER_S, 0) + 1)
     counts = own.filter(pl.col("up") & ~pl.col("resting").fill_null(value=False))
     for t_ns, value in counts.select("t_ns", column).iter_rows():
-        place = (t_ns - tables.session.t0_ns) // NS
+        place = (t_ns - tables.session.t0_ns) // NS_PER_S
         if place >= 0:
             values[place] = value
     return values

@@ -1,7 +1,6 @@
 """Tables with a row for each setting, of readings in the seconds that the ledger counts."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 import polars as pl
 
@@ -10,8 +9,7 @@ from tui.analysis.ledger import visited
 from tui.analysis.report.words import NONE, lanes_setting
 from tui.analysis.tables import Tables
 from tui.records.rows import LANES, Lane
-
-NS: Final = 1_000_000_000
+from tui.records.units import NS_PER_S
 
 Cells = Callable[[Lane, Sequence[int]], list[str]]
 
@@ -23,7 +21,7 @@ def setting_rows(tables: Tables, cells: Cells) -> list[list[str]]:
     """
     settings = [one for one in visited(tables) if one.settled_s]
     among = [dials for one in settings for dials in one.dials.values()]
-    t0_s = tables.session.t0_ns / NS
+    t0_s = tables.session.t0_ns / NS_PER_S
     rows = []
     for one in settings:
         told: list[str] = []
@@ -41,5 +39,5 @@ def lanes_of(tables: Tables) -> list[Lane]:
 
 def in_seconds(tables: Tables, table: pl.DataFrame, lane: Lane, seconds: Sequence[int]) -> pl.DataFrame:
     """A lane's rows that fall into these seconds of the session, with `second`."""
-    second = (pl.col("t_ns") - tables.session.t0_ns) // NS
+    second = (pl.col("t_ns") - tables.session.t0_ns) // NS_PER_S
     return lane_of(table, lane).with_columns(second=second).filter(pl.col("second").is_in(seconds))

@@ -36,9 +36,9 @@ from tui.analysis.verdict.together import standing
 from tui.records.metrics import METRICS
 from tui.records.rows import LANES, Lane
 from tui.records.session import SessionInfo
+from tui.records.units import NS_PER_S
 
 MOST_EVENTS: Final = 200
-NS: Final = 1_000_000_000
 COUNTED: Final = {"usage": "with each chunk", "usage at end": "at the end", "chunks": "never, one a chunk taken"}
 
 
@@ -72,7 +72,7 @@ def title_of(session: SessionInfo) -> str:
 
 def _head(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
     session = tables.session
-    began = datetime.fromtimestamp(session.wall_ns / NS, UTC)
+    began = datetime.fromtimestamp(session.wall_ns / NS_PER_S, UTC)
     ended = f"ended: {session.ended}" if session.ended else "cut short: it has no end"
     facts = f"Began {began:%Y-%m-%d %H:%M:%S} UTC, {session.duration_s:.0f} s, {ended}. dragstrip {session.version}."
     found: list[Block] = [Paragraph(facts)]
@@ -185,7 +185,7 @@ def _goodput(tables: Tables, limits: Limits) -> list[Block]:
     rows = []
     for lane in tables.session.lanes:
         own = lane_of(tables.seconds, lane).filter(~pl.col("resting").fill_null(value=False)).sort("t_ns")
-        found = goodput(lane_of(tables.requests, lane), limits, (own["t_ns"] / NS).to_list())
+        found = goodput(lane_of(tables.requests, lane), limits, (own["t_ns"] / NS_PER_S).to_list())
         share = NONE if found.share is None else f"{found.share:.2%} [{found.low:.2%}, {found.high:.2%}]"
         rows.append([lane.upper(), number(found.per_s, 2), f"{found.good} of {found.total}", share, found.met])
     header = ["lane", "goodput req/s", "requests", "share [95 %]", "99 % of all"]
@@ -216,7 +216,7 @@ def _events(tables: Tables) -> list[Block]:
     for event in events[:MOST_EVENTS]:
         dial = event.name.replace("_", " ")
         moved = f"{dial} {event.old} → {event.new}" if event.kind == "dial" else f"{event.new} {event.text}"
-        at = (event.t_ns - tables.session.t0_ns) / NS
+        at = (event.t_ns - tables.session.t0_ns) / NS_PER_S
         rows.append([f"{at:.1f}", event.lane.upper() or "A, B", event.kind, moved.strip()])
     more = len(events) - len(rows)
     rest: list[Block] = [Paragraph(f"{more} more are in the recording.")] if more else []

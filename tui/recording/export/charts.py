@@ -17,8 +17,8 @@ from tui.recording.reading.spans import LaneChunks
 from tui.records.dials import DIAL
 from tui.records.metrics import METRICS, SAMPLES_NEEDED
 from tui.records.rows import Lane
+from tui.records.units import NS_PER_S
 
-NS = 1_000_000_000
 TAILS = ("p99", "p95")  # the further one, where there are values enough
 FIGURES = {"output_tokens": ("Output tokens that arrived", "tok/s"), "in_flight": ("Requests in flight", "")}
 
@@ -32,7 +32,7 @@ class _Span:
 
     def frame(self, moments_ns: pl.Series, ms: pl.Series) -> pl.DataFrame:
         """Values with the second in which each was measured; those outside are left out."""
-        frame = pl.DataFrame({"second": (moments_ns - self.start_ns) // NS, "ms": ms}).drop_nulls()
+        frame = pl.DataFrame({"second": (moments_ns - self.start_ns) // NS_PER_S, "ms": ms}).drop_nulls()
         return frame.filter(pl.col("second").is_between(0, self.seconds - 1))
 
 
@@ -56,10 +56,10 @@ def _write(job: Job, suffix: str, encoded: Callable[[str], bytes]) -> list[Expor
 
 def _picture(job: Job, seconds: pl.DataFrame) -> str:
     start_ns = seconds["t_ns"][0] if seconds.height else job.info.t0_ns
-    span = _Span(start_ns, (seconds["t_ns"][-1] - start_ns) // NS + 1 if seconds.height else 0)
+    span = _Span(start_ns, (seconds["t_ns"][-1] - start_ns) // NS_PER_S + 1 if seconds.height else 0)
     marks = _marks(job, span)
     panels = [*_figures(job, seconds, span, marks), *_latencies(job, span, marks)]
-    since_s = (start_ns - job.info.t0_ns) / NS
+    since_s = (start_ns - job.info.t0_ns) / NS_PER_S
     note = f"A solid, B dashed; a gap where too little was measured. From second {since_s:.0f} of {job.info.name}."
     return picture(title_of(job.info), note, panels, simulated=job.info.simulated)
 
@@ -67,9 +67,9 @@ def _picture(job: Job, seconds: pl.DataFrame) -> str:
 def _marks(job: Job, span: _Span) -> list[Mark]:
     dials = job.rows("events").filter(pl.col("kind") == "dial").sort("t_ns").collect()
     return [
-        Mark((t_ns - span.start_ns) / NS, f"{DIAL[name].label if name in DIAL else name} {new}")
+        Mark((t_ns - span.start_ns) / NS_PER_S, f"{DIAL[name].label if name in DIAL else name} {new}")
         for t_ns, name, new in dials.select("t_ns", "name", "new").iter_rows()
-        if 0 <= t_ns - span.start_ns < span.seconds * NS
+        if 0 <= t_ns - span.start_ns < span.seconds * NS_PER_S
     ]
 
 
@@ -86,7 +86,7 @@ def _figures(job: Job, seconds: pl.DataFrame, span: _Span, marks: list[Mark]) ->
 def _by_second(rows: pl.DataFrame, column: str, span: _Span) -> Values:
     values: list[float | None] = [None] * span.seconds
     for t_ns, value in rows.select("t_ns", column).iter_rows():
-        values[(t_ns - span.start_ns) // NS] = value
+        values[(t_ns - span.start_ns) // NS_PER_S] = value
     return values
 
 

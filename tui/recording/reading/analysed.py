@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from tui.analysis.tables import Tables
 from tui.recording.frames import rows_of_frame
 from tui.recording.reading.reader import Recorded
-from tui.recording.reading.selection import SECOND_NS, Selection, select
+from tui.recording.reading.selection import Selection, select
 from tui.recording.reading.spans import LaneChunks
 from tui.records.rows import Lane
 from tui.records.session import SessionInfo
 from tui.records.tables import TableName
+from tui.records.units import NS_PER_S
 
 Rows = Callable[[TableName, Selection], pl.LazyFrame]
 LASTING = ("dial", "incomparable")  # events that still hold in a part of a session that begins after them
@@ -75,7 +76,7 @@ def tables_from(info: SessionInfo, selection: Selection, select_rows: Rows) -> T
 def _told_in(seconds: pl.DataFrame) -> pl.Expr:
     """Events from the first of the seconds until the last one's end, and what was in force by then."""
     first_ns: int = seconds["t_ns"][0]
-    end_ns: int = seconds["t_ns"][-1] + SECOND_NS
+    end_ns: int = seconds["t_ns"][-1] + NS_PER_S
     return (pl.col("t_ns") < end_ns) & ((pl.col("t_ns") >= first_ns) | pl.col("kind").is_in(LASTING))
 
 
@@ -88,7 +89,7 @@ def _of_part(info: SessionInfo, selection: Selection, seconds: pl.DataFrame) -> 
     if selection.limits_time:
         duration_s = float(seconds["t_ns"].n_unique())
     elif not info.ended and seconds.height:
-        duration_s = (seconds["t_ns"][-1] - info.t0_ns) / SECOND_NS + 1
+        duration_s = (seconds["t_ns"][-1] - info.t0_ns) / NS_PER_S + 1
     lanes = {lane: of for lane, of in info.lanes.items() if lane in selection.lanes}
     return msgspec.structs.replace(info, lanes=lanes, duration_s=duration_s)
 

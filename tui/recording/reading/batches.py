@@ -13,10 +13,10 @@ from tui.records.frame import Batch, Chunks
 from tui.records.rows import EventRow, Lane, SecondRow
 from tui.records.session import SessionInfo
 from tui.records.tables import TABLES, TableName
+from tui.records.units import NS_PER_S
 
-SECOND_NS = 1_000_000_000
-AHEAD_NS = 30 * SECOND_NS  # read at once, so that playing on reads the disk every half a minute only
-COUNTED_NS = 60 * SECOND_NS  # outcomes are counted by so long: of an hour that is a thousand rows
+AHEAD_NS = 30 * NS_PER_S  # read at once, so that playing on reads the disk every half a minute only
+COUNTED_NS = 60 * NS_PER_S  # outcomes are counted by so long: of an hour that is a thousand rows
 _NEVER: Range = (0, 0)
 
 
@@ -113,7 +113,7 @@ class Tape:
         """A second is whole once its row is there; a session cut off before its first one ends with its last row."""
         last = self._reader.latest("seconds")
         if last is not None:
-            return last + SECOND_NS
+            return last + NS_PER_S
         if self.live:  # its first second is still being written
             return self.t0_ns
         known = (self._reader.latest(table) for table in TABLES)

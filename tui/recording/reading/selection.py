@@ -8,8 +8,7 @@ from tui.recording.reading.reader import Recorded
 from tui.records.rows import LANES, Lane
 from tui.records.session import SessionInfo
 from tui.records.tables import TABLES, TableName
-
-SECOND_NS = 1_000_000_000
+from tui.records.units import NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class Selection:
 
 def window(info: SessionInfo, from_s: float | None, to_s: float | None) -> tuple[int | None, int | None]:
     """Seconds of a session as moments of its clock, for `Selection.t0_ns` and `t1_ns`."""
-    return tuple(None if s is None else info.t0_ns + round(s * SECOND_NS) for s in (from_s, to_s))  # type: ignore[return-value]
+    return tuple(None if s is None else info.t0_ns + round(s * NS_PER_S) for s in (from_s, to_s))  # type: ignore[return-value]
 
 
 def select(recorded: Recorded, table: TableName, selection: Selection) -> pl.LazyFrame:
@@ -63,4 +62,4 @@ def _of_segment(recorded: Recorded, rows: pl.LazyFrame, table: TableName, segmen
     first, last = seconds.select(first=pl.col("t_ns").min(), last=pl.col("t_ns").max()).collect().row(0)
     if first is None:
         return rows.clear()
-    return rows.filter((pl.col("t_ns") >= first) & (pl.col("t_ns") < last + SECOND_NS))
+    return rows.filter((pl.col("t_ns") >= first) & (pl.col("t_ns") < last + NS_PER_S))

@@ -22,6 +22,7 @@ from tui.records.frame import Batch, Frame
 from tui.records.marking import mark_event
 from tui.records.rows import EventRow, GaugeRow, Lane
 from tui.records.session import LaneInfo, SessionInfo
+from tui.records.units import NS_PER_S
 from tui.session.beside import Beside, LaneNow
 from tui.session.live.board import DialBoard, stopped
 from tui.session.live.host import host_facts
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from tui.session.live.lane import LaneRun
     from tui.session.live.rollup import Rollup
 
-NS = 1_000_000_000
 FIRST_LANE_WAITS_S = 5.0  # for the other one, so that both start together
 FRAME_GRACE_S = 0.4  # a frame is at most 0.1 s behind; a driver that is later is not waited for
 
@@ -184,7 +184,7 @@ class LiveSession:
             view,
             recording=self.info.name if self.info else "",
             recording_note=self.recording.note,
-            durable_age_s=None if durable_ns is None else max(0.0, (time.monotonic_ns() - durable_ns) / NS),
+            durable_age_s=None if durable_ns is None else max(0.0, (time.monotonic_ns() - durable_ns) / NS_PER_S),
             recorded_bytes=self.recording.written_bytes,
         )
 
@@ -201,7 +201,7 @@ class LiveSession:
         self.event(EventRow("", time.monotonic_ns(), "end", text=why))
         if self.recording is not None and self.info is not None:
             self._tell_lanes()
-            duration_s = (time.monotonic_ns() - self.info.t0_ns) / NS
+            duration_s = (time.monotonic_ns() - self.info.t0_ns) / NS_PER_S
             await asyncio.to_thread(self.recording.close, why, duration_s)
         if self._release is not None:
             await self._release()
@@ -323,17 +323,17 @@ class LiveSession:
         assert self._rollup is not None
         end_ns = self._rollup.state.t0_ns
         while True:
-            start_ns, end_ns = end_ns, end_ns + NS
-            await asyncio.sleep(max(0.0, (end_ns - time.monotonic_ns()) / NS))
+            start_ns, end_ns = end_ns, end_ns + NS_PER_S
+            await asyncio.sleep(max(0.0, (end_ns - time.monotonic_ns()) / NS_PER_S))
             await self._frames_until(end_ns)
             batch = self._rollup.cut(start_ns, end_ns, self.orders.segment, self._lanes_now())
             self._hand_on(Batch(end_ns, seconds=batch.seconds))
             self._tell_settled()
             resting = {row.lane for row in batch.seconds if row.resting}
             down = {row.lane for row in batch.seconds if not row.up}
-            self.orders.second(end_ns / NS, batch.requests, resting, down)
+            self.orders.second(end_ns / NS_PER_S, batch.requests, resting, down)
             self._second_over.set()
-            if end_ns + NS > time.monotonic_ns():  # else more seconds are overdue: show only the last
+            if end_ns + NS_PER_S > time.monotonic_ns():  # else more seconds are overdue: show only the last
                 self._on_second()
 
     def _lanes_now(self) -> dict[Lane, LaneNow]:
@@ -355,9 +355,9 @@ class LiveSession:
     async def _frames_until(self, t_ns: int) -> None:
         """Wait for the frames that complete the second, but not for a driver that is late."""
         assert self._rollup is not None
-        give_up_ns = t_ns + int(FRAME_GRACE_S * NS)
+        give_up_ns = t_ns + int(FRAME_GRACE_S * NS_PER_S)
         while any(run.driver and not self._rollup.complete(lane, t_ns) for lane, run in self._lanes.items()):
-            left_s = (give_up_ns - time.monotonic_ns()) / NS
+            left_s = (give_up_ns - time.monotonic_ns()) / NS_PER_S
             if left_s <= 0:
                 return
             self._heard.clear()

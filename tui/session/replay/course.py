@@ -8,6 +8,7 @@ import numpy as np
 
 from tui.profile.model import Profile
 from tui.records.rows import LANES, Lane
+from tui.records.units import NS_PER_S
 from tui.session.fold.histogram import Bucketed
 from tui.session.replay.kept import KeptStandings
 from tui.session.replay.playing import Playing
@@ -15,7 +16,6 @@ from tui.session.replay.spill import Spill
 from tui.session.replay.tape import Tape
 from tui.session.verdict.standing import Standing
 
-NS: Final = 1_000_000_000
 WAIT_S: Final = 0.5  # for more of a session that is still recorded
 
 
@@ -76,7 +76,7 @@ class Course:
         state = self._playing.state
         for lane in LANES if self._playing.second else ():
             details = state.lanes[lane].details
-            fresh = details and details[-1].t_ns == state.t_ns - NS
+            fresh = details and details[-1].t_ns == state.t_ns - NS_PER_S
             data = (
                 np.stack((details[-1].itl.place.astype(np.int64), details[-1].itl.count)).tobytes() if fresh else b""
             )

@@ -5,9 +5,9 @@ from typing import Final
 
 from tui.records.dials import DIAL
 from tui.records.rows import EventRow
+from tui.records.units import NS_PER_S
 from tui.session.transport import Moment, MomentKind
 
-NS: Final = 1_000_000_000
 KINDS: Final[dict[str, MomentKind]] = {
     "dial": "dial",
     "fault": "fault",
@@ -31,7 +31,7 @@ def moments_of(events: Sequence[EventRow], t0_ns: int, end_s: float, beside: Seq
     for row, is_beside in rows:
         over = (row.kind in ("fault", "incomparable") and not row.text) or (row.kind == "bound" and row.new == "off")
         if row.kind in KINDS and not over:
-            t_s = min(max(0.0, (row.t_ns - t0_ns) / NS), end_s)
+            t_s = min(max(0.0, (row.t_ns - t0_ns) / NS_PER_S), end_s)
             found.append(Moment(t_s, KINDS[row.kind], _text(row), row.lane, is_beside))
     return sorted(found, key=lambda moment: moment.t_s)
 

@@ -9,6 +9,7 @@ from tui.profile.model import Profile
 from tui.records.frame import Batch
 from tui.records.rows import LANES, EventRow, Lane
 from tui.records.session import LaneInfo
+from tui.records.units import NS_PER_S
 from tui.session.beside import Beside
 from tui.session.fold.histogram import Bucketed
 from tui.session.fold.state import SLOW_OVER_S, SessionState
@@ -20,7 +21,6 @@ from tui.session.shown.whole import make_view
 from tui.session.verdict.standing import Standing
 from tui.session.view import VerdictView, View
 
-NS: Final = 1_000_000_000
 READING: Final = "reading the recording up to here"
 
 
@@ -52,7 +52,7 @@ class Playing:
     def standing_at(self, second: int, course: Known | None, window_s: int) -> "Playing":
         """The same tape at another second, ready for views over `window_s`."""
         found = copy(self)
-        t_ns = self.tape.t0_ns + second * NS
+        t_ns = self.tape.t0_ns + second * NS_PER_S
         known = course.standing_at(second) if course is not None else None
         found.exact = known is not None or not second
         found.state = restored(self.tape, self.before, known or Standing.under(self.profile), t_ns)
@@ -71,7 +71,7 @@ class Playing:
     def _oldest_shown_ns(self, window_s: int) -> int:
         """The beginning of the oldest second of which a view shows the values behind it."""
         now_ns = self.state.t_ns
-        oldest_ns = now_ns - max(window_s, SLOW_OVER_S) * NS
+        oldest_ns = now_ns - max(window_s, SLOW_OVER_S) * NS_PER_S
         if self.profile.mode != "alternate":
             return oldest_ns
         turns = [counted_seconds(lane, now_ns, window_s, in_turns=True) for lane in self.state.lanes.values()]
@@ -80,7 +80,7 @@ class Playing:
     @property
     def second(self) -> int:
         """Where it stands."""
-        return (self.state.t_ns - self.tape.t0_ns) // NS
+        return (self.state.t_ns - self.tape.t0_ns) // NS_PER_S
 
     @property
     def at_end(self) -> bool:
@@ -93,7 +93,7 @@ class Playing:
             open_streams(self.state, self.tape)
             self._streams_open = True
         start_ns = self.state.t_ns
-        self.state.apply(self.tape.between(start_ns, start_ns + NS))
+        self.state.apply(self.tape.between(start_ns, start_ns + NS_PER_S))
 
     def finish(self) -> None:
         """The session that was followed has ended: come to its end, and say how it was."""

@@ -12,6 +12,7 @@ import polars as pl
 from tui.analysis.expressions import lane_of
 from tui.records.frame import Batch
 from tui.records.rows import LANES, EventRow, Lane, SecondRow
+from tui.records.units import NS_PER_S
 from tui.session.fold.columns import Floats
 from tui.session.fold.gaps import ChunkGaps
 from tui.session.fold.histogram import Bucketed, bucketed_by
@@ -19,7 +20,6 @@ from tui.session.fold.state import HISTORY_S, LaneState, SecondDetail, SessionSt
 from tui.session.replay.tape import Tape
 from tui.session.verdict.standing import Standing
 
-NS: Final = 1_000_000_000
 MARGIN_S: Final = 10  # a gap between two chunks that begins so long before the oldest second of a window is not seen
 Range = tuple[int, int]  # from the first moment until before the second
 KnownGaps = Callable[[Lane, int], Bucketed | None]
@@ -49,22 +49,22 @@ def add_details(state: SessionState, tape: Tape, span: Range, known: KnownGaps) 
     `known` tells the inter-token latencies of a lane's second of the session without reading its chunks, or None.
     """
     start_ns, end_ns = span
-    seconds = range((start_ns - tape.t0_ns) // NS, (end_ns - tape.t0_ns) // NS)
+    seconds = range((start_ns - tape.t0_ns) // NS_PER_S, (end_ns - tape.t0_ns) // NS_PER_S)
     gaps = {lane: [known(lane, second) for second in seconds] for lane in LANES}
     if any(of is None for of in gaps["a"]):
         gaps |= _read_gaps(tape, span)
     good = tape.frame("requests", start_ns, end_ns).filter(pl.col("outcome") == "ok")
     for lane in LANES:
         rows = [row for row in state.lanes[lane].seconds if start_ns <= row.t_ns < end_ns]
-        itl = [gaps[lane][(row.t_ns - start_ns) // NS] or NO_GAPS for row in rows]
+        itl = [gaps[lane][(row.t_ns - start_ns) // NS_PER_S] or NO_GAPS for row in rows]
         state.lanes[lane].details.extendleft(reversed(list(_details(rows, lane_of(good, lane), itl))))
 
 
 def _read_gaps(tape: Tape, span: Range) -> dict[Lane, list[Bucketed | None]]:
     start_ns, end_ns = span
-    seconds = (end_ns - start_ns) // NS
+    seconds = (end_ns - start_ns) // NS_PER_S
     found: dict[Lane, list[Bucketed | None]] = {}
-    for lane, chunks in tape.chunk_columns(start_ns - MARGIN_S * NS, end_ns).items():
+    for lane, chunks in tape.chunk_columns(start_ns - MARGIN_S * NS_PER_S, end_ns).items():
         gaps = ChunkGaps(start_ns).feed_columns(chunks.request, chunks.t_ns, chunks.tokens)
         inside = gaps.second >= 0
         found[lane] = [*bucketed_by(gaps.second[inside], seconds, gaps.itl_ms[inside], gaps.tokens[inside])]
@@ -73,7 +73,7 @@ def _read_gaps(tape: Tape, span: Range) -> dict[Lane, list[Bucketed | None]]:
 
 def open_streams(state: SessionState, tape: Tape) -> None:
     """Let the streams that are open where the state stands go on from there."""
-    span = (state.t_ns - MARGIN_S * NS, state.t_ns)
+    span = (state.t_ns - MARGIN_S * NS_PER_S, state.t_ns)
     ended = tape.frame("requests", *span)
     for lane, chunks in tape.chunk_columns(*span).items():
         gaps = ChunkGaps()
@@ -82,7 +82,7 @@ def open_streams(state: SessionState, tape: Tape) -> None:
 
 
 def _take_gauges(state: SessionState, tape: Tape, t_ns: int) -> None:
-    since_ns = max(tape.t0_ns, t_ns - HISTORY_S * NS)
+    since_ns = max(tape.t0_ns, t_ns - HISTORY_S * NS_PER_S)
     frames = [tape.last_gauges(since_ns)] if since_ns > tape.t0_ns else []
     for frame in (*frames, tape.frame("gauges", since_ns, t_ns)):
         for (lane, source, name), rows in frame.group_by("lane", "source", "name", maintain_order=True):
@@ -95,7 +95,7 @@ def _take_gauges(state: SessionState, tape: Tape, t_ns: int) -> None:
 
 def _forget_if_read_again(state: SessionState, fault: EventRow, t0_ns: int) -> None:
     """A source that was read in the second of its fault, or later, has none any more."""
-    second_ns = t0_ns + (fault.t_ns - t0_ns) // NS * NS
+    second_ns = t0_ns + (fault.t_ns - t0_ns) // NS_PER_S * NS_PER_S
     for lane, of in state.lanes.items():
         if fault.lane in ("", lane) and any(
             readings[-1][0] >= second_ns
@@ -106,7 +106,7 @@ def _forget_if_read_again(state: SessionState, fault: EventRow, t0_ns: int) -> N
 
 
 def _take_seconds(state: SessionState, tape: Tape, t_ns: int) -> None:
-    rows = tape.second_rows(max(tape.t0_ns, t_ns - HISTORY_S * NS), t_ns)
+    rows = tape.second_rows(max(tape.t0_ns, t_ns - HISTORY_S * NS_PER_S), t_ns)
     for lane in LANES:
         state.lanes[lane].seconds.extend(row for row in rows if row.lane == lane)
 
@@ -116,7 +116,7 @@ def _details(rows: list[SecondRow], requests: pl.DataFrame, itl: list[Bucketed])
     columns = _columns(requests)
     t_ns = np.array([row.t_ns for row in rows], dtype=np.int64)
     ended_ns, segment = requests["t_end_ns"].to_numpy(), requests["segment"].to_numpy()
-    first, past = np.searchsorted(ended_ns, t_ns), np.searchsorted(ended_ns, t_ns + NS)
+    first, past = np.searchsorted(ended_ns, t_ns), np.searchsorted(ended_ns, t_ns + NS_PER_S)
     for row, gaps, start, end in zip(rows, itl, first.tolist(), past.tolist(), strict=True):
         of = {name: column[start:end] for name, column in columns.items()}
         own = segment[start:end] == row.segment

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from tui.profile.model import Profile
 from tui.records.errors import UserError
 from tui.records.rows import EventRow
+from tui.records.units import NS_PER_S
 from tui.session.replay.board import ReplayBoard
 from tui.session.replay.moments import moments_of
 from tui.session.replay.profile import first_dials
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from tui.session.replay.course import Course
     from tui.session.replay.playing import Playing
 
-NS: Final = 1_000_000_000
 DRAW_EVERY_S: Final = 0.1  # at most: more pictures a second nobody reads
 BUSY_S: Final = 0.05  # folding at once, before the screen has its turn
 BREATH_S: Final = 0.02  # for the screen, between two of these
@@ -134,7 +134,7 @@ class ReplaySource:
     @property
     def duration_s(self) -> float:
         """How long the recording is, so far."""
-        return (self._tape.t_end_ns - self._tape.t0_ns) / NS if self._playing_at else 0.0
+        return (self._tape.t_end_ns - self._tape.t0_ns) / NS_PER_S if self._playing_at else 0.0
 
     @property
     def playing(self) -> bool:

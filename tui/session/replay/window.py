@@ -20,13 +20,14 @@ from tui.analysis.verdict.throughput import throughput_verdict, turns_verdict
 from tui.analysis.verdict.word import DELTA, Verdict
 from tui.profile.model import Profile
 from tui.records.rows import LANES, Lane, SecondRow
+from tui.records.units import NS_PER_S
 from tui.session.fold.gaps import ChunkGaps
 from tui.session.fold.histogram import LatencyHistogram
 from tui.session.replay.profile import dials_after, first_dials
 from tui.session.replay.tape import Tape
 from tui.session.shown.percentiles import of_histogram, of_values
 from tui.session.transport import WindowView
-from tui.session.verdict.segment import NS, SegmentSoFar, settling_s
+from tui.session.verdict.segment import SegmentSoFar, settling_s
 from tui.session.verdict.standing import TIMED_FIGURES, shown
 from tui.session.view import Percentiles, VerdictView
 
@@ -54,9 +55,9 @@ class _Window:
 
 def window_of(tape: Tape, profile: Profile, start_s: float, end_s: float) -> WindowView:
     """The percentiles and verdicts of the whole seconds from `start_s` to `end_s`, cut to the recording's ends."""
-    length_s = (tape.t_end_ns - tape.t0_ns) // NS
+    length_s = (tape.t_end_ns - tape.t0_ns) // NS_PER_S
     first, past = sorted(min(max(0, int(at)), length_s) for at in (start_s, end_s))
-    window = _Window(tape, profile, tape.t0_ns + first * NS, tape.t0_ns + past * NS)
+    window = _Window(tape, profile, tape.t0_ns + first * NS_PER_S, tape.t0_ns + past * NS_PER_S)
     if first == past:
         return WindowView(float(first), float(past), note="the window holds no whole second")
     requests = tape.frame("requests", window.start_ns, window.end_ns)
@@ -95,8 +96,8 @@ def _gaps(window: _Window) -> dict[Lane, LatencyHistogram]:
     """The inter-token latencies, read piece by piece: an hour of chunks does not fit into memory."""
     streams = {lane: ChunkGaps() for lane in LANES}
     found = {lane: LatencyHistogram() for lane in LANES}
-    for start_ns in range(window.start_ns, window.end_ns, AT_ONCE_S * NS):
-        end_ns = min(start_ns + AT_ONCE_S * NS, window.end_ns)
+    for start_ns in range(window.start_ns, window.end_ns, AT_ONCE_S * NS_PER_S):
+        end_ns = min(start_ns + AT_ONCE_S * NS_PER_S, window.end_ns)
         ended = window.tape.frame("requests", start_ns, end_ns)
         for lane, chunks in window.tape.chunk_columns(start_ns, end_ns).items():
             gaps = streams[lane].feed_columns(chunks.request, chunks.t_ns, chunks.tokens)
@@ -110,7 +111,7 @@ def _verdicts(window: _Window, requests: pl.DataFrame, rows: list[SecondRow]) ->
     slow_ms = _slow_ms(window, requests)
     turned_ns = [event.t_ns for event in window.tape.events if event.kind == "dial"]
     settled_ns = max(
-        [window.start_ns, *(t + int(settling_s(slow_ms) * NS) for t in turned_ns if t < window.start_ns)]
+        [window.start_ns, *(t + int(settling_s(slow_ms) * NS_PER_S) for t in turned_ns if t < window.start_ns)]
     )
     segment = SegmentSoFar(window.start_ns, settled_ns)
     for own in _by_second(rows):
@@ -122,7 +123,7 @@ def _verdicts(window: _Window, requests: pl.DataFrame, rows: list[SecondRow]) ->
         return {figure: VerdictView("not comparable", reason=why) for figure in figures}, why
     found = {figure: shown(verdict.word, verdict) for figure, verdict in _compared(window, segment, sent)}
     left_out = (
-        ((min(settled_ns, window.end_ns) - window.start_ns) // NS, "settling"),
+        ((min(settled_ns, window.end_ns) - window.start_ns) // NS_PER_S, "settling"),
         (segment.bound_s, "client-bound"),
         (segment.down_s, "with a lane down"),
     )
@@ -196,9 +197,9 @@ def _by_second(rows: list[SecondRow]) -> Iterator[list[SecondRow]]:
 
 def _at_work(requests: pl.DataFrame, rows: list[SecondRow], t0_ns: int) -> pl.DataFrame:
     """The requests that did not end in a second in which their lane rested."""
-    resting = [(row.lane, (row.t_ns - t0_ns) // NS) for row in rows if row.resting]
+    resting = [(row.lane, (row.t_ns - t0_ns) // NS_PER_S) for row in rows if row.resting]
     at_rest = pl.DataFrame(resting, schema={"lane": pl.String, "second": pl.Int64}, orient="row")
-    second = (pl.col("t_end_ns") - t0_ns) // NS
+    second = (pl.col("t_end_ns") - t0_ns) // NS_PER_S
     return requests.with_columns(second=second).join(
         at_rest, on=["lane", "second"], how="anti", maintain_order="left"
     )

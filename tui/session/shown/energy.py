@@ -6,9 +6,9 @@ import numpy as np
 
 from tui.records import gauges as g
 from tui.records.rows import SecondRow
+from tui.records.units import NS_PER_S
 from tui.session.fold.columns import Floats
 
-NS = 1_000_000_000
 Readings = Mapping[tuple[str, str], Sequence[tuple[int, float]]]
 
 
@@ -25,9 +25,9 @@ def tokens_per_joule(seconds: Sequence[SecondRow], readings: Readings) -> float 
         return None
     starts = np.array([row.t_ns for row in seconds], dtype=np.int64)
     tokens = np.array([row.output_tokens for row in seconds], dtype=np.int64)
-    read = np.all([(t_ns[0] <= starts) & (starts + NS <= t_ns[-1]) for t_ns, _ in curves], axis=0)
+    read = np.all([(t_ns[0] <= starts) & (starts + NS_PER_S <= t_ns[-1]) for t_ns, _ in curves], axis=0)
     joules = sum(
-        float((np.interp(starts[read] + NS, t_ns, total_j) - np.interp(starts[read], t_ns, total_j)).sum())
+        float((np.interp(starts[read] + NS_PER_S, t_ns, total_j) - np.interp(starts[read], t_ns, total_j)).sum())
         for t_ns, total_j in curves
     )
     return float(tokens[read].sum()) / joules if joules > 0 else None
@@ -42,5 +42,5 @@ def _energy(readings: Readings, gpu: str) -> tuple[Floats, Floats] | None:
     if len(counted) >= 2:
         drawn = np.maximum(np.diff(values), 0.0)  # a driver that was loaded again counts from 0
     else:
-        drawn = (values[1:] + values[:-1]) / 2 * np.diff(t_ns) / NS
+        drawn = (values[1:] + values[:-1]) / 2 * np.diff(t_ns) / NS_PER_S
     return t_ns, np.concatenate(([0.0], np.cumsum(drawn)))

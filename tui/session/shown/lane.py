@@ -12,6 +12,7 @@ from tui.records import gauges as g
 from tui.records.dials import Dials
 from tui.records.rows import Lane, SecondRow
 from tui.records.session import LaneInfo
+from tui.records.units import NS_PER_S
 from tui.session.beside import Beside
 from tui.session.fold.columns import Floats
 from tui.session.fold.histogram import LatencyHistogram
@@ -25,7 +26,6 @@ GPU_CURVE_S = 120
 FEWEST_READINGS = 8  # of a gauge, for a mean of it
 GAUGES_LATE_S = 2  # a turned dial, or a load that begins, shows in the gauges so much later
 FEW_IN_FLIGHT = 8  # requests
-NS = 1_000_000_000
 LaneStatus = Literal["connecting", "up", "down", "stopped"]
 Row = TypeVar("Row", SecondRow, SecondDetail)
 
@@ -36,7 +36,7 @@ def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_
     Of requests those that also began under these dials; tokens and their gaps are counted as they arrive.
     """
     info, dials = beside.infos.get(lane), beside.dials[lane]
-    rows = _since(state.seconds, now_ns - window_s * NS)
+    rows = _since(state.seconds, now_ns - window_s * NS_PER_S)
     last = state.seconds[-1] if state.seconds else None
     live = counted_seconds(state, now_ns, window_s, in_turns=beside.profile.mode == "alternate")
     counted = {r.t_ns for r in live}
@@ -115,7 +115,7 @@ def counted_seconds(state: LaneState, now_ns: int, window_s: int, *, in_turns: b
     further than the values behind seconds are kept.
     """
     segment = state.seconds[-1].segment if state.seconds else 0
-    kept = _since(state.seconds, now_ns - (LONGEST_WINDOW_S if in_turns else window_s) * NS)
+    kept = _since(state.seconds, now_ns - (LONGEST_WINDOW_S if in_turns else window_s) * NS_PER_S)
     return [r for r in kept if r.up and not r.resting and r.segment == segment][-window_s:]
 
 
@@ -159,7 +159,7 @@ def _goodput(details: list[SecondDetail], slo: Slo, seconds: int) -> float | Non
 def _server(state: LaneState, info: LaneInfo | None, live: list[SecondRow], now_ns: int, window_s: int) -> ServerView:
     def now(name: str) -> float | None:
         readings = state.gauges.get((g.SERVER, name))
-        return readings[-1][1] if readings and now_ns - readings[-1][0] < FRESH_S * NS else None
+        return readings[-1][1] if readings and now_ns - readings[-1][0] < FRESH_S * NS_PER_S else None
 
     own = ENGINES.get(info.engine) if info is not None else None
     newest = max((r[-1][0] for (source, _), r in state.gauges.items() if source == g.SERVER and r), default=None)
@@ -168,9 +168,9 @@ def _server(state: LaneState, info: LaneInfo | None, live: list[SecondRow], now_
         waiting=now(g.WAITING),
         in_front=_in_front(state, live, own.refresh_s if own is not None else 0.0),
         kv_usage=now(g.KV_USAGE),
-        prefix_hit_rate=_hit_rate(state, now_ns - window_s * NS),
-        preemptions=_risen(state.gauges.get((g.SERVER, g.PREEMPTIONS)), now_ns - window_s * NS),
-        age_s=None if newest is None else max((now_ns - newest) / NS, 0.0),
+        prefix_hit_rate=_hit_rate(state, now_ns - window_s * NS_PER_S),
+        preemptions=_risen(state.gauges.get((g.SERVER, g.PREEMPTIONS)), now_ns - window_s * NS_PER_S),
+        age_s=None if newest is None else max((now_ns - newest) / NS_PER_S, 0.0),
         note=state.fault.get(g.SERVER, ""),
         kv_preallocated=own is not None and own.kv_preallocated,
         kv_pool_tokens=now(g.KV_POOL_TOKENS),
@@ -192,7 +192,7 @@ def _in_front(state: LaneState, live: list[SecondRow], refresh_s: float) -> floa
 
     def by_second(name: str) -> dict[int, float]:
         return {
-            t_ns - (t_ns - begin_ns) % NS: value
+            t_ns - (t_ns - begin_ns) % NS_PER_S: value
             for t_ns, value in state.gauges.get((g.SERVER, name), ())
             if t_ns >= begin_ns
         }
@@ -225,11 +225,11 @@ def _gpus(state: LaneState, now_ns: int) -> list[GpuView]:
 def _gpu(state: LaneState, source: str, now_ns: int) -> GpuView:
     def now(name: str) -> float | None:
         readings = state.gauges.get((source, name))
-        return readings[-1][1] if readings and now_ns - readings[-1][0] < FRESH_S * NS else None
+        return readings[-1][1] if readings and now_ns - readings[-1][0] < FRESH_S * NS_PER_S else None
 
     def curve(name: str) -> list[float | None]:
-        by_second = {int(t_ns // NS): value for t_ns, value in state.gauges.get((source, name), ())}
-        last = int(now_ns // NS)
+        by_second = {int(t_ns // NS_PER_S): value for t_ns, value in state.gauges.get((source, name), ())}
+        last = int(now_ns // NS_PER_S)
         return [by_second.get(second) for second in range(last - GPU_CURVE_S, last)]
 
     newest = max((r[-1][0] for (s, _), r in state.gauges.items() if s == source and r), default=now_ns)
@@ -241,7 +241,7 @@ def _gpu(state: LaneState, source: str, now_ns: int) -> GpuView:
         memory_engine_bytes=now(g.GPU_MEMORY_ENGINE),
         utilization_pct=now(g.GPU_UTILIZATION),
         power_w=now(g.GPU_POWER),
-        age_s=max((now_ns - newest) / NS, 0.0),
+        age_s=max((now_ns - newest) / NS_PER_S, 0.0),
         utilization_curve=curve(g.GPU_UTILIZATION),
         power_curve=curve(g.GPU_POWER),
         memory_curve=curve(g.GPU_MEMORY_USED),

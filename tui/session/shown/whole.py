@@ -9,9 +9,10 @@ from msgspec.structs import replace
 from tui.analysis.crossover import crossover
 from tui.records.dials import DIAL
 from tui.records.rows import EventRow, Lane
+from tui.records.units import NS_PER_S
 from tui.session.beside import Beside
 from tui.session.fold.state import SessionState
-from tui.session.shown.lane import NS, lane_view
+from tui.session.shown.lane import lane_view
 from tui.session.view import LaneView, VerdictView, View
 
 
@@ -25,13 +26,13 @@ def make_view(state: SessionState, beside: Beside, window_s: int) -> View:
     segment = state.standing.segment
     ledger, ledger_now = state.standing.ledger.rows(segment, state.standing.delta, state.incomparable)
     return View(
-        second=max(0, (now_ns - state.t0_ns) // NS),
+        second=max(0, (now_ns - state.t0_ns) // NS_PER_S),
         window_s=window_s,
         title=beside.profile.name,
         mode=beside.profile.mode,
         simulated=any(info.simulated for info in beside.infos.values()),
         lanes=lanes,
-        dial_marks=[((e.t_ns - state.t0_ns) // NS, _mark(e)) for e in state.dial_events],
+        dial_marks=[((e.t_ns - state.t0_ns) // NS_PER_S, _mark(e)) for e in state.dial_events],
         events=list(state.events),
         t0_ns=state.t0_ns,
         wall_ns=beside.wall_ns,

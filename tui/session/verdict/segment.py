@@ -9,8 +9,8 @@ from tui.analysis.intervals.turns import Pair, pairs_of
 from tui.profile.model import Slo
 from tui.records.metrics import e2e_ms, tpot_ms, ttft_ms
 from tui.records.rows import LANES, Lane, RequestRow, SecondRow
+from tui.records.units import NS_PER_S
 
-NS: Final = 1_000_000_000
 LEAST_SETTLING_S: Final = 5.0
 MOST_SETTLING_S: Final = 60.0
 MOST_REQUESTS: Final = 40_000  # a lane; 1.3 MB, and a percentile of them takes 2 ms. Beyond it the oldest half goes
@@ -41,7 +41,7 @@ class LaneSegment:
         if len(self.sent_s) >= MOST_REQUESTS:
             for column in (self.sent_s, *self.ms.values()):
                 del column[: MOST_REQUESTS // 2]
-        self.sent_s.append((request.t_send_ns or 0) / NS)
+        self.sent_s.append((request.t_send_ns or 0) / NS_PER_S)
         for name, of in TIMED.items():
             value = of(request)
             self.ms[name].append(float("nan") if value is None else value)
@@ -75,7 +75,7 @@ class SegmentSoFar:
     def take(self, rows: Mapping[Lane, SecondRow], requests: Sequence[RequestRow], slow_ms: float, slo: Slo) -> None:
         """Fold a second in: a row of each lane, what ended in it, and the p95 of E2E of late in the slower lane."""
         self.finished |= {r.lane for r in requests if r.outcome == "ok" and (r.t_send_ns or 0) >= self.start_ns}
-        end_ns = next(iter(rows.values())).t_ns + NS
+        end_ns = next(iter(rows.values())).t_ns + NS_PER_S
         if self.settled_ns is None:
             self._settle(end_ns, rows, slow_ms)
             return
@@ -99,7 +99,7 @@ class SegmentSoFar:
         """About how long until it is settled; 0 when it is."""
         if self.settled_ns is not None:
             return 0.0
-        return max(0.0, settling_s(slow_ms) - (now_ns - self.start_ns) / NS)
+        return max(0.0, settling_s(slow_ms) - (now_ns - self.start_ns) / NS_PER_S)
 
     def _settle(self, end_ns: int, rows: Mapping[Lane, SecondRow], slow_ms: float) -> None:
         """It is settled when the time is up and every lane that runs has shown how long its requests now take.
@@ -109,7 +109,7 @@ class SegmentSoFar:
         if any(row.resting for row in rows.values()):
             self.settled_ns = self.start_ns
             return
-        age_s = (end_ns - self.start_ns) / NS
+        age_s = (end_ns - self.start_ns) / NS_PER_S
         waiting = {lane for lane, row in rows.items() if row.up and row.in_flight} - self.finished
         if age_s >= settling_s(slow_ms) and (not waiting or age_s >= MOST_SETTLING_S):
             self.settled_ns = end_ns
@@ -123,7 +123,7 @@ class SegmentSoFar:
         self.down_s += down
         if active and not bound and not down and (in_turns or len(active) == len(rows)):
             for lane, row in active.items():
-                self.lanes[lane].count(row.t_ns / NS, float(row.output_tokens), good[lane])
+                self.lanes[lane].count(row.t_ns / NS_PER_S, float(row.output_tokens), good[lane])
 
 
 def settling_s(slow_ms: float) -> float:
