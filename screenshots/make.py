@@ -10,11 +10,11 @@ import asyncio
 from pathlib import Path
 
 from textual.app import App
-
 from tui.cli.simulated import SimulatedLanes
 from tui.profile.model import LaneProfile, Profile
+from tui.ui.terminal import prepare_terminal
+
 from tui.profile.reading import read_profile
-from tui.screens.terminal import prepare_terminal
 
 FOLDER = Path(__file__).parent
 SIZES = ((120, 40), (80, 24))
@@ -56,7 +56,7 @@ def _profile(a: str | None, b: str | None, dials: list[int] | None) -> Profile:
 
 
 async def _make(profile: Profile, name: str, turns: int) -> None:
-    from tui.screens.app import DragstripApp
+    from tui.ui.app import DragstripApp
     from tui.session.live.session import LiveSession
 
     simulated = SimulatedLanes()
@@ -81,7 +81,7 @@ async def _make_replay(session: str, at_s: float, keys: list[str], name: str) ->
     from tui.recording.reading.batches import Tape
     from tui.recording.reading.marks import marks_beside
     from tui.recording.reading.reader import open_session
-    from tui.screens.app import DragstripApp
+    from tui.ui.app import DragstripApp
     from tui.session.replay.playing import READING
     from tui.session.replay.profile import profile_of
     from tui.session.replay.session import How, ReplaySource
@@ -111,8 +111,7 @@ async def _make_replay(session: str, at_s: float, keys: list[str], name: str) ->
 def write(app: App[int], name: str) -> None:
     """One picture in both forms."""
     from resvg_py import svg_to_bytes
-
-    from tui.screens.picture_file import picture_of
+    from tui.ui.screenshot import picture_of
 
     svg = picture_of(app)
     (FOLDER / f"{name}.svg").write_text(svg, encoding="utf-8")

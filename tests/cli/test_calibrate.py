@@ -4,10 +4,10 @@ import pytest
 
 from tui.cli import calibrate, noise_store
 from tui.cli.main import main
-from tui.profile.model import LaneProfile, LoadProfile, Profile
-from tui.records.errors import UserError
-from tui.records.rows import Lane
-from tui.session.verdict.standing import Standing
+from tui.model.profile import LaneProfile, LoadProfile, Profile
+from tui.model.rows import Lane
+from tui.model.text import UserError
+from tui.session.verdicts import Standing
 
 PROFILE = Profile(name="x", a=LaneProfile(url="http://127.0.0.1:8000"), load=LoadProfile(concurrency=8))
 

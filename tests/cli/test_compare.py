@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.analysis.made import session
-from tests.analysis.test_compare import ran
+from tests.judge.made import session
+from tests.judge.test_sessions import ran
 from tui.cli.main import main
-from tui.recording.frames import rows_of_frame
-from tui.recording.writing.recorder import Recorder
-from tui.records.frame import Batch
+from tui.model.rows import Batch
+from tui.recording.recorder import Recorder
+from tui.recording.schema import rows_of_frame
 
 
 def recorded(name: str, seed: int, b_ttft: float = 1.3, **profile: object) -> str:

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from tui.cli.output import complain, say
+from tui.cli.console import complain, say
 
 PROGRAM = """
 import sys
-from tui.cli.output import complain, say
+from tui.cli.console import complain, say
 sys.stdin.buffer.read()  # until the terminal is gone
 complain("nobody hears this")
 try:

@@ -10,10 +10,10 @@ import pytest
 
 from tui.cli import run
 from tui.cli.main import main
-from tui.profile.model import Step
+from tui.model.profile import Step
 from tui.profile.reading import parse_profile, read_profile
-from tui.recording.reading.reader import open_session
-from tui.session.live.session import LiveSession
+from tui.recording.reader import open_session
+from tui.session.live import LiveSession
 
 PROFILE = """
 [a]

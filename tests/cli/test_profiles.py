@@ -6,10 +6,9 @@ import msgspec
 import pytest
 
 from tui.cli.main import main
-from tui.profile.model import LaneProfile, LoadProfile, Profile, RecordProfile, Slo, Step
+from tui.launcher.launcher import printed
+from tui.model.profile import LaneProfile, Launch, LoadProfile, Profile, RecordProfile, Slo, Step
 from tui.profile.reading import list_profiles, parse_profile, read_profile
-from tui.records.launch import Launch
-from tui.session.launch.launcher import printed
 
 
 def test_the_list_has_a_sentence_for_each(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,8 +8,8 @@ import pytest
 from tests.recording import synthetic
 from tui.cli.main import main
 from tui.cli.replay import export_part, moment_of, speed_of
-from tui.recording.writing.recorder import Recorder
-from tui.records.errors import UserError
+from tui.model.text import UserError
+from tui.recording.recorder import Recorder
 
 
 def recorded(folder: Path, seconds: int = 5) -> Recorder:

@@ -14,8 +14,8 @@ import pytest
 
 from tui.cli.main import main
 from tui.cli.recording import naming
+from tui.model.rows import TABLES
 from tui.profile.reading import read_profile
-from tui.records.tables import TABLES
 
 DRAGSTRIP = (sys.executable, "-m", "tui")
 LANE_KEYS = {

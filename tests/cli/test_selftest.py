@@ -4,11 +4,11 @@ import argparse
 
 import pytest
 
-from tui.cli import ruler
+from tui.cli import selftest as ruler
 from tui.cli.main import main
-from tui.load import ruler as measuring
-from tui.load.ruler import Ruler
-from tui.records.errors import UserError
+from tui.load import accuracy as measuring
+from tui.load.accuracy import Ruler
+from tui.model.text import UserError
 
 QUIET = Ruler(50.0, 200.0, 3.0, 9.0, 8000.0, 5.0, 30.0, 20.0, 1e6, kernel_stamps=True, bound=False)
 BUSY = Ruler(50.0, 200.0, 3.0, 9.0, 8000.0, 5.0, 9000.0, 20.0, 1e6, kernel_stamps=True, bound=False)

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from tui.cli.session_named import session_named, shipped_sessions
-from tui.recording.home import sessions_root
-from tui.recording.reading.reader import open_session
-from tui.recording.sessions import list_sessions
-from tui.recording.writing.compact import whole_file
-from tui.records.errors import UserError
-from tui.records.tables import TABLES
+from tui.cli.sessions import session_named, shipped_sessions
+from tui.model.rows import TABLES
+from tui.model.text import UserError
+from tui.recording.catalog import list_sessions, sessions_root
+from tui.recording.growing import whole_file
+from tui.recording.reader import open_session
 
 
 def test_a_shipped_session_opens_by_name_and_says_what_it_is_of() -> None:

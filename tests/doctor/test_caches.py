@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from tests.engines.sites import LLAMACPP, SGLANG, VLLM, Answers, Site, listing
-from tui.engines.caches import reset_cache
-from tui.engines.recognise import recognise
+from tui.doctor.examine import reset_cache
+from tui.engines.detect import recognise
 
 OLLAMA: Answers = {"GET /v1/models": listing("llama3:8b", owner="library"), "GET /": b"Ollama is running"}
 

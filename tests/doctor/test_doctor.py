@@ -7,17 +7,14 @@ from http.server import ThreadingHTTPServer
 import msgspec
 import pytest
 
-from tests.session.fake_engine import Handler
-from tui.analysis.fairness import reason
-from tui.engines.recognise import Found, Streamed
-from tui.profile.model import LaneProfile, Profile
-from tui.records.errors import UserError
-from tui.records.session import LaneInfo
-from tui.session.doctor.checkup import DoctorReport, apart, examine, report, text
-from tui.session.doctor.examining import Examined, examine_lane, glance
-from tui.session.doctor.rows import Host, Row
-from tui.session.doctor.second_opinion import Opinion
-from tui.session.finding import find
+from tests.launcher.fake_engine import Handler
+from tui.doctor.checks import DoctorReport, Host, Row, apart, examine, report, text
+from tui.doctor.examine import Examined, Opinion, examine_lane, glance
+from tui.engines.detect import Found, Streamed, find
+from tui.judge.comparable import reason
+from tui.model.profile import LaneProfile, Profile
+from tui.model.session import LaneInfo
+from tui.model.text import UserError
 from tui.telemetry.settings import Settings
 
 QUIET = Host(cores=16, load=0.5, files=20_000)
@@ -245,7 +242,7 @@ async def test_watch_and_run_see_what_doctor_sees(
     async def glanced(lane: str, *_: object) -> Examined:
         return seen[lane]
 
-    monkeypatch.setattr("tui.session.doctor.checkup.glance", glanced)
+    monkeypatch.setattr("tui.doctor.checks.glance", glanced)
     found = {lane: one.found for lane, one in seen.items() if one.found is not None}
     assert reason(await apart(profile(mode=mode), {"a": found["a"], "b": found["b"]})) == sentence
 

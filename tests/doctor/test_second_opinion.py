@@ -8,12 +8,12 @@ import pytest
 
 from tests.load.once import Answer, once
 from tests.simulator.serving import serving
-from tui.engines.recognise import Found, recognise
-from tui.load.plan import LanePlan
-from tui.load.requests import Wanted
-from tui.records.dials import Dials
-from tui.records.endpoints import Endpoint
-from tui.session.doctor.second_opinion import Opinion, ask
+from tui.doctor.examine import Opinion, ask
+from tui.engines.detect import Found, recognise
+from tui.load.pipe import LanePlan
+from tui.load.prompts import Wanted
+from tui.model.dials import Dials
+from tui.model.profile import Endpoint
 
 PROMPT = "The quick brown fox jumps over 13 lazy dogs; naïve façades, 東京 and λ-calculus follow."
 TOKENS = 24

@@ -6,9 +6,9 @@ import pytest
 
 from tui.engines.base import Ask
 from tui.engines.registry import ENGINES, engine
-from tui.records import gauges
-from tui.records.endpoints import Endpoint
-from tui.records.errors import UserError
+from tui.model import gauges
+from tui.model.profile import Endpoint
+from tui.model.text import UserError
 
 OFFICIAL = {"model", "prompt", "messages", "max_tokens", "temperature", "top_p", "presence_penalty",
             "frequency_penalty", "seed", "stream", "stream_options"}  # fmt: skip

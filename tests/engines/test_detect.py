@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.engines.sites import LLAMACPP, METRICS, SGLANG, VLLM, Answers, Site, captured, listing
-from tui.engines.recognise import Found, recognise
-from tui.records.errors import UserError
+from tui.engines.detect import Found, recognise
+from tui.model.text import UserError
 
 URL = "http://engine.test:8000"
 
@@ -239,7 +239,7 @@ def test_importing_it_costs_no_http_library() -> None:
     import subprocess
     import sys
 
-    code = "import sys, tui.engines.recognise, tui.telemetry.server, tui.telemetry.gpu; print('httpx' in sys.modules)"
+    code = "import sys, tui.engines.detect, tui.telemetry.server, tui.telemetry.gpus; print('httpx' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

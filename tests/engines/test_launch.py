@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tui.engines.launch import command, shell
-from tui.records.errors import UserError
-from tui.records.launch import Launch
+from tui.model.profile import Launch
+from tui.model.text import UserError
 
 PAIR = {
     "model": "org/model",

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 
 from tests.engines.sites import Site, captured
-from tui.engines.recognise import streams
-from tui.engines.streaming import parse_stream
-from tui.records.endpoints import Endpoint
-from tui.records.errors import UserError
-from tui.records.session import LaneInfo
+from tui.engines.detect import streams
+from tui.engines.probe import parse_stream
+from tui.model.profile import Endpoint
+from tui.model.session import LaneInfo
+from tui.model.text import UserError
 
 URL = "http://engine.test:8000"
 SSE = {"content-type": "text/event-stream; charset=utf-8"}

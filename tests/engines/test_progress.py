@@ -2,7 +2,7 @@
 
 import pytest
 
-from tui.engines.progress import stage
+from tui.engines.launch import stage
 
 
 @pytest.mark.parametrize(

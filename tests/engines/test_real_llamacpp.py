@@ -2,9 +2,9 @@
 
 import asyncio
 
-from tui.engines.recognise import recognise, streams
-from tui.records import gauges
-from tui.records.rows import GaugeRow
+from tui.engines.detect import recognise, streams
+from tui.model import gauges
+from tui.model.rows import GaugeRow
 from tui.telemetry.server import ServerScraper
 
 

@@ -5,12 +5,11 @@ import os
 
 import pytest
 
-from tui.engines.recognise import recognise, streams
+from tui.engines.detect import recognise, streams
 from tui.engines.registry import engine
-from tui.records import gauges
-from tui.records.endpoints import Endpoint
-from tui.telemetry.gauging import read_page
-from tui.telemetry.page import Page
+from tui.model import gauges
+from tui.model.profile import Endpoint
+from tui.telemetry.server import Page, read_page
 
 pytestmark = pytest.mark.engines
 

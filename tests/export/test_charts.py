@@ -10,13 +10,13 @@ import pytest
 
 from tests.recording import coherent, synthetic
 from tests.recording.conftest import Make
-from tui.analysis.report.svg import time_chart
-from tui.recording.export.over_time import over_time
-from tui.recording.export.registry import export
-from tui.recording.reading.selection import Selection
-from tui.records.dials import DIAL
-from tui.records.errors import UserError
-from tui.records.session import LaneInfo
+from tui.export.formats import export
+from tui.export.lane_run import over_time
+from tui.model.dials import DIAL
+from tui.model.session import LaneInfo
+from tui.model.text import UserError
+from tui.recording.reader import Selection
+from tui.report.svg import time_chart
 
 LOAD = synthetic.Load(requests_per_s=100, tokens=20)
 SVG = "{http://www.w3.org/2000/svg}"

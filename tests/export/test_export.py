@@ -12,22 +12,20 @@ import pytest
 from tests.recording import coherent, synthetic
 from tests.recording.conftest import Make
 from tests.recording.test_recorder import record
-from tui.analysis.ledger import visited
-from tui.analysis.report.markdown import markdown
-from tui.analysis.report.session import session_report
-from tui.analysis.summary import summary
 from tui.cli.export import Bar
 from tui.cli.main import main
-from tui.recording.export.registry import FORMATS, export
-from tui.recording.reading.analysed import tables_of, token_gaps
-from tui.recording.reading.reader import open_session
-from tui.recording.reading.selection import Selection, window
+from tui.export.formats import FORMATS, export
+from tui.judge.ledger import visited
+from tui.model.rows import TABLES, EventRow
+from tui.model.session import LaneInfo
+from tui.model.text import UserError
+from tui.recording.reader import Selection, open_session, window
+from tui.recording.recorder import Recorder
 from tui.recording.schema import schema
-from tui.recording.writing.recorder import Recorder
-from tui.records.errors import UserError
-from tui.records.rows import EventRow
-from tui.records.session import LaneInfo
-from tui.records.tables import TABLES
+from tui.recording.tables import tables_of, token_gaps
+from tui.report.document import markdown
+from tui.report.session import session_report
+from tui.report.summary import summary
 
 READERS = {
     "csv": lambda path, table: pl.read_csv(path, schema=schema(table)),

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from tui.recording.frames import frame_of_rows
-from tui.records.dials import Dials
-from tui.records.rows import EventRow, Lane, RequestRow, SecondRow
-from tui.records.session import LaneInfo, SessionInfo
+from tui.model.dials import Dials
+from tui.model.rows import EventRow, Lane, RequestRow, SecondRow
+from tui.model.session import LaneInfo, SessionInfo
+from tui.recording.schema import frame_of_rows
 
 NS = 1_000_000_000
 MS = 1_000_000

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tui.analysis.intervals.batches import Floats
+from tui.stats.batches import Floats
 
 NOISE = 0.08
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tui.analysis.fairness import differences, reason, standing
-from tui.records.errors import UserError
-from tui.records.terms import TERM, TERMS, Flag, version_numbers
+from tui.judge.comparable import differences, reason, standing
+from tui.model.settings import TERM, TERMS, Flag, version_numbers
+from tui.model.text import UserError
 
 VLLM: dict[str, object] = {
     "engine": "vllm", "version": "0.33.0", "model": "m", "weights": "Llama-3", "max_model_len": 8192,

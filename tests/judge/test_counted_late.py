@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import tui
-from tui.recording.reading.reader import open_session
+from tui.recording.reader import open_session
 
 NS = 1_000_000_000
 SESSIONS = Path(tui.__file__).parents[1] / "profiles" / "sessions"

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tests.analysis.made import MS, NS, T0, failed, request, requests_frame
-from tui.analysis.verdict.goodput import PRESETS, Limits, good_in, goodput, goodput_verdict, parse_limits
-from tui.records.errors import UserError
+from tests.judge.made import MS, NS, T0, failed, request, requests_frame
+from tui.judge.goodput import PRESETS, Limits, good_in, goodput, goodput_verdict, parse_limits
+from tui.model.text import UserError
 
 AT_S = [T0 / NS + second for second in range(60)]
 

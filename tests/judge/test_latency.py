@@ -6,8 +6,8 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from tui.analysis.intervals.quantiles import SHARES
-from tui.analysis.verdict.latency import Latencies, latency_figure, latency_verdict
+from tui.judge.latency import Latencies, latency_figure, latency_verdict
+from tui.stats.quantiles import SHARES
 
 STATE_SD, OWN_SD = 0.2, 0.3
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.analysis.made import NS, T0, failed, request, requests_frame, second, seconds_frame, session, turned
-from tests.analysis.simulated import seconds_of
-from tui.analysis.crossover import crossover, varied
-from tui.analysis.ledger import LedgerRow, foremost, ledger
-from tui.analysis.ledger import visited as visited_settings
-from tui.analysis.tables import Tables
-from tui.analysis.verdict.word import Verdict, Word
-from tui.records.rows import LANES, EventRow, SecondRow
+from tests.judge.made import NS, T0, failed, request, requests_frame, second, seconds_frame, session, turned
+from tests.judge.simulated import seconds_of
+from tui.judge.ledger import LedgerRow, foremost, ledger
+from tui.judge.ledger import visited as visited_settings
+from tui.judge.sweep import crossover, varied
+from tui.judge.tables import Tables
+from tui.model.rows import LANES, EventRow, SecondRow
+from tui.stats.verdict import Verdict, Word
 
 VISIT_S = 150
 

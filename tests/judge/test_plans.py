@@ -4,15 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from tests.analysis.made import requests_frame, second, seconds_frame, session, turned
-from tests.analysis.test_report import ran
-from tui.analysis.curve import curve
-from tui.analysis.ledger import ledger
-from tui.analysis.plans import PlannedStep, plan_of_moves, sweep_plan, value_of
-from tui.analysis.tables import Tables
-from tui.records.dials import DIALS, dial_text
-from tui.records.errors import UserError
-from tui.records.rows import LANES
+from tests.judge.made import requests_frame, second, seconds_frame, session, turned
+from tests.report.test_report import ran
+from tui.judge.ledger import ledger
+from tui.judge.sweep import PlannedStep, curve, plan_of_moves, sweep_plan, value_of
+from tui.judge.tables import Tables
+from tui.model.dials import DIALS, dial_text
+from tui.model.rows import LANES
+from tui.model.text import UserError
 
 
 def test_the_moves_of_a_session_are_a_plan() -> None:

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from tests.analysis.made import NS, T0, request, requests_frame, second, seconds_frame, turned
-from tui.analysis.segments import agreed_s, segments, settling_s
-from tui.analysis.settings import settings_at
-from tui.records.rows import RequestRow, SecondRow
+from tests.judge.made import NS, T0, request, requests_frame, second, seconds_frame, turned
+from tui.judge.segments import agreed_s, segments, settings_at, settling_s
+from tui.model.rows import RequestRow, SecondRow
 
 
 def ticks(spans: list[tuple[int, int]], first: int = 0) -> list[SecondRow]:

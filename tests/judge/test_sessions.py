@@ -6,17 +6,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.analysis.made import failed, request, requests_frame, second, seconds_frame, session, turned
-from tui.analysis.compare import compare, draws_verdict
-from tui.analysis.fail_if import fail_if, parse
-from tui.analysis.figures import Measured, measured
-from tui.analysis.intervals.student import t_quantile
-from tui.analysis.report.comparison import comparison_report
-from tui.analysis.report.markdown import markdown
-from tui.analysis.tables import Tables
-from tui.analysis.verdict.goodput import Limits
-from tui.records.errors import UserError
-from tui.records.rows import Lane, RequestRow
+from tests.judge.made import failed, request, requests_frame, second, seconds_frame, session, turned
+from tui.judge.conditions import fail_if, parse
+from tui.judge.goodput import Limits
+from tui.judge.metrics_of import Measured, measured
+from tui.judge.sessions import compare, draws_verdict
+from tui.judge.tables import Tables
+from tui.model.rows import Lane, RequestRow
+from tui.model.text import UserError
+from tui.report.comparison import comparison_report
+from tui.report.document import markdown
+from tui.stats.distributions import t_quantile
 
 LENGTH_S = 200
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.analysis.sweep import Point, dominated, doubling, halving, knee
+from tui.judge.sweep import Point, dominated, doubling, halving, knee
 
 
 def test_the_first_pass_doubles_and_ends_at_the_top() -> None:

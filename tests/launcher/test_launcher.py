@@ -11,10 +11,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tui.profile.model import Profile
-from tui.records.errors import UserError
-from tui.session.launch.engine_process import EngineProcess
-from tui.session.launch.launcher import EngineDiedError, Launcher, commands, printed
+from tui.launcher.launcher import EngineDiedError, Launcher, commands, printed
+from tui.launcher.process import EngineProcess
+from tui.model.profile import Profile
+from tui.model.text import UserError
 
 FAKE = str(Path(__file__).with_name("fake_engine.py"))
 ROOT = Path(__file__).parents[2]
@@ -115,7 +115,7 @@ async def test_nothing_outlives_a_program_that_is_killed(tmp_path: Path) -> None
     code = f"""
 import asyncio
 from pathlib import Path
-from tui.session.launch.engine_process import EngineProcess
+from tui.launcher.process import EngineProcess
 async def main():
     await EngineProcess.start({[sys.executable, FAKE, str(pids), "--port", str(free_port())]!r}, {{}}, Path({str(tmp_path / "log")!r}))
     print("started", flush=True)

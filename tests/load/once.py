@@ -5,16 +5,14 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 
-from tui.load.clock import StampClock
-from tui.load.composing import Composer
-from tui.load.laneload import address_of
-from tui.load.plan import LanePlan
-from tui.load.polling import Poller
-from tui.load.requests import Wanted
+from tui.load.body import Composer
+from tui.load.lane import address_of
+from tui.load.pipe import LanePlan
+from tui.load.prompts import Wanted
+from tui.load.socket import Poller, StampClock, Wire, connect
 from tui.load.stream import ChunkSink, Stream, Ticket
-from tui.load.wire import Wire, connect
-from tui.records.dials import Dials
-from tui.records.rows import RequestRow
+from tui.model.dials import Dials
+from tui.model.rows import RequestRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tui.load.ruler import LARGE_ERROR_US, Ruler, measure
+from tui.load.accuracy import LARGE_ERROR_US, Ruler, measure
 
 
 async def test_the_ruler_tells_what_the_client_adds_and_what_may_be_trusted() -> None:

@@ -15,12 +15,11 @@ import numpy as np
 import pytest
 
 from tests.load.faulty_server import GOOD, HEAD, always, serving, token
-from tui.load.clock import GRID_NS
 from tui.load.driver import Driver
-from tui.load.framing import HEADER_BYTES, Unpacker, length, packed
-from tui.load.plan import LanePlan, Setting, Stop
-from tui.records.dials import Dials
-from tui.records.frame import Frame
+from tui.load.pipe import HEADER_BYTES, LanePlan, Setting, Stop, Unpacker, length, packed
+from tui.load.socket import GRID_NS
+from tui.model.dials import Dials
+from tui.model.rows import Frame
 
 KEY = "sk-never-shown"
 
@@ -121,11 +120,11 @@ async def test_the_key_is_on_no_command_line() -> None:
 
 PARENT = """
 import asyncio, sys
-from tui.load.clock import GRID_NS
+from tui.load.socket import GRID_NS
 from tui.load.driver import Driver
-from tui.load.framing import HEADER_BYTES, Unpacker, length, packed
-from tui.load.plan import LanePlan, Setting, Stop
-from tui.records.dials import Dials
+from tui.load.pipe import HEADER_BYTES, Unpacker, length, packed
+from tui.load.pipe import LanePlan, Setting, Stop
+from tui.model.dials import Dials
 async def main():
     url = "http://127.0.0.1:9"
     plan = LanePlan(lane="a", url=url, engine="openai", model="m", endpoint="chat", prompt_form="text")

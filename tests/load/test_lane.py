@@ -24,14 +24,14 @@ from tests.load.faulty_server import (
     serving,
     token,
 )
-from tui.load import laneload
-from tui.load.laneload import LaneLoad
-from tui.load.plan import LanePlan, Setting
-from tui.load.response import Response
+from tui.load import lane as laneload
+from tui.load.http import Response
+from tui.load.lane import LaneLoad
+from tui.load.pipe import LanePlan, Setting
+from tui.load.socket import Wire
 from tui.load.stream import Stream
-from tui.load.wire import Wire
-from tui.records.dials import Dials
-from tui.records.rows import Cause
+from tui.model.dials import Dials
+from tui.model.rows import Cause
 
 STOPPED = Setting(0, Dials(concurrency=0))
 

@@ -9,10 +9,9 @@ import pytest
 from tests.load.faulty_server import GOOD
 from tests.load.test_driver import plan
 from tui.load.driver import Driver
-from tui.load.plan import Setting
-from tui.records.dials import MAX_STREAMS, Dials
-from tui.records.frame import Frame
-from tui.records.rows import RequestRow
+from tui.load.pipe import Setting
+from tui.model.dials import MAX_STREAMS, Dials
+from tui.model.rows import Frame, RequestRow
 
 OTHER_FILES = 200  # that a test run has open
 WITHIN_S = 50

@@ -10,14 +10,14 @@ import msgspec
 import pytest
 
 from tests.simulator.serving import serving
-from tui.engines.recognise import recognise
+from tui.engines.detect import recognise
 from tui.engines.registry import engine
-from tui.load.laneload import LaneLoad
-from tui.load.plan import LanePlan, Setting
-from tui.records import gauges
-from tui.records.dials import Dials
-from tui.records.rows import RequestRow
-from tui.telemetry.gauging import read_page
+from tui.load.lane import LaneLoad
+from tui.load.pipe import LanePlan, Setting
+from tui.model import gauges
+from tui.model.dials import Dials
+from tui.model.rows import RequestRow
+from tui.telemetry.server import read_page
 
 STOPPED = Setting(0, Dials(concurrency=0))
 ANSWERS_TO_LEARN = 8

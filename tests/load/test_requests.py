@@ -6,12 +6,12 @@ from itertools import islice
 
 import pytest
 
-from tests.analysis.made import request
-from tui.load.arrivals import unit_gaps
-from tui.load.composing import Composer
-from tui.load.plan import LanePlan
-from tui.load.requests import FILLER, RequestList, Wanted
-from tui.records.dials import Arrival, Dials
+from tests.judge.made import request
+from tui.load.body import Composer
+from tui.load.pacing import unit_gaps
+from tui.load.pipe import LanePlan
+from tui.load.prompts import FILLER, RequestList, Wanted
+from tui.model.dials import Arrival, Dials
 
 POOL = list(range(100, 400))
 

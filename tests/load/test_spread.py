@@ -6,12 +6,12 @@ from itertools import count
 import pytest
 
 from tests.load.faulty_server import DONE, END, HEAD, always, plain, read_request, serving, token
-from tests.load.test_laneload import plan, until
-from tui.load.laneload import LaneLoad
-from tui.load.plan import Setting
-from tui.load.spread import slots_by_now
-from tui.records.dials import Dials
-from tui.simulator.presets import PRESETS
+from tests.load.test_lane import plan, until
+from tui.load.lane import LaneLoad
+from tui.load.pacing import slots_by_now
+from tui.load.pipe import Setting
+from tui.model.dials import Dials
+from tui.simulator.model import PRESETS
 from tui.simulator.scheduler import Scheduler, Stream
 
 TOKENS = 4

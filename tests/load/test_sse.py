@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tui.load.events import MAX_LINE_BYTES, BadEventsError, EventReader
-from tui.records.endpoints import PATHS, Endpoint
+from tui.load.sse import MAX_LINE_BYTES, BadEventsError, EventReader
+from tui.model.profile import PATHS, Endpoint
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 

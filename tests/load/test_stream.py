@@ -3,10 +3,10 @@
 import pytest
 
 from tests.load.faulty_server import DONE, END, HEAD, token, usage
-from tui.load.requests import Wanted
+from tui.load.prompts import Wanted
+from tui.load.socket import Wire
 from tui.load.stream import ChunkSink, Stream, Ticket
-from tui.load.wire import Wire
-from tui.records.rows import RequestRow
+from tui.model.rows import RequestRow
 
 ASKED = 512
 

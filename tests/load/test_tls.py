@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.load.faulty_server import DONE, END, GOOD, HEAD, Manners, always, serving, token, usage
-from tests.load.test_laneload import closed, plan, until
-from tui.load import wire
-from tui.load.laneload import LaneLoad
-from tui.records.rows import RequestRow
+from tests.load.test_lane import closed, plan, until
+from tui.load import socket as wire
+from tui.load.lane import LaneLoad
+from tui.model.rows import RequestRow
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")  # of localhost and 127.0.0.1, signed by itself
 OTHER = "127.0.0.2"

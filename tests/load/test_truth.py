@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from tui.load import ruler
-from tui.load.composing import Composer
-from tui.records.dials import Dials
-from tui.records.frame import Frame
-from tui.records.metrics import e2e_ms, tpot_ms, ttft_ms
-from tui.records.rows import RequestRow
-from tui.session.fold.gaps import ChunkGaps
-from tui.session.fold.histogram import LatencyHistogram
+from tui.load import accuracy as ruler
+from tui.load.body import Composer
+from tui.model.dials import Dials
+from tui.model.metrics import e2e_ms, tpot_ms, ttft_ms
+from tui.model.rows import Frame, RequestRow
+from tui.session.seconds import ChunkGaps
+from tui.session.state import LatencyHistogram
 
 TTFT_US, STEP_US = 20_000, 5_000
 DIALS = Dials(concurrency=8, prompt_tokens=16, output_tokens=20)

@@ -8,21 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.analysis.made import request
+from tests.judge.made import request
 from tests.load.faulty_server import DONE, END, HEAD, Manners, chunk, read_request, serving, usage
-from tests.load.test_laneload import plan, until
-from tui.cli import target
-from tui.load.composing import Composer
-from tui.load.events import EventReader
-from tui.load.laneload import LaneLoad
-from tui.load.plan import LanePlan, Setting
-from tui.profile.model import LaneProfile, Profile
-from tui.records.dials import Dials
-from tui.records.errors import UserError
-from tui.records.frame import Frame
-from tui.records.rows import EventRow, GaugeRow, Lane
-from tui.session.fold.gaps import ChunkGaps
-from tui.session.live.lane import LaneRun
+from tests.load.test_lane import plan, until
+from tui.cli import options as target
+from tui.load.body import Composer
+from tui.load.lane import LaneLoad
+from tui.load.pipe import LanePlan, Setting
+from tui.load.sse import EventReader
+from tui.model.dials import Dials
+from tui.model.profile import LaneProfile, Profile
+from tui.model.rows import EventRow, Frame, GaugeRow, Lane
+from tui.model.text import UserError
+from tui.session.lane import LaneRun
+from tui.session.seconds import ChunkGaps
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 

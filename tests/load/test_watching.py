@@ -11,14 +11,15 @@ import pytest
 
 from tests.load.faulty_server import GOOD, always, serving
 from tests.load.test_driver import plan
-from tui.load import clock, openfiles
-from tui.load.clock import StampClock
+from tui.load import self_check as openfiles
+from tui.load import socket as clock
 from tui.load.driver import Driver
-from tui.load.laneload import LaneLoad
-from tui.load.plan import Setting
-from tui.load.selfwatch import BEAT_S, SelfWatch
-from tui.records.dials import Dials
-from tui.records.errors import UserError
+from tui.load.lane import LaneLoad
+from tui.load.pipe import Setting
+from tui.load.self_check import BEAT_S, SelfWatch
+from tui.load.socket import StampClock
+from tui.model.dials import Dials
+from tui.model.text import UserError
 
 HOG = "while True: pass"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tui.engines.address import base_url, request_headers
-from tui.records.errors import UserError
+from tui.model.text import UserError
+from tui.net.http import base_url, request_headers
 
 
 @pytest.mark.parametrize(

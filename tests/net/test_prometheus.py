@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.telemetry.pages import PAGES, page
-from tui.telemetry.prometheus import Sample, parse
+from tui.net.prometheus import Sample, parse
 
 
 def reference(raw: bytes) -> dict[str, list[Sample]]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tui.model.text import UserError
 from tui.profile.reading import find_profile, lane_dials, list_profiles, parse_profile, read_profile
-from tui.records.errors import UserError
 
 GOOD = """
 [a]

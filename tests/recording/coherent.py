@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from tests.recording import synthetic
-from tui.recording.reading.reader import Recorded, open_session
-from tui.recording.writing.recorder import Recorder
-from tui.records.frame import Batch, Chunks
-from tui.records.rows import LANES, EventRow, Lane, RequestRow, SecondRow
+from tui.model.rows import LANES, Batch, Chunks, EventRow, Lane, RequestRow, SecondRow
+from tui.recording.reader import Recorded, open_session
+from tui.recording.recorder import Recorder
 
 MS = 1_000_000
 EACH = 60

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.recording import synthetic
-from tui.recording.reading.reader import Recorded, open_session
-from tui.recording.writing.recorder import Recorder
+from tui.recording.reader import Recorded, open_session
+from tui.recording.recorder import Recorder
 
 Make = Callable[..., Recorded]
 

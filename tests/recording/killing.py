@@ -14,9 +14,9 @@ import polars as pl
 
 from tests.recording import synthetic
 from tests.recording.victim import BATCHES_TO_CLOSE
-from tui.recording.frames import frame_of_chunks, frame_of_rows
-from tui.recording.reading.reader import open_session
-from tui.records.tables import TABLES, TableName
+from tui.model.rows import TABLES, TableName
+from tui.recording.reader import open_session
+from tui.recording.schema import frame_of_chunks, frame_of_rows
 
 ROOT = Path(__file__).parents[2]
 LIVE_S = 1.6  # a kill falls somewhere in this time after the first batch, four flushes

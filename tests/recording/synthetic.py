@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tui.records.frame import Batch, Chunks
-from tui.records.rows import LANES, EventRow, GaugeRow, Lane, RequestRow, SecondRow
-from tui.records.session import LaneInfo, SessionInfo
+from tui.model.rows import LANES, Batch, Chunks, EventRow, GaugeRow, Lane, RequestRow, SecondRow
+from tui.model.session import LaneInfo, SessionInfo
 
 T0_NS = 86_400_000_000_000
 WALL_NS = 1_790_000_000_000_000_000

@@ -9,11 +9,10 @@ import pytest
 from tests.recording import synthetic
 from tests.recording.conftest import Make
 from tests.recording.test_recorder import record, wait_for
-from tui.recording.reading.batches import Tape
-from tui.recording.reading.reader import open_session
-from tui.recording.writing.recorder import Recorder
-from tui.records.frame import Batch, Chunks
-from tui.records.rows import EventRow, Lane
+from tui.model.rows import Batch, Chunks, EventRow, Lane
+from tui.recording.reader import open_session
+from tui.recording.recorder import Recorder
+from tui.recording.tape import Tape
 
 SECOND_NS = synthetic.SECOND_NS
 

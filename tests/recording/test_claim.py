@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.recording import synthetic
-from tui.recording.reading.reader import open_session
-from tui.recording.writing.claim import claim
-from tui.recording.writing.recorder import Recorder
-from tui.records.errors import UserError
+from tui.model.text import UserError
+from tui.recording.catalog import claim
+from tui.recording.reader import open_session
+from tui.recording.recorder import Recorder
 
 
 def begin(root: Path) -> Recorder:

@@ -10,10 +10,9 @@ import pytest
 
 from tests.recording import coherent
 from tests.recording.conftest import Make
-from tui.recording.export.registry import export
-from tui.recording.reading.reader import Recorded
-from tui.recording.reading.selection import Selection
-from tui.records.session import LaneInfo
+from tui.export.formats import export
+from tui.model.session import LaneInfo
+from tui.recording.reader import Recorded, Selection
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from tests.recording import synthetic
-from tui.recording.reading.marks import Marks, marks_beside, marks_root
-from tui.records.errors import UserError
-from tui.records.rows import EventRow
+from tui.model.rows import EventRow
+from tui.model.text import UserError
+from tui.recording.marks import Marks, marks_beside, marks_root
 
 
 def test_what_was_marked_comes_back_in_order_of_time(tmp_path: Path) -> None:

@@ -11,14 +11,13 @@ import pytest
 from tests.recording import synthetic
 from tests.recording.conftest import Make
 from tests.recording.test_recorder import record
-from tui.recording import folders
-from tui.recording.home import sessions_root
-from tui.recording.reading.reader import open_session
+from tui.model.rows import TABLES
+from tui.model.text import UserError
+from tui.recording import durable as folders
+from tui.recording.catalog import list_sessions, resolve, sessions_root
+from tui.recording.growing import compact
+from tui.recording.reader import open_session
 from tui.recording.schema import schema
-from tui.recording.sessions import list_sessions, resolve
-from tui.recording.writing.compact import compact
-from tui.records.errors import UserError
-from tui.records.tables import TABLES
 
 
 @pytest.fixture

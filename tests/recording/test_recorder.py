@@ -10,13 +10,12 @@ import polars as pl
 import pytest
 
 from tests.recording import synthetic
-from tui.recording.reading.reader import open_session
+from tui.model.rows import TABLES, Batch, TableName, columns
+from tui.model.session import SessionInfo
+from tui.model.text import UserError
+from tui.recording.reader import open_session
+from tui.recording.recorder import BACKLOG_BYTES, Recorder
 from tui.recording.schema import schema
-from tui.recording.writing.recorder import BACKLOG_BYTES, Recorder
-from tui.records.errors import UserError
-from tui.records.frame import Batch
-from tui.records.session import SessionInfo
-from tui.records.tables import TABLES, TableName, columns
 
 FAST_S = 0.01
 
@@ -164,7 +163,7 @@ def test_a_folder_that_cannot_be_synced_doubles_nothing(tmp_path: Path, monkeypa
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as patched:
-        patched.setattr("tui.recording.writing.growing.sync_folder", broken)
+        patched.setattr("tui.recording.growing.sync_folder", broken)
         recorder(next(synthetic.batches(1, first=1)))
         wait_for(lambda: "Input/output" in recorder.note)
         assert recorder.durable_t_ns == synthetic.T0_NS + synthetic.SECOND_NS
@@ -212,7 +211,7 @@ def test_an_error_of_its_own_costs_what_waited_is_named_and_the_session_goes_on(
         raise PanicError
 
     with monkeypatch.context() as patched:
-        patched.setattr("tui.recording.writing.growing.frame_of_chunks", broken)
+        patched.setattr("tui.recording.growing.frame_of_chunks", broken)
         recorder(next(synthetic.batches(1, first=1)))
         wait_for(lambda: "lost by an error of the recorder" in recorder.note)
     recorder(next(synthetic.batches(1, first=2)))

@@ -7,16 +7,14 @@ import pytest
 
 from tests.recording import synthetic
 from tests.recording.test_recorder import record
-from tui.profile.model import LaneProfile, LoadProfile, Profile
-from tui.recording.export.registry import FORMATS, export
-from tui.recording.reading.reader import Recorded, open_session
-from tui.recording.reading.selection import Selection
+from tui.export.formats import FORMATS, export
+from tui.model.profile import LaneProfile, LoadProfile, Profile
+from tui.model.rows import Batch, EventRow, RequestRow
+from tui.model.session import LaneInfo
+from tui.recording.reader import Recorded, Selection, open_session
+from tui.recording.recorder import Recorder
 from tui.recording.redact import HIDDEN, clean_url, without_secrets
-from tui.recording.writing.recorder import Recorder
-from tui.records.frame import Batch
-from tui.records.rows import EventRow, RequestRow
-from tui.records.session import LaneInfo
-from tui.session.live.session import LiveSession
+from tui.session.live import LiveSession
 from tui.simulator.process import start_simulator
 
 KEY = "sk-live-0123456789abcdef"

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from tests.recording import synthetic
-from tui.recording.writing.recorder import Recorder
+from tui.recording.recorder import Recorder
 
 EVERY_S = 0.02
 BATCHES_TO_CLOSE = 10

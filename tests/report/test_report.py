@@ -10,24 +10,23 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.analysis.made import NS, T0, failed, request, requests_frame, second, seconds_frame, session, turned
-from tests.analysis.simulated import seconds_of
-from tests.analysis.test_study import ran as study_ran
-from tui.analysis.compare import compare
-from tui.analysis.fail_if import fail_if
-from tui.analysis.figures import measured
-from tui.analysis.report.comparison import comparison_report
-from tui.analysis.report.markdown import escaped, markdown
-from tui.analysis.report.page import page
-from tui.analysis.report.session import session_report
-from tui.analysis.report.svg import Mark, thinned, time_chart
-from tui.analysis.report.words import interval, percent
-from tui.analysis.tables import Tables
-from tui.analysis.verdict.goodput import Limits
-from tui.analysis.verdict.word import Verdict
-from tui.records.gauges import GPU_POWER, GPU_UTILIZATION
-from tui.records.rows import EventRow, Lane, RequestRow, SecondRow
-from tui.session.fold.histogram import LatencyHistogram
+from tests.judge.made import NS, T0, failed, request, requests_frame, second, seconds_frame, session, turned
+from tests.judge.simulated import seconds_of
+from tests.report.test_study import ran as study_ran
+from tui.judge.conditions import fail_if
+from tui.judge.goodput import Limits
+from tui.judge.metrics_of import measured
+from tui.judge.sessions import compare
+from tui.judge.tables import Tables
+from tui.model.gauges import GPU_POWER, GPU_UTILIZATION
+from tui.model.rows import EventRow, Lane, RequestRow, SecondRow
+from tui.report.comparison import comparison_report
+from tui.report.document import escaped, markdown, page
+from tui.report.format import interval, percent
+from tui.report.session import session_report
+from tui.report.svg import Mark, thinned, time_chart
+from tui.session.state import LatencyHistogram
+from tui.stats.verdict import Verdict
 
 VISIT_S = 120
 LANES: tuple[Lane, ...] = ("a", "b")

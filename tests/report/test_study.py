@@ -8,13 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.analysis.made import NS, T0, request, requests_frame, second, seconds_frame, session, turned
-from tests.analysis.simulated import seconds_of
-from tui.analysis.intervals.means import mean_of, rate_of
-from tui.analysis.study import CSV_HEADER, study, study_csv
-from tui.analysis.suits import suits
-from tui.analysis.tables import Tables
-from tui.records.rows import Lane, RequestRow
+from tests.judge.made import NS, T0, request, requests_frame, second, seconds_frame, session, turned
+from tests.judge.simulated import seconds_of
+from tui.judge.tables import Tables
+from tui.model.rows import Lane, RequestRow
+from tui.report.study import CSV_HEADER, study, study_csv, suits
+from tui.stats.batches import mean_of, rate_of
 
 GIB = 2**30
 STEPS = (("1", "50", 450.0, 570.0), ("1", "500", 650.0, 620.0), ("100", "50", 1250.0, 650.0))

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.analysis.made import MS, T0, failed, request, requests_frame, second, seconds_frame, session
-from tests.analysis.simulated import seconds_of
-from tui.analysis.summary import summary
-from tui.records.rows import Lane
-from tui.session.fold.histogram import LatencyHistogram
+from tests.judge.made import MS, T0, failed, request, requests_frame, second, seconds_frame, session
+from tests.judge.simulated import seconds_of
+from tui.model.rows import Lane
+from tui.report.summary import summary
+from tui.session.state import LatencyHistogram
 
 PERCENTILES = {"p50", "p95", "p99", "n"}
 LANE_KEYS = {

@@ -3,16 +3,15 @@
 import random
 from dataclasses import dataclass, field
 
-from tui.profile.model import LaneProfile, LoadProfile, Mode, Profile, Slo
-from tui.records.dials import Dials
-from tui.records.frame import Batch
-from tui.records.rows import LANES, EventRow, Lane, RequestRow, SecondRow
-from tui.records.session import LaneInfo
-from tui.records.units import NS_PER_S
-from tui.session.beside import Beside
-from tui.session.fold.state import SessionState
-from tui.session.shown.whole import make_view
-from tui.session.verdict.standing import Standing
+from tui.model.dials import Dials
+from tui.model.profile import LaneProfile, LoadProfile, Mode, Profile, Slo
+from tui.model.rows import LANES, Batch, EventRow, Lane, RequestRow, SecondRow
+from tui.model.session import LaneInfo
+from tui.model.units import NS_PER_S
+from tui.session.make_view import make_view
+from tui.session.seconds import Beside
+from tui.session.state import SessionState
+from tui.session.verdicts import Standing
 from tui.session.view import View
 
 NOISE = 0.03

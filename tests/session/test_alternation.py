@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 
 from tests.session.test_live import Watched, pair, profile
-from tui.profile.model import LaneProfile, Profile, Step
-from tui.records.dials import Dials
-from tui.records.rows import LANES, Lane
-from tui.session.live import alternation
-from tui.session.live.alternation import Alternation, abba
-from tui.session.live.orders import Orders
-from tui.session.live.session import LiveSession
+from tui.model.dials import Dials
+from tui.model.profile import LaneProfile, Profile, Step
+from tui.model.rows import LANES, Lane
+from tui.session import schedule as alternation
+from tui.session.live import LiveSession
+from tui.session.schedule import Alternation, Orders, abba
 from tui.simulator.process import SimulatorProcess
 
 __all__ = ["pair"]

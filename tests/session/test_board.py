@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from tui.records.dials import Dials
-from tui.records.rows import Lane
-from tui.session.live import board as board_module
-from tui.session.live.board import DialBoard
+from tui.model.dials import Dials
+from tui.model.rows import Lane
+from tui.session import dial_board as board_module
+from tui.session.dial_board import DialBoard
 
 
 class Told:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import polars as pl
 
-from tests.screens.reading import screen_text
 from tests.simulator.serving import serving
-from tui.profile.model import LaneProfile, LoadProfile, Profile
-from tui.recording.reading.reader import open_session
-from tui.recording.writing.recorder import Recorder
-from tui.screens.app import DragstripApp
-from tui.session.live.session import LiveSession
+from tests.ui.reading import screen_text
+from tui.model.profile import LaneProfile, LoadProfile, Profile
+from tui.recording.reader import open_session
+from tui.recording.recorder import Recorder
+from tui.session.live import LiveSession
+from tui.ui.app import DragstripApp
 
 LOAD = LoadProfile(concurrency=3, prompt_tokens=32, output_tokens=16)
 STARVED_S = 0.8

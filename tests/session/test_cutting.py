@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from tui.records.frame import Chunks, Frame
-from tui.session.beside import LaneNow
-from tui.session.fold.cutting import LaneCutter
+from tui.model.rows import Chunks, Frame
+from tui.session.seconds import LaneCutter, LaneNow
 
 NS = 1_000_000_000
 

@@ -2,17 +2,17 @@
 
 import pytest
 
-from tui.records import gauges as g
-from tui.records.rows import SecondRow
-from tui.records.units import NS_PER_S
-from tui.session.shown.energy import Readings, tokens_per_joule
+from tui.model import gauges as g
+from tui.model.rows import SecondRow
+from tui.model.units import NS_PER_S
+from tui.session.make_view import Readings, tokens_per_joule
 
 
 def seconds(count: int, tokens: int, *, first: int = 0) -> list[SecondRow]:
     return [
         SecondRow(
-            lane="a", t_ns=(first + n) * NS_PER_S, segment=0, concurrency=1, in_flight=1, started=0, finished=0, failed=0,
-            output_tokens=tokens, prompt_tokens=0,
+            lane="a", t_ns=(first + n) * NS_PER_S, segment=0, concurrency=1, in_flight=1, started=0, finished=0,
+            failed=0, output_tokens=tokens, prompt_tokens=0,
         )
         for n in range(count)
     ]  # fmt: skip

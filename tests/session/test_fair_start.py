@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.session.test_live import Watched, profile
-from tui.engines.recognise import Found
-from tui.profile.model import LaneProfile
-from tui.records.rows import EventRow, Lane
-from tui.session.doctor.examining import Examined
-from tui.session.live.session import LiveSession
+from tui.doctor.examine import Examined
+from tui.engines.detect import Found
+from tui.model.profile import LaneProfile
+from tui.model.rows import EventRow, Lane
+from tui.session.live import LiveSession
 from tui.session.view import View
 from tui.simulator.process import SimulatorProcess, start_simulator
 from tui.telemetry.settings import Settings
@@ -30,7 +30,7 @@ class Pools:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.of: dict[Lane, int] = {"a": 65_536, "b": 32_768}
-        monkeypatch.setattr("tui.session.doctor.checkup.glance", self._glance)
+        monkeypatch.setattr("tui.doctor.checks.glance", self._glance)
 
     async def _glance(self, lane: Lane, server: LaneProfile, found: Found) -> Examined:
         settings = Settings(found.info.engine, "0", "m", "w", kv_tokens=self.of[lane])

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tui.records.frame import Chunks
-from tui.session.fold.gaps import ChunkGaps
+from tui.model.rows import Chunks
+from tui.session.seconds import ChunkGaps
 
 Row = tuple[int, int, int]  # request, t_ns, tokens
 

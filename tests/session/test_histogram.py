@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tui.session.fold.histogram import BUCKETS, HIGH_MS, LOW_MS, LatencyHistogram, bucketed
+from tui.session.state import BUCKETS, HIGH_MS, LOW_MS, LatencyHistogram, bucketed
 
 
 def nearest_rank(values: np.ndarray, share: float) -> float:

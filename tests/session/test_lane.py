@@ -7,13 +7,12 @@ import signal
 import pytest
 
 from tests.simulator.serving import serving
-from tui.load.plan import Setting
-from tui.profile.model import LaneProfile, Profile
-from tui.records.dials import Dials
-from tui.records.frame import Frame
-from tui.records.rows import EventRow, GaugeRow, Lane, RequestRow
-from tui.session.live import lane
-from tui.session.live.lane import LaneRun
+from tui.load.pipe import Setting
+from tui.model.dials import Dials
+from tui.model.profile import LaneProfile, Profile
+from tui.model.rows import EventRow, Frame, GaugeRow, Lane, RequestRow
+from tui.session import lane
+from tui.session.lane import LaneRun
 
 
 class Heard:

@@ -9,13 +9,12 @@ import httpx
 import msgspec
 import pytest
 
-from tui.profile.model import LaneProfile, LoadProfile, Profile, RecordProfile, Step
+from tui.model.profile import LaneProfile, LoadProfile, Profile, RecordProfile, Step
+from tui.model.rows import Batch, Lane
+from tui.model.text import UserError
 from tui.recording.info import read_info
-from tui.recording.writing.recorder import Recorder
-from tui.records.errors import UserError
-from tui.records.frame import Batch
-from tui.records.rows import Lane
-from tui.session.live.session import LiveSession
+from tui.recording.recorder import Recorder
+from tui.session.live import LiveSession
 from tui.session.view import View
 from tui.simulator.process import SimulatorProcess, start_simulator
 
@@ -191,7 +190,7 @@ async def test_a_lane_that_dies_says_so_and_comes_back_and_the_other_goes_on(pai
 async def test_a_lane_without_a_server_does_not_keep_the_other_waiting(
     pair: list[SimulatorProcess], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.session.live.session.FIRST_LANE_WAITS_S", 0.2)
+    monkeypatch.setattr("tui.session.live.FIRST_LANE_WAITS_S", 0.2)
     nobody = LaneProfile(url="http://127.0.0.1:9")
     watched = Watched(LiveSession(profile(pair, b=nobody)))
     await watched.start()
@@ -205,8 +204,8 @@ async def test_a_server_that_comes_late_is_in_the_recording_at_once(
     pair: list[SimulatorProcess], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """So that a session killed early knows its servers."""
-    monkeypatch.setattr("tui.session.live.session.FIRST_LANE_WAITS_S", 0.2)
-    monkeypatch.setattr("tui.session.live.lane.RETRY_S", 0.1)
+    monkeypatch.setattr("tui.session.live.FIRST_LANE_WAITS_S", 0.2)
+    monkeypatch.setattr("tui.session.lane.RETRY_S", 0.1)
     late, port = profile(pair), int(pair[1].url.rpartition(":")[2])
     await pair[1].stop()
     watched = Watched(LiveSession(late, record=lambda info: Recorder(tmp_path / "s", info)))

@@ -1,9 +1,9 @@
 """The ledger of a running head-to-head: a row a setting, revisits pooled, the sentence where the lead changes."""
 
 from tests.session.made_seconds import Run
-from tui.analysis.curve import curve
+from tui.judge.sweep import curve
 from tui.session.view import View
-from tui.widgets.ledger_rows import ledger_rows
+from tui.ui.widgets.ledger import ledger_rows
 
 
 def crossed() -> Run:

@@ -4,12 +4,12 @@ import msgspec
 import pytest
 
 from tests.session.made_seconds import Run
-from tui.cli.sweep import Sweep, first_pass
-from tui.profile.model import Step
-from tui.records.dials import Dials
-from tui.records.errors import UserError
-from tui.records.rows import LANES, Lane, RequestRow
-from tui.session.live.plan import PlanRun, checked
+from tui.cli.run import Sweep, first_pass
+from tui.model.dials import Dials
+from tui.model.profile import Step
+from tui.model.rows import LANES, Lane, RequestRow
+from tui.model.text import UserError
+from tui.session.plan import PlanRun, checked
 
 BASE: dict[Lane, Dials] = {lane: Dials(concurrency=4) for lane in LANES}
 

@@ -3,11 +3,10 @@
 import pytest
 
 from tests.session.made_seconds import Run
-from tui.profile.model import LaneProfile, Profile
-from tui.records import gauges as g
-from tui.records.frame import Batch
-from tui.records.rows import EventRow, GaugeRow, Lane
-from tui.records.units import NS_PER_S
+from tui.model import gauges as g
+from tui.model.profile import LaneProfile, Profile
+from tui.model.rows import Batch, EventRow, GaugeRow, Lane
+from tui.model.units import NS_PER_S
 from tui.session.view import View
 
 GIB = float(1 << 30)

@@ -11,17 +11,15 @@ import pytest
 from msgspec.structs import replace
 
 from tests.recording import synthetic
-from tui.recording.reading.batches import Tape
-from tui.recording.reading.reader import open_session
-from tui.recording.writing.recorder import Recorder
-from tui.records.errors import UserError
-from tui.records.frame import Batch
-from tui.records.rows import EventRow
-from tui.records.session import SessionInfo
-from tui.session.replay.profile import profile_of
-from tui.session.replay.session import How, ReplaySource
-from tui.session.source import Source
-from tui.session.transport import SPEEDS, Transport
+from tui.model.rows import Batch, EventRow
+from tui.model.session import SessionInfo
+from tui.model.text import UserError
+from tui.recording.reader import open_session
+from tui.recording.recorder import Recorder
+from tui.recording.tape import Tape
+from tui.session.replay import How, ReplaySource
+from tui.session.source import SPEEDS, Source, Transport
+from tui.session.timeline import profile_of
 
 NS = synthetic.SECOND_NS
 SECONDS = 20

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from tests.screens.reading import settled
-from tui.profile.model import LaneProfile, LoadProfile, Profile, Slo
-from tui.recording.reading.batches import Tape
-from tui.recording.reading.reader import open_session
-from tui.recording.writing.recorder import Recorder
-from tui.records.session import SessionInfo
-from tui.screens.app import DragstripApp
-from tui.session.live.session import LiveSession
-from tui.session.replay.profile import profile_of
-from tui.session.replay.session import ReplaySource
+from tests.ui.reading import settled
+from tui.model.profile import LaneProfile, LoadProfile, Profile, Slo
+from tui.model.session import SessionInfo
+from tui.recording.reader import open_session
+from tui.recording.recorder import Recorder
+from tui.recording.tape import Tape
+from tui.session.live import LiveSession
+from tui.session.replay import ReplaySource
 from tui.session.source import Source
+from tui.session.timeline import profile_of
 from tui.simulator.process import SimulatorProcess, start_simulator
+from tui.ui.app import DragstripApp
 
 SIZE = (120, 40)
 TIMELINE_ROWS = 2  # a replay has them more than the live screen, below the status line

@@ -6,15 +6,14 @@ import pytest
 from msgspec.structs import replace
 
 from tests.recording import synthetic
-from tui.profile.model import Profile
-from tui.recording.reading.batches import Tape
-from tui.recording.reading.reader import open_session
-from tui.recording.writing.recorder import Recorder
-from tui.records.frame import Batch
-from tui.records.rows import EventRow, GaugeRow
-from tui.session.replay.course import Course
-from tui.session.replay.playing import READING, Playing
-from tui.session.replay.profile import profile_of
+from tui.model.profile import Profile
+from tui.model.rows import Batch, EventRow, GaugeRow
+from tui.recording.reader import open_session
+from tui.recording.recorder import Recorder
+from tui.recording.tape import Tape
+from tui.session.checkpoints import Course
+from tui.session.playback import READING, Playing
+from tui.session.timeline import profile_of
 from tui.session.view import WINDOWS_S
 
 NS = synthetic.SECOND_NS

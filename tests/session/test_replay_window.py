@@ -8,19 +8,17 @@ import pytest
 from msgspec.structs import replace
 
 from tests.recording import synthetic
-from tui.analysis.intervals.quantiles import percentiles
-from tui.analysis.verdict.throughput import throughput_verdict
-from tui.profile.model import Profile, Slo
-from tui.recording.reading.analysed import token_gaps
-from tui.recording.reading.batches import Tape
-from tui.recording.reading.reader import open_session
-from tui.recording.reading.selection import Selection
-from tui.recording.writing.recorder import Recorder
-from tui.records.frame import Batch
-from tui.records.metrics import ttft_ms
-from tui.records.rows import LANES, EventRow, SecondRow
-from tui.session.replay.profile import profile_of
-from tui.session.replay.window import window_of
+from tui.model.metrics import ttft_ms
+from tui.model.profile import Profile, Slo
+from tui.model.rows import LANES, Batch, EventRow, SecondRow
+from tui.recording.reader import Selection, open_session
+from tui.recording.recorder import Recorder
+from tui.recording.tables import token_gaps
+from tui.recording.tape import Tape
+from tui.session.timeline import profile_of
+from tui.session.window import window_of
+from tui.stats.quantiles import percentiles
+from tui.stats.verdict import throughput_verdict
 
 NS = synthetic.SECOND_NS
 SECONDS = 260

@@ -4,10 +4,10 @@ import pytest
 from msgspec.structs import replace
 
 from tests.session.made_seconds import REQUESTS_A_SECOND, Run
-from tui.profile.model import Slo
-from tui.records.dials import Dials
-from tui.records.gauges import RUNNING, WAITING
-from tui.records.rows import GaugeRow
+from tui.model.dials import Dials
+from tui.model.gauges import RUNNING, WAITING
+from tui.model.profile import Slo
+from tui.model.rows import GaugeRow
 
 NS = 1_000_000_000
 

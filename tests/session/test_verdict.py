@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from tests.session.made_seconds import Run
-from tui.profile.model import Slo
+from tui.model.profile import Slo
 
 
 def test_after_enough_settled_seconds_the_faster_lane_is_ahead() -> None:

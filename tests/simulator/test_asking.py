@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tui.simulator.asking import RefusedError, understand
-from tui.simulator.presets import PRESETS
+from tui.simulator.model import PRESETS
+from tui.simulator.requests import RefusedError, understand
 
 BOTH = ("vllm", "sglang")
 CASES: dict[str, tuple[bool, dict[str, Any], tuple[str, ...]]] = {

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from tui.simulator.asking import Asked
-from tui.simulator.events import DONE, Events
-from tui.simulator.sglang_events import SglangEvents
-from tui.simulator.sglang_generate import GenerateEvents
-from tui.simulator.vllm_events import VllmEvents
+from tui.simulator.formats import DONE, Events
+from tui.simulator.requests import Asked
+from tui.simulator.sglang import GenerateEvents, SglangEvents
+from tui.simulator.vllm import VllmEvents
 
 TRANSCRIPTS = Path(__file__).parents[1] / "load" / "transcripts"
 # What differs from one request to the next stands as the simulator would write it for a prompt of 77 tokens: id ID,

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.simulator.serving import events, serving, until_idle
-from tui.simulator.faults import TOKENS_BEFORE
+from tui.simulator.model import TOKENS_BEFORE
 
 BODY: dict[str, Any] = {"prompt": [1], "max_tokens": 10, "ignore_eos": True, "stream": True}
 USAGE = {"stream_options": {"include_usage": True, "continuous_usage_stats": True}}

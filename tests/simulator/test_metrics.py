@@ -10,10 +10,9 @@ import httpx
 import pytest
 
 from tests.simulator.serving import samples, serving, until_idle
-from tui.simulator.gpu import SimulatedGpu
-from tui.simulator.presets import SGLANG, VLLM
+from tui.simulator.model import SGLANG, VLLM, SimulatedGpu
 from tui.simulator.scheduler import Scheduler, Stream
-from tui.simulator.sglang_metrics import SglangMetrics
+from tui.simulator.sglang import SglangMetrics
 
 BUCKETS: dict[str, dict[str, list[float]]] = json.loads(
     Path(__file__).with_name("captured").joinpath("buckets.json").read_text()

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tui.records.errors import UserError
+from tui.model.text import UserError
 from tui.simulator.process import start_simulator
 
 # A parent that starts a simulator, says its URL and process id, and then waits to be killed.

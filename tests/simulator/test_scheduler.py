@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from tui.simulator.kv import KvPool, page_keys
-from tui.simulator.presets import PRESETS, SGLANG, VLLM, Preset
-from tui.simulator.scheduler import Scheduler, Step, Stream
+from tui.simulator.model import PRESETS, SGLANG, VLLM, Preset
+from tui.simulator.scheduler import KvPool, Scheduler, Step, Stream, page_keys
 
 
 def prompt(tokens: int, seed: int = 0) -> list[int]:

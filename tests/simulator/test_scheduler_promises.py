@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui.simulator.presets import PRESETS
+from tui.simulator.model import PRESETS
 from tui.simulator.scheduler import Scheduler, Stream
 
 POOL_TOKENS = 512

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.simulator.serving import events, serving, until_idle
-from tui.simulator.words import CHAT_TEMPLATE, tokenize, word
+from tui.simulator.requests import CHAT_TEMPLATE, tokenize, word
 
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "bababa dedede"}], "ignore_eos": True}
 TEXT: dict[str, Any] = {"prompt": [1, 2, 3], "max_tokens": 10, "ignore_eos": True}

@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass
 from itertools import count
 
-from tui.simulator.presets import Preset
+from tui.simulator.model import Preset
 from tui.simulator.scheduler import Scheduler, Stream
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tui.analysis.intervals.fractions import binomial_cdf, share_met, wilson
+from tui.stats.distributions import binomial_cdf, share_met, wilson
 
 
 # Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3.

@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-from tests.analysis.made import requests_frame, second, seconds_frame, session
-from tests.analysis.simulated import seconds_of
-from tui.analysis.summary import summary
-from tui.analysis.verdict.margin import widest
-from tui.analysis.verdict.noise import noise_floor
-from tui.records.errors import UserError
-from tui.records.rows import LANES
+from tests.judge.made import requests_frame, second, seconds_frame, session
+from tests.judge.simulated import seconds_of
+from tui.model.rows import LANES
+from tui.model.text import UserError
+from tui.report.summary import summary
+from tui.stats.verdict import noise_floor, widest
 
 
 def test_delta_covers_what_one_server_differs_from_itself_by() -> None:

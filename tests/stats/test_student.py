@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tui.analysis.intervals.student import normal_quantile, t_cdf, t_quantile
+from tui.stats.distributions import normal_quantile, t_cdf, t_quantile
 
 # Abramowitz & Stegun, table 26.10, and NIST/SEMATECH e-Handbook 1.3.6.7.2
 TABLE = [

@@ -5,16 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.analysis.simulated import seconds_of
-from tests.analysis.test_ledger import rows_of
-from tui.analysis.compare import draws_verdict
-from tui.analysis.crossover import crossover
-from tui.analysis.intervals.turns import Pair
-from tui.analysis.report.words import word
-from tui.analysis.verdict.latency import Latencies, latency_verdict
-from tui.analysis.verdict.throughput import throughput_verdict, turns_verdict
-from tui.analysis.verdict.together import MOST, holds_among, standing
-from tui.analysis.verdict.word import Verdict, Word, word_of
+from tests.judge.simulated import seconds_of
+from tests.judge.test_ledger import rows_of
+from tui.judge.latency import Latencies, latency_verdict
+from tui.judge.sessions import draws_verdict
+from tui.judge.sweep import crossover
+from tui.report.format import word
+from tui.stats.turns import Pair
+from tui.stats.verdict import MOST, Verdict, Word, holds_among, standing, throughput_verdict, turns_verdict, word_of
 
 FAMILY = 12
 RUNS = 400

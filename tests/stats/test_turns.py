@@ -7,23 +7,21 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.analysis.made import T0, request, requests_frame, second, seconds_frame, session
-from tests.analysis.simulated import seconds_of
-from tui.analysis.fail_if import fail_if
-from tui.analysis.figures import measured
-from tui.analysis.intervals.batches import Floats
-from tui.analysis.intervals.turns import half_width, log_ratios, pairs_of, pairs_of_visits
-from tui.analysis.ledger import ledger
-from tui.analysis.report.markdown import markdown
-from tui.analysis.report.session import session_report
-from tui.analysis.summary import summary
-from tui.analysis.tables import Tables
-from tui.analysis.verdict.calm import Calm
-from tui.analysis.verdict.goodput import goodput_verdict
-from tui.analysis.verdict.latency import Latencies, latency_turns_verdict
-from tui.analysis.verdict.throughput import turns_verdict
-from tui.analysis.verdict.word import DELTA, word_of
-from tui.records.rows import LANES, Lane
+from tests.judge.made import T0, request, requests_frame, second, seconds_frame, session
+from tests.judge.simulated import seconds_of
+from tui.judge.conditions import fail_if
+from tui.judge.goodput import goodput_verdict
+from tui.judge.latency import Latencies, latency_turns_verdict
+from tui.judge.ledger import ledger
+from tui.judge.metrics_of import measured
+from tui.judge.tables import Tables
+from tui.model.rows import LANES, Lane
+from tui.report.document import markdown
+from tui.report.session import session_report
+from tui.report.summary import summary
+from tui.stats.batches import Floats
+from tui.stats.turns import half_width, log_ratios, pairs_of, pairs_of_visits
+from tui.stats.verdict import DELTA, Calm, turns_verdict, word_of
 
 RUNS = 1000
 BLOCK_S, DRAIN_S = 30, 5

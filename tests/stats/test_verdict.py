@@ -6,11 +6,9 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from tests.analysis.simulated import seconds_of
-from tui.analysis.intervals.batches import correlation_time
-from tui.analysis.verdict.calm import Calm
-from tui.analysis.verdict.throughput import throughput_verdict
-from tui.analysis.verdict.word import Verdict, Word, word_of
+from tests.judge.simulated import seconds_of
+from tui.stats.batches import correlation_time
+from tui.stats.verdict import Calm, Verdict, Word, throughput_verdict, word_of
 
 
 def lanes(lead: float, seconds: int, noise_seed: int = 1) -> tuple[list[float], list[float]]:

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.analysis.simulated import seconds_of
-from tui.analysis.intervals.batches import BATCH_S, MIN_BATCHES, log_ratio
-from tui.analysis.verdict.throughput import throughput_verdict
-from tui.analysis.verdict.word import DELTA, word_of
+from tests.judge.simulated import seconds_of
+from tui.stats.batches import BATCH_S, MIN_BATCHES, log_ratio
+from tui.stats.verdict import DELTA, throughput_verdict, word_of
 
 RUNS = 2000
 SECONDS = 600

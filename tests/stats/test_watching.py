@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from tests.analysis.simulated import seconds_of
-from tui.analysis.verdict.watching import Now, Watch
-from tui.analysis.verdict.word import Word
+from tests.judge.simulated import seconds_of
+from tui.stats.verdict import Now, Watch, Word
 
 
 def series(lead: float, seconds: int = 200, seed: int = 1) -> tuple[list[float], list[float]]:

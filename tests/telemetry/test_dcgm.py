@@ -5,12 +5,12 @@ import asyncio
 import httpx
 import pytest
 
-from tui.records import gauges
-from tui.records.rows import GaugeRow
-from tui.telemetry import gpu
-from tui.telemetry.beat import ReadingError
+from tui.model import gauges
+from tui.model.rows import GaugeRow
+from tui.telemetry import gpus as gpu
 from tui.telemetry.dcgm import names, read_page
-from tui.telemetry.gpu import DcgmReader
+from tui.telemetry.gpus import DcgmReader
+from tui.telemetry.polling import ReadingError
 
 MIB = 1 << 20
 

@@ -4,9 +4,8 @@ import pytest
 
 from tests.telemetry.pages import CAPTURED, kind, page
 from tui.engines.registry import engine
-from tui.records import gauges
-from tui.telemetry.gauging import read_page
-from tui.telemetry.loads import read_loads
+from tui.model import gauges
+from tui.telemetry.server import read_loads, read_page
 
 
 def read(name: str) -> dict[str, float]:

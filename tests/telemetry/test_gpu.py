@@ -5,11 +5,10 @@ import threading
 
 import pytest
 
-from tui.records.rows import GaugeRow
-from tui.telemetry import gpu
-from tui.telemetry.beat import NothingToReadError
-from tui.telemetry.gpu import DcgmReader, NvmlReader, gpu_reader
-from tui.telemetry.local_gpu import LocalGpus
+from tui.model.rows import GaugeRow
+from tui.telemetry import gpus as gpu
+from tui.telemetry.gpus import DcgmReader, LocalGpus, NvmlReader, gpu_reader
+from tui.telemetry.polling import NothingToReadError
 
 
 def test_an_exporter_goes_before_this_hosts_own_gpus() -> None:
@@ -27,7 +26,7 @@ async def test_no_driver_is_one_line_and_the_end(monkeypatch: pytest.MonkeyPatch
     def read(_: object) -> list[GaugeRow]:
         raise NothingToReadError("no NVIDIA driver on this host")
 
-    monkeypatch.setattr("tui.telemetry.local_gpu.LocalGpus.read", read)
+    monkeypatch.setattr("tui.telemetry.gpus.LocalGpus.read", read)
     told: list[str] = []
     await gpu_reader("a", url="http://127.0.0.1:8000").run(lambda _: None, told.append)
     assert told == ["no NVIDIA driver on this host"]
@@ -44,7 +43,7 @@ async def test_a_driver_that_hangs_is_one_line_and_asked_again_only_when_it_is_b
         back.wait()
         return [GaugeRow("a", "gpu0", "power_w", 1, 2.0)]
 
-    monkeypatch.setattr("tui.telemetry.local_gpu.LocalGpus.read", read)
+    monkeypatch.setattr("tui.telemetry.gpus.LocalGpus.read", read)
     monkeypatch.setattr(gpu, "PERIOD_S", 0.01)
     monkeypatch.setattr(gpu, "_NVML_TIMEOUT_S", 0.5)
     told: list[str] = []
@@ -72,7 +71,7 @@ async def test_memory_that_cannot_be_attributed_is_told_once_beside_the_readings
         gpus.note = "hidden"
         return [GaugeRow("a", "gpu0", "power_w", 1, 2.0)]
 
-    monkeypatch.setattr("tui.telemetry.local_gpu.LocalGpus.read", read)
+    monkeypatch.setattr("tui.telemetry.gpus.LocalGpus.read", read)
     monkeypatch.setattr(gpu, "PERIOD_S", 0.01)
     told: list[str] = []
     thrice = asyncio.Event()

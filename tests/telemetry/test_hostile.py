@@ -7,15 +7,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tui.engines.recognise import Found
-from tui.records.rows import GaugeRow
-from tui.records.session import LaneInfo
-from tui.telemetry import gpu, page, server
-from tui.telemetry.beat import NothingToReadError, beat
-from tui.telemetry.gpu import DcgmReader
-from tui.telemetry.page import Page
-from tui.telemetry.prometheus import MOST_SAMPLES
-from tui.telemetry.server import ServerScraper
+from tui.engines.detect import Found
+from tui.model.rows import GaugeRow
+from tui.model.session import LaneInfo
+from tui.net.prometheus import MOST_SAMPLES
+from tui.telemetry import gpus as gpu
+from tui.telemetry import server
+from tui.telemetry import server as page
+from tui.telemetry.gpus import DcgmReader
+from tui.telemetry.polling import NothingToReadError, beat
+from tui.telemetry.server import Page, ServerScraper
 
 Answer = Callable[[asyncio.StreamWriter, int, bytes], Awaitable[None]]
 SCRAPES = 2

@@ -16,8 +16,8 @@ WHICH = "which of this host's 2 GPUs? the server on port 8002"
 HIDDEN = "whose memory it is on GPU 0 cannot be told: the server on port 8002 {}"
 READ = """
 import json, sys
-from tui.telemetry.beat import ReadingError
-from tui.telemetry.local_gpu import LocalGpus
+from tui.telemetry.polling import ReadingError
+from tui.telemetry.gpus import LocalGpus
 gpus = LocalGpus("b", 8002, json.loads(sys.argv[1]), find_pids=lambda port, known: frozenset(json.loads(sys.argv[2])))
 try:
     rows, names = gpus.read(), gpus.names()

@@ -1,10 +1,10 @@
 """Settings of the engines that do not run here, from answers in the words of their own sources and documents."""
 
 from tests.engines.sites import Answers, Site, listing
-from tui.engines.recognise import recognise
+from tui.engines.detect import recognise
 from tui.engines.registry import ENGINES
-from tui.records import gauges
-from tui.telemetry.gauging import read_page
+from tui.model import gauges
+from tui.telemetry.server import read_page
 from tui.telemetry.settings import Settings, read_settings
 
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"

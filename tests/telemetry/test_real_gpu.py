@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pynvml
 import pytest
 
-from tui.records import gauges
-from tui.telemetry.local_gpu import LocalGpus
+from tui.model import gauges
+from tui.telemetry.gpus import LocalGpus
 from tui.telemetry.nvml import THROTTLE_REASONS
 
 pytestmark = pytest.mark.gpu

@@ -8,12 +8,12 @@ import httpx
 import pytest
 
 from tests.telemetry.pages import CAPTURED, page
-from tui.engines.recognise import Found
-from tui.records import gauges
-from tui.records.rows import GaugeRow
-from tui.records.session import LaneInfo
+from tui.engines.detect import Found
+from tui.model import gauges
+from tui.model.rows import GaugeRow
+from tui.model.session import LaneInfo
 from tui.telemetry import server
-from tui.telemetry.beat import ReadingError, beat
+from tui.telemetry.polling import ReadingError, beat
 from tui.telemetry.server import ServerScraper
 
 URL = "http://engine.test/metrics"
@@ -179,8 +179,8 @@ async def test_beats_keep_their_schedule_and_skip_what_a_slow_reading_missed(mon
             raise asyncio.CancelledError
         raise ReadingError("nothing")
 
-    monkeypatch.setattr("tui.telemetry.beat.time.monotonic", lambda: now)
-    monkeypatch.setattr("tui.telemetry.beat.asyncio.sleep", sleep)
+    monkeypatch.setattr("tui.telemetry.polling.time.monotonic", lambda: now)
+    monkeypatch.setattr("tui.telemetry.polling.asyncio.sleep", sleep)
     told: list[str] = []
     with pytest.raises(asyncio.CancelledError):
         await beat(read, lambda _: None, told.append, 1.0)

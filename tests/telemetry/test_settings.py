@@ -8,7 +8,7 @@ import pytest
 
 from tests.engines.sites import LLAMACPP, SGLANG, TOKENS, VLLM, Answers, Site, listing
 from tests.telemetry.pages import CAPTURED, page
-from tui.engines.recognise import recognise
+from tui.engines.detect import recognise
 from tui.telemetry.settings import Settings, read_settings
 
 VLLM_PAGE = page("vllm-0.32.0-idle.txt")

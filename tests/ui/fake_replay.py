@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from tests.screens.fake_source import FakeSource
-from tui.session.transport import SPEEDS, Moment, WindowView
+from tests.ui.fake_source import FakeSource
+from tui.session.source import SPEEDS, Moment, WindowView
 from tui.session.view import Percentiles, VerdictView, View
 
 WALL_NS = 1_795_442_587 * 1_000_000_000  # 2026-11-23 14:03:07 UTC

@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from tui.profile.model import LaneProfile, Profile
-from tui.records.dials import DIAL, DialName, Dials, DialValue
-from tui.records.rows import EventRow, Lane
-from tui.records.session import LaneInfo
-from tui.session.shown.blank import blank_view
+from tui.model.dials import DIAL, DialName, Dials, DialValue
+from tui.model.profile import LaneProfile, Profile
+from tui.model.rows import EventRow, Lane
+from tui.model.session import LaneInfo
 from tui.session.source import Board, Lanes
-from tui.session.view import GpuView, LaneView, Percentiles, ServerView, View
+from tui.session.view import GpuView, LaneView, Percentiles, ServerView, View, blank_view
 
 NS = 1_000_000_000
 T0_NS = 1_000 * NS

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from tui.analysis.intervals.means import Mean
-from tui.analysis.ledger import LaneFigures, LedgerRow
-from tui.analysis.verdict.latency import LatencyFigure
-from tui.analysis.verdict.word import Verdict, Word
-from tui.records.rows import LANES
+from tui.judge.latency import LatencyFigure
+from tui.judge.ledger import LaneFigures, LedgerRow
+from tui.model.rows import LANES
 from tui.session.view import View
+from tui.stats.batches import Mean
+from tui.stats.verdict import Verdict, Word
 
 OTHERS = {
     "prompt_tokens": "512", "output_tokens": "128", "arrival": "closed", "request_rate": "0",
@@ -54,7 +54,7 @@ def row(streams: int, tps: float, ttft_ms: float, word: Word) -> LedgerRow:
 
 def swept(count: int = len(SWEPT)) -> Callable[[View], View]:
     """A view with the first `count` settings of the sweep, the last of them in force."""
-    from tui.analysis.crossover import crossover
+    from tui.judge.sweep import crossover
 
     ledger = [row(*one) for one in SWEPT[:count]]
 

@@ -3,7 +3,7 @@
 from textual.app import App
 from textual.pilot import Pilot
 
-from tui.widgets.hints import grouped
+from tui.ui.widgets.header import grouped
 
 
 def screen_text(app: App[int]) -> str:

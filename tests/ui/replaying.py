@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 
 from textual.pilot import Pilot
 
-from tests.screens.reading import settled
-from tui.screens.app import DragstripApp
-from tui.screens.replay import ReplayScreen
+from tests.ui.reading import settled
+from tui.ui.app import DragstripApp
+from tui.ui.replay_screen import ReplayScreen
 
 SIZE = (120, 40)
 

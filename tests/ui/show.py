@@ -1,15 +1,15 @@
-"""`python -m tests.screens.show`: the screen on made-up numbers, one second a second."""
+"""`python -m tests.ui.show`: the screen on made-up numbers, one second a second."""
 
 import sys
 from contextlib import suppress
 
-from tui.screens.terminal import prepare_terminal
+from tui.ui.terminal import prepare_terminal
 
 
 def main() -> int:
     prepare_terminal()
-    from tests.screens.fake_source import FakeSource
-    from tui.screens.app import DragstripApp
+    from tests.ui.fake_source import FakeSource
+    from tui.ui.app import DragstripApp
 
     source = FakeSource(second=120 if "--later" in sys.argv else 0, lanes="a" if "--one" in sys.argv else "ab")
     source.playing = True

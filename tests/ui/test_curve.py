@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from tests.screens.fake_source import FakeSource
-from tests.screens.made_ledger import SWEPT, long_ledger, swept
-from tests.screens.reading import settled
-from tui.analysis.curve import curve
-from tui.screens.app import DragstripApp
-from tui.widgets.curve_chart import NONE_YET, curve_rows, curve_title
-from tui.widgets.glyphs import GLYPHS
-from tui.widgets.ledger_table import table_rows
-from tui.widgets.rows import Row
+from tests.ui.fake_source import FakeSource
+from tests.ui.made_ledger import SWEPT, long_ledger, swept
+from tests.ui.reading import settled
+from tui.judge.sweep import curve
+from tui.ui.app import DragstripApp
+from tui.ui.widgets.ledger import table_rows
+from tui.ui.widgets.plots import NONE_YET, curve_rows, curve_title
+from tui.ui.widgets.rows import Row
+from tui.ui.widgets.theme import GLYPHS
 
 SENTENCE = "A ahead up to 4 streams, level from 16, B from 64"
 

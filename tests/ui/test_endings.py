@@ -17,10 +17,10 @@ import pytest
 PROGRAM = """
 import sys
 import termios
-from tests.screens.fake_source import FakeSource
-from tui.screens.terminal import prepare_terminal
+from tests.ui.fake_source import FakeSource
+from tui.ui.terminal import prepare_terminal
 prepare_terminal()
-from tui.screens.app import DragstripApp
+from tui.ui.app import DragstripApp
 
 def change(view):
     if "fail" in sys.argv and view.second > 150:

@@ -2,12 +2,12 @@
 
 from msgspec.structs import replace
 
-from tests.screens.fake_source import FakeSource, fake_gpu
+from tests.ui.fake_source import FakeSource, fake_gpu
 from tui.session.view import LaneView, ServerView
-from tui.widgets.glyphs import SPARK_BLOCKS
-from tui.widgets.gpu_rows import Bars, gpu_rows, power_top_of
-from tui.widgets.rows import Row
-from tui.widgets.server_rows import server_row, trouble_row
+from tui.ui.widgets.gpu_rows import Bars, gpu_rows, power_top_of
+from tui.ui.widgets.rows import Row
+from tui.ui.widgets.server_rows import server_row, trouble_row
+from tui.ui.widgets.theme import SPARK_BLOCKS
 
 BARS = Bars(150, 700.0, SPARK_BLOCKS)
 GIB = 2**30

@@ -9,21 +9,21 @@ from textual import events
 from textual.binding import Binding
 from textual.widgets import Input
 
-from tests.screens.fake_source import FakeSource
-from tests.screens.made_ledger import row
-from tests.screens.reading import found, hints, screen_text, settled
-from tui.analysis.verdict.word import Word
-from tui.records.dials import DIALS, DialName
-from tui.screens.app import DragstripApp
-from tui.screens.boxes import ExportBox, HelpBox, QuitBox, TextBox, help_lines
-from tui.screens.headline import OBJECTIVES, headline_of
-from tui.screens.live import LiveScreen
-from tui.screens.looking import LookingScreen
-from tui.screens.picture_file import picture_of
-from tui.screens.replay import ReplayScreen
+from tests.ui.fake_source import FakeSource
+from tests.ui.made_ledger import row
+from tests.ui.reading import found, hints, screen_text, settled
+from tui.model.dials import DIALS, DialName
 from tui.session.view import VerdictView
-from tui.widgets.dial import Dial
-from tui.widgets.palette import PALETTES
+from tui.stats.verdict import Word
+from tui.ui.app import DragstripApp
+from tui.ui.comparison import OBJECTIVES, headline_of
+from tui.ui.dialogs import ExportBox, HelpBox, QuitBox, TextBox, help_lines
+from tui.ui.live_screen import LiveScreen
+from tui.ui.main_screen import LookingScreen
+from tui.ui.replay_screen import ReplayScreen
+from tui.ui.screenshot import picture_of
+from tui.ui.widgets.dials import Dial
+from tui.ui.widgets.theme import PALETTES
 
 SIZE = (120, 40)
 
@@ -391,7 +391,7 @@ async def test_half_typed_into_a_share_is_fifty_percent() -> None:
 
 
 async def test_a_message_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.widgets.dial_strip.MESSAGE_S", 0.05)
+    monkeypatch.setattr("tui.ui.widgets.dials.MESSAGE_S", 0.05)
     app = DragstripApp(FakeSource(second=150))
     async with app.run_test(size=SIZE) as pilot:
         live(app).say("heard once")

@@ -9,13 +9,13 @@ import pytest
 from msgspec.structs import replace
 from rich.color import Color
 
-from tests.screens.fake_source import FakeSource
-from tests.screens.reading import settled
-from tui.records.rows import EventRow
-from tui.screens.app import DragstripApp
-from tui.screens.terminal import prepare_terminal
+from tests.ui.fake_source import FakeSource
+from tests.ui.reading import settled
+from tui.model.rows import EventRow
 from tui.session.view import ServerView, View
-from tui.widgets.palette import PALETTES, SHORTER, Palette, first_theme, style_of
+from tui.ui.app import DragstripApp
+from tui.ui.terminal import prepare_terminal
+from tui.ui.widgets.theme import PALETTES, SHORTER, Palette, first_theme, style_of
 
 HOSTILE = "[bold red]\x1b[31mhi\x1b]0;title\x07 \u202eevil\u0000 [@click=app.quit]x[/] 模型 " + "y" * 300
 HEAVY = ("polars", "plotext", "numpy", "httpx", "aiohttp", "openai", "pynvml")
@@ -87,7 +87,7 @@ async def test_without_colour_nothing_breaks(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_nothing_heavy_is_imported_with_the_screen() -> None:
-    code = "import sys, tui.screens.app; print([m for m in sys.argv[1:] if m in sys.modules])"
+    code = "import sys, tui.ui.app; print([m for m in sys.argv[1:] if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -114,7 +114,7 @@ def test_over_ssh_fewer_frames_are_sent(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_a_locale_without_utf8_is_drawn_in_ascii(variables: dict[str, str], speaks: str) -> None:
     kept = {name: value for name, value in os.environ.items() if name != "LANG" and not name.startswith("LC_")}
-    code = "from tui.screens.terminal import speaks_utf8; print(speaks_utf8())"
+    code = "from tui.ui.terminal import speaks_utf8; print(speaks_utf8())"
     done = subprocess.run(
         [sys.executable, "-c", code], env=kept | variables, capture_output=True, text=True, check=True
     )

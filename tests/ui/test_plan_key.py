@@ -2,14 +2,14 @@
 
 from msgspec.structs import replace
 
-from tests.screens.fake_source import FakeSource
-from tests.screens.reading import settled
-from tui.profile.model import Step
-from tui.records.dials import Dials
-from tui.records.rows import LANES, Lane
-from tui.screens.app import DragstripApp
-from tui.session.live.plan import PlanRun, checked
+from tests.ui.fake_source import FakeSource
+from tests.ui.reading import settled
+from tui.model.dials import Dials
+from tui.model.profile import Step
+from tui.model.rows import LANES, Lane
+from tui.session.plan import PlanRun, checked
 from tui.session.view import View
+from tui.ui.app import DragstripApp
 
 SIZE = (120, 40)
 STEPS = [Step(dials={"concurrency": 8}, for_s=30), Step(dials={"concurrency": 16}, for_s=30)]

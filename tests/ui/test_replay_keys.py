@@ -7,14 +7,14 @@ import pytest
 from msgspec.structs import replace
 from textual.widgets import Input, Static
 
-from tests.screens.fake_replay import DURATION_S, FakeReplay
-from tests.screens.reading import found, hints, settled
-from tests.screens.replaying import SIZE, opened, rested, screen_of
-from tui.screens.app import DragstripApp
-from tui.screens.boxes import HelpBox, TextBox
-from tui.screens.replay_aim import LONGEST_STRIDE, REPEATS_A_STRIDE, Aim
-from tui.session.transport import SPEEDS
-from tui.widgets.transport_strip import TransportStrip
+from tests.ui.fake_replay import DURATION_S, FakeReplay
+from tests.ui.reading import found, hints, settled
+from tests.ui.replaying import SIZE, opened, rested, screen_of
+from tui.session.source import SPEEDS
+from tui.ui.app import DragstripApp
+from tui.ui.dialogs import HelpBox, TextBox
+from tui.ui.replay_screen import LONGEST_STRIDE, REPEATS_A_STRIDE, Aim
+from tui.ui.widgets.timeline import TransportStrip
 
 
 @pytest.mark.parametrize(
@@ -105,9 +105,7 @@ async def test_n_goes_through_all_that_happened_and_says_what_it_is() -> None:
 
 
 async def test_a_held_key_moves_only_the_timeline_until_it_rests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "tui.screens.replay_aim.REST_S", 60.0
-    )  # the repeats come sooner, however slow this machine is
+    monkeypatch.setattr("tui.ui.replay_screen.REST_S", 60.0)  # the repeats come sooner, however slow this machine is
     source = FakeReplay()
     app = DragstripApp(source)
     async with opened(app) as pilot:
@@ -317,16 +315,16 @@ async def test_footer_help_and_palette_name_the_keys_of_a_replay() -> None:
 
 
 async def test_followed_it_says_live_and_how_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.screens import fake_replay
+    from tests.ui import fake_replay
 
     end_wall_s = fake_replay.WALL_NS / 1e9 + 150
-    monkeypatch.setattr("tui.screens.replay_transport.time.time", lambda: end_wall_s + 2.2)
+    monkeypatch.setattr("tui.ui.replay_screen.time.time", lambda: end_wall_s + 2.2)
     source = FakeReplay(second=150, duration_s=150.0, follow=True)
     source.playing = True
     app = DragstripApp(source)
     async with opened(app) as pilot:
         assert "▶ LIVE following, 2 s old" in await settled(pilot)
-        monkeypatch.setattr("tui.screens.replay_transport.time.time", lambda: end_wall_s + 9.0)
+        monkeypatch.setattr("tui.ui.replay_screen.time.time", lambda: end_wall_s + 9.0)
         screen_of(app)._grow_older()
         assert "LIVE following, 9 s old" in await settled(pilot)
         await pilot.resize_terminal(80, 24)

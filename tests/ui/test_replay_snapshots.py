@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.screens.fake_replay import FakeReplay
-from tests.screens.made_ledger import swept
-from tests.screens.reading import settled
-from tests.screens.test_snapshots import compare
-from tui.screens.app import DragstripApp
+from tests.ui.fake_replay import FakeReplay
+from tests.ui.made_ledger import swept
+from tests.ui.reading import settled
+from tests.ui.test_snapshots import compare
+from tui.ui.app import DragstripApp
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50), (60, 20), (20, 5)])

@@ -2,19 +2,28 @@
 
 import pytest
 
-from tests.screens.fake_replay import MOMENTS, WALL_NS
-from tui.records.errors import UserError
-from tui.screens.replay_times import Recorded, moment_at, moment_from, moments_at
-from tui.session.transport import Moment
-from tui.widgets.glyphs import to_ascii
-from tui.widgets.rows import length
-from tui.widgets.timeline import LEGEND, SIGNS, Span, bar_row, cell_of, second_at
-from tui.widgets.transport_strip import TransportState, narrow_row, wide_row
+from tests.ui.fake_replay import MOMENTS, WALL_NS
+from tui.model.text import UserError
+from tui.session.source import Moment
+from tui.ui.goto import Recorded, moment_at, moment_from, moments_at
+from tui.ui.widgets.rows import length
+from tui.ui.widgets.theme import to_ascii
+from tui.ui.widgets.timeline import (
+    LEGEND,
+    SIGNS,
+    TimelineSpan,
+    TransportState,
+    bar_row,
+    cell_of,
+    narrow_row,
+    second_at,
+    wide_row,
+)
 
 NS = 1_000_000_000
 
 
-def bar(span: Span, width: int = 21) -> str:
+def bar(span: TimelineSpan, width: int = 21) -> str:
     return "".join(text for text, _ in bar_row(span, width))
 
 
@@ -29,24 +38,24 @@ def text_of(row: tuple[tuple[str, str], ...]) -> str:
 
 def test_the_bar_shows_what_was_played_and_what_happened() -> None:
     moments = [Moment(0.0, "mark", ""), Moment(50.0, "dial", ""), Moment(100.0, "end", "")]
-    assert bar(Span(25.0, 100.0, moments)) == "◇━━━━●────◆─────────┤"
-    assert bar(Span(0.0, 100.0)) == "●" + "─" * 20
-    assert bar(Span(100.0, 100.0)) == "━" * 20 + "●"
-    assert bar(Span(0.0, 0.0), 5) == "●────"
+    assert bar(TimelineSpan(25.0, 100.0, moments)) == "◇━━━━●────◆─────────┤"
+    assert bar(TimelineSpan(0.0, 100.0)) == "●" + "─" * 20
+    assert bar(TimelineSpan(100.0, 100.0)) == "━" * 20 + "●"
+    assert bar(TimelineSpan(0.0, 0.0), 5) == "●────"
 
 
 def test_the_grave_hides_the_mild_and_the_position_hides_all() -> None:
     here = [Moment(50.0, kind, "") for kind in ("down", "dial", "end", "mark", "fault")]
-    assert bar(Span(0.0, 100.0, here))[10] == "✖"
-    assert bar(Span(0.0, 100.0, list(reversed(here))))[10] == "✖"
-    assert bar(Span(50.0, 100.0, here))[10] == "●"
+    assert bar(TimelineSpan(0.0, 100.0, here))[10] == "✖"
+    assert bar(TimelineSpan(0.0, 100.0, list(reversed(here))))[10] == "✖"
+    assert bar(TimelineSpan(50.0, 100.0, here))[10] == "●"
 
 
 def test_a_window_has_two_brackets_even_without_colour() -> None:
     moments = [Moment(40.0, "fault", "")]
-    assert bar(Span(0.0, 100.0, moments, (25.0, 75.0))) == "●────[══!══════]─────"
-    assert bar(Span(75.0, 100.0, moments, (25.0, None))) == "━━━━━[══!══════●─────"
-    assert bar(Span(25.0, 100.0, (), (75.0, None))) == "━━━━━●═════════]─────"
+    assert bar(TimelineSpan(0.0, 100.0, moments, (25.0, 75.0))) == "●────[══!══════]─────"
+    assert bar(TimelineSpan(75.0, 100.0, moments, (25.0, None))) == "━━━━━[══!══════●─────"
+    assert bar(TimelineSpan(25.0, 100.0, (), (75.0, None))) == "━━━━━●═════════]─────"
 
 
 def test_every_sign_has_an_ascii_twin_of_its_own() -> None:

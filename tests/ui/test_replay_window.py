@@ -2,11 +2,11 @@
 
 from textual.widgets import Input
 
-from tests.screens.fake_replay import FakeReplay
-from tests.screens.reading import settled
-from tests.screens.replaying import opened, rested
-from tui.records.errors import UserError
-from tui.screens.app import DragstripApp
+from tests.ui.fake_replay import FakeReplay
+from tests.ui.reading import settled
+from tests.ui.replaying import opened, rested
+from tui.model.text import UserError
+from tui.ui.app import DragstripApp
 
 
 async def test_z_marks_a_window_and_shows_its_figures_until_esc() -> None:

@@ -1,9 +1,9 @@
 """Rows are fitted to a width, and a change sends no more cells than it must, and no fewer."""
 
-from tui.widgets import numbers
-from tui.widgets.glyphs import to_ascii
-from tui.widgets.rows import Row, changed_cells, fit, printable, spread
-from tui.widgets.verdict_line import Headline, verdict_row
+from tui.ui.widgets import numbers
+from tui.ui.widgets.header import Headline, verdict_row
+from tui.ui.widgets.rows import Row, changed_cells, fit, printable, spread
+from tui.ui.widgets.theme import to_ascii
 
 
 def plain(row: Row) -> str:

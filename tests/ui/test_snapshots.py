@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from tests.screens.fake_source import FakeSource
-from tests.screens.made_ledger import swept
-from tests.screens.reading import settled
-from tui.screens.app import DragstripApp
+from tests.ui.fake_source import FakeSource
+from tests.ui.made_ledger import swept
+from tests.ui.reading import settled
 from tui.session.view import ServerView, View
+from tui.ui.app import DragstripApp
 
 FOLDER = Path(__file__).parent / "snapshots"
 

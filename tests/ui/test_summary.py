@@ -3,9 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from tests.screens.fake_source import FakeSource
-from tui.screens.summary import summary_lines
+from tests.ui.fake_source import FakeSource
 from tui.session.view import VerdictView
+from tui.ui.comparison import summary_lines
 
 
 @pytest.mark.parametrize(

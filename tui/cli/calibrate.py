@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tui.cli import noise_store, target
-from tui.cli.output import complain, say
-from tui.profile.model import Profile
-from tui.records.errors import UserError
-from tui.records.rows import Lane
+from tui.cli import noise_store
+from tui.cli import options as target
+from tui.cli.console import complain, say
+from tui.model.profile import Profile
+from tui.model.rows import Lane
+from tui.model.text import UserError
 
 if TYPE_CHECKING:
-    from tui.session.live.session import LiveSession
+    from tui.session.live import LiveSession
 
 LEAST_S = 80  # four batches of 20 s
 LONGEST_SETTLING_S = 90
@@ -33,8 +34,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Run A against A, store δ, say it."""
-    from tui.analysis.verdict.noise import noise_floor
     from tui.cli.run import seconds
+    from tui.stats.verdict import noise_floor
 
     profile = target.profile_of(args)
     server, model, setting = noise_store.identity(profile)
@@ -61,8 +62,8 @@ def call(args: argparse.Namespace) -> int:
 
 async def settled_tps(profile: Profile, for_s: float) -> dict[Lane, list[float]]:
     """The tokens of each settled second of lane A's server in both lanes, `for_s` of them if they come."""
-    from tui.cli.simulated import SimulatedLanes
-    from tui.session.live.session import LiveSession
+    from tui.cli.simulate import SimulatedLanes
+    from tui.session.live import LiveSession
 
     simulated = SimulatedLanes()
     alone = await simulated.prepare(msgspec.structs.replace(profile, b=None, mode="together"))

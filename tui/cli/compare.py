@@ -3,8 +3,8 @@
 import argparse
 
 from tui.cli import report
-from tui.cli.output import complain
-from tui.records.errors import UserError
+from tui.cli.console import complain
+from tui.model.text import UserError
 
 HELP = "compare A and B over several sessions; --fail-if makes it a gate"
 
@@ -21,14 +21,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Write the report; 1 when the condition holds, its uncertainty taken into account."""
-    from tui.analysis.compare import compare
-    from tui.analysis.fail_if import fail_if, parse
-    from tui.analysis.figures import measured
-    from tui.analysis.report.comparison import comparison_report
-    from tui.analysis.verdict.goodput import limits_of
-    from tui.cli.session_named import session_named
-    from tui.recording.reading.analysed import tables_of
-    from tui.recording.reading.reader import open_session
+    from tui.cli.sessions import session_named
+    from tui.judge.conditions import fail_if, parse
+    from tui.judge.goodput import limits_of
+    from tui.judge.metrics_of import measured
+    from tui.judge.sessions import compare
+    from tui.recording.reader import open_session
+    from tui.recording.tables import tables_of
+    from tui.report.comparison import comparison_report
 
     folders = [session_named(name).resolve() for name in args.sessions]
     for place, folder in enumerate(folders):

@@ -2,7 +2,8 @@
 
 import argparse
 
-from tui.cli import screen, target, watch
+from tui.cli import options as target
+from tui.cli import screen, watch
 
 HELP = "the whole screen on two simulated engines; nothing else needed"
 

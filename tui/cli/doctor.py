@@ -3,9 +3,9 @@
 import argparse
 import asyncio
 
-from tui.cli import target
-from tui.cli.output import say
-from tui.profile.model import Profile
+from tui.cli import options as target
+from tui.cli.console import say
+from tui.model.profile import Profile
 
 HELP = "are these two comparable? settings side by side, what is unfair, and the flag that mends it"
 
@@ -22,9 +22,9 @@ def call(args: argparse.Namespace) -> int:
 
 
 async def _examine(profile: Profile, *, empty: bool) -> int:
-    from tui.cli.simulated import SimulatedLanes
-    from tui.session.doctor.checkup import examine, text
-    from tui.session.doctor.emptying import empty_caches
+    from tui.cli.simulate import SimulatedLanes
+    from tui.doctor.checks import examine, text
+    from tui.doctor.examine import empty_caches
 
     simulated = SimulatedLanes()
     try:

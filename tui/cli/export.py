@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.cli.output import say
-from tui.records.errors import UserError
-from tui.records.tables import TABLES
-from tui.widgets.numbers import counted, size
+from tui.cli.console import say
+from tui.model.rows import TABLES
+from tui.model.text import UserError
+from tui.ui.widgets.numbers import counted, size
 
 if TYPE_CHECKING:
-    from tui.recording.reading.reader import Recorded
+    from tui.recording.reader import Recorded
 
 HELP = "write a recorded session as CSV, Parquet, JSON and other formats"
 PROGRESS_AFTER_S = 1.0
@@ -35,10 +35,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Write the files and name each of them."""
-    from tui.cli.session_named import session_named
-    from tui.recording.export.registry import export
-    from tui.recording.reading.reader import open_session
-    from tui.recording.reading.selection import Selection, window
+    from tui.cli.sessions import session_named
+    from tui.export.formats import export
+    from tui.recording.reader import Selection, open_session, window
 
     recorded = open_session(session_named(args.session))
     t0_ns, t1_ns = window(recorded.info, args.from_s, args.to_s)

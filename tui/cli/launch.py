@@ -5,8 +5,8 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 
-from tui.cli.output import complain, say
-from tui.profile.model import Profile
+from tui.cli.console import complain, say
+from tui.model.profile import Profile
 from tui.profile.reading import read_profile
 
 HELP = "start both engines of a profile with one configuration, or print the two commands"
@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Start, examine, keep them until interrupted, and end them in order."""
-    from tui.session.launch.launcher import printed
+    from tui.launcher.launcher import printed
 
     profile = read_profile(args.profile)
     if args.only_print:
@@ -35,8 +35,8 @@ def call(args: argparse.Namespace) -> int:
 
 
 async def _launch(profile: Profile, *, together: bool) -> int:
-    from tui.session.doctor.checkup import examine, text
-    from tui.session.launch.launcher import EngineDiedError, Launcher
+    from tui.doctor.checks import examine, text
+    from tui.launcher.launcher import EngineDiedError, Launcher
 
     interrupted = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -11,9 +11,8 @@ from types import ModuleType
 from typing import NoReturn
 
 from tui import __version__
-from tui.cli.output import complain
-from tui.records.errors import UserError
-from tui.records.text import clean
+from tui.cli.console import complain
+from tui.model.text import UserError, clean
 
 # What is typed → its module, in the order in which help lists them. Only the one that is called is imported: the
 # screen's first paint waits for it.
@@ -24,7 +23,7 @@ COMMANDS = {
     "doctor": "doctor",
     "calibrate": "calibrate",
     "launch": "launch",
-    "selftest": "ruler",
+    "selftest": "selftest",
     "sessions": "sessions",
     "replay": "replay",
     "plan": "plan",
@@ -80,7 +79,7 @@ def nearest(typed: str, flags: Sequence[str]) -> list[str]:
     """The flags that were likely meant, perhaps by the name of their dial."""
     import difflib
 
-    from tui.cli.target import DIAL_FLAGS
+    from tui.cli.options import DIAL_FLAGS
 
     names = {flag: flag for flag in flags}
     names |= {f"--{dial.replace('_', '-')}": flag for flag, (dial, _, _) in DIAL_FLAGS.items() if flag in names}

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import msgspec
 
-from tui.profile.model import Profile
+from tui.model.dials import DIALS, dial_text
+from tui.model.profile import Profile
+from tui.model.text import UserError
 from tui.profile.reading import lane_dials
-from tui.records.dials import DIALS, dial_text
-from tui.records.errors import UserError
 
 
 class Floor(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class Floor(msgspec.Struct, frozen=True, kw_only=True):
 
 def store_path() -> Path:
     """The file of all floors."""
-    from tui.recording.home import sessions_root
+    from tui.recording.catalog import sessions_root
 
     return sessions_root().parent / "noise.json"
 

@@ -5,13 +5,12 @@ import os
 
 import msgspec
 
-from tui.engines.address import base_url
-from tui.profile.model import LaneProfile, LoadProfile, Profile, Slo
+from tui.model.dials import ARRIVALS, Dials, check
+from tui.model.metrics import MLPERF_LIMITS_MS
+from tui.model.profile import PATHS, LaneProfile, LoadProfile, Profile, Slo
+from tui.model.text import UserError
+from tui.net.http import base_url
 from tui.profile.reading import read_profile, with_preset
-from tui.records.dials import ARRIVALS, Dials, check
-from tui.records.endpoints import PATHS
-from tui.records.errors import UserError
-from tui.records.limits import MLPERF_LIMITS_MS
 
 # flag → (the dial, its type, help)
 DIAL_FLAGS = {
@@ -68,7 +67,7 @@ def profile_of(args: argparse.Namespace) -> Profile:
     profile = _named(args)
     waive = [*profile.waive, *(args.waive or [])]
     if waive:
-        from tui.analysis.fairness import check_waived
+        from tui.judge.comparable import check_waived
 
         check_waived(waive)
     return msgspec.structs.replace(

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.cli.output import complain, say
+from tui.cli.console import complain, say
+from tui.model.dials import DialValue
+from tui.model.text import UserError
 from tui.profile.reading import parse_profile
-from tui.records.dials import DialValue
-from tui.records.errors import UserError
 
 if TYPE_CHECKING:
-    from tui.analysis.plans import PlannedStep
+    from tui.judge.sweep import PlannedStep
 
 LEAST_S = 1.0  # shorter than one second of figures
 HELP = "the moves made in a session as [[plan]] steps, or as a profile that makes them again"
@@ -26,11 +26,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Print TOML, or write a profile."""
-    from tui.analysis.plans import plan_of_moves
     from tui.cli.report import save
-    from tui.cli.session_named import session_named
-    from tui.recording.reading.analysed import tables_of
-    from tui.recording.reading.reader import open_session
+    from tui.cli.sessions import session_named
+    from tui.judge.sweep import plan_of_moves
+    from tui.recording.reader import open_session
+    from tui.recording.tables import tables_of
 
     tables = tables_of(open_session(session_named(args.session)))
     steps = held(plan_of_moves(tables))

@@ -2,9 +2,9 @@
 
 import argparse
 
-from tui.cli.output import say
+from tui.cli.console import say
+from tui.model.text import UserError
 from tui.profile.reading import TEMPLATE, list_profiles, read_profile, shipped_profiles
-from tui.records.errors import UserError
 
 HELP = "list the profiles; `profiles new` prints a template for one of your own"
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.profile.model import Profile
-from tui.records.errors import UserError
-from tui.records.session import SessionInfo
+from tui.model.profile import Profile
+from tui.model.session import SessionInfo
+from tui.model.text import UserError
 
 if TYPE_CHECKING:
-    from tui.session.live.session import Record, Recording
+    from tui.session.live import Record, Recording
 
 
 def recorder_for(args: argparse.Namespace, profile: Profile) -> "Record | None":
@@ -23,8 +23,8 @@ def recorder_for(args: argparse.Namespace, profile: Profile) -> "Record | None":
     _check_writable(root)
 
     def record(info: SessionInfo) -> "Recording":
-        from tui.recording.writing.claim import claim
-        from tui.recording.writing.recorder import Recorder
+        from tui.recording.catalog import claim
+        from tui.recording.recorder import Recorder
 
         return Recorder(claim(root, info), info)
 
@@ -35,7 +35,7 @@ def naming(args: argparse.Namespace, profile: Profile) -> Callable[[str], str]:
     """How a command is told a session of this run: by its name, or by its folder where no name is looked for."""
 
     def named(name: str) -> str:
-        from tui.recording.home import sessions_root  # long after the first paint, which would wait for it
+        from tui.recording.catalog import sessions_root  # long after the first paint, which would wait for it
 
         root = _root(args, profile)
         return shlex.quote(name if root == sessions_root() else str(root / name))
@@ -44,7 +44,7 @@ def naming(args: argparse.Namespace, profile: Profile) -> Callable[[str], str]:
 
 
 def _root(args: argparse.Namespace, profile: Profile) -> Path:
-    from tui.recording.home import sessions_root
+    from tui.recording.catalog import sessions_root
 
     return Path(args.out or profile.record.directory or sessions_root()).expanduser()
 

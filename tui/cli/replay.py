@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui.cli import screen
-from tui.records.errors import UserError
-from tui.records.session import SessionInfo
-from tui.screens.replay_times import Recorded, moment_at
-from tui.session.source import Source
-from tui.session.transport import SPEEDS
-from tui.widgets.numbers import counted
+from tui.model.session import SessionInfo
+from tui.model.text import UserError
+from tui.session.source import SPEEDS, Source
+from tui.ui.goto import Recorded, moment_at
+from tui.ui.widgets.numbers import counted
 
 if TYPE_CHECKING:
-    from tui.session.replay.tape import Tape
+    from tui.session.replay_tape import Tape
 
 HELP = "the same screen from a recorded session, at any speed"
 _SPEED_NAMES = {f"{speed:g}": speed for speed in SPEEDS[:-1]} | {"max": math.inf, "inf": math.inf}
@@ -35,10 +34,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Show the screen until the operator leaves it."""
-    from tui.cli.session_named import session_named
-    from tui.recording.reading.marks import marks_beside
-    from tui.session.replay.profile import profile_of
-    from tui.session.replay.session import How
+    from tui.cli.sessions import session_named
+    from tui.recording.marks import marks_beside
+    from tui.session.replay import How
+    from tui.session.timeline import profile_of
 
     if args.plain:
         raise UserError("`replay --plain` was removed: use `dragstrip report SESSION`, which needs no terminal")
@@ -49,7 +48,7 @@ def call(args: argparse.Namespace) -> int:
     info, open_tape = _known(where)
 
     def session() -> Source:
-        from tui.session.replay.session import ReplaySource
+        from tui.session.replay import ReplaySource
 
         return ReplaySource(profile_of(info), open_tape, how, marks_beside(info))
 
@@ -60,9 +59,8 @@ def call(args: argparse.Namespace) -> int:
 
 def export_part(where: Path, start_s: float | None, end_s: float | None) -> str:
     """Write a part of a session as CSV in the current directory, and say where."""
-    from tui.recording.export.registry import export
-    from tui.recording.reading.reader import open_session
-    from tui.recording.reading.selection import Selection, window
+    from tui.export.formats import export
+    from tui.recording.reader import Selection, open_session, window
 
     recorded = open_session(where)
     begin_ns, until_ns = window(recorded.info, start_s, end_s)
@@ -97,7 +95,7 @@ def _known(where: Path) -> "tuple[SessionInfo, Callable[[], Tape]]":
 
 
 def _open(where: Path) -> "Tape":
-    from tui.recording.reading.batches import Tape
-    from tui.recording.reading.reader import open_session
+    from tui.recording.reader import open_session
+    from tui.recording.tape import Tape
 
     return Tape(open_session(where))

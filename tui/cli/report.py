@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.cli.output import complain, say
-from tui.records.errors import UserError
+from tui.cli.console import complain, say
+from tui.model.text import UserError
 
 if TYPE_CHECKING:
-    from tui.analysis.report.blocks import Document
-    from tui.analysis.verdict.goodput import Limits
+    from tui.judge.goodput import Limits
+    from tui.report.document import Document
 
 HELP = "tables and verdicts of a session, in Markdown or as one HTML page"
 
@@ -40,18 +40,18 @@ def goodput_flag(parser: argparse.ArgumentParser) -> None:
 
 def limits_from(args: argparse.Namespace) -> "Limits | None":
     """The limits of `--goodput`; None without it."""
-    from tui.analysis.verdict.goodput import parse_limits
+    from tui.judge.goodput import parse_limits
 
     return parse_limits(" ".join(args.goodput)) if args.goodput else None
 
 
 def call(args: argparse.Namespace) -> int:
     """Write the report."""
-    from tui.analysis.report.session import session_report
-    from tui.analysis.study import study, study_csv
-    from tui.cli.session_named import session_named
-    from tui.recording.reading.analysed import tables_of, token_gaps
-    from tui.recording.reading.reader import open_session
+    from tui.cli.sessions import session_named
+    from tui.recording.reader import open_session
+    from tui.recording.tables import tables_of, token_gaps
+    from tui.report.session import session_report
+    from tui.report.study import study, study_csv
 
     recorded = open_session(session_named(args.session))
     tables = tables_of(recorded)
@@ -63,8 +63,7 @@ def call(args: argparse.Namespace) -> int:
 
 def write(args: argparse.Namespace, document: "Document") -> None:
     """In the form and to the place asked for."""
-    from tui.analysis.report.markdown import markdown
-    from tui.analysis.report.page import page
+    from tui.report.document import markdown, page
 
     text = page(document) if args.format == "html" else markdown(document)
     if args.to:

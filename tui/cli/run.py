@@ -1,4 +1,11 @@
-"""`dragstrip run`: the head-to-head without a terminal, for scripts and CI."""
+"""`dragstrip run`: the head-to-head without a terminal, for scripts and CI.
+
+Keep the rows of a run that has no screen, for its summary; what is recorded is not read back.
+
+A sweep of one dial: doubling first, then the middle of the steps around each lane's knee. Or just a list.
+"""
+
+from __future__ import annotations
 
 import argparse
 import asyncio
@@ -7,20 +14,27 @@ import re
 import signal
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tui.cli import noise_store, target
-from tui.cli.output import complain, say
-from tui.profile.model import Profile, Step
+from tui.cli import noise_store
+from tui.cli import options as target
+from tui.cli.console import complain, say
+from tui.model.profile import Profile, Step
+from tui.model.rows import LANES, Batch, EventRow, Lane, RequestRow, SecondRow
+from tui.model.session import SessionInfo
+from tui.model.text import UserError
 from tui.profile.reading import MOST_REPEATS, lane_dials
-from tui.records.errors import UserError
+from tui.session.seconds import ChunkGaps
+from tui.session.state import LatencyHistogram
+from tui.session.view import View
 
 if TYPE_CHECKING:
-    from tui.cli.collecting import Collected
-    from tui.session.live.session import LiveSession, Record
+    from tui.session.live import LiveSession, Record
+
 
 HELP = "the same head-to-head without a terminal; --json prints one object"
 USUALLY = "60s"
@@ -62,7 +76,7 @@ def call(args: argparse.Namespace) -> int:
 
 
 def _check_flags(args: argparse.Namespace) -> None:
-    from tui.analysis.plans import is_refined
+    from tui.judge.sweep import is_refined
 
     if args.plan and args.sweep:
         raise UserError("give --plan or --sweep, not both")
@@ -76,9 +90,8 @@ def _steps(args: argparse.Namespace, profile: Profile, for_s: float) -> list[Ste
     """The plan to run, or the first pass of the sweep. UserError here leaves no empty session behind."""
     if not args.plan and not args.sweep:
         return []
-    from tui.cli.sweep import first_pass
-    from tui.session.live.orders import servers
-    from tui.session.live.plan import checked
+    from tui.session.plan import checked
+    from tui.session.schedule import servers
 
     dials = {lane: lane_dials(profile, server) for lane, server in servers(profile).items()}
     return checked(first_pass(args.sweep, for_s) if args.sweep else profile.plan, dials)
@@ -133,16 +146,15 @@ class Stop:
 
 async def _measured(
     profile: Profile,
-    whole: "Callable[[LiveSession], Coroutine[None, None, None]]",
-    record: "Record | None",
+    whole: Callable[[LiveSession], Coroutine[None, None, None]],
+    record: Record | None,
     stop: Stop,
     *,
     quiet: bool,
-) -> "tuple[LiveSession, Collected]":
+) -> tuple[LiveSession, Collected]:
     """A session from its start to its end, and what it was."""
-    from tui.cli.collecting import Collected
-    from tui.cli.simulated import SimulatedLanes
-    from tui.session.live.session import LiveSession
+    from tui.cli.simulate import SimulatedLanes
+    from tui.session.live import LiveSession
 
     simulated = SimulatedLanes()
     session = LiveSession(profile, prepare=simulated.prepare, record=record, release=simulated.stop)
@@ -157,15 +169,14 @@ async def _measured(
     return session, collected
 
 
-async def _complete(session: "LiveSession", *, for_s: float, steps: Sequence[Step], sweep: str = "") -> None:
+async def _complete(session: LiveSession, *, for_s: float, steps: Sequence[Step], sweep: str = "") -> None:
     """Until the time is up; with steps, until the last one has been held."""
     if not steps:
         await session.elapsed(for_s)
         return
     await session.started()
     if sweep:
-        from tui.analysis.plans import is_refined
-        from tui.cli.sweep import Sweep
+        from tui.judge.sweep import is_refined
 
         swept = Sweep.of(steps, for_s, refines=is_refined(sweep))
         session.start_plan(steps, lambda step: swept.measured(step, session.view(1)), settled_only=True)
@@ -175,10 +186,10 @@ async def _complete(session: "LiveSession", *, for_s: float, steps: Sequence[Ste
 
 
 async def _until(
-    session: "LiveSession",
+    session: LiveSession,
     whole: Coroutine[None, None, None],
     stop: asyncio.Event,
-    collected: "Collected",
+    collected: Collected,
     *,
     quiet: bool,
 ) -> None:
@@ -204,8 +215,7 @@ async def _until(
                 await asyncio.wait([task])
 
 
-def _tell(args: argparse.Namespace, session: "LiveSession", collected: "Collected") -> int:
-    from tui.cli.collecting import lines
+def _tell(args: argparse.Namespace, session: LiveSession, collected: Collected) -> int:
     from tui.cli.recording import naming
 
     assert session.info is not None
@@ -231,9 +241,127 @@ def _tell(args: argparse.Namespace, session: "LiveSession", collected: "Collecte
 
 def _failed(figures: Mapping[str, Any]) -> str:
     """Why a script may not trust the lane's figures; empty when it may."""
-    from tui.analysis.ledger import MOST_FAILED
+    from tui.judge.ledger import MOST_FAILED
 
     ok, failed = figures["requests"], figures["failed"]
     if not ok:
         return "finished no request"
     return f"failed {failed} of {ok + failed} requests" if failed > MOST_FAILED * (ok + failed) else ""
+
+
+class Collected:
+    """A listener of a session. `on_second` is given a line of text for each complete second."""
+
+    def __init__(self) -> None:
+        self.on_second: Callable[[str], None] | None = None
+        self._requests: list[RequestRow] = []
+        self._seconds: list[SecondRow] = []
+        self._events: list[EventRow] = []
+        self._gaps: dict[Lane, ChunkGaps] = {lane: ChunkGaps() for lane in LANES}
+        self._itl: dict[Lane, LatencyHistogram] = {lane: LatencyHistogram() for lane in LANES}
+
+    def __call__(self, batch: Batch) -> None:
+        """Take a batch in."""
+        self._requests += batch.requests
+        self._events += batch.events
+        for lane, chunks in batch.chunks:
+            gaps = self._gaps[lane].feed(chunks)
+            self._itl[lane].add(gaps.itl_ms, gaps.tokens)
+        for lane in LANES:
+            self._gaps[lane].forget([r.request for r in batch.requests if r.lane == lane])
+        self._seconds += batch.seconds
+        if batch.seconds and self.on_second is not None:
+            self.on_second("   ".join(map(second_text, batch.seconds)))
+
+    def down(self) -> list[Lane]:
+        """The lanes whose server did not answer any more as the run ended."""
+        last = {row.lane: row for row in self._seconds}
+        return [lane for lane, row in last.items() if not row.up]
+
+    def summary(self, info: SessionInfo) -> dict[str, Any]:
+        """The object of `run --json`."""
+        from tui.recording.schema import frame_of_rows
+        from tui.report.summary import summary
+
+        return summary(
+            info,
+            frame_of_rows("requests", self._requests),
+            frame_of_rows("seconds", self._seconds),
+            self._itl,
+            self._events,
+        )
+
+
+def second_text(row: SecondRow) -> str:
+    """One second of one lane, for people."""
+    failed = f" {row.failed} failed" if row.failed else ""
+    state = " down" if not row.up else " resting" if row.resting else ""
+    return f"{row.lane.upper()} {row.output_tokens:6d} tok/s {row.in_flight:4d} in flight{failed}{state}"
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """The summary for people, one line a lane and one for the verdict."""
+    told = []
+    for lane, figures in found["lanes"].items():
+        simulated = " SIMULATED" if figures["simulated"] else ""
+        ttft, tpot = figures["ttft_ms"]["p50"], figures["tpot_ms"]["p50"]
+        told.append(
+            f"{lane.upper()} {figures['engine']} {figures['model']}{simulated}: "
+            f"{figures['output_tps']:.0f} tok/s out, "
+            f"{figures['requests']} requests, {figures['failed']} failed, "
+            f"TTFT p50 {_ms(ttft)}, TPOT p50 {_ms(tpot)}"
+        )
+    return [*told, _verdict(found["verdict"])] if found["verdict"] else told
+
+
+def _verdict(told: dict[str, Any]) -> str:
+    from tui.report.format import verdict_sentence
+    from tui.stats.verdict import Margin, Verdict
+
+    fields = {name: value for name, value in told.items() if name in Verdict.__dataclass_fields__}
+    margin = Margin(told["delta"], told["delta_from"])
+    return f"{verdict_sentence(Verdict(**fields), 'Output tok/s')} Level is within {margin.text}."
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f} ms"
+
+
+def first_pass(text: str, for_s: float) -> list[Step]:
+    """The steps of `concurrency=1..256` or `concurrency=1,8,64`. UserError that says how a sweep is written."""
+    from tui.judge.sweep import sweep_plan
+
+    return [Step(dials=dict(step.dials), for_s=step.for_s) for step in sweep_plan(text, for_s)]
+
+
+@dataclass(slots=True)
+class Sweep:
+    """Which settings were held, and from what the ledger says of them those that follow."""
+
+    dial: str
+    for_s: float
+    left: set[int]  # settings planned and not held yet
+    refines: bool = True
+    held: set[int] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, steps: Sequence[Step], for_s: float, *, refines: bool = True) -> Sweep:
+        """Before the first step."""
+        (dial,) = steps[0].dials
+        return cls(dial, for_s, {int(step.dials[dial]) for step in steps}, refines)
+
+    def measured(self, step: Step, view: View) -> list[Step]:
+        """Take the step that ends; gives the next pass once this one is complete, empty when it is fine enough."""
+        from tui.judge.sweep import curve, halving, knee
+
+        setting = int(step.dials[self.dial])
+        self.left.discard(setting)
+        self.held.add(setting)
+        if self.left or not self.refines:
+            return []
+        found = curve(view.ledger, self.dial)
+        lines = [] if found is None else found.lines.values()
+        knees = {at for line in lines if (at := knee(line)) is not None}
+        wanted = halving(self.held, knees)
+        self.left = set(wanted)
+        return [Step(dials={self.dial: value}, for_s=self.for_s) for value in wanted]

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tui.cli.output import complain, say
+from tui.cli.console import complain, say
 from tui.session.source import Source
 
 
@@ -31,11 +31,11 @@ def show(
     (seconds from and until, None: all) and says what. What a source imports comes after
     the terminal is prepared, as all that the first paint waits for.
     """
-    from tui.screens.terminal import prepare_terminal
+    from tui.ui.terminal import prepare_terminal
 
     prepare_terminal()
 
-    from tui.screens.app import DragstripApp
+    from tui.ui.app import DragstripApp
 
     app = DragstripApp(make(), ascii_only=ascii_only, named=named, export=export)
     code = app.run()

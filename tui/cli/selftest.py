@@ -3,8 +3,8 @@
 import argparse
 import asyncio
 
-from tui.cli.output import say
-from tui.records.errors import UserError
+from tui.cli.console import say
+from tui.model.text import UserError
 
 HELP = "what the client itself adds on this machine, and how much load its figures can be trusted with"
 DEFAULT_STEP_S = 3.0
@@ -25,7 +25,7 @@ def call(args: argparse.Namespace) -> int:
     """Measure and print; 1 when this machine is too busy for any figure to be trusted."""
     if not 1 <= args.step <= 600:
         raise UserError(f"--step is {args.step:g}, but must lie between 1 and 600 seconds")
-    from tui.load.ruler import measure
+    from tui.load.accuracy import measure
 
     ruler = asyncio.run(measure(args.step))
     for line in ruler.lines():

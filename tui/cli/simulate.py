@@ -1,10 +1,23 @@
-"""`dragstrip simulate`: one simulated engine, until interrupted."""
+"""`dragstrip simulate`: one simulated engine, until interrupted.
+
+Start the simulated engines that a profile asks for, each in its own process.
+"""
+
+from __future__ import annotations
 
 import argparse
 import asyncio
+from typing import TYPE_CHECKING
 
-from tui.cli.output import complain
-from tui.records.errors import UserError
+import msgspec
+
+from tui.cli.console import complain
+from tui.model.profile import LaneProfile, Profile
+from tui.model.text import UserError
+
+if TYPE_CHECKING:
+    from tui.simulator.process import SimulatorProcess
+
 
 HELP = "serve one simulated engine"
 MOST_PORT = 65535
@@ -37,3 +50,28 @@ def call(args: argparse.Namespace) -> int:
         reason = error.strerror or str(error)
         raise UserError(f"cannot listen on {args.host}:{args.port} ({reason}); --port 0 takes a free one") from error
     return 0
+
+
+class SimulatedLanes:
+    """The simulators of one session. `prepare` starts them and `stop` ends them."""
+
+    def __init__(self) -> None:
+        self._running: list[SimulatorProcess] = []
+
+    async def prepare(self, profile: Profile) -> Profile:
+        """The profile with the URL of a running simulator in each lane that asks for one."""
+        a, b = await asyncio.gather(self._lane(profile.a), self._lane(profile.b))
+        return msgspec.structs.replace(profile, a=a, b=b)
+
+    async def stop(self) -> None:
+        """End every simulator that was started."""
+        await asyncio.gather(*(process.stop() for process in self._running))
+
+    async def _lane(self, lane: LaneProfile | None) -> LaneProfile | None:
+        if lane is None or not lane.simulate:
+            return lane
+        from tui.simulator.process import start_simulator
+
+        process = await start_simulator(lane.simulate)
+        self._running.append(process)
+        return msgspec.structs.replace(lane, url=process.url, dcgm=process.dcgm_url)

@@ -2,8 +2,9 @@
 
 import argparse
 
-from tui.cli import noise_store, screen, target
-from tui.records.errors import UserError
+from tui.cli import noise_store, screen
+from tui.cli import options as target
+from tui.model.text import UserError
 from tui.session.source import Source
 
 HELP = "watch two servers side by side, live"
@@ -18,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def call(args: argparse.Namespace) -> int:
     """The screen on a live session until the operator leaves it."""
     from tui.cli.recording import naming, recorder_for
-    from tui.cli.simulated import SimulatedLanes
+    from tui.cli.simulate import SimulatedLanes
 
     profile = target.profile_of(args)
     if not screen.has_terminal():
@@ -28,7 +29,7 @@ def call(args: argparse.Namespace) -> int:
     simulated = SimulatedLanes()
 
     def session() -> Source:
-        from tui.session.live.session import LiveSession
+        from tui.session.live import LiveSession
 
         return LiveSession(profile, prepare=simulated.prepare, record=record, release=simulated.stop)
 

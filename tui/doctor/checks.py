@@ -1,18 +1,26 @@
-"""The rows of doctor's table: what was found of each lane, and what a difference means."""
+"""The rows of doctor's table: what was found of each lane, and what a difference means.
 
+May these two be compared? Everything that could make the numbers mean something else, side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
 import os
 import resource
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from tui.analysis.fairness import Difference, written
-from tui.profile.model import Profile
+from tui.doctor.examine import Examined, examine_lane, glance
+from tui.engines.detect import Found
+from tui.judge.comparable import Difference, differences, reason, shared_gpus, standing, written
+from tui.model.profile import Profile
+from tui.model.rows import LANES, Lane
+from tui.model.session import LaneInfo
+from tui.model.settings import TERMS
+from tui.model.text import UserError
 from tui.profile.reading import lane_dials
-from tui.records.rows import LANES
-from tui.records.session import LaneInfo
-from tui.records.terms import TERMS
-from tui.session.doctor.examining import Examined
 
 Mark = Literal["same", "unknown", "note", "wrong"]
 COLD_TOKENS = 1_000.0
@@ -40,7 +48,7 @@ class Host:
     files: int | None  # that a process may open; None: any number
 
     @classmethod
-    def here(cls) -> "Host":
+    def here(cls) -> Host:
         """This one, now."""
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         return cls(os.cpu_count() or 1, os.getloadavg()[0], None if limit == resource.RLIM_INFINITY else limit)
@@ -207,3 +215,92 @@ def _gpu_row(lanes: Sequence[Examined], found: Sequence[Difference]) -> Row:
         if lane.settings is not None and (used := lane.settings.tensor_parallel) and len(lane.gpus) > used
     )
     return Row("GPU numbers", numbers, "note" if too_many else "same", too_many)
+
+
+SPECIAL_TOKENS = 2  # a beginning and an end
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorReport:
+    """The table and the sentence that answers the question."""
+
+    rows: Sequence[Row]
+    sentence: str
+    comparable: bool
+    differences: Sequence[Difference] = field(default_factory=tuple)
+
+
+async def examine(profile: Profile) -> DoctorReport:
+    """Examine every lane of a profile at once. UserError when a lane has no URL to ask."""
+    servers = {lane: server for lane, server in zip(LANES, (profile.a, profile.b), strict=True) if server is not None}
+    for lane, server in servers.items():
+        if not server.url:
+            raise UserError(f"lane {lane.upper()} has no url yet: doctor examines servers that run")
+    lanes = await asyncio.gather(*(examine_lane(lane, server) for lane, server in servers.items()))
+    return report(profile, lanes, Host.here())
+
+
+async def apart(profile: Profile, found: Mapping[Lane, Found]) -> list[Difference]:
+    """In what two recognised servers differ: the part of an examination that costs no generation."""
+    if profile.b is None or len(found) < len(LANES):
+        return []
+    lanes = await asyncio.gather(glance("a", profile.a, found["a"]), glance("b", profile.b, found["b"]))
+    a, b = lanes
+    # Tokenizers' endpoints disagree about special tokens, which a request of ids does not have.
+    if abs((a.prompt_tokens or 0) - (b.prompt_tokens or 0)) <= SPECIAL_TOKENS:
+        a.prompt_tokens = b.prompt_tokens
+    return _differences(profile, lanes)
+
+
+def _differences(profile: Profile, lanes: Sequence[Examined]) -> list[Difference]:
+    """The gravest first."""
+    a, b = lanes
+    found = differences(a.comparable(), b.comparable(), streams=streams_of(profile), waived=profile.waive)
+    if profile.mode != "alternate" and (shared := shared_whole_gpus(lanes)):
+        found.insert(0, shared_gpus(shared, waived=profile.waive))
+    return found
+
+
+def report(profile: Profile, lanes: Sequence[Examined], host: Host) -> DoctorReport:
+    """Put together what was found."""
+    known = [lane.comparable() for lane in lanes]
+    both = len(lanes) == len(LANES) and not any(lane.trouble for lane in lanes)
+    found = _differences(profile, lanes) if both else []
+    rows = [
+        *server_rows(lanes),
+        *term_rows(known, found),
+        *load_rows(profile, known),
+        *place_rows(profile, lanes, host, found),
+    ]
+    sentence, comparable = _sentence(lanes, found, rows)
+    return DoctorReport(rows, sentence, comparable, found)
+
+
+def text(told: DoctorReport) -> str:
+    """The report as a plain table; nothing in it depends on colour."""
+    marks = {"same": " ", "unknown": "?", "note": "~", "wrong": "!"}
+    label = max(len(row.label) for row in told.rows)
+    width = max([12, *(len(value) for row in told.rows for value in row.values[:1])])
+    lines = []
+    for row in told.rows:
+        values = "  ".join(value.ljust(width) for value in row.values)
+        lines.append(f"{marks[row.mark]} {row.label.ljust(label)}  {values}".rstrip())
+        lines += [f"    {line}" for line in row.lines]
+    return "\n".join([*lines, "", told.sentence])
+
+
+def _sentence(lanes: Sequence[Examined], found: Sequence[Difference], rows: Sequence[Row]) -> tuple[str, bool]:
+    for lane in lanes:
+        if lane.trouble:
+            return f"lane {lane.lane.upper()} cannot be measured: {lane.trouble}", False
+    if len(lanes) == 1:
+        return "the server can be measured", True
+    if standing(found):
+        return reason(found), False
+    if wrong := next((row for row in rows if row.mark == "wrong"), None):
+        return f"not comparable yet: {'; '.join(wrong.lines)}", False
+    untold = [row.label for row in rows if row.mark == "unknown" and "?" in row.values]
+    sure = f"; not told by both: {', '.join(untold)}" if untold else ""
+    waived = [difference.label for difference in found if difference.waived]
+    but = f"; waived: {', '.join(waived)}" if waived else ""
+    return f"comparable: nothing known stands between them{but}{sure}", True

@@ -1,31 +1,111 @@
-"""One lane looked at before it is measured: everything that a comparison could fail on."""
+"""One lane looked at before it is measured: everything that a comparison could fail on.
+
+The official `openai` client asks the same thing as we do: what an application would see of this server.
+
+Empties a server's prefix cache, so that a measurement begins with none of the last one's prompts in it.
+
+Empties the prefix caches of a profile's servers: both begin with nothing, whatever they served before.
+"""
+
+from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
-from tui.engines.address import base_url
-from tui.engines.fetch import Site, client
-from tui.engines.recognise import Found, Streamed, streams
+from tui.engines.base import Ask, Engine
+from tui.engines.detect import Found, find
+from tui.engines.probe import OUTPUT_TOKENS, Streamed, streams, tokenize
 from tui.engines.registry import engine
-from tui.engines.tokens import tokenize
-from tui.profile.model import LaneProfile
-from tui.records import gauges
-from tui.records.endpoints import PATHS
-from tui.records.errors import UserError
-from tui.records.rows import Lane
-from tui.session.doctor.second_opinion import ask
-from tui.session.finding import find
-from tui.telemetry.beat import ReadingError
-from tui.telemetry.gauging import read_page
-from tui.telemetry.gpu import gpu_reader
-from tui.telemetry.page import Page
+from tui.model import gauges
+from tui.model.profile import PATHS, LaneProfile, Profile
+from tui.model.rows import LANES, Lane
+from tui.model.text import UserError, clean
+from tui.net.http import Site, base_url, client
+from tui.telemetry.gpus import gpu_reader
+from tui.telemetry.polling import ReadingError
 from tui.telemetry.processes import is_this_host
+from tui.telemetry.server import Page, read_page
 from tui.telemetry.settings import Settings, read_settings
+
+# Arguments of the client's own; every other field of a body travels in its `extra_body`.
+_OFFICIAL = frozenset({
+    "model", "prompt", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "presence_penalty",
+    "frequency_penalty", "seed", "stream", "stream_options",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What the official client saw of one streamed answer, or why it saw none."""
+
+    text: str = ""
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    finish_reason: str = ""
+    trouble: str = ""
+
+    def against(self, ours: Streamed) -> str:
+        """In what it differs from our own reading of the same request, or an empty string."""
+        if self.trouble:
+            return f"the openai client fails: {self.trouble}"
+        pairs = {
+            "prompt tokens": (self.prompt_tokens, ours.prompt_tokens),
+            "output tokens": (self.output_tokens, ours.output_tokens),
+            "finish reason": (self.finish_reason, ours.finish_reason),
+            "text": (self.text, ours.text),
+        }
+        return ", ".join(f"another {name}" for name, (theirs, own) in pairs.items() if theirs != own)
+
+
+async def ask(
+    found: Found, prompt: str, *, output_tokens: int = OUTPUT_TOKENS, verify: bool = True, timeout_s: float = 30
+) -> Opinion:
+    """Stream a few tokens through the official client."""
+    import openai
+
+    info = found.info
+    chat = info.endpoint == "chat"
+    request = engine(info.engine).body(
+        Ask("chat" if chat else "completions", info.model, prompt, output_tokens, 0.0, 0)
+    )
+    official = {name: value for name, value in request.items() if name in _OFFICIAL}
+    extra = {name: value for name, value in request.items() if name not in _OFFICIAL}
+    http = openai.DefaultAsyncHttpxClient(verify=verify, trust_env=False)
+    async with openai.AsyncOpenAI(
+        base_url=f"{info.url}/v1",
+        api_key="none",
+        default_headers=dict(found.headers),
+        http_client=http,
+        timeout=timeout_s,
+        max_retries=0,
+    ) as client:
+        create: Any = client.chat.completions.create if chat else client.completions.create
+        try:
+            return await _read(await create(**official, extra_body=extra))
+        except openai.OpenAIError as error:
+            return Opinion(trouble=clean(error, 100))
+
+
+async def _read(stream: Any) -> Opinion:
+    text, finish, usage = "", "", None
+    async for chunk in stream:
+        usage = chunk.usage or usage
+        for choice in chunk.choices:
+            delta = getattr(choice, "delta", None)
+            piece = getattr(choice, "text", None) if delta is None else delta.content
+            reasoning = getattr(delta, "reasoning", None) or getattr(delta, "reasoning_content", None) or ""
+            text += reasoning + (piece or "")
+            finish = choice.finish_reason or finish
+    if usage is None:
+        return Opinion(text, finish_reason=finish)
+    return Opinion(text, usage.prompt_tokens, usage.completion_tokens, finish)
+
 
 PROMPT = "The quick brown fox jumps over 13 lazy dogs; naïve façades, 東京 and λ-calculus follow. " * 4
 TOKENIZER_TIMEOUT_S = 5.0
@@ -127,3 +207,49 @@ async def _tokens_served(found: Found, server: LaneProfile) -> float | None:
     # SGLang shows its counters only after its first request.
     fallback = 0.0 if counted else None
     return counted.get(gauges.GENERATION_TOKENS_FINISHED, counted.get(gauges.GENERATION_TOKENS, fallback))
+
+
+_ABSENT = (404, 501)
+_MOST_SLOTS = 1024
+
+
+async def reset_cache(found: Found, *, verify: bool = True, timeout_s: float = 10, transport: Any = None) -> str:
+    """Empty the cache. Returns an empty string when that is done, else one line that says why it is not."""
+    own = engine(found.info.engine)
+    if not own.reset_path:
+        return f"{own.title} has no endpoint that empties its prefix cache; restart it"
+    async with client(found.headers, verify=verify, transport=transport) as http:
+        site = Site(http, found.info.url, timeout_s)
+        for path in await _paths(site, own):
+            answer = await site.ask(path, {})
+            if answer.status in _ABSENT:
+                return f"{own.title} empties its prefix cache only when {own.reset_needs}"
+            if answer.status != 200 or answer.told().get("success") is False:
+                why = f"HTTP {answer.status}: {answer.words()}" if answer.status else "no answer"
+                return f"{own.title} did not empty its prefix cache ({why})"
+    return ""
+
+
+async def _paths(site: Site, own: Engine) -> list[str]:
+    """Where to post: once, or for each of the slots that hold a cache of their own."""
+    if "{slot}" not in own.reset_path:
+        return [own.reset_path]
+    slots = (await site.ask("/props")).told().get("total_slots")
+    return [
+        own.reset_path.replace("{slot}", str(n))
+        for n in range(min(slots, _MOST_SLOTS) if isinstance(slots, int) else 1)
+    ]
+
+
+async def empty_caches(profile: Profile) -> list[str]:
+    """A line for each lane: that its cache is empty, or why it is not."""
+    servers = {lane: server for lane, server in zip(LANES, (profile.a, profile.b), strict=True) if server is not None}
+    return list(await asyncio.gather(*(_empty(lane, server) for lane, server in servers.items())))
+
+
+async def _empty(lane: Lane, server: LaneProfile) -> str:
+    try:
+        why = await reset_cache(await find(server), verify=server.verify_tls)
+    except UserError as error:
+        why = str(error)
+    return f"lane {lane.upper()}: {why or 'its prefix cache is empty now'}"

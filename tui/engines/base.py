@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tui.records.endpoints import Endpoint
+from tui.model.profile import Endpoint
 
 PromptForm = Literal["ids", "text"]
 Usage = Literal["each", "end"]

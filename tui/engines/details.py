@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tui.engines.fetch import Site
+from tui.net.http import Site
 
 
 @dataclass(frozen=True, slots=True)

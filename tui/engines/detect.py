@@ -1,21 +1,24 @@
-"""What is at a URL: which engine, which version, which model, and what it lets us see."""
+"""What is at a URL: which engine, which version, which model, and what it lets us see.
 
+The server of a lane, recognised as its profile describes it.
+"""
+
+from __future__ import annotations
+
+import os
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tui.engines import details
-from tui.engines.address import base_url, request_headers
 from tui.engines.base import Engine
-from tui.engines.fetch import Answer, Site, TooLargeError, client, fetch
+from tui.engines.probe import Streamed, streams, token_pool
 from tui.engines.registry import ENGINES, engine
-from tui.engines.streaming import Streamed, streams
-from tui.engines.tokens import token_pool
-from tui.records.endpoints import PATHS, Endpoint
-from tui.records.errors import UserError
-from tui.records.session import LaneInfo
-from tui.records.text import clean
+from tui.model.profile import PATHS, Endpoint, LaneProfile
+from tui.model.session import LaneInfo
+from tui.model.text import UserError, clean
+from tui.net.http import Answer, Site, TooLargeError, base_url, client, fetch, request_headers
 
 __all__ = ["Found", "Streamed", "recognise", "streams"]
 
@@ -213,3 +216,26 @@ async def _metrics(site: Site, found: Engine) -> tuple[str, str]:
         endpoint = found.loads_path.partition("?")[0]
         return site.base + found.loads_path, f"{note}; until then {endpoint} gives its gauges, without counters"
     return "", note
+
+
+async def find(server: LaneProfile, *, timeout_s: float = 5) -> Found:
+    """Recognise it. UserError when there is none, or it cannot do what the profile asks of it.
+
+    The key comes from the environment variable that the profile names; it goes nowhere but into a header.
+    """
+    found = await recognise(
+        server.url,
+        key=os.environ.get(server.api_key_env, "") if server.api_key_env else "",
+        key_env=server.api_key_env,
+        kind=server.engine,
+        model=server.model,
+        endpoint=server.endpoint,
+        headers=server.headers,
+        verify=server.verify_tls,
+        timeout_s=timeout_s,
+    )
+    if server.usage == "each" and engine(found.info.engine).usage == "end":
+        raise UserError(f"{found.info.title} counts tokens at the end of an answer only: leave usage out, or end")
+    if server.usage == "end" and found.info.endpoint == "generate":
+        raise UserError(f"{found.info.title} counts tokens in every chunk of /generate: leave usage out, or each")
+    return found

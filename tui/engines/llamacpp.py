@@ -4,7 +4,7 @@ from typing import Any
 
 from tui.engines.base import Ask, Engine, Selector
 from tui.engines.bodies import official
-from tui.records import gauges
+from tui.model import gauges
 
 _CACHED = "llamacpp:prompt_tokens_cached_total"
 # `prompt_tokens_total` counts only what was computed, not what came from the cache.

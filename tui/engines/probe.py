@@ -1,20 +1,25 @@
-"""One tiny request that proves that a server streams."""
+"""One tiny request that proves that a server streams.
+
+What a server's own tokenizer makes of a text.
+"""
+
+from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tui.engines.base import Ask
-from tui.engines.fetch import Answer, client
+from tui.engines.base import Ask, Engine
 from tui.engines.registry import engine
-from tui.records.endpoints import PATHS
-from tui.records.errors import UserError
-from tui.records.session import LaneInfo
-from tui.records.text import clean
+from tui.model.profile import PATHS
+from tui.model.session import LaneInfo
+from tui.model.text import UserError, clean
+from tui.net.http import Answer, Site, client
 
 if TYPE_CHECKING:
     import httpx
+
 
 OUTPUT_TOKENS = 4
 _ANSWER_LIMIT = 1 << 20
@@ -67,7 +72,7 @@ async def streams(  # noqa: PLR0913 - each keyword is a key of a profile's lane
         raise UserError(f"{url} broke off while it answered: {clean(error, 100)}") from error
 
 
-async def _read(response: "httpx.Response", where: str) -> Streamed:
+async def _read(response: httpx.Response, where: str) -> Streamed:
     raw = bytearray()
     async for piece in response.aiter_bytes():
         raw += piece
@@ -134,3 +139,50 @@ def _take_generated(found: Streamed, event: dict[str, Any], about: dict[str, Any
     found.output_tokens = about.get("completion_tokens", found.output_tokens)
     if isinstance(reason, dict):
         found.finish_reason = clean(reason.get("type") or found.finish_reason, 40)
+
+
+# Common words, each a token of its own in large vocabularies; a small vocabulary gives pieces of them.
+WORDS = """
+the of and to in is that for it as was with be by on not he his but at are this have from or had an they which
+one you were all her she there would their we him been has when who will no more if out so up said what its
+about than into them can only other time new some could these two may first then do any like my now over such
+our man me even most made after also did many off before must well back through years where much your way down
+should because long each just state those people too mister how little world good very year still see own work
+men day get here old life both between being under three never know same last another while us might great go
+come since against right came take used himself few house use place during without again home around small
+however found thought part school high once general upon say every war until always away something fact water
+less public put think almost hand enough far took head yet government system better set told nothing night end
+why called eyes find going look asked later point knew city next program business group toward young days let
+room word side social given present several order national second possible rather per face among form
+important often things looked early white large big need four within felt along children saw best church ever
+least power development light thing seemed family interest want members others mind country area done turned
+although open service certain kind began different problem door help sense means whole matter line human field
+paper river mountain garden window table summer winter morning evening letter number machine engine track
+signal green yellow orange silver copper
+"""
+
+
+async def tokenize(site: Site, engine: Engine, model: str, text: str) -> list[int]:
+    """The token ids of `text` without special tokens, or an empty list when the server does not tell."""
+    if not engine.tokenize_path:
+        return []
+    # vLLM and SGLang read `prompt` and `add_special_tokens`, llama.cpp `content` and `add_special`, LMDeploy `input`
+    # and `add_bos`, TGI `inputs`; each ignores the others' fields.
+    payload: dict[str, Any] = {"model": model, "add_special_tokens": False, "add_special": False, "add_bos": False}
+    payload |= dict.fromkeys(("prompt", "content", "input", "inputs"), text)
+    answer = await site.ask(engine.tokenize_path, payload)
+    decoded = answer.json() if answer.status == 200 else None
+    if isinstance(decoded, dict):
+        decoded = decoded.get("tokens", decoded.get("input_ids"))
+    found = decoded if isinstance(decoded, list) else []
+    ids = [token.get("id") if isinstance(token, dict) else token for token in found]
+    return [token for token in ids if isinstance(token, int)]
+
+
+async def token_pool(site: Site, engine: Engine, model: str) -> list[int]:
+    """Ordinary token ids of this server's vocabulary, sorted; empty when it has no tokenizer to ask.
+
+    The first and the last id are left out: servers that do not know `add_special_tokens` put special ones there.
+    """
+    ids = await tokenize(site, engine, model, " ".join(WORDS.split()))
+    return sorted(set(ids[1:-1]))

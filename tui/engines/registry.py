@@ -2,7 +2,7 @@
 
 from tui.engines import llamacpp, lmdeploy, ollama, openai, sglang, tgi, trtllm, vllm
 from tui.engines.base import Engine
-from tui.records.errors import UserError
+from tui.model.text import UserError
 
 ENGINES: dict[str, Engine] = {
     module.ENGINE.kind: module.ENGINE for module in (vllm, sglang, trtllm, lmdeploy, llamacpp, ollama, tgi, openai)

@@ -4,7 +4,7 @@ from typing import Any
 
 from tui.engines.base import Ask, Engine, Selector
 from tui.engines.bodies import official
-from tui.records import gauges
+from tui.model import gauges
 
 _LEFT_OUT = ("top_p", "presence_penalty", "frequency_penalty")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from tui.engines.base import Ask, Engine, Selector
 from tui.engines.bodies import exact, without_seed_when_random
-from tui.records import gauges
+from tui.model import gauges
 
 
 def body(ask: Ask) -> dict[str, Any]:

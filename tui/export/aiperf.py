@@ -13,11 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from tui.recording.export.job import SIMULATED, Exported, Job, exported
-from tui.recording.export.lane_run import NS, Floats, LaneRun, lane_runs
-from tui.recording.export.origin import origin, setting
-from tui.recording.export.statistics import good, tpot_or_zero_s
-from tui.recording.export.streaming import write_filled, write_lines
+from tui.export.job import SIMULATED, Exported, Job, exported
+from tui.export.lane_run import NS, Floats, LaneRun, good, lane_runs, origin, setting, tpot_or_zero_s
+from tui.export.tables import write_filled, write_lines
 
 VERSION = "0.13.0"  # whose definitions these are
 SCHEMA = "1.4"

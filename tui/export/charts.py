@@ -1,23 +1,108 @@
-"""The charts of a session as one picture: throughput and requests in flight, and latency percentiles over time."""
+"""The charts of a session as one picture: throughput and requests in flight, and latency percentiles over time.
 
-from collections.abc import Callable, Iterator, Mapping
+Several charts as one SVG picture that needs nothing from outside: no font, no script, no network.
+
+An SVG picture as PNG, by resvg: one small wheel without dependencies, which no other part of the program needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from html import escape
+from typing import Final
 
 import polars as pl
 
-from tui.analysis.expressions import LATENCY
-from tui.analysis.report.session import title_of
-from tui.analysis.report.svg import Mark, Values, time_chart
-from tui.recording.export.job import Exported, Job, exported
-from tui.recording.export.over_time import over_time
-from tui.recording.export.picture import Panel, picture
-from tui.recording.export.raster import png_of
-from tui.recording.reading.analysed import gaps_in_time
-from tui.recording.reading.spans import LaneChunks
-from tui.records.dials import DIAL
-from tui.records.metrics import METRICS, SAMPLES_NEEDED
-from tui.records.rows import Lane
-from tui.records.units import NS_PER_S
+from tui.export.job import Exported, Job, exported
+from tui.export.lane_run import over_time
+from tui.judge.tables import LATENCY
+from tui.model.dials import DIAL
+from tui.model.metrics import METRICS, SAMPLES_NEEDED
+from tui.model.rows import Lane
+from tui.model.text import UserError
+from tui.model.units import NS_PER_S
+from tui.recording.tables import gaps_in_time
+from tui.recording.tape import LaneChunks
+from tui.report.session import title_of
+from tui.report.svg import HEIGHT, WIDTH, Mark, Values, time_chart
+
+COLUMNS: Final = 2
+TITLE_HEIGHT: Final = 52
+CAPTION_HEIGHT: Final = 30
+SIMULATED: Final = "SIMULATED: these numbers come from simulated engines, not from real ones."
+FONTS: Final = "DejaVu Sans, Liberation Sans, Noto Sans, Helvetica Neue, Helvetica, Arial, Verdana, sans-serif"
+# Plain colours, because not every program that shows SVG knows CSS variables: those of the report on a light ground.
+_STYLE: Final = """
+svg { font-family: %s; font-size: 12px; fill: #1a1a1a; }
+text.title { font-size: 19px; font-weight: bold; } text.note { font-size: 13px; fill: #555555; }
+text.caption { font-size: 14px; font-weight: bold; } text.simulated { font-size: 13px; fill: #9a5b00; }
+polyline { fill: none; stroke-width: 1.5; stroke-linecap: round; } .grid { stroke: #dddddd; }
+line.mark { stroke: #8a8a8a; stroke-dasharray: 1 3; } text.mark { fill: #8a8a8a; }
+.a { stroke: #0072b2; } .b { stroke: #9a5b00; } polyline.b { stroke-dasharray: 5 3; }
+text.letter { stroke: none; font-weight: bold; } text.a { fill: #0072b2; } text.b { fill: #9a5b00; }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One chart, as `analysis.report.svg` draws it, or the reason why there is none, and what stands above it."""
+
+    caption: str
+    svg: str
+
+
+def picture(title: str, note: str, panels: Sequence[Panel], *, simulated: bool) -> str:
+    """The panels in rows of two below the title. A simulated session's picture says so."""
+    each = HEIGHT + CAPTION_HEIGHT
+    width, height = COLUMNS * WIDTH, TITLE_HEIGHT + each * -(-len(panels) // COLUMNS)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
+        f'<style>{_STYLE % FONTS}</style><rect width="{width}" height="{height}" fill="#ffffff"/>',
+        f'<text class="title" x="16" y="27">{escape(title)}</text>',
+        f'<text class="note" x="16" y="46">{escape(note)}</text>',
+    ]
+    if simulated:
+        parts.append(f'<text class="simulated" x="{width - 16}" y="27" text-anchor="end">{SIMULATED}</text>')
+    for at, panel in enumerate(panels):
+        parts.append(_placed(panel, at % COLUMNS * WIDTH, TITLE_HEIGHT + at // COLUMNS * each))
+    return "".join(parts) + "</svg>\n"
+
+
+def _placed(panel: Panel, x: int, y: int) -> str:
+    """`visible`, because to cut a panel off at its edges costs resvg as much time as all the rest."""
+    size = f'overflow="visible" x="{x}" y="{y + CAPTION_HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
+    return f'<text class="caption" x="{x + 16}" y="{y + 20}">{escape(panel.caption)}</text>' + panel.svg.replace(
+        "<svg ", f"<svg {size} ", 1
+    )
+
+
+ZOOM: Final = 2  # pixels for each unit: sharp on a dense screen and on paper
+_SVG: Final = '<svg xmlns="http://www.w3.org/2000/svg" width="24" height="24">{}</svg>'
+_LETTER: Final = f'<text y="18" font-family="{FONTS}">A</text>'
+
+
+def png_of(svg: str) -> bytes:
+    """The picture. Raises UserError when the library or every font is missing."""
+    try:
+        from resvg_py import svg_to_bytes
+    except ImportError as error:
+        raise UserError(
+            "PNG needs the library resvg: install it with `pip install 'dragstrip[png]'`, or export --format svg"
+        ) from error
+    if not _has_font():
+        raise UserError("PNG needs a font and no common one is here: install DejaVu, or export --format svg")
+    return svg_to_bytes(svg, zoom=ZOOM)
+
+
+@cache
+def _has_font() -> bool:
+    """Whether a letter is drawn at all: resvg leaves out what it has no font for and says nothing."""
+    from resvg_py import svg_to_bytes
+
+    return svg_to_bytes(_SVG.format(_LETTER)) != svg_to_bytes(_SVG.format(""), skip_system_fonts=True)
+
 
 TAILS = ("p99", "p95")  # the further one, where there are values enough
 FIGURES = {"output_tokens": ("Output tokens that arrived", "tok/s"), "in_flight": ("Requests in flight", "")}

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import polars as pl
 
-from tui.recording.export import aiperf, charts, guidellm, report, sglang, tables, vllm
-from tui.recording.export.job import Exported, Job, Progress
-from tui.recording.reading.reader import Recorded
-from tui.recording.reading.selection import Selection
+from tui.export import aiperf, charts, guidellm, report, sglang, tables, vllm
+from tui.export.job import Exported, Job, Progress
+from tui.model.text import UserError
+from tui.recording.reader import Recorded, Selection
 from tui.recording.redact import private_texts, without_places
-from tui.records.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)

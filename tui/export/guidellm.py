@@ -12,11 +12,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tui.recording.export.distribution import concurrency, distribution, rates
-from tui.recording.export.job import Exported, Job, exported
-from tui.recording.export.lane_run import NS, Floats, LaneRun, lane_runs
-from tui.recording.export.origin import origin, setting
-from tui.recording.export.streaming import place, write_filled
+from tui.export.job import Exported, Job, exported
+from tui.export.lane_run import NS, Floats, LaneRun, concurrency, distribution, lane_runs, origin, rates, setting
+from tui.export.tables import place, write_filled
 
 VERSION = "0.8.1"  # whose definitions these are
 STATUS = {"successful": "ok", "incomplete": "cancelled", "errored": "failed"}

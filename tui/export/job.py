@@ -7,12 +7,11 @@ from typing import TypeVar
 
 import polars as pl
 
-from tui.recording.reading.reader import Recorded
-from tui.recording.reading.selection import Selection, select
+from tui.model.rows import TableName
+from tui.model.session import SessionInfo
+from tui.model.text import UserError
+from tui.recording.reader import Recorded, Selection, select
 from tui.recording.redact import scrub
-from tui.records.errors import UserError
-from tui.records.session import SessionInfo
-from tui.records.tables import TableName
 
 Progress = Callable[[str, int, int], None]
 """Called with a table or a lane, the rows done and the rows there are; from any thread, one call at a time."""

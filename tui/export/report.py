@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 
-from tui.analysis.report.blocks import Document
-from tui.analysis.report.markdown import markdown
-from tui.analysis.report.page import page
-from tui.analysis.report.session import session_report
-from tui.recording.export.job import Exported, Job, exported
-from tui.recording.reading.analysed import tables_from, token_gaps
+from tui.export.job import Exported, Job, exported
+from tui.recording.tables import tables_from, token_gaps
+from tui.report.document import Document, markdown, page
+from tui.report.session import session_report
 
 
 def write_markdown(job: Job) -> list[Exported]:

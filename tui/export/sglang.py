@@ -12,12 +12,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tui.recording.export.job import Exported, Job, exported
-from tui.recording.export.lane_run import Floats, LaneRun, lane_runs
-from tui.recording.export.origin import origin, setting
-from tui.recording.export.statistics import busiest_second, most_at_once, or_zero, summary_ms, tpot_s
-from tui.recording.export.streaming import write_object
-from tui.records.endpoints import Endpoint
+from tui.export.job import Exported, Job, exported
+from tui.export.lane_run import (
+    Floats,
+    LaneRun,
+    busiest_second,
+    lane_runs,
+    most_at_once,
+    or_zero,
+    origin,
+    setting,
+    summary_ms,
+    tpot_s,
+)
+from tui.export.tables import write_object
+from tui.model.profile import Endpoint
 
 PERCENTS = (90, 95, 99)
 NOTE = "output tokens are the server's count: total_output_tokens_retokenized repeats it"

@@ -1,16 +1,22 @@
-"""Our own tables as CSV, Parquet, NDJSON and JSON. All of them stream: no table is held in memory."""
+"""Our own tables as CSV, Parquet, NDJSON and JSON. All of them stream: no table is held in memory.
 
-from collections.abc import Callable
+A JSON value whose lists are too long to hold: they are written item by item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import msgspec
 import polars as pl
 
-from tui.recording.export.job import Exported, Job, exported
-from tui.recording.metadata import metadata_of
-from tui.recording.parts import FINAL_LEVEL, ROW_GROUP_ROWS
-from tui.records.session import SCHEMA
-from tui.records.tables import TableName
+from tui.export.job import Exported, Job, exported
+from tui.model.rows import TableName
+from tui.model.session import SCHEMA
+from tui.recording.durable import FINAL_LEVEL, ROW_GROUP_ROWS
+from tui.recording.schema import metadata_of
 
 JSON_ROWS = 50_000  # written at a time
 
@@ -83,3 +89,46 @@ def _sink_ndjson(rows: pl.LazyFrame, path: Path, job: Job) -> None:
     if job.info.simulated:
         rows = rows.with_columns(simulated=pl.lit(value=True))
     rows.sink_ndjson(path)
+
+
+_BATCH = 4096
+
+
+def place(name: str) -> str:
+    """Stands in a value where the list of that name goes."""
+    return f"\0list {name}\0"
+
+
+def write_filled(path: Path, value: Any, lists: Mapping[str, Iterable[Any]]) -> None:
+    """Write a value with each list put in its place. The lists are taken in the order of their places."""
+    rest = msgspec.json.encode(value)
+    with path.open("wb") as file:
+        for name, items in lists.items():
+            before, found, rest = rest.partition(msgspec.json.encode(place(name)))
+            assert found, f"no place for {name}"
+            file.write(before)
+            _write_list(file, items)
+        file.write(rest + b"\n")
+
+
+def write_object(path: Path, head: Mapping[str, Any], lists: Mapping[str, Iterable[Any]]) -> None:
+    """One object in one line: the keys of `head`, then those of `lists`."""
+    write_filled(path, {**head, **{name: place(name) for name in lists}}, lists)
+
+
+def write_lines(path: Path, items: Iterable[Any]) -> None:
+    """One JSON value a line."""
+    with path.open("wb") as file:
+        for item in items:
+            file.write(msgspec.json.encode(item) + b"\n")
+
+
+def _write_list(file: BinaryIO, items: Iterable[Any]) -> None:
+    waiting: list[bytes] = []
+    separator = b"["
+    for item in items:
+        waiting.append(msgspec.json.encode(item))
+        if len(waiting) == _BATCH:
+            file.write(separator + b",".join(waiting))
+            waiting, separator = [], b","
+    file.write(separator + b",".join(waiting) + b"]" if waiting or separator == b"[" else b"]")

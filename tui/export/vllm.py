@@ -11,20 +11,23 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tui.recording.export.job import Exported, Job, exported
-from tui.recording.export.lane_run import NS, LaneRun, lane_runs
-from tui.recording.export.origin import origin, setting
-from tui.recording.export.statistics import (
+from tui.export.job import Exported, Job, exported
+from tui.export.lane_run import (
+    NS,
+    LaneRun,
     busiest_second,
     good,
+    lane_runs,
     most_at_once,
     or_zero,
+    origin,
+    setting,
     summary_ms,
     tpot_or_zero_s,
     tpot_s,
 )
-from tui.recording.export.streaming import write_object
-from tui.records.endpoints import Endpoint
+from tui.export.tables import write_object
+from tui.model.profile import Endpoint
 
 PERCENTS = (50, 90, 95, 99)
 # `sglang` is another name of the first in its client.

@@ -4,8 +4,8 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from tui.records.errors import UserError
-from tui.records.terms import TERM, TERMS, Severity, Term, Value
+from tui.model.settings import TERM, TERMS, Severity, Term, Value
+from tui.model.text import UserError
 
 KV_BLOCK = 16
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 from typing import Final, Literal
 
-from tui.analysis.figures import NAMES, Figures, Measured, joined
-from tui.analysis.intervals.student import t_quantile
-from tui.analysis.verdict.word import ALPHA
-from tui.records.errors import UserError
+from tui.judge.metrics_of import NAMES, Figures, Measured, joined
+from tui.model.text import UserError
+from tui.stats.distributions import t_quantile
+from tui.stats.verdict import ALPHA
 
 Holds = Literal["yes", "no", "undecided"]
 EXAMPLE: Final = "b.ttft_p95 > a.ttft_p95 * 1.05"

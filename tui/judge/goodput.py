@@ -7,12 +7,11 @@ from typing import Any, Final, cast
 import numpy as np
 import polars as pl
 
-from tui.analysis.intervals.fractions import Met, share_met, wilson
-from tui.analysis.intervals.turns import Pair
-from tui.analysis.verdict.throughput import throughput_verdict, turns_verdict
-from tui.analysis.verdict.word import DELTA, Verdict, Word
-from tui.records.errors import UserError
-from tui.records.limits import MLPERF_LIMITS_MS
+from tui.model.metrics import MLPERF_LIMITS_MS
+from tui.model.text import UserError
+from tui.stats.distributions import Met, share_met, wilson
+from tui.stats.turns import Pair
+from tui.stats.verdict import DELTA, Verdict, Word, throughput_verdict, turns_verdict
 
 DEFAULT_SHARE: Final = 0.99
 DECIDES_ALONE: Final = 20  # good requests against none: 20 to 0 has a chance of 2 in a million between equals

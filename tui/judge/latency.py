@@ -15,16 +15,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tui.analysis.expressions import LATENCY
-from tui.analysis.intervals.batches import BATCH_S, MIN_BATCHES, stretch
-from tui.analysis.intervals.fractions import binomial_cdf
-from tui.analysis.intervals.quantiles import SHARES, percentile, with_failures
-from tui.analysis.intervals.student import t_quantile
-from tui.analysis.intervals.turns import MIN_PAIRS, USUAL_PAIR_S, Pair
-from tui.analysis.verdict.throughput import batches_needed
-from tui.analysis.verdict.together import holds_among
-from tui.analysis.verdict.word import ALPHA, DELTA, Verdict, said, word_of
-from tui.records.metrics import SAMPLES_NEEDED
+from tui.judge.tables import LATENCY
+from tui.model.metrics import SAMPLES_NEEDED
+from tui.stats.batches import BATCH_S, MIN_BATCHES, stretch
+from tui.stats.distributions import binomial_cdf, t_quantile
+from tui.stats.quantiles import SHARES, percentile, with_failures
+from tui.stats.turns import MIN_PAIRS, USUAL_PAIR_S, Pair
+from tui.stats.verdict import ALPHA, DELTA, Verdict, batches_needed, holds_among, said, word_of
 
 SECTIONS: Final = 10
 _SMALLEST_MS: Final = 1e-6  # the logarithm of a latency that a coarse clock called 0

@@ -7,18 +7,14 @@ from typing import Final, Protocol, TypeVar
 import numpy as np
 import polars as pl
 
-from tui.analysis.expressions import Span, lane_of, within
-from tui.analysis.intervals.batches import BATCH_S
-from tui.analysis.intervals.means import Mean, rate_of
-from tui.analysis.intervals.turns import Pair, pairs_of_visits
-from tui.analysis.segments import Segment, segments
-from tui.analysis.settings import Setting, settings_at
-from tui.analysis.tables import Tables
-from tui.analysis.verdict.latency import Latencies, LatencyFigure, latencies_of, latency_figure
-from tui.analysis.verdict.throughput import throughput_verdict, turns_verdict
-from tui.analysis.verdict.word import Verdict, not_comparable
-from tui.records.rows import LANES, Lane
-from tui.records.units import NS_PER_S
+from tui.judge.latency import Latencies, LatencyFigure, latencies_of, latency_figure
+from tui.judge.segments import Segment, Setting, segments, settings_at
+from tui.judge.tables import Span, Tables, lane_of, within
+from tui.model.rows import LANES, Lane
+from tui.model.units import NS_PER_S
+from tui.stats.batches import BATCH_S, Mean, rate_of
+from tui.stats.turns import Pair, pairs_of_visits
+from tui.stats.verdict import Verdict, not_comparable, throughput_verdict, turns_verdict
 
 MOST_FAILED: Final = 0.01  # above this share a server that answers errors quickly could be ahead
 

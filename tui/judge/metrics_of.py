@@ -8,16 +8,15 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from tui.analysis.expressions import LATENCY, Span, lane_of, within
-from tui.analysis.intervals.quantiles import SHARES, percentiles
-from tui.analysis.intervals.turns import MIN_PAIRS, Pair
-from tui.analysis.ledger import Visited, foremost, visited
-from tui.analysis.tables import Tables
-from tui.analysis.verdict.goodput import Limits, good
-from tui.analysis.verdict.latency import SECTIONS
-from tui.records.metrics import SAMPLES_NEEDED
-from tui.records.rows import LANES, Lane
-from tui.records.units import NS_PER_S
+from tui.judge.goodput import Limits, good
+from tui.judge.latency import SECTIONS
+from tui.judge.ledger import Visited, foremost, visited
+from tui.judge.tables import LATENCY, Span, Tables, lane_of, within
+from tui.model.metrics import SAMPLES_NEEDED
+from tui.model.rows import LANES, Lane
+from tui.model.units import NS_PER_S
+from tui.stats.quantiles import SHARES, percentiles
+from tui.stats.turns import MIN_PAIRS, Pair
 
 PERCENTILES: Final = tuple(SHARES)
 LATENCY_NAMES: Final = tuple(f"{metric}_{name}" for metric in LATENCY for name in PERCENTILES)

@@ -1,19 +1,24 @@
 """Segments: spans with every dial fixed in both lanes, with what mixes two settings cut off their start.
 
 A second counts when it is settled, both lanes are up, and the client was not the limit in either.
+
+Which dials were in force when, from the profile that a session started with and its dial events.
 """
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tui.analysis.expressions import Span
-from tui.records.rows import LANES, Lane
-from tui.records.units import NS_PER_S
+from tui.judge.tables import Span
+from tui.model.dials import DIALS, DialSpec, DialValue, dial_text
+from tui.model.rows import LANES, EventRow, Lane
+from tui.model.units import NS_PER_S
 
 LEAST_SETTLING_S: Final = 5.0
 MOST_SETTLING_S: Final = 60.0
@@ -203,3 +208,43 @@ def _slow_e2e_ms(requests: pl.DataFrame) -> dict[int, float]:
         .drop_nulls()
     )
     return dict(zip(slow["segment"].to_list(), slow["p95"].to_list(), strict=True))
+
+
+Setting = Mapping[str, str]  # each dial's value as the operator reads it, by the dial's name; empty: not known
+Settings = Mapping[Lane, Setting]
+
+
+def first_settings(profile: Mapping[str, Any], lanes: Iterable[str]) -> dict[Lane, dict[str, str]]:
+    """The dials of each lane as the session began. `profile` is that of `session.toml`.
+
+    A dial that it does not tell, as that of another tool's imported result, is empty.
+    """
+    present = set(lanes)
+    found: dict[Lane, dict[str, str]] = {}
+    for lane in LANES:
+        if lane in present:
+            dials = {**profile.get("load", {}), **(profile.get(lane) or {}).get("dials", {})}
+            found[lane] = {spec.name: _text(spec, dials.get(spec.name)) for spec in DIALS}
+    return found
+
+
+def _text(spec: DialSpec, value: DialValue | None) -> str:
+    return "" if value is None else dial_text(spec, value)
+
+
+def settings_at(
+    profile: Mapping[str, Any], lanes: Iterable[str], events: Iterable[EventRow], moments_ns: Iterable[int]
+) -> list[dict[Lane, dict[str, str]]]:
+    """The dials of each lane at each of `moments_ns`, which rise."""
+    now = first_settings(profile, lanes)
+    moves = iter(sorted((event for event in events if event.kind == "dial"), key=lambda event: event.t_ns))
+    move = next(moves, None)
+    found = []
+    for moment_ns in moments_ns:
+        while move is not None and move.t_ns <= moment_ns:
+            for lane, setting in now.items():
+                if move.lane in ("", lane):
+                    setting[move.name] = move.new
+            move = next(moves, None)
+        found.append({lane: dict(setting) for lane, setting in now.items()})
+    return found

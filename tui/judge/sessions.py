@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 
-from tui.analysis.figures import NAMES, Measured, joined, measured
-from tui.analysis.intervals.student import t_quantile
-from tui.analysis.ledger import Visited, foremost, visited
-from tui.analysis.settings import Setting
-from tui.analysis.tables import Tables
-from tui.analysis.verdict.goodput import Limits, limits_of
-from tui.analysis.verdict.margin import widest
-from tui.analysis.verdict.together import holds_among
-from tui.analysis.verdict.word import ALPHA, DELTA, Verdict, better_of, not_comparable, said, word_of
+from tui.judge.goodput import Limits, limits_of
+from tui.judge.ledger import Visited, foremost, visited
+from tui.judge.metrics_of import NAMES, Measured, joined, measured
+from tui.judge.segments import Setting
+from tui.judge.tables import Tables
+from tui.stats.distributions import t_quantile
+from tui.stats.verdict import ALPHA, DELTA, Verdict, better_of, holds_among, not_comparable, said, widest, word_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,21 @@
 """The latencies of `records.metrics` as Polars expressions over the table `requests`, in ms.
 
 Null where a request has none.
+
+The tables of one session, as everything that judges it takes them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
+
+from tui.model.rows import EventRow
+from tui.model.session import SessionInfo
+from tui.stats.verdict import Margin, margin_of
 
 Span = tuple[int, int]  # ns, from and until before
 
@@ -31,3 +40,23 @@ def within(spans: Sequence[Span], column: str) -> pl.Expr:
     for start, until in spans:
         inside |= (pl.col(column) >= start) & (pl.col(column) < until)
     return inside
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """One session with its tables `requests`, `seconds`, `events` and `gauges` (`records.tables`).
+
+    `refused` says why the two servers may not be compared: then no figure has a verdict. Empty: they may.
+    """
+
+    session: SessionInfo
+    requests: pl.DataFrame
+    seconds: pl.DataFrame
+    events: Sequence[EventRow] = ()
+    gauges: pl.DataFrame = field(default_factory=pl.DataFrame)
+    refused: str = ""
+
+    @property
+    def margin(self) -> Margin:
+        """Under which δ its lanes are level."""
+        return margin_of(self.session.profile)

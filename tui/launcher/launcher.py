@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from tui.engines.address import base_url
-from tui.engines.launch import command, shell
-from tui.engines.progress import stage
-from tui.engines.recognise import Found, streams
-from tui.profile.model import LaneProfile, Profile
-from tui.records.errors import UserError
-from tui.records.rows import Lane
-from tui.session.finding import find
-from tui.session.launch.engine_process import EngineProcess
+from tui.engines.detect import Found, find, streams
+from tui.engines.launch import command, shell, stage
+from tui.launcher.process import EngineProcess
+from tui.model.profile import LaneProfile, Profile
+from tui.model.rows import Lane
+from tui.model.text import UserError
+from tui.net.http import base_url
 from tui.telemetry.processes import is_this_host
 
 Command = tuple[list[str], dict[str, str]]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
-from tui.records.text import clean
+from tui.model.text import clean
 
 _LOOK_S = 0.25
 _TAIL_BYTES = 16_384
@@ -14,7 +14,7 @@ _TAIL_BYTES = 16_384
 _KEEPER = """
 import sys
 sys.path.insert(0, sys.argv.pop(1))
-from tui.session.launch.keeper import main
+from tui.launcher.keeper import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -34,7 +34,7 @@ class EngineProcess:
             sys.executable,
             "-c",
             _KEEPER,
-            str(Path(__file__).parents[3]),
+            str(Path(__file__).parents[2]),
             str(log),
             *command,
             stdin=asyncio.subprocess.PIPE,

@@ -14,13 +14,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tui.load.composing import Composer
+from tui.load.accuracy_source import Answered
+from tui.load.body import Composer
 from tui.load.driver import Driver
-from tui.load.plan import LanePlan, Setting
-from tui.load.rulersource import Answered
-from tui.records.dials import Dials
-from tui.records.frame import Frame
-from tui.records.rows import RequestRow
+from tui.load.pipe import LanePlan, Setting
+from tui.model.dials import Dials
+from tui.model.rows import Frame, RequestRow
 
 Ints = NDArray[np.int64]
 
@@ -239,7 +238,9 @@ class _Source:
 @asynccontextmanager
 async def _source() -> AsyncIterator[_Source]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tui.load.rulersource"), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "tui.load.accuracy_source"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
     try:

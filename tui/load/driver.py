@@ -9,12 +9,10 @@ from typing import Self
 
 import msgspec
 
-from tui.load.framing import HEADER_BYTES, length, packed
-from tui.load.openfiles import too_many
-from tui.load.plan import LanePlan, Setting, Stop
-from tui.records.errors import UserError
-from tui.records.frame import Frame
-from tui.records.text import clean
+from tui.load.pipe import HEADER_BYTES, LanePlan, Setting, Stop, length, packed
+from tui.load.self_check import too_many
+from tui.model.rows import Frame
+from tui.model.text import UserError, clean
 
 STOP_WITHIN_S = 3.0
 WORDS_KEPT = 20  # lines of the driver's stderr

@@ -5,7 +5,7 @@ from typing import Any
 
 import httptools
 
-from tui.records.text import clean
+from tui.model.text import clean
 
 MAX_ERROR_BYTES = 1 << 16
 

@@ -7,18 +7,13 @@ from collections.abc import Coroutine
 from itertools import count
 from urllib.parse import urlsplit
 
-from tui.load.arrivals import Arrivals
-from tui.load.clock import StampClock
-from tui.load.composing import Composer
-from tui.load.lookup import Lookup
-from tui.load.openfiles import most_streams, too_many
-from tui.load.plan import LanePlan, Setting
-from tui.load.polling import Poller
-from tui.load.selfwatch import SelfWatch
-from tui.load.spread import Spread
+from tui.load.body import Composer
+from tui.load.pacing import Arrivals, Spread
+from tui.load.pipe import LanePlan, Setting
+from tui.load.self_check import SelfWatch, most_streams, too_many
+from tui.load.socket import Address, Lookup, Poller, StampClock, Wire, WireError, connect, stamping
 from tui.load.stream import ChunkSink, Stream, Ticket
-from tui.load.wire import Address, Wire, WireError, connect, stamping
-from tui.records.rows import Cause, RequestRow
+from tui.model.rows import Cause, RequestRow
 
 IDLE_WIRE_S = 4.0  # vLLM and SGLang close an idle connection after 5 s
 LINGER_S = 1.0  # after the end mark, for the end of the message

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from tui.records.endpoints import Endpoint
-from tui.records.text import clean
+from tui.model.profile import Endpoint
+from tui.model.text import clean
 
 MAX_LINE_BYTES = 8 << 20
 MOST_TOKENS = 1 << 24  # no answer is so long: a count beyond it is nonsense, and a recording has no room for it

@@ -5,13 +5,12 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tui.load.clock import on_grid
-from tui.load.events import BadEventsError, EventReader
-from tui.load.requests import Wanted
-from tui.load.response import BadResponseError, Response
-from tui.load.wire import Wire, WireError
-from tui.records.endpoints import Endpoint
-from tui.records.rows import Cause, Lane, Outcome, RequestRow, Stamp
+from tui.load.http import BadResponseError, Response
+from tui.load.prompts import Wanted
+from tui.load.socket import Wire, WireError, on_grid
+from tui.load.sse import BadEventsError, EventReader
+from tui.model.profile import Endpoint
+from tui.model.rows import Cause, Lane, Outcome, RequestRow, Stamp
 
 TOO_MANY = 429
 

@@ -11,14 +11,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tui.load.clock import on_grid
-from tui.load.framing import HEADER_BYTES, Unpacker, length, packed
-from tui.load.laneload import LaneLoad
-from tui.load.openfiles import raise_limit
-from tui.load.plan import LanePlan, Setting, Stop
-from tui.load.selfwatch import resident_bytes
+from tui.load.lane import LaneLoad
+from tui.load.pipe import HEADER_BYTES, LanePlan, Setting, Stop, Unpacker, length, packed
+from tui.load.self_check import raise_limit, resident_bytes
+from tui.load.socket import on_grid
 from tui.load.stream import ChunkSink
-from tui.records.frame import FRAME_PERIOD_S, Chunks, Frame
+from tui.model.rows import FRAME_PERIOD_S, Chunks, Frame
 
 First = TypeVar("First", LanePlan, Setting)
 

@@ -1,13 +1,18 @@
 """Each figure once: its name, unit, which way is better, how it is written, and its formula.
 
 `t_send`, `t_first`, `t_last`, `k_first` and `n` are the columns of a request row.
+
+Limits that have a name.
 """
 
-from typing import Literal
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
 
 import msgspec
 
-from tui.records.rows import RequestRow
+from tui.model.rows import RequestRow
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -64,3 +69,17 @@ def e2e_ms(row: RequestRow) -> float | None:
     if row.t_last_ns is None or row.t_send_ns is None:
         return None
     return (row.t_last_ns - row.t_send_ns) / 1e6
+
+
+# (TTFT, TPOT) in ms of the server scenario, at the 99th percentile: MLPerf Inference, loadgen/mlperf.conf.
+MLPERF_LIMITS_MS: Final[Mapping[str, tuple[float, float]]] = {
+    "llama2-70b": (2000, 200),
+    "llama2-70b-interactive": (450, 40),
+    "llama3.1-8b": (2000, 100),
+    "llama3.1-8b-interactive": (500, 30),
+    "llama3.1-405b": (6000, 175),
+    "llama3.1-405b-interactive": (4500, 80),
+    "deepseek-r1": (2000, 80),
+    "deepseek-r1-interactive": (1500, 15),
+    "gpt-oss-120b": (3000, 80),
+}

@@ -3,11 +3,21 @@
 Every `*_ns` is an integer of the session's monotonic clock (`time.monotonic_ns`), every `*_ms` a float of
 milliseconds. Arrivals of output (`t_first_ns`, `t_last_ns`, a chunk's `t_ns`) are on a grid of 1,024 ns. Rows are
 `array_like`, so that a row on the pipe between processes is a plain list of values.
+
+What flows: a frame from one lane's driver ten times a second, and a batch from the session to its listeners.
+
+The tables of a recording: their columns are the fields of the rows, with the types they have on disk.
+
+What an operator puts at a moment: a mark with or without a text, or a note.
 """
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
 
 import msgspec
+
+from tui.model.text import clean
 
 Lane = Literal["a", "b"]
 LANES: tuple[Lane, ...] = ("a", "b")
@@ -140,3 +150,78 @@ class EventRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     old: str = ""
     new: str = ""
     text: str = ""
+
+
+FRAME_PERIOD_S = 0.1
+
+
+class Chunks(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Packed columns of output chunks in order of arrival, little-endian, all of one length.
+
+    `request`: int64, `t_ns`: int64, `tokens`: int32. Read them with `numpy.frombuffer`.
+    """
+
+    request: bytes = b""
+    t_ns: bytes = b""
+    tokens: bytes = b""
+
+
+class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
+    """What one driver saw since its last frame. Counters named `*_total` run from the driver's start."""
+
+    t_ns: int  # nothing before this moment is still to come
+    segment: int  # of the dials in force now
+    concurrency: int
+    in_flight: int
+    requests: list[RequestRow]
+    chunks: Chunks
+    sent_t_ns: bytes  # int64: when each request since the last frame was sent
+    first_t_ns: bytes  # int64: when each first output arrived
+    first_prompt_tokens: bytes  # int64: prompt tokens of those same requests
+    due_total: int  # requests that were due, for intended against achieved
+    started_total: int
+    cpu_s_total: float  # of the driver process
+    loop_lag_ms: float  # the worst since the last frame
+    merged_reads: int
+    rss_bytes: int
+    bound: str  # empty, or why the client is the limit
+    down: str  # empty, or why nothing can be sent
+    ramping: bool = False  # a closed loop is on its way to the streams asked for
+
+
+class Batch(msgspec.Struct):
+    """Rows that became known together. Live, replay, recorder, screen and verdict all read these."""
+
+    t_ns: int  # nothing before this moment is still to come
+    requests: list[RequestRow] = []
+    chunks: list[tuple[Lane, Chunks]] = []
+    seconds: list[SecondRow] = []
+    gauges: list[GaugeRow] = []
+    events: list[EventRow] = []
+
+
+TableName = Literal["requests", "chunks", "seconds", "gauges", "events"]
+TABLES: tuple[TableName, ...] = get_args(TableName)
+
+ROW_OF: Final[dict[str, type[msgspec.Struct]]] = {
+    "requests": RequestRow,
+    "seconds": SecondRow,
+    "gauges": GaugeRow,
+    "events": EventRow,
+}
+CHUNK_COLUMNS: Final = ("lane", "request", "t_ns", "tokens")
+
+
+def columns(table: TableName) -> tuple[str, ...]:
+    """The column names of a table, in order."""
+    return CHUNK_COLUMNS if table == "chunks" else ROW_OF[table].__struct_fields__
+
+
+NOTE: Final = "note: "  # before a text that is a note
+
+
+def mark_event(t_ns: int, text: str) -> EventRow:
+    """The event of a mark, or of a note where the text begins with `note: `."""
+    if text.startswith(NOTE):
+        return EventRow("", t_ns, "note", text=clean(text.removeprefix(NOTE)))
+    return EventRow("", t_ns, "mark", text=clean(text))

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tui.records.endpoints import Endpoint
+from tui.model.profile import Endpoint
 
 SCHEMA = 1
 

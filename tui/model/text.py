@@ -1,4 +1,9 @@
-"""Text from a server is hostile until cleaned."""
+"""Text from a server is hostile until cleaned.
+
+The one error an operator sees.
+"""
+
+from __future__ import annotations
 
 import re
 import unicodedata
@@ -16,3 +21,7 @@ def clean(text: object, limit: int = 200) -> str:
     kept = "".join(" " if ch.isspace() else ch for ch in raw if ch.isspace() or unicodedata.category(ch)[0] != "C")
     line = " ".join(kept.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+class UserError(Exception):
+    """Something the operator can mend, in one sentence that says what is wrong and what to do. Exit code 2."""

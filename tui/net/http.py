@@ -1,16 +1,24 @@
-"""One HTTP answer, limited in time and in size whatever the server does."""
+"""One HTTP answer, limited in time and in size whatever the server does.
+
+A server's URL as people type it becomes a base URL that can be shown, and headers that cannot.
+"""
+
+from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from tui.records.text import clean
+from tui.model.text import UserError, clean
 
 if TYPE_CHECKING:
     import httpx
+
 
 BODY_LIMIT = 4 << 20
 
@@ -52,7 +60,7 @@ class Answer:
         return clean(message or self.body[:2000].decode("utf-8", "replace"), limit)
 
 
-def client(headers: Mapping[str, str], *, verify: bool = True, transport: Any = None) -> "httpx.AsyncClient":
+def client(headers: Mapping[str, str], *, verify: bool = True, transport: Any = None) -> httpx.AsyncClient:
     """A client as the probes and scrapes use it: straight to the server, as the load goes, past any proxy.
 
     It wants plain bytes: vLLM would compress its metrics page for each scrape, on the loop that serves the load.
@@ -64,7 +72,7 @@ def client(headers: Mapping[str, str], *, verify: bool = True, transport: Any = 
 
 
 async def fetch(
-    http: "httpx.AsyncClient",
+    http: httpx.AsyncClient,
     url: str,
     *,
     timeout_s: float,
@@ -94,7 +102,7 @@ async def fetch(
 class Site:
     """A server whose optional endpoints are asked: one that is absent or broken answers with status 0."""
 
-    http: "httpx.AsyncClient"
+    http: httpx.AsyncClient
     base: str
     timeout_s: float
 
@@ -109,3 +117,39 @@ class Site:
 
 
 _NOTHING = Answer(0, "", "", b"")
+
+
+def base_url(url: str) -> str:
+    """Scheme, host, port and path, without `/v1`, trailing slashes or credentials.
+
+    `127.0.0.1:8000` is taken as http. UserError for any scheme but http and https, and for a URL without a host.
+    """
+    text = url.strip()
+    if "://" not in text:
+        text = "http://" + text
+    parts = urlsplit(text)
+    host = parts.netloc.rpartition("@")[2]
+    shown = clean(f"{parts.scheme}://{host}{parts.path}", 100)
+    if parts.scheme not in ("http", "https"):
+        raise UserError(f"{shown} has the scheme {parts.scheme}; give an http:// or https:// URL")
+    try:
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UserError(f"{shown} is not a server's URL; give one like http://127.0.0.1:8000")
+    path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
+    return f"{parts.scheme}://{host}{path}"
+
+
+def request_headers(url: str, key: str, extra: Mapping[str, str]) -> dict[str, str]:
+    """Headers of every request: the key as a bearer token, else the URL's own credentials, then the extra ones."""
+    headers: dict[str, str] = {}
+    credentials, at, _ = urlsplit(url.strip() if "://" in url else f"http://{url.strip()}").netloc.rpartition("@")
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    elif at:
+        name, _, password = credentials.partition(":")
+        pair = f"{unquote(name)}:{unquote(password)}".encode()
+        headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()
+    return headers | dict(extra)

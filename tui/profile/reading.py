@@ -1,4 +1,9 @@
-"""Find a profile, read it, check it."""
+"""Find a profile, read it, check it.
+
+Where in a TOML text a key stands, so that an error can name its line.
+"""
+
+from __future__ import annotations
 
 import difflib
 import re
@@ -8,11 +13,35 @@ from typing import Any
 import msgspec
 import tomli
 
-from tui.profile.lines import line_of
-from tui.profile.model import LaneProfile, Profile, Slo
-from tui.records.dials import DIAL, Dials, check
-from tui.records.errors import UserError
-from tui.records.limits import MLPERF_LIMITS_MS
+from tui.model.dials import DIAL, Dials, check
+from tui.model.metrics import MLPERF_LIMITS_MS
+from tui.model.profile import LaneProfile, Profile, Slo
+from tui.model.text import UserError
+
+_HEADER = re.compile(r"^\s*\[+\s*([\w.\-\"' ]+?)\s*\]+\s*(#.*)?$")
+_KEY = re.compile(r"^\s*([\w.\-\"']+)\s*=")
+
+
+def line_of(text: str, path: tuple[str, ...]) -> int:
+    """Line number (from 1) of the key at `path`, else of the nearest table around it, else 1."""
+    best, best_depth = 1, 0
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            here = table = _split(header[1])
+        elif key := _KEY.match(line):
+            here = (*table, *_split(key[1]))
+        else:
+            continue
+        depth = len(here)
+        if here == path[:depth] and depth > best_depth:
+            best, best_depth = number, depth
+    return best
+
+
+def _split(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+
 
 TEMPLATE = "template.toml"  # comes with the profiles and is none of them
 LONGEST_THINK_S = 600.0
@@ -135,7 +164,7 @@ def _problems(profile: Profile) -> list[Problem]:
         found.append((("load", problem.split()[0]), problem))
     found += [*_number_problems(profile), *_plan_problems(profile)]
     if profile.waive:
-        from tui.records.terms import TERM  # a long table that the first paint would wait for
+        from tui.model.settings import TERM  # a long table that the first paint would wait for
 
         if unknown := [key for key in profile.waive if key not in TERM]:
             found.append((("waive",), f"nothing is called {unknown[0]}; there are {', '.join(TERM)}"))

@@ -1,4 +1,11 @@
-"""Which sessions there are, and which one is meant. Light: it reads no table, but of sessions that have no end."""
+"""Which sessions there are, and which one is meant. Light: it reads no table, but of sessions that have no end.
+
+A folder for a new session, though another began in the same second under the same name.
+
+Where sessions are kept.
+"""
+
+from __future__ import annotations
 
 import os
 import stat
@@ -6,14 +13,47 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
+from typing import Final
 
-from tui.recording.home import sessions_root
+from tui.model.rows import TABLES
+from tui.model.session import SessionInfo
+from tui.model.text import UserError
+from tui.recording.durable import is_held
 from tui.recording.info import FILE, read_info
-from tui.recording.lock import is_held
-from tui.records.errors import UserError
-from tui.records.session import SessionInfo
-from tui.records.tables import TABLES
+
+
+def claim(root: Path, info: SessionInfo) -> Path:
+    """Make and return ROOT/NAME, or if that is taken ROOT/NAME_2, NAME_3, …; `info` takes the name that was free."""
+    plain = info.name = info.name.replace("/", "_")
+    numbers = count(2)
+    while _is_taken(root / info.name):
+        info.name = f"{plain}_{next(numbers)}"
+    return root / info.name
+
+
+def _is_taken(folder: Path) -> bool:
+    """Making a folder either succeeds or finds it there, so that of two programs only one gets a name."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return True
+    except OSError:
+        return False  # it cannot be written, which the recorder says
+    return False
+
+
+HOME_ENV: Final = "DRAGSTRIP_HOME"
+
+
+def sessions_root() -> Path:
+    """The folder of all sessions: under $DRAGSTRIP_HOME if that is set, else in the user's data folder."""
+    if home := os.environ.get(HOME_ENV):
+        return Path(home) / "sessions"
+    import platformdirs
+
+    return platformdirs.user_data_path("dragstrip", appauthor=False) / "sessions"
 
 
 @dataclass(frozen=True, slots=True)

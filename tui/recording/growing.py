@@ -1,16 +1,31 @@
-"""A table on its way to the disk: its newest part grows, replaced in whole each time, until it is full."""
+"""A table on its way to the disk: its newest part grows, replaced in whole each time, until it is full.
 
+Bring a table's parts into one file.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from tui.recording.durable import replace_file, sync_folder
-from tui.recording.frames import frame_of_chunks, frame_of_rows
-from tui.recording.parts import encode
+from tui.model.rows import TableName
+from tui.model.session import SessionInfo
+from tui.recording.durable import (
+    FINAL_LEVEL,
+    ROW_GROUP_ROWS,
+    encode,
+    new_folder,
+    replace_file,
+    replace_folder,
+    sync_folder,
+)
 from tui.recording.redact import scrub
-from tui.records.tables import TableName
+from tui.recording.schema import frame_of_chunks, frame_of_rows, metadata_of
 
 # A part is written again with each flush until it is full. Small parts make an hour thousands of files, each with
 # a footer of kilobytes; large ones cost time at each flush.
@@ -91,3 +106,42 @@ class GrowingTable:
         return frame.with_columns(
             pl.Series(name, [scrub(text, self._secrets) for text in frame[name]], pl.String) for name in names
         )
+
+
+def whole_file(table: TableName) -> str:
+    """The name of a table's one file: fixed, because a folder behind https:// cannot be listed."""
+    return f"{table}.parquet"
+
+
+def compact(folder: Path, table: TableName, info: SessionInfo) -> int:
+    """Replace a table's parts by one file with the same rows in the same order; returns its size in bytes.
+
+    Streams from the parts, so an hour of chunks needs no more memory than a minute. Raises OSError.
+    """
+    parts = sorted(folder.glob("*.parquet"))
+    if not parts:
+        return 0
+    new = new_folder(folder)
+    path = new / whole_file(table)
+    try:
+        _stream(parts, path, info)
+    except OSError:
+        shutil.rmtree(new, ignore_errors=True)  # a full disk needs the room
+        raise
+    replace_folder(folder)
+    return (folder / whole_file(table)).stat().st_size
+
+
+def _stream(parts: list[Path], path: Path, info: SessionInfo) -> None:
+    try:
+        pl.scan_parquet(parts).sink_parquet(
+            path,
+            compression="zstd",
+            compression_level=FINAL_LEVEL,
+            row_group_size=ROW_GROUP_ROWS,
+            metadata=metadata_of(info),
+            maintain_order=True,
+            sync_on_close="all",
+        )
+    except pl.exceptions.PolarsError as error:  # a part that something else has torn, or a disk without room
+        raise OSError(errno.EIO, f"the parts stay as they are: {error}") from error

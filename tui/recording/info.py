@@ -7,10 +7,10 @@ import msgspec
 import tomli
 import tomli_w
 
+from tui.model.session import SCHEMA, LaneInfo, SessionInfo
+from tui.model.text import UserError
 from tui.recording.durable import write_atomically
 from tui.recording.redact import clean_url, scrub, secrets_of, without_secrets
-from tui.records.errors import UserError
-from tui.records.session import SCHEMA, LaneInfo, SessionInfo
 
 FILE = "session.toml"
 

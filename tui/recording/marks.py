@@ -19,12 +19,10 @@ from typing import Final, Literal
 import msgspec
 import platformdirs
 
-from tui.recording.home import HOME_ENV
-from tui.records.errors import UserError
-from tui.records.marking import mark_event
-from tui.records.rows import EventRow
-from tui.records.session import SessionInfo
-from tui.records.text import clean
+from tui.model.rows import EventRow, mark_event
+from tui.model.session import SessionInfo
+from tui.model.text import UserError, clean
+from tui.recording.catalog import HOME_ENV
 
 NAME_CHARACTERS: Final = 80
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")

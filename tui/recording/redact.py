@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 import msgspec
 
-from tui.records.session import SessionInfo
+from tui.model.session import SessionInfo
 
 HIDDEN = "(not recorded)"
 _SECRET_NAME = re.compile(r"authorization|api[-_]?key|token$|secret|password|passwd|credential|cookie", re.IGNORECASE)

@@ -8,15 +8,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tui.analysis.tables import Tables
-from tui.recording.frames import rows_of_frame
-from tui.recording.reading.reader import Recorded
-from tui.recording.reading.selection import Selection, select
-from tui.recording.reading.spans import LaneChunks
-from tui.records.rows import Lane
-from tui.records.session import SessionInfo
-from tui.records.tables import TableName
-from tui.records.units import NS_PER_S
+from tui.judge.tables import Tables
+from tui.model.rows import Lane, TableName
+from tui.model.session import SessionInfo
+from tui.model.units import NS_PER_S
+from tui.recording.reader import Recorded, Selection, select
+from tui.recording.schema import rows_of_frame
+from tui.recording.tape import LaneChunks
 
 Rows = Callable[[TableName, Selection], pl.LazyFrame]
 LASTING = ("dial", "incomparable")  # events that still hold in a part of a session that begins after them

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from tui.analysis.compare import Compared
-from tui.analysis.fail_if import FailIf
-from tui.analysis.report.blocks import Block, Document, Heading, Paragraph, Table
-from tui.analysis.report.words import NONE, interval, meaning, ms, number, percent, setting_text, word
-from tui.analysis.verdict.margin import widest
-from tui.analysis.verdict.together import standing
-from tui.records.metrics import METRICS
-from tui.records.session import SessionInfo
+from tui.judge.conditions import FailIf
+from tui.judge.sessions import Compared
+from tui.model.metrics import METRICS
+from tui.model.session import SessionInfo
+from tui.report.document import Block, Document, Heading, Paragraph, Table
+from tui.report.format import NONE, interval, meaning, ms, number, percent, setting_text, word
+from tui.stats.verdict import standing, widest
 
 # The others describe: a word for each of forty figures would be wrong somewhere.
 DECIDING: Final = ("output_tps", "goodput", "ttft_p95", "tpot_p95", "e2e_p95")

@@ -1,9 +1,68 @@
-"""A report as one HTML page that holds all it needs: it opens from disk, on a phone and on paper."""
+"""A report as one HTML page that holds all it needs: it opens from disk, on a phone and on paper.
 
+What a report is made of. Said once here, written as Markdown and as HTML elsewhere.
+
+A report as Markdown, for a pull request. Charts are left out: they are in the HTML page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from tui.analysis.report.blocks import Block, Chart, Document, Heading, Paragraph, Table
+_NUMBER = frozenset("0123456789+-–∞")
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """The title of a part."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Plain text. `strong` is the sentence that matters."""
+
+    text: str
+    strong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Cells of plain text; the first column names the row."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def of_numbers(self) -> list[bool]:
+        """For each column whether most of its cells begin with a number, and so stand at its right."""
+        columns = [[row[place] for row in self.rows] for place in range(len(self.header))]
+        numbers = [2 * sum(cell[:1] in _NUMBER for cell in cells) > len(cells) for cells in columns]
+        return [False, *numbers[1:]]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A picture as SVG, and what it shows in words for who cannot see it. Markdown leaves it out."""
+
+    svg: str
+    caption: str
+
+
+Block = Heading | Paragraph | Table | Chart
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole report. `simulated` is said at its top and beside every chart."""
+
+    title: str
+    simulated: bool
+    blocks: Sequence[Block]
+
 
 # A and B in Okabe and Ito's blue and orange, told apart by every common colour blindness; darker on a light ground.
 STYLE: Final = """
@@ -47,7 +106,7 @@ def page(document: Document) -> str:
         simulated = (
             '<p class="simulated">SIMULATED: these numbers come from simulated engines, not from real ones.</p>'
         )
-    body = "\n".join(_block(block, simulated=document.simulated) for block in document.blocks)
+    body = "\n".join(_html_block(block, simulated=document.simulated) for block in document.blocks)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -58,7 +117,7 @@ def page(document: Document) -> str:
     )
 
 
-def _block(block: Block, *, simulated: bool) -> str:
+def _html_block(block: Block, *, simulated: bool) -> str:
     match block:
         case Heading(text):
             return f"<h2>{escape(text)}</h2>"
@@ -81,3 +140,37 @@ def _table(table: Table) -> str:
         for row in table.rows
     )
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+
+
+_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_{}[]<>#|~"})
+
+
+def markdown(document: Document) -> str:
+    """The whole report; ends with a newline."""
+    parts = [f"# {escaped(document.title)}"]
+    if document.simulated:
+        parts.append("**SIMULATED: these numbers come from simulated engines, not from real ones.**")
+    parts += [text for text in map(_markdown_block, document.blocks) if text]
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Plain text that Markdown shows as it is, on one line."""
+    return " ".join(text.split()).translate(_SPECIAL)
+
+
+def _markdown_block(block: Block) -> str:
+    match block:
+        case Heading(text):
+            return f"## {escaped(text)}"
+        case Paragraph(text, strong):
+            return f"**{escaped(text)}**" if strong else escaped(text)
+        case Table():
+            ruler = ["--:" if right else ":--" for right in block.of_numbers()]
+            return "\n".join([_row(block.header), _row(ruler, plain=True), *map(_row, block.rows)])
+        case Chart():
+            return ""
+
+
+def _row(cells: Sequence[str], *, plain: bool = False) -> str:
+    return f"| {' | '.join(cell if plain else escaped(cell) for cell in cells)} |"

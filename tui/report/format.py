@@ -3,12 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from tui.analysis.settings import Setting
-from tui.analysis.verdict.margin import Margin
-from tui.analysis.verdict.word import Verdict
-from tui.records.dials import DIAL, DIALS
-from tui.records.metrics import SAMPLES_NEEDED
-from tui.records.rows import Lane
+from tui.judge.segments import Setting
+from tui.model.dials import DIAL, DIALS
+from tui.model.metrics import SAMPLES_NEEDED
+from tui.model.rows import Lane
+from tui.stats.verdict import Margin, Verdict
 
 NONE = "–"
 ENDLESS = 11  # an interval's end above it is not told where the ratio lies below

@@ -2,12 +2,7 @@
 
 import numpy as np
 
-from tui.analysis.expressions import LATENCY, lane_of, within
-from tui.analysis.ledger import Visited, foremost, visited
-from tui.analysis.report.blocks import Block, Heading, Paragraph, Table
-from tui.analysis.report.words import ALONE, NONE, any_alone, interval, ms, percent, range_ms, word
-from tui.analysis.tables import Tables
-from tui.analysis.verdict.latency import (
+from tui.judge.latency import (
     Latencies,
     LatencyFigure,
     latencies_of,
@@ -15,11 +10,14 @@ from tui.analysis.verdict.latency import (
     latency_turns_verdict,
     latency_verdict,
 )
-from tui.analysis.verdict.together import standing
-from tui.analysis.verdict.word import Verdict
-from tui.records.dials import DIAL
-from tui.records.metrics import METRICS
-from tui.records.rows import LANES, Lane
+from tui.judge.ledger import Visited, foremost, visited
+from tui.judge.tables import LATENCY, Tables, lane_of, within
+from tui.model.dials import DIAL
+from tui.model.metrics import METRICS
+from tui.model.rows import LANES, Lane
+from tui.report.document import Block, Heading, Paragraph, Table
+from tui.report.format import ALONE, NONE, any_alone, interval, ms, percent, range_ms, word
+from tui.stats.verdict import Verdict, standing
 
 PERCENTILES = ("p50", "p95", "p99")
 

@@ -1,21 +1,33 @@
-"""What a report says of one session, part by part."""
+"""What a report says of one session, part by part.
 
-from collections.abc import Mapping, Sequence
+Tables with a row for each setting, of readings in the seconds that the ledger counts.
+
+How busy each lane's GPUs were at each setting: one that waits is held up by its host or has too little to do.
+
+Where the requests in flight were: in the engine's batch, in its queue, or still in front of its scheduler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from math import fsum
+from statistics import fmean
 from typing import Any, Final
 
 import polars as pl
 
-from tui.analysis.crossover import crossover
-from tui.analysis.expressions import lane_of
-from tui.analysis.ledger import LedgerRow, foremost, ledger, visited
-from tui.analysis.report.blocks import Block, Document, Heading, Paragraph, Table
-from tui.analysis.report.charts import charts
-from tui.analysis.report.gpus import gpu_blocks
-from tui.analysis.report.latencies import latency_blocks
-from tui.analysis.report.study import study_blocks
-from tui.analysis.report.whereabouts import whereabouts_blocks
-from tui.analysis.report.words import (
+from tui.judge.goodput import Limits, good_in, goodput, goodput_verdict, limits_of
+from tui.judge.ledger import LedgerRow, foremost, ledger, visited
+from tui.judge.sweep import crossover
+from tui.judge.tables import Tables, lane_of
+from tui.model import gauges
+from tui.model.metrics import METRICS
+from tui.model.rows import LANES, Lane
+from tui.model.session import SessionInfo
+from tui.model.units import NS_PER_S
+from tui.report.document import Block, Document, Heading, Paragraph, Table
+from tui.report.format import (
     ALONE,
     NONE,
     any_alone,
@@ -29,14 +41,111 @@ from tui.analysis.report.words import (
     verdict_sentence,
     word,
 )
-from tui.analysis.summary import Distribution, summary
-from tui.analysis.tables import Tables
-from tui.analysis.verdict.goodput import Limits, good_in, goodput, goodput_verdict, limits_of
-from tui.analysis.verdict.together import standing
-from tui.records.metrics import METRICS
-from tui.records.rows import LANES, Lane
-from tui.records.session import SessionInfo
-from tui.records.units import NS_PER_S
+from tui.report.latencies import latency_blocks
+from tui.report.study import study_blocks
+from tui.report.summary import Distribution, summary
+from tui.report.svg import charts
+from tui.stats.verdict import standing
+
+Cells = Callable[[Lane, Sequence[int]], list[str]]
+
+
+def setting_rows(tables: Tables, cells: Cells) -> list[list[str]]:
+    """A row for each setting of which something is told: its name, and the cells of each lane.
+
+    `cells` is given the lane and the seconds of the session that count for it.
+    """
+    settings = [one for one in visited(tables) if one.settled_s]
+    among = [dials for one in settings for dials in one.dials.values()]
+    t0_s = tables.session.t0_ns / NS_PER_S
+    rows = []
+    for one in settings:
+        told: list[str] = []
+        for lane in lanes_of(tables):
+            told += cells(lane, [round(at_s - t0_s) for of in one.segments for at_s in of.at_s.get(lane, ())])
+        if any(cell != NONE for cell in told):
+            rows.append([lanes_setting(one.dials, among), *told])
+    return rows
+
+
+def lanes_of(tables: Tables) -> list[Lane]:
+    """The session's, in order."""
+    return [lane for lane in LANES if lane in tables.session.lanes]
+
+
+def in_seconds(tables: Tables, table: pl.DataFrame, lane: Lane, seconds: Sequence[int]) -> pl.DataFrame:
+    """A lane's rows that fall into these seconds of the session, with `second`."""
+    second = (pl.col("t_ns") - tables.session.t0_ns) // NS_PER_S
+    return lane_of(table, lane).with_columns(second=second).filter(pl.col("second").is_in(seconds))
+
+
+GPU_NOTE: Final = (
+    "Busy: of the seconds that the ledger counts, the share in which the GPU ran anything at all, as NVML tells. One "
+    "that is not busy waits for its host, or has too little to do. The mean of a lane's GPUs; their power in all."
+)
+
+
+def gpu_blocks(tables: Tables) -> list[Block]:
+    """A row for each setting that was measured; nothing where no GPU was read."""
+    of_gpus = tables.gauges.filter(pl.col("source").str.starts_with("gpu")) if tables.gauges.height else tables.gauges
+    if not of_gpus.height:
+        return []
+
+    def cells(lane: Lane, seconds: Sequence[int]) -> list[str]:
+        mean = in_seconds(tables, of_gpus, lane, seconds).group_by("name", "source").agg(pl.col("value").mean())
+        busy, power = (
+            mean.filter(name=name)["value"].to_list() for name in (gauges.GPU_UTILIZATION, gauges.GPU_POWER)
+        )
+        return [number(fmean(busy), 1) if busy else NONE, number(fsum(power)) if power else NONE]
+
+    rows = setting_rows(tables, cells)
+    header = ["setting", *(f"{lane.upper()} {figure}" for lane in lanes_of(tables) for figure in ("busy %", "W"))]
+    return [Heading("GPUs"), Paragraph(GPU_NOTE), Table(header, rows)] if rows else []
+
+
+UNSCHEDULED_NOTE: Final = (
+    "Means of the seconds that the ledger counts and the server told of: requests in flight as we count them, those "
+    "that it says are running or queued, and the rest, unscheduled: on the network, in its HTTP process, at its "
+    "tokenizer, or their answers on the way back. Many of those beside a GPU that waits mean that what stands before "
+    "the engine is the limit. Rough where gauges are renewed rarely; it tells nothing of a server that also serves "
+    "others, or of several behind one address."
+)
+SLACK: Final = 0.1  # of the requests in flight: two clocks disagree by as much
+FIGURES: Final = ("in flight", "running", "queued", "unscheduled")
+
+
+def whereabouts_blocks(tables: Tables) -> list[Block]:
+    """A row for each setting that was measured; nothing where no server told what it runs."""
+    if not tables.gauges.height:
+        return []
+
+    def cells(lane: Lane, seconds: Sequence[int]) -> list[str]:
+        told = in_seconds(tables, tables.gauges, lane, seconds)
+        by_second = told.group_by("second").agg(
+            running=_mean_of(gauges.RUNNING), queued=_mean_of(gauges.WAITING)
+        )  # fmt: skip
+        sent = in_seconds(tables, tables.seconds, lane, seconds).select("second", "in_flight")
+        both = sent.join(by_second, on="second").drop_nulls()
+        if not both.height:
+            return [NONE] * len(FIGURES)
+        in_flight, running, queued = (_mean(both[name]) for name in ("in_flight", "running", "queued"))
+        in_front = in_flight - running - queued
+        serves_others = in_front < -SLACK * in_flight
+        known = [number(value, 1) for value in (in_flight, running, queued)]
+        return [*known, NONE if serves_others else number(max(in_front, 0.0), 1)]
+
+    rows = setting_rows(tables, cells)
+    header = ["setting", *(f"{lane.upper()} {figure}" for lane in lanes_of(tables) for figure in FIGURES)]
+    return [Heading("Where requests were"), Paragraph(UNSCHEDULED_NOTE), Table(header, rows)] if rows else []
+
+
+def _mean_of(gauge: str) -> pl.Expr:
+    return pl.col("value").filter(pl.col("name") == gauge).mean()
+
+
+def _mean(values: pl.Series) -> float:
+    return float(values.cast(pl.Float64).mean() or 0.0)  # type: ignore[arg-type]
+
 
 MOST_EVENTS: Final = 200
 COUNTED: Final = {"usage": "with each chunk", "usage at end": "at the end", "chunks": "never, one a chunk taken"}

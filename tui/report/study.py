@@ -2,23 +2,32 @@
 
 Sequential: one request at a time, by prompt length. Concurrent: everything else, by level. Memory: of the GPUs.
 TPS is the output tokens of one request over its E2E, latency its TTFT in seconds, as in the study.
+
+Which engine suits latency-bound, throughput-bound and memory-bound use, on the data of one session.
+
+The study's three tables as a report shows them, and the choice of an engine.
 """
+
+from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import polars as pl
 
-from tui.analysis.expressions import LATENCY, lane_of
-from tui.analysis.intervals.means import Mean, mean_of
-from tui.analysis.ledger import visited
-from tui.analysis.settings import Setting
-from tui.analysis.tables import Tables
-from tui.records import gauges
-from tui.records.rows import LANES, Lane
+from tui.judge.ledger import visited
+from tui.judge.segments import Setting
+from tui.judge.tables import LATENCY, Tables, lane_of
+from tui.model import gauges
+from tui.model.rows import LANES, Lane
+from tui.report.document import Block, Heading, Paragraph, Table
+from tui.report.format import NONE, number
+from tui.stats.batches import Mean, mean_of
+from tui.stats.verdict import margin_of
 
 CSV_HEADER: Final = ("Request Type", "Framework", "TPS", "Latency", "Memory Usage")
 GIB: Final = 2**30
@@ -146,3 +155,123 @@ def study_csv(found: Study) -> str:
             request_type = f"{kind.capitalize()} {row.at}"
             writer.writerow([request_type, row.engine, f"{row.tps.mean:.2f}", f"{row.latency_s.mean:.3f}", memory])
     return out.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class Suits:
+    """Which engine suits one kind of use, or that the data do not carry a choice."""
+
+    use: str
+    engine: str  # empty: not carried, or both alike
+    sentence: str
+    n: int  # requests or readings that it stands on; 0: not measured
+
+
+def suits(tables: Tables) -> list[Suits]:
+    """A sentence for each of the three uses, with the interval that carries it, or that the data do not."""
+    requests, groups = with_tps(tables.requests), groups_of(tables)
+    return [
+        _latency_bound(requests, groups, tables),
+        _throughput_bound(requests, groups, tables),
+        _memory_bound(tables),
+    ]
+
+
+def _latency_bound(requests: pl.DataFrame, groups: Mapping[Group, Sequence[int]], tables: Tables) -> Suits:
+    parts = [numbers for (kind, _, _), numbers in groups.items() if kind == "sequential"]
+    ratio = _together([_ratio(requests, numbers, "ttft_s") for numbers in parts])
+    return _choice("latency-bound use", "TTFT, one request at a time", ratio, tables, lower_is_better=True)
+
+
+def _throughput_bound(requests: pl.DataFrame, groups: Mapping[Group, Sequence[int]], tables: Tables) -> Suits:
+    levels = sorted((order, at, numbers) for (kind, at, order), numbers in groups.items() if kind == "concurrent")
+    closed = [level for level in levels if math.isfinite(level[0])] or levels
+    _, at, numbers = closed[-1] if closed else (0.0, "any level", [])
+    ratio = _together([_ratio(requests, numbers, "tps")])
+    return _choice("throughput-bound use", f"TPS a request at {at}", ratio, tables, lower_is_better=False)
+
+
+def _ratio(requests: pl.DataFrame, segments: Sequence[int], column: str) -> Mean:
+    """Mean log ratio of the requests of some segments that both lanes answered: they had the same prompts."""
+    own = requests.filter(pl.col("segment").is_in(segments) & (pl.col(column) > 0))
+    a, b = (lane_of(own, lane).select("request", column, "t_send_ns") for lane in LANES)
+    both = a.join(b, on="request", suffix="_b").sort("t_send_ns")
+    return mean_of((both[column] / both[f"{column}_b"]).log().to_numpy())
+
+
+def _together(ratios: Sequence[Mean]) -> Mean | None:
+    """The mean over settings, each counting the same, because how long each was tried is no measure of its use."""
+    told = [ratio for ratio in ratios if ratio.high is not None]
+    if not told:
+        return None
+    mean = sum(ratio.mean for ratio in told) / len(told)
+    half = math.hypot(*(ratio.high - ratio.mean for ratio in told if ratio.high is not None)) / len(told)
+    return Mean(mean, 0.0, mean - half, mean + half, sum(ratio.n for ratio in told))
+
+
+def _memory_bound(tables: Tables) -> Suits:
+    a, b = (memory_gib(tables.gauges, lane, 0, 2**62) for lane in LANES)
+    ratio = None if a is None or b is None else _memory_ratio(a, b)
+    what = "GPU memory in use (the KV pool is what each was told to reserve)"
+    return _choice("memory-bound use", what, ratio, tables, lower_is_better=True)
+
+
+def _memory_ratio(a: Mean, b: Mean) -> Mean:
+    """A over B as a log ratio; endless where an interval reaches down to nothing, as of memory still being filled."""
+    (low_a, high_a), (low_b, high_b) = (
+        [_log(one.mean if end is None else end) for end in (one.low, one.high)] for one in (a, b)
+    )
+    return Mean(_log(a.mean) - _log(b.mean), 0.0, low_a - high_b, high_a - low_b, min(a.n, b.n))
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf
+
+
+def _choice(use: str, what: str, ratio: Mean | None, tables: Tables, *, lower_is_better: bool) -> Suits:
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return Suits(use, "", f"The data do not carry a choice for {use}: {what} was not measured in both lanes.", 0)
+    interval = f"A/B {math.exp(ratio.mean):.3f}, 95 % {math.exp(ratio.low):.3f} to {math.exp(ratio.high):.3f}"
+    told = f"{what}: {interval}, n = {ratio.n}"
+    margin = margin_of(tables.session.profile)
+    if -math.log1p(margin.delta) < ratio.low and ratio.high < math.log1p(margin.delta):
+        return Suits(use, "", f"Both suit {use} alike: they are level within {margin.text} ({told}).", ratio.n)
+    if ratio.low <= 0 <= ratio.high:
+        return Suits(use, "", f"The data do not carry a choice for {use} ({told}).", ratio.n)
+    lane: Lane = "a" if (ratio.mean < 0) == lower_is_better else "b"
+    engine = tables.session.lanes[lane].title
+    return Suits(use, engine, f"{engine} (lane {lane.upper()}) suits {use} on these data ({told}).", ratio.n)
+
+
+def study_blocks(tables: Tables) -> list[Block]:
+    """The tables of one session, as far as they go."""
+    found = study(tables)
+    sequential, concurrent = found.of("sequential"), found.of("concurrent")
+    blocks: list[Block] = []
+    if sequential:
+        blocks += [Heading("Sequential requests, by prompt length"), _times(sequential, "prompt")]
+    if concurrent:
+        blocks += [Heading("Concurrent requests, by level"), _times(concurrent, "level")]
+    if any(row.memory_gib is not None for row in found.rows):
+        blocks += [Heading("GPU memory"), _memory([*sequential, *concurrent])]
+    if found.rows and len(tables.session.lanes) == 2:
+        blocks.append(Heading("Which engine suits which use"))
+        blocks += [Paragraph(one.sentence) for one in suits(tables)]
+    return blocks
+
+
+def _times(rows: Sequence[StudyRow], at: str) -> Table:
+    header = [at, "engine", "n", "TPS", "sd", "95 %", "TTFT s", "sd", "95 %"]
+    return Table(header, [[r.at, r.engine, str(r.tps.n), *_mean(r.tps, 1), *_mean(r.latency_s, 3)] for r in rows])
+
+
+def _memory(rows: Sequence[StudyRow]) -> Table:
+    cells = [[f"{row.kind} {row.at}", row.engine, *_mean(row.memory_gib, 2)] for row in rows]
+    return Table(["requests", "engine", "GiB", "sd", "95 %"], cells)
+
+
+def _mean(mean: Mean | None, digits: int) -> list[str]:
+    if mean is None:
+        return [NONE, NONE, NONE]
+    interval = NONE if mean.low is None else f"{number(mean.low, digits)} to {number(mean.high, digits)}"
+    return [number(mean.mean, digits), number(mean.sd, digits), interval]

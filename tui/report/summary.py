@@ -7,14 +7,13 @@ from typing import Any, Final, Protocol
 
 import polars as pl
 
-from tui.analysis.crossover import crossover
-from tui.analysis.expressions import LATENCY, lane_of
-from tui.analysis.intervals.quantiles import SHARES, SUMMARY_SHARES, summary_percentiles
-from tui.analysis.ledger import LedgerRow, foremost, ledger
-from tui.analysis.tables import Tables
-from tui.analysis.verdict.word import not_comparable
-from tui.records.rows import LANES, EventRow, Lane
-from tui.records.session import LaneInfo, SessionInfo
+from tui.judge.ledger import LedgerRow, foremost, ledger
+from tui.judge.sweep import crossover
+from tui.judge.tables import LATENCY, Tables, lane_of
+from tui.model.rows import LANES, EventRow, Lane
+from tui.model.session import LaneInfo, SessionInfo
+from tui.stats.quantiles import SHARES, SUMMARY_SHARES, summary_percentiles
+from tui.stats.verdict import not_comparable
 
 SUMMARY_SCHEMA: Final = 1
 NO_SECOND: Final = "the lanes have no second in common"

@@ -1,7 +1,11 @@
 """Charts as SVG text that needs nothing from outside: no script, no font, no network.
 
 Lane A is a solid line and B a dashed one with its letter at the end, because their colours are alike in grey.
+
+The charts of a session: throughput over time, and against latency where several settings were visited.
 """
+
+from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,8 +13,15 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from tui.analysis.sweep import Point
-from tui.records.rows import Lane
+import polars as pl
+
+from tui.judge.ledger import LedgerRow
+from tui.judge.sweep import Point, curve
+from tui.judge.tables import Tables, lane_of
+from tui.model.dials import DIAL
+from tui.model.rows import Lane
+from tui.model.units import NS_PER_S
+from tui.report.document import Block, Chart
 
 WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 76, 44, 30, 44  # room for text twice as large on a phone
@@ -163,3 +174,56 @@ def _cross(lane: str, axes: _Axes, point: Point, *, dim: bool) -> str:
 
 def _svg(parts: Sequence[str]) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
+
+
+def charts(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
+    """The charts, or nothing where there is nothing to draw. They stand below what came before, with no heading."""
+    curve = _curve(rows)
+    return [*_over_time(tables), *([curve] if curve is not None else [])]
+
+
+def _over_time(tables: Tables) -> list[Block]:
+    t0_ns = tables.session.t0_ns
+    marks = [
+        Mark(
+            (event.t_ns - t0_ns) / NS_PER_S,
+            f"{DIAL[event.name].label if event.name in DIAL else event.name} {event.new}",
+        )
+        for event in tables.events
+        if event.kind == "dial"
+    ]
+    found: list[Block] = []
+    for column, unit, what in (
+        ("output_tokens", "tok/s", "Output tokens that arrived in each second"),
+        ("ttft_p50_ms", "ms", "Median TTFT of the requests that ended in each second"),
+    ):
+        lines = {lane: _by_second(tables, lane, column) for lane in tables.session.lanes}
+        if any(value is not None for line in lines.values() for value in line):
+            caption = f"{what}. A solid, B dashed; a gap where nothing was measured."
+            found.append(Chart(time_chart(lines, unit, marks), caption))
+    return found
+
+
+def _by_second(tables: Tables, lane: str, column: str) -> Values:
+    own = lane_of(tables.seconds, lane).sort("t_ns")
+    if not own.height:
+        return []
+    values: list[float | None] = [None] * (max((own["t_ns"][-1] - tables.session.t0_ns) // NS_PER_S, 0) + 1)
+    counts = own.filter(pl.col("up") & ~pl.col("resting").fill_null(value=False))
+    for t_ns, value in counts.select("t_ns", column).iter_rows():
+        place = (t_ns - tables.session.t0_ns) // NS_PER_S
+        if place >= 0:
+            values[place] = value
+    return values
+
+
+def _curve(rows: Sequence[LedgerRow]) -> Chart | None:
+    """Throughput against TTFT along the dial that was varied."""
+    found = curve(rows)
+    if found is None or max(map(len, found.lines.values()), default=0) < 2:
+        return None
+    caption = (
+        f"Output tok/s against TTFT {found.percentile} in ms, a point for each value of {DIAL[found.dial].label}, "
+        "with 95 % intervals; points beaten on both axes are dimmed. Upper left is better. A solid, B dashed."
+    )
+    return Chart(curve_chart(found.lines, f"TTFT {found.percentile}, ms", "tok/s"), caption)

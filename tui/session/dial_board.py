@@ -1,13 +1,18 @@
-"""The dials under the operator's hands: what is shown turns at once, what is in force follows when the hand rests."""
+"""The dials under the operator's hands: what is shown turns at once, what is in force follows when the hand rests.
+
+A move of the dials as events.
+"""
+
+from __future__ import annotations
 
 import asyncio
 import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
-from tui.records.dials import ARRIVALS, DIAL, DialName, Dials, DialValue, check
-from tui.records.rows import LANES, Lane
+from tui.model.dials import ARRIVALS, DIAL, DIALS, DialName, Dials, DialValue, check, dial_text
+from tui.model.rows import LANES, EventRow, Lane
 from tui.session.source import Lanes
 
 REST_S = 0.3  # a held key is one change, not forty
@@ -181,3 +186,19 @@ def _with(dials: Dials, name: DialName, value: DialValue) -> Dials:
     elif name == "request_rate" and turned.arrival == "closed" and turned.request_rate > 0:
         turned = msgspec.structs.replace(turned, arrival="poisson")
     return turned
+
+
+def dial_events(old: Mapping[Lane, Dials], new: Mapping[Lane, Dials], t_ns: int) -> list[EventRow]:
+    """An event for each dial that moved; one for both lanes where both moved alike."""
+    events: list[EventRow] = []
+    for spec in DIALS:
+        moves = {
+            lane: (dial_text(spec, getattr(old[lane], spec.name)), dial_text(spec, getattr(new[lane], spec.name)))
+            for lane in new
+            if getattr(old[lane], spec.name) != getattr(new[lane], spec.name)
+        }
+        if len(moves) == len(new) > 1 and len(set(moves.values())) == 1:
+            events.append(EventRow("", t_ns, "dial", spec.name, *moves["a"]))
+        else:
+            events += [EventRow(lane, t_ns, "dial", spec.name, *moved) for lane, moved in moves.items()]
+    return events

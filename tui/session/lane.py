@@ -6,18 +6,16 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tui.engines.recognise import Found
-from tui.engines.streaming import streams
+from tui.engines.detect import Found, find
+from tui.engines.probe import streams
 from tui.load.driver import Driver
-from tui.load.plan import LanePlan, Setting
-from tui.profile.model import LaneProfile, Profile
-from tui.records.dials import Dials
-from tui.records.errors import UserError
-from tui.records.frame import Frame
-from tui.records.rows import EventKind, EventRow, GaugeRow, Lane
-from tui.records.session import LaneInfo
-from tui.session.finding import find
-from tui.telemetry.gpu import gpu_reader
+from tui.load.pipe import LanePlan, Setting
+from tui.model.dials import Dials
+from tui.model.profile import LaneProfile, Profile
+from tui.model.rows import EventKind, EventRow, Frame, GaugeRow, Lane
+from tui.model.session import LaneInfo
+from tui.model.text import UserError
+from tui.telemetry.gpus import gpu_reader
 from tui.telemetry.server import ServerScraper
 
 RETRY_S = 2.0

@@ -1,39 +1,130 @@
 """A live head-to-head: two lanes, one clock; every second what happened is cut off and handed on.
 
 Whatever needs numpy or httpx is imported once the session runs, because the screen paints before that.
+
+Frames and rows in, whole seconds and views out. Needs numpy: imported after the first paint.
+
+The machine that makes the load.
 """
+
+from __future__ import annotations
 
 import asyncio
 import os
+import platform
+import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 import msgspec
 from msgspec.structs import replace
 
 from tui import __version__
-from tui.load.plan import Setting
-from tui.profile.model import Profile, Step
-from tui.records.frame import Batch, Frame
-from tui.records.marking import mark_event
-from tui.records.rows import EventRow, GaugeRow, Lane
-from tui.records.session import LaneInfo, SessionInfo
-from tui.records.units import NS_PER_S
-from tui.session.beside import Beside, LaneNow
-from tui.session.live.board import DialBoard, stopped
-from tui.session.live.host import host_facts
-from tui.session.live.orders import Orders, servers
-from tui.session.live.plan import More, PlanRun
-from tui.session.shown.blank import blank_view
-from tui.session.view import View
+from tui.load.pipe import Setting
+from tui.model.profile import Profile, Step
+from tui.model.rows import Batch, EventRow, Frame, GaugeRow, Lane, mark_event
+from tui.model.session import LaneInfo, SessionInfo
+from tui.model.units import NS_PER_S
+from tui.session.dial_board import DialBoard, stopped
+from tui.session.make_view import make_view
+from tui.session.plan import More, PlanRun
+from tui.session.schedule import Orders, servers
+from tui.session.seconds import Beside, LaneCutter, LaneNow
+from tui.session.state import SessionState
+from tui.session.view import View, blank_view
 
 if TYPE_CHECKING:
-    from tui.session.live.lane import LaneRun
-    from tui.session.live.rollup import Rollup
+    from tui.session.lane import LaneRun
+
+
+@dataclass(slots=True)
+class Rollup:
+    """Holds rows until the second that they belong to is complete; then they count."""
+
+    state: SessionState
+    cutters: Mapping[Lane, LaneCutter]
+    _gauges: list[GaugeRow] = field(default_factory=list)
+    _events: list[EventRow] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, lanes: list[Lane], t0_ns: int) -> Self:
+        """An empty one."""
+        return cls(SessionState(t0_ns), {lane: LaneCutter(lane) for lane in lanes})
+
+    def known(self, t_ns: int) -> Batch:
+        """What is known before the load starts, for who listens from then on."""
+        return Batch(t_ns, gauges=list(self._gauges), events=list(self.state.events))
+
+    def begin(self, t0_ns: int) -> None:
+        """The load starts: second 0 is from here."""
+        self.state.begin(t0_ns)
+
+    @property
+    def elapsed_s(self) -> float:
+        """How long the complete seconds are."""
+        return (self.state.t_ns - self.state.t0_ns) / 1e9
+
+    def view(self, beside: Beside, window_s: int) -> View:
+        """What a screen shows now."""
+        return make_view(self.state, beside, window_s)
+
+    def in_flight(self, lane: Lane) -> int:
+        """Streams of the lane, as its driver last said."""
+        return self.cutters[lane].streams
+
+    def ramping(self, lane: Lane) -> bool:
+        """Whether the lane's streams are on their way to the number asked for, as its driver last said."""
+        return self.cutters[lane].ramping
+
+    def driver_gone(self, lane: Lane) -> None:
+        """A driver ended, and its streams with it."""
+        self.cutters[lane].reset_flight()
+
+    def add_frame(self, lane: Lane, frame: Frame) -> None:
+        """A driver's frame."""
+        self.cutters[lane].add(frame)
+
+    def add_gauges(self, rows: list[GaugeRow]) -> None:
+        """Readings of a server or of GPUs."""
+        self._gauges += rows
+
+    def add_event(self, row: EventRow, *, at_once: bool) -> None:
+        """Something happened: it counts at once, or with its second."""
+        if at_once:
+            self.state.take_event(row)
+        else:
+            self._events.append(row)
+
+    def complete(self, lane: Lane, t_ns: int) -> bool:
+        """Whether the lane's driver has told everything before `t_ns`."""
+        return self.cutters[lane].seen_t_ns >= t_ns
+
+    def cut(self, start_ns: int, end_ns: int, segment: int, lanes: Mapping[Lane, LaneNow]) -> Batch:
+        """The second from `start_ns` to `end_ns`, folded into the state."""
+        batch = Batch(end_ns)
+        for lane, now in lanes.items():
+            second = self.cutters[lane].cut(start_ns, end_ns, segment, now)
+            batch.seconds.append(second.row)
+            batch.requests += second.requests
+            batch.chunks.append((lane, second.chunks))
+        batch.gauges = [row for row in self._gauges if row.t_ns < end_ns]
+        batch.events = [row for row in self._events if row.t_ns < end_ns]
+        self._gauges = [row for row in self._gauges if row.t_ns >= end_ns]
+        self._events = [row for row in self._events if row.t_ns >= end_ns]
+        self.state.apply(batch)
+        return batch
+
+
+def host_facts() -> dict[str, str]:
+    """What is worth knowing of it when figures are compared later."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"name": socket.gethostname(), "system": platform.platform(), "cores": str(cores)}
+
 
 FIRST_LANE_WAITS_S = 5.0  # for the other one, so that both start together
 FRAME_GRACE_S = 0.4  # a frame is at most 0.1 s behind; a driver that is later is not waited for
@@ -366,8 +457,8 @@ class LiveSession:
 
     async def _examine(self) -> None:
         """Read both servers' settings; say what makes them incomparable, and again when that changes."""
-        from tui.analysis.fairness import reason
-        from tui.session.doctor.checkup import apart
+        from tui.doctor.checks import apart
+        from tui.judge.comparable import reason
 
         why = reason(await apart(self.profile, {lane: run.found for lane, run in self._lanes.items() if run.found}))
         if why != self._incomparable:
@@ -396,11 +487,10 @@ class LiveSession:
             self._lanes[lane].apply(setting)
 
 
-def _heavy_parts(lanes: list[Lane], profile: Profile) -> "tuple[type[LaneRun], Rollup]":
+def _heavy_parts(lanes: list[Lane], profile: Profile) -> tuple[type[LaneRun], Rollup]:
     """Import what needs numpy and httpx: a few tenths of a second, spent in a thread."""
-    from tui.session.live.lane import LaneRun
-    from tui.session.live.rollup import Rollup
-    from tui.session.verdict.standing import Standing
+    from tui.session.lane import LaneRun
+    from tui.session.verdicts import Standing
 
     rollup = Rollup.of(lanes, time.monotonic_ns())
     rollup.state.standing = Standing.under(profile)

@@ -1,25 +1,95 @@
-"""From what is known to what is shown: one lane's view and its curves."""
+"""From what is known to what is shown: one lane's view and its curves.
+
+Tokens per joule: what a lane's GPUs drew from the wall in the seconds whose tokens are counted.
+
+The percentiles of a figure that a screen shows: a median of few values is shown, a tail of few is not.
+
+The whole view: both lanes, the dials' marks on the charts, the segment that a verdict may use.
+"""
+
+from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Literal, TypeVar
+from urllib.parse import urlsplit
 
 import numpy as np
+from msgspec.structs import replace
 
 from tui.engines.registry import ENGINES
-from tui.profile.model import Slo
-from tui.records import gauges as g
-from tui.records.dials import Dials
-from tui.records.rows import Lane, SecondRow
-from tui.records.session import LaneInfo
-from tui.records.units import NS_PER_S
-from tui.session.beside import Beside
-from tui.session.fold.columns import Floats
-from tui.session.fold.histogram import LatencyHistogram
-from tui.session.fold.state import LONGEST_WINDOW_S, LaneState, SecondDetail
-from tui.session.shown.energy import tokens_per_joule
-from tui.session.shown.percentiles import of_histogram, of_values
-from tui.session.view import GpuView, LaneView, Percentiles, ServerView, Turn
+from tui.judge.sweep import crossover
+from tui.model import gauges as g
+from tui.model.dials import DIAL, Dials
+from tui.model.metrics import SAMPLES_NEEDED
+from tui.model.profile import Slo
+from tui.model.rows import EventRow, Lane, SecondRow
+from tui.model.session import LaneInfo
+from tui.model.units import NS_PER_S
+from tui.session.seconds import Beside, Floats
+from tui.session.state import LONGEST_WINDOW_S, LaneState, LatencyHistogram, SecondDetail, SessionState
+from tui.session.view import GpuView, LaneView, Percentiles, ServerView, Turn, VerdictView, View
+from tui.stats.quantiles import percentile
+
+Readings = Mapping[tuple[str, str], Sequence[tuple[int, float]]]
+
+
+def tokens_per_joule(seconds: Sequence[SecondRow], readings: Readings) -> float | None:
+    """Output tokens of these seconds over the energy of all the lane's GPUs in the same seconds.
+
+    A second counts when every GPU was read before its start and after its end: the energy at both is interpolated
+    between the readings around them. None: no such second, or no energy. A GPU without an energy counter (older than
+    Volta, or an exporter that was not told to show it) has its power integrated by the trapezoid rule instead.
+    """
+    gpus = {source for source, _ in readings if source.startswith("gpu")}
+    curves = [curve for gpu in gpus if (curve := _energy(readings, gpu)) is not None]
+    if not curves or len(curves) < len(gpus) or not seconds:
+        return None
+    starts = np.array([row.t_ns for row in seconds], dtype=np.int64)
+    tokens = np.array([row.output_tokens for row in seconds], dtype=np.int64)
+    read = np.all([(t_ns[0] <= starts) & (starts + NS_PER_S <= t_ns[-1]) for t_ns, _ in curves], axis=0)
+    joules = sum(
+        float((np.interp(starts[read] + NS_PER_S, t_ns, total_j) - np.interp(starts[read], t_ns, total_j)).sum())
+        for t_ns, total_j in curves
+    )
+    return float(tokens[read].sum()) / joules if joules > 0 else None
+
+
+def _energy(readings: Readings, gpu: str) -> tuple[Floats, Floats] | None:
+    """When a GPU was read, in ns, and the joules it had drawn until then; None before it was read twice."""
+    counted, power = readings.get((gpu, g.GPU_ENERGY), ()), readings.get((gpu, g.GPU_POWER), ())
+    if len(counted) < 2 and len(power) < 2:
+        return None
+    t_ns, values = np.array(counted if len(counted) >= 2 else power, dtype=float).T
+    if len(counted) >= 2:
+        drawn = np.maximum(np.diff(values), 0.0)  # a driver that was loaded again counts from 0
+    else:
+        drawn = (values[1:] + values[:-1]) / 2 * np.diff(t_ns) / NS_PER_S
+    return t_ns, np.concatenate(([0.0], np.cumsum(drawn)))
+
+
+SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+
+
+def of_values(ms: Floats) -> Percentiles:
+    """Those of values (n,) in ms."""
+    return _shown(len(ms), lambda share: percentile(ms, share))
+
+
+def of_histogram(histogram: LatencyHistogram) -> Percentiles:
+    """Those of counted values."""
+    return _shown(histogram.n, histogram.percentile)
+
+
+def _shown(n: int, percentile_at: Callable[[float], float | None]) -> Percentiles:
+    told = {
+        name: percentile_at(share)
+        for name, share in SHARES.items()
+        if n and (name == "p50" or n >= SAMPLES_NEEDED[name])
+    }
+    return Percentiles(**told, n=n)
+
 
 FRESH_S = 90.0  # a reading older than this is not shown as now; a DCGM exporter reads every 30 s by default
 GPU_CURVE_S = 120
@@ -248,3 +318,83 @@ def _gpu(state: LaneState, source: str, now_ns: int) -> GpuView:
         temperature_c=now(g.GPU_TEMPERATURE),
         throttled=None if throttled is None else throttled > 0,
     )
+
+
+def make_view(state: SessionState, beside: Beside, window_s: int) -> View:
+    """What a screen shows of `state`, over the last `window_s` seconds."""
+    now_ns, dials = state.t_ns, beside.dials
+    lanes = {lane: lane_view(lane, state.lanes[lane], beside, now_ns, window_s) for lane in dials}
+    if beside.profile.mode == "together" and _share_a_gpu(beside, lanes):
+        lanes = {lane: replace(shown, tokens_per_joule=None) for lane, shown in lanes.items()}
+    lanes = {lane: replace(shown, limits_met=state.standing.limits_met(lane) or "") for lane, shown in lanes.items()}
+    segment = state.standing.segment
+    ledger, ledger_now = state.standing.ledger.rows(segment, state.standing.delta, state.incomparable)
+    return View(
+        second=max(0, (now_ns - state.t0_ns) // NS_PER_S),
+        window_s=window_s,
+        title=beside.profile.name,
+        mode=beside.profile.mode,
+        simulated=any(info.simulated for info in beside.infos.values()),
+        lanes=lanes,
+        dial_marks=[((e.t_ns - state.t0_ns) // NS_PER_S, _mark(e)) for e in state.dial_events],
+        events=list(state.events),
+        t0_ns=state.t0_ns,
+        wall_ns=beside.wall_ns,
+        settling_s=segment.settling_s(now_ns, state.slow_ms),
+        incomparable=state.incomparable,
+        segment_tps=_segment_tps(state, list(dials)),
+        verdicts=_verdicts(state, beside, lanes),
+        delta=state.standing.delta,
+        ledger=ledger,
+        ledger_now=ledger_now,
+        crossover=crossover(ledger),
+        delta_from=beside.profile.delta_from,
+    )
+
+
+def _share_a_gpu(beside: Beside, lanes: Mapping[Lane, LaneView]) -> bool:
+    """Whether the lanes' engines run on one GPU, whose energy nobody can then tell apart."""
+    servers = {"a": beside.profile.a, "b": beside.profile.b}
+    dcgm = {lane: server.dcgm for lane, server in servers.items() if server is not None}
+    hosts = {dcgm.get(lane) or urlsplit(info.url).hostname for lane, info in beside.infos.items()}
+    indices = [{gpu.index for gpu in shown.gpus} for shown in lanes.values()]
+    return len(indices) == 2 and len(hosts) == 1 and bool(indices[0] & indices[1])
+
+
+def _mark(event: EventRow) -> str:
+    label = DIAL[event.name].label if event.name in DIAL else event.name
+    return f"{label} {event.old}→{event.new}" + (f" {event.lane.upper()}" if event.lane else "")
+
+
+def _segment_tps(state: SessionState, lanes: list[Lane]) -> dict[Lane, list[float]]:
+    """Output tokens of the settled seconds that count, paired in time; of lanes in turns, the n-th with the n-th."""
+    counted = {lane: list(state.standing.segment.lanes[lane].tps) for lane in lanes}
+    shortest = min(map(len, counted.values()))
+    return {lane: seconds[:shortest] for lane, seconds in counted.items()}
+
+
+def _verdicts(state: SessionState, beside: Beside, lanes: Mapping[Lane, LaneView]) -> dict[str, VerdictView]:
+    """The words of this second; where something forbids a word, that instead of each."""
+    told = state.standing.told
+    if why := _obstacle(state, beside, lanes):
+        return {figure: VerdictView("not comparable", reason=why) for figure in {"output_tps", *told}}
+    settling_s = state.standing.segment.settling_s(state.t_ns, state.slow_ms)
+    if state.standing.segment.settled_ns is None:
+        return {"output_tps": VerdictView("undecided", need_s=settling_s, reason="settling")}
+    return dict(told)
+
+
+def _obstacle(state: SessionState, beside: Beside, lanes: Mapping[Lane, LaneView]) -> str:
+    """What forbids a comparison, the gravest first; empty when nothing does."""
+    if len(lanes) < 2:
+        return "there is one lane"
+    down = [lane.upper() for lane, shown in lanes.items() if shown.state == "down"]
+    models = {PurePosixPath(info.model).name.casefold() for info in beside.infos.values()}
+    reasons = (
+        (state.incomparable, bool(state.incomparable)),
+        (f"{' and '.join(down)} down", bool(down)),
+        ("different models", len(models) > 1 and "model" not in beside.profile.waive),
+        ("dials apart", len(set(beside.dials.values())) > 1),
+        ("the load is stopped", all(shown.state == "stopped" for shown in lanes.values())),
+    )
+    return next((text for text, holds in reasons if holds), "") or state.standing.obstacle()

@@ -6,10 +6,10 @@ from typing import Final, Literal
 
 import msgspec
 
-from tui.profile.model import Step
-from tui.records.dials import DIAL, Dials, check, dial_text
-from tui.records.errors import UserError
-from tui.records.rows import Lane, RequestRow
+from tui.model.dials import DIAL, Dials, check, dial_text
+from tui.model.profile import Step
+from tui.model.rows import Lane, RequestRow
+from tui.model.text import UserError
 
 Put = Callable[[dict[Lane, Dials]], None]
 More = Callable[[Step], Sequence[Step]]

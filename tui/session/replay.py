@@ -1,31 +1,85 @@
 """A replay: the seconds of a recording, at any speed, through the same state and views as a live session.
 
 Whatever needs numpy or Polars is imported once the recording is opened, because the screen paints before that.
+
+The dials of a replay: as they were in force, and not to be turned.
 """
+
+from __future__ import annotations
 
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tui.profile.model import Profile
-from tui.records.errors import UserError
-from tui.records.rows import EventRow
-from tui.records.units import NS_PER_S
-from tui.session.replay.board import ReplayBoard
-from tui.session.replay.moments import moments_of
-from tui.session.replay.profile import first_dials
-from tui.session.replay.tape import BesideMarks, Tape
-from tui.session.shown.blank import blank_view
-from tui.session.transport import SPEEDS, Moment, WindowView
-from tui.session.view import WINDOWS_S, View
+from tui.model.dials import DialName, Dials, DialValue
+from tui.model.profile import Profile
+from tui.model.rows import EventRow, Lane
+from tui.model.text import UserError
+from tui.model.units import NS_PER_S
+from tui.session.replay_tape import BesideMarks, Tape
+from tui.session.source import SPEEDS, Lanes, Moment, WindowView
+from tui.session.timeline import first_dials, moments_of
+from tui.session.view import WINDOWS_S, View, blank_view
 
 if TYPE_CHECKING:
-    from tui.session.replay.course import Course
-    from tui.session.replay.playing import Playing
+    from tui.session.checkpoints import Course
+    from tui.session.playback import Playing
+
+
+AS_RECORDED = "the dials are as recorded"
+
+
+class ReplayBoard:
+    """Implements `Board`. `dials` are those at the position."""
+
+    read_only = True
+
+    def __init__(self, dials: Mapping[Lane, Dials]) -> None:
+        self.dials: Mapping[Lane, Dials] = {}
+        self.linked = True  # both lanes were asked for the same
+        self.put(dials)
+
+    def put(self, dials: Mapping[Lane, Dials]) -> None:
+        """Show the dials of another moment."""
+        self.dials = dials
+        self.linked = len(set(dials.values())) <= 1
+
+    def shown(self, lane: Lane) -> Dials:
+        """The dials at the position."""
+        return self.dials.get(lane, self.dials["a"])
+
+    def in_force(self, lane: Lane) -> Dials:
+        """The dials at the position."""
+        return self.shown(lane)
+
+    def step(self, name: DialName, notches: int, lanes: Lanes = "both") -> bool:
+        """They do not turn."""
+        return False
+
+    def scale(self, name: DialName, factor: float, lanes: Lanes = "both") -> bool:
+        """They do not turn."""
+        return False
+
+    def set(self, name: DialName, value: DialValue, lanes: Lanes = "both") -> str:
+        """They do not turn, and why."""
+        return AS_RECORDED
+
+    def undo(self) -> bool:
+        """There is nothing to undo."""
+        return False
+
+    def toggle_load(self) -> bool:
+        """Whether there was load."""
+        return any(dials.concurrency > 0 or dials.arrival != "closed" for dials in self.dials.values())
+
+    def toggle_link(self) -> bool:
+        """They stay as they were."""
+        return self.linked
+
 
 DRAW_EVERY_S: Final = 0.1  # at most: more pictures a second nobody reads
 BUSY_S: Final = 0.05  # folding at once, before the screen has its turn
@@ -191,7 +245,7 @@ class ReplaySource:
         """The percentiles and verdicts of a part of the session."""
         if self._playing_at is None:
             return WindowView(start_s, end_s, note="the recording is being opened")
-        from tui.session.replay.window import window_of
+        from tui.session.window import window_of
 
         async with self._reading:
             return await asyncio.to_thread(window_of, self._tape, self.profile, start_s, end_s)
@@ -215,8 +269,8 @@ class ReplaySource:
             if self._follow:
                 tasks.create_task(self._look_for_more())
 
-    def _opened(self) -> "Playing":
-        from tui.session.replay.playing import Playing
+    def _opened(self) -> Playing:
+        from tui.session.playback import Playing
 
         return Playing(self._open_tape(), self.profile)
 
@@ -245,8 +299,8 @@ class ReplaySource:
             self._course.stop()
         await course
 
-    def _new_course(self) -> "Course":
-        from tui.session.replay.course import Course
+    def _new_course(self) -> Course:
+        from tui.session.checkpoints import Course
 
         return Course(self._open_tape(), self.profile)
 

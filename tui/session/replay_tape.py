@@ -3,17 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from tui.records.frame import Batch
-from tui.records.rows import EventRow, SecondRow
-from tui.records.session import SessionInfo
-from tui.records.tables import TableName
+from tui.model.rows import Batch, EventRow, SecondRow, TableName
+from tui.model.session import SessionInfo
 
 if TYPE_CHECKING:  # the screen paints before these are imported
     import numpy as np
     import polars as pl
     from numpy.typing import NDArray
 
-    from tui.records.rows import Lane
+    from tui.model.rows import Lane
 
 
 class ChunkColumns(Protocol):

@@ -1,14 +1,153 @@
-"""Frames of one lane in, whole seconds out: everything is put into the second in which it happened."""
+"""Frames of one lane in, whole seconds out: everything is put into the second in which it happened.
 
+Packed columns as arrays, and cutting them in time.
+
+From output chunks to inter-token latencies, frame by frame, with each request's last arrival carried over.
+
+What stands beside the rows when they are shown or cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
-from tui.analysis.intervals.quantiles import percentiles
-from tui.records.frame import Chunks, Frame
-from tui.records.metrics import e2e_ms, tpot_ms, ttft_ms
-from tui.records.rows import Lane, RequestRow, SecondRow
-from tui.session.beside import LaneNow
-from tui.session.fold.columns import ChunkArrays, int64s
-from tui.session.fold.gaps import ChunkGaps
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tui.model.dials import Dials
+from tui.model.metrics import e2e_ms, tpot_ms, ttft_ms
+from tui.model.profile import Profile
+from tui.model.rows import Chunks, Frame, Lane, RequestRow, SecondRow
+from tui.model.session import LaneInfo
+from tui.stats.quantiles import percentiles
+
+Int64 = NDArray[np.int64]
+Int32 = NDArray[np.int32]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+def int64s(packed: bytes) -> Int64:
+    """An array over packed little-endian int64; it does not own its memory."""
+    return np.frombuffer(packed, dtype="<i8")
+
+
+@dataclass(slots=True)
+class ChunkArrays:
+    """Output chunks as three arrays of one length."""
+
+    request: Int64
+    t_ns: Int64
+    tokens: Int32
+
+    @classmethod
+    def of(cls, frames: list[Chunks]) -> Self:
+        """The chunks of several frames, joined in order."""
+        return cls(
+            int64s(b"".join(c.request for c in frames)),
+            int64s(b"".join(c.t_ns for c in frames)),
+            np.frombuffer(b"".join(c.tokens for c in frames), dtype="<i4"),
+        )
+
+    def pack(self) -> Chunks:
+        """Back to the form that travels."""
+        return Chunks(self.request.tobytes(), self.t_ns.tobytes(), self.tokens.tobytes())
+
+    def cut(self, t_ns: int) -> tuple[ChunkArrays, ChunkArrays]:
+        """Those before `t_ns`, and the rest."""
+        early = self.t_ns < t_ns
+        late = ~early
+        return (
+            ChunkArrays(self.request[early], self.t_ns[early], self.tokens[early]),
+            ChunkArrays(self.request[late], self.t_ns[late], self.tokens[late]),
+        )
+
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """The gaps that became known with one frame, all columns (n,) with one row for each chunk but a request's first.
+
+    `itl_ms` is the gap divided by the tokens that the later chunk brought, and counts `tokens` times. Tokens that
+    only the usage at the end told of stand at the last chunk's moment: nobody knows their own, so they have no gap.
+    """
+
+    request: Ints
+    t_ns: Ints  # arrival of the later chunk
+    second: Ints  # of the session, in which it arrived
+    gap_ms: NDArray[np.float64]
+    itl_ms: NDArray[np.float64]
+    tokens: Ints
+
+
+class ChunkGaps:
+    """Gaps between the output chunks of each request of one lane. `t0_ns`: where second 0 of the session starts."""
+
+    def __init__(self, t0_ns: int = 0) -> None:
+        self._t0_ns = t0_ns
+        self._request: Ints = np.empty(0, dtype=np.int64)  # ascending: requests that still stream
+        self._last_ns: Ints = np.empty(0, dtype=np.int64)  # when each one's last chunk came
+
+    def feed(self, chunks: Chunks) -> Gaps:
+        """The gaps that end in these chunks, grouped by request, in order of arrival within each."""
+        return self.feed_columns(
+            np.frombuffer(chunks.request, dtype="<i8"),
+            np.frombuffer(chunks.t_ns, dtype="<i8"),
+            np.frombuffer(chunks.tokens, dtype="<i4"),
+        )
+
+    def feed_columns(self, request: Ints, t_ns: Ints, tokens: NDArray[np.int32]) -> Gaps:
+        """The same from whole columns (n,) of a recording, in order of arrival."""
+        request = np.concatenate((self._request, request))
+        t_ns = np.concatenate((self._last_ns, t_ns))
+        # A chunk that carries output brings a token, even where the server's count rounds to none.
+        brought = np.concatenate((np.zeros_like(self._request), np.maximum(tokens.astype(np.int64), 1)))
+        order = _by_request(request)
+        request, t_ns, brought = request[order], t_ns[order], brought[order]
+        same = request[1:] == request[:-1]
+        ends = np.append(~same, np.ones(min(request.size, 1), dtype=bool))
+        self._request, self._last_ns = request[ends], t_ns[ends]
+        same &= t_ns[1:] > t_ns[:-1]
+        gap_ms = np.diff(t_ns)[same] / 1e6
+        later_ns, brought = t_ns[1:][same], brought[1:][same]
+        second = (later_ns - self._t0_ns) // 1_000_000_000
+        return Gaps(request[1:][same], later_ns, second, gap_ms, gap_ms / brought, brought)
+
+    def forget(self, requests: Collection[int]) -> None:
+        """These requests have ended and bring no more chunks. Call it after the frame that ended them was fed."""
+        if requests:
+            stays = ~np.isin(self._request, np.fromiter(requests, dtype=np.int64, count=len(requests)))
+            self._request, self._last_ns = self._request[stays], self._last_ns[stays]
+
+
+def _by_request(request: Ints) -> Ints:
+    """The stable order by request. Numbers that lie close are sorted in 16 bits, by radix and ten times as fast."""
+    if request.size and int(request.max()) - int(request.min()) <= np.iinfo(np.uint16).max:
+        return np.argsort((request - request.min()).astype(np.uint16), kind="stable")
+    return np.argsort(request, kind="stable")
+
+
+class Beside(msgspec.Struct, frozen=True):
+    """What a view needs besides the rows."""
+
+    profile: Profile
+    infos: Mapping[Lane, LaneInfo]
+    dials: Mapping[Lane, Dials]
+    wall_ns: int
+
+
+class LaneNow(msgspec.Struct, frozen=True):
+    """What a second's row says of its lane besides what happened in it."""
+
+    concurrency: int
+    up: bool
+    resting: bool
+
 
 SHARES = (0.50, 0.95, 0.99)
 

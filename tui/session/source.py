@@ -1,12 +1,105 @@
-"""Where a screen's numbers come from. Live and replay both are one of these."""
+"""What moves a replay in time: the keys and the timeline of the replay screen hold one of these.
 
-from collections.abc import Callable
-from typing import Literal, Protocol
+Where a screen's numbers come from. Live and replay both are one of these.
+"""
 
-from tui.profile.model import Profile
-from tui.records.dials import DialName, Dials, DialValue
-from tui.records.rows import Lane
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from tui.model.dials import DialName, Dials, DialValue
+from tui.model.profile import Profile
+from tui.model.rows import Lane
 from tui.session.view import View
+
+if TYPE_CHECKING:
+    from tui.session.view import Percentiles, VerdictView
+
+
+SPEEDS: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, float("inf"))  # inf: as fast as it goes
+
+MomentKind = Literal["dial", "fault", "mark", "note", "down", "up", "end"]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something on the timeline that one can jump to."""
+
+    t_s: float  # since the load began
+    kind: MomentKind
+    text: str
+    lane: Lane | Literal[""] = ""
+    beside: bool = False  # put there in a replay: it stands beside the recording, not in it
+
+
+@dataclass(frozen=True, slots=True)
+class WindowView:
+    """What a window marked on the timeline holds: its own percentiles and verdicts.
+
+    `latencies` is by lane, then by figure (ttft tpot itl e2e); `verdicts` by figure, as in `View`. The intervals are
+    for a look at a fixed window, not for a watched one.
+    """
+
+    start_s: float
+    end_s: float
+    output_tps: dict[Lane, float] = field(default_factory=dict)
+    requests: dict[Lane, int] = field(default_factory=dict)
+    failed: dict[Lane, int] = field(default_factory=dict)
+    latencies: dict[Lane, dict[str, Percentiles]] = field(default_factory=dict)
+    verdicts: dict[str, VerdictView] = field(default_factory=dict)
+    note: str = ""  # why there is no verdict, e.g. that dials moved inside the window
+
+
+class Transport(Protocol):
+    """Time under the operator's hands. Seconds are since the load began; `duration_s` grows while one follows."""
+
+    @property
+    def position_s(self) -> float:
+        """Where the picture stands."""
+        ...
+
+    @property
+    def duration_s(self) -> float:
+        """How long the recording is, so far."""
+        ...
+
+    @property
+    def playing(self) -> bool:
+        """Whether time runs."""
+        ...
+
+    @property
+    def speed(self) -> float:
+        """One of SPEEDS."""
+        ...
+
+    @property
+    def following(self) -> bool:
+        """Whether the recording is still written and the picture stays at its end."""
+        ...
+
+    def toggle(self) -> None:
+        """Play or pause; at the end, play again from the start."""
+        ...
+
+    def set_speed(self, speed: float) -> None:
+        """One of SPEEDS."""
+        ...
+
+    async def seek(self, t_s: float) -> None:
+        """Stand at this second, cut to the recording's ends; the picture is right when this returns."""
+        ...
+
+    def moments(self) -> Sequence[Moment]:
+        """Everything worth a jump, in order of time, marks of the replay among them."""
+        ...
+
+    async def window(self, start_s: float, end_s: float) -> WindowView:
+        """The percentiles and verdicts of a part of the session."""
+        ...
+
 
 Lanes = Literal["a", "b", "both"]
 

@@ -1,16 +1,23 @@
-"""What a screen shows at one moment: plain numbers, made once a tick, the same live and replayed."""
+"""What a screen shows at one moment: plain numbers, made once a tick, the same live and replayed.
+
+The view of a session of which nothing is known yet: what the first paint shows.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from tui.records.dials import Dials
-from tui.records.rows import EventRow, Lane
-from tui.records.session import LaneInfo
+from tui.model.dials import Dials
+from tui.model.profile import Profile
+from tui.model.rows import EventRow, Lane
+from tui.model.session import LaneInfo
 
-if TYPE_CHECKING:  # Polars stands behind it, and a screen paints before that is imported
-    from tui.analysis.ledger import LedgerRow
+if TYPE_CHECKING:
+    from tui.judge.ledger import LedgerRow
+
 
 Turn = Literal["", "measured", "ramp", "drains", "waits"]
 
@@ -134,7 +141,7 @@ class View(msgspec.Struct, frozen=True):
         default_factory=dict
     )  # by figure: output_tps, ttft_p95, …, goodput
     delta: float = 0.03  # closer than this is level
-    ledger: "Sequence[LedgerRow]" = ()  # every setting visited, in order of the first visit
+    ledger: Sequence[LedgerRow] = ()  # every setting visited, in order of the first visit
     ledger_now: int = -1  # which of them is in force
     crossover: str = ""  # where the lead changes hands as one dial is turned
     delta_from: str = ""  # empty: the usual one; else where it was measured
@@ -143,3 +150,50 @@ class View(msgspec.Struct, frozen=True):
     recording_note: str = ""  # why recording is paused
     durable_age_s: float | None = None  # since the newest row that is safe on the disk
     recorded_bytes: int = 0
+
+
+def blank_view(profile: Profile, dials: Mapping[Lane, Dials], window_s: int) -> View:
+    """Both lanes connecting, no number anywhere."""
+    return View(
+        second=0,
+        window_s=window_s,
+        title=profile.name,
+        mode=profile.mode,
+        simulated=False,
+        lanes={lane: _blank_lane(lane, dials[lane]) for lane in dials},
+        dial_marks=[],
+        events=[],
+        t0_ns=0,
+        wall_ns=0,
+    )
+
+
+def _blank_lane(lane: Lane, dials: Dials) -> LaneView:
+    return LaneView(
+        lane=lane,
+        info=None,
+        state="connecting",
+        state_text="",
+        dials=dials,
+        output_tps=None,
+        total_tps=None,
+        request_rate=None,
+        curve=[],
+        latencies={},
+        in_flight=0,
+        done=0,
+        failed=0,
+        causes={},
+        last_error="",
+        tokens_from_chunks=False,
+        prompt_tokens_seen=None,
+        output_tokens_seen=None,
+        goodput=None,
+        server=ServerView(),
+        gpus=[],
+        gpu_note="",
+        client_cpu=0.0,
+        loop_lag_ms=0.0,
+        bound=False,
+        stamp="",
+    )

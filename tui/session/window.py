@@ -11,25 +11,23 @@ from typing import Final
 
 import polars as pl
 
-from tui.analysis.expressions import LATENCY, lane_of
-from tui.analysis.intervals.quantiles import percentile
-from tui.analysis.ledger import MOST_FAILED
-from tui.analysis.verdict.goodput import Limits, good_in, goodput_verdict
-from tui.analysis.verdict.latency import Latencies, latencies_of, latency_turns_verdict, latency_verdict
-from tui.analysis.verdict.throughput import throughput_verdict, turns_verdict
-from tui.analysis.verdict.word import DELTA, Verdict
-from tui.profile.model import Profile
-from tui.records.rows import LANES, Lane, SecondRow
-from tui.records.units import NS_PER_S
-from tui.session.fold.gaps import ChunkGaps
-from tui.session.fold.histogram import LatencyHistogram
-from tui.session.replay.profile import dials_after, first_dials
-from tui.session.replay.tape import Tape
-from tui.session.shown.percentiles import of_histogram, of_values
-from tui.session.transport import WindowView
-from tui.session.verdict.segment import SegmentSoFar, settling_s
-from tui.session.verdict.standing import TIMED_FIGURES, shown
+from tui.judge.goodput import Limits, good_in, goodput_verdict
+from tui.judge.latency import Latencies, latencies_of, latency_turns_verdict, latency_verdict
+from tui.judge.ledger import MOST_FAILED
+from tui.judge.tables import LATENCY, lane_of
+from tui.model.profile import Profile
+from tui.model.rows import LANES, Lane, SecondRow
+from tui.model.units import NS_PER_S
+from tui.session.make_view import of_histogram, of_values
+from tui.session.replay_tape import Tape
+from tui.session.seconds import ChunkGaps
+from tui.session.source import WindowView
+from tui.session.state import LatencyHistogram
+from tui.session.timeline import dials_after, first_dials
+from tui.session.verdicts import TIMED_FIGURES, SegmentSoFar, settling_s, shown
 from tui.session.view import Percentiles, VerdictView
+from tui.stats.quantiles import percentile
+from tui.stats.verdict import DELTA, Verdict, throughput_verdict, turns_verdict
 
 AT_ONCE_S: Final = 30  # of chunks in memory
 TIMES: Final = ("ttft", "tpot", "e2e")

@@ -6,7 +6,7 @@ import contextlib
 import signal
 import sys
 
-from tui.simulator.presets import PRESETS
+from tui.simulator.model import PRESETS
 from tui.simulator.server import serve
 
 

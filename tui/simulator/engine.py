@@ -5,13 +5,12 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
-from tui.simulator.asking import Asked
-from tui.simulator.gpu import SimulatedGpu
-from tui.simulator.metrics import Metrics, Told
-from tui.simulator.presets import PRESETS, Preset
+from tui.simulator.formats import Metrics, Told
+from tui.simulator.model import PRESETS, Preset, SimulatedGpu
+from tui.simulator.requests import Asked
 from tui.simulator.scheduler import Scheduler, Step, Stream
-from tui.simulator.sglang_metrics import SglangMetrics
-from tui.simulator.vllm_metrics import VllmMetrics
+from tui.simulator.sglang import SglangMetrics
+from tui.simulator.vllm import VllmMetrics
 
 MODEL = "simulated-8b"
 LATE_S = 0.25  # a process held up for longer than this goes on from now instead of catching up in a burst

@@ -7,8 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import IO
 
-from tui.records.errors import UserError
-from tui.records.text import clean
+from tui.model.text import UserError, clean
 
 START_WITHIN_S = 20.0
 END_WITHIN_S = 3.0

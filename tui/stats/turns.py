@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tui.analysis.intervals.batches import stretch
-from tui.records.rows import LANES, Lane
+from tui.model.rows import LANES, Lane
+from tui.stats.batches import stretch
 
 MIN_PAIRS: Final = 4
 LEAST_BLOCK_S: Final = 5

@@ -1,14 +1,184 @@
-"""The verdict on output tokens a second: of lanes measured in the same seconds, and of lanes that take turns."""
+"""The verdict on output tokens a second: of lanes measured in the same seconds, and of lanes that take turns.
+
+Who is ahead, by how much, how sure. Four words, and `not comparable` where no word may be said.
+
+The margin δ under which two lanes are level, and where it comes from: the profile that a session was run with.
+
+The word on the screen, which must not flicker at the border.
+
+Several figures or settings judged at once: which of their words stand together.
+
+Each word is right at 95 % by itself; of twenty equal pairs one would name a winner. Holm's step-down rule (1979)
+keeps the chance that any word is wrong at 5 %: the surest must hold among all, the next among all but one, and so on.
+A word is wrong only where its interval misses the truth, so that `ahead` and `level` are one claim a figure.
+
+The noise floor: how far apart two lanes on one server are measured, and so the δ under which nothing is said.
+
+The verdict while an operator watches: looked at every second, said calmly, started anew with each segment.
+"""
+
+from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from tui.analysis.verdict.together import holds_among
-from tui.analysis.verdict.word import ALPHA, DELTA, Verdict, not_comparable, said, word_of
+from tui.model.metrics import METRICS
+from tui.model.rows import Lane
+from tui.model.text import UserError
 
 if TYPE_CHECKING:
-    from tui.analysis.intervals.turns import Pair
+    from tui.stats.turns import Pair
+
+
+Better = Literal["higher", "lower"]
+Word = Literal["A ahead", "B ahead", "level", "undecided", "not comparable"]
+
+DELTA: Final = 0.03
+ALPHA: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One figure compared. `ratio` is A over B with its interval; None where there is too little to tell.
+
+    `need_s` is about how many settled seconds more would bring a decision, None when it is made or cannot be told.
+    """
+
+    metric: str
+    word: Word
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n_batches: int = 0
+    need_s: float | None = None
+    reason: str = ""
+    holds_among: int = 0  # of so many judged at once the word would still be said; see `verdict.together`
+
+
+def word_of(low: float, high: float, delta: float, better: Better = "higher") -> Word:
+    """The word that an interval of log ratios allows.
+
+    Ahead is who surely leads, and by more than δ as far as is known: who leads by less would be called ahead while
+    the interval is wide, and level once it is narrow.
+    """
+    border, middle = math.log1p(delta), (low + high) / 2
+    if -border < low and high < border:
+        return "level"
+    if low > 0 and middle > border:
+        return "A ahead" if better == "higher" else "B ahead"
+    if high < 0 and middle < -border:
+        return "B ahead" if better == "higher" else "A ahead"
+    return "undecided"
+
+
+def said(word: Word, interval: tuple[float, float], delta: float, better: Better = "higher") -> bool:
+    """Whether an interval allows just this word, and that is one."""
+    return word not in {"undecided", "not comparable"} and word_of(*interval, delta, better) == word
+
+
+def better_of(metric: str) -> Better:
+    """Which way is better for the figure a verdict is about: `output_tps`, `ttft_p95`, …"""
+    found = METRICS.get(metric) or METRICS.get(metric.split("_", maxsplit=1)[0])
+    return found.better if found is not None else "higher"
+
+
+def not_comparable(metric: str, reason: str) -> Verdict:
+    """No verdict on this figure, and why."""
+    return Verdict(metric, "not comparable", reason=reason.removeprefix("not comparable because "))
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """δ as a share, and its source: `calibrated 2026-11-23`, `set in the profile`, `the usual one`."""
+
+    delta: float
+    source: str
+
+    @property
+    def text(self) -> str:
+        """`±1.2 %, calibrated 2026-11-23`."""
+        return f"±{self.delta * 100:.2g} %, {self.source}"
+
+
+def margin_of(profile: Mapping[str, Any]) -> Margin:
+    """That of a session, from the profile in its `session.toml`."""
+    delta = profile.get("delta")
+    if not isinstance(delta, float | int) or not 0 < delta < 1:
+        return Margin(DELTA, "the usual one")
+    return Margin(float(delta), str(profile.get("delta_from") or "set in the profile"))
+
+
+def widest(profiles: Sequence[Mapping[str, Any]]) -> Margin:
+    """That of several sessions: what is level in one of them is no lead over all."""
+    margins = [margin_of(profile) for profile in profiles]
+    return max(margins, key=lambda margin: margin.delta, default=margin_of({}))
+
+
+HOLD_LOOKS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """The word on the screen, which follows the verdict without flicker. Start a new one with each segment.
+
+    Another word is shown once it has held for three looks, and a word that was shown gives way to `undecided` only
+    when the interval is a tenth of its width beyond the border. `not comparable` is shown at once.
+    """
+
+    shown: Word = "undecided"
+    candidate: Word = "undecided"
+    held: int = 0
+
+    def look(self, verdict: Verdict, delta: float = DELTA) -> Calm:
+        """The state after one more look, once a second."""
+        word = verdict.word
+        if word in {"not comparable", self.shown} or self._holds(verdict, delta):
+            kept = word if word == "not comparable" else self.shown
+            return Calm(kept, kept, 0)
+        held = self.held + 1 if word == self.candidate else 1
+        return Calm(word, word, 0) if held >= HOLD_LOOKS else Calm(self.shown, word, held)
+
+    def _holds(self, verdict: Verdict, delta: float) -> bool:
+        """Whether the shown word would still be said of a slightly narrower interval."""
+        if verdict.word != "undecided" or verdict.low is None or verdict.high is None:
+            return False
+        low, high = math.log(verdict.low), math.log(verdict.high)
+        slack = 0.1 * (high - low)
+        return word_of(low + slack, high - slack, delta, better_of(verdict.metric)) == self.shown != "undecided"
+
+
+MOST: Final = 1024
+
+
+def holds_among(stands: Callable[[int], bool]) -> int:
+    """Among how many the word would still be said, `stands(n)` telling whether at 1 / n of the level; at most `MOST`.
+
+    0 where it is not said at all.
+    """
+    if not stands(1):
+        return 0
+    if stands(MOST):
+        return MOST
+    few, many = 1, MOST
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (middle, many) if stands(middle) else (few, middle)
+    return few
+
+
+def standing(verdicts: Sequence[Verdict]) -> list[bool]:
+    """For each verdict whether its word stands among all of them. One without an interval is not one of many."""
+    tested = sum(verdict.ratio is not None for verdict in verdicts)
+    places = [place for place, verdict in enumerate(verdicts) if verdict.ratio is not None]
+    found = [verdict.ratio is None for verdict in verdicts]
+    for passed, place in enumerate(sorted(places, key=lambda place: -verdicts[place].holds_among)):
+        if verdicts[place].holds_among < min(tested - passed, MOST):
+            break
+        found[place] = True
+    return found
+
 
 _LONGEST_BATCHES: Final = 4000
 
@@ -31,7 +201,7 @@ def throughput_verdict(
     metric = "output_tps"
     import numpy as np
 
-    from tui.analysis.intervals.batches import BATCH_S, MIN_BATCHES, half_width, log_ratio
+    from tui.stats.batches import BATCH_S, MIN_BATCHES, half_width, log_ratio
 
     seconds = min(len(a), len(b))
     if seconds < BATCH_S * MIN_BATCHES:
@@ -59,11 +229,11 @@ def throughput_verdict(
 
 
 def turns_verdict(
-    a: Sequence[float], b: Sequence[float], pairs: "Sequence[Pair]", *, delta: float = DELTA, frozen: bool = False
+    a: Sequence[float], b: Sequence[float], pairs: Sequence[Pair], *, delta: float = DELTA, frozen: bool = False
 ) -> Verdict:
     """The same of lanes that take turns: `pairs` are their blocks side by side, by the places in `a` and `b`."""
     metric = "output_tps"
-    from tui.analysis.intervals.turns import MIN_PAIRS, USUAL_PAIR_S, half_width, log_ratios
+    from tui.stats.turns import MIN_PAIRS, USUAL_PAIR_S, half_width, log_ratios
 
     count = len(pairs)
     pair_s = sum(pair.length_s for pair in pairs) / count if count else USUAL_PAIR_S
@@ -118,3 +288,83 @@ def batches_needed(mean: float, width_at: Callable[[int], float], batches: int, 
         middle = (few + many) // 2
         few, many = (few, middle) if decided(middle) else (middle, many)
     return many - batches
+
+
+LEAST_DELTA: Final = 0.01  # even where the noise is less: two launches of one engine differ by more
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What an A/A run measured: the ratio of the lanes with its 95 % interval, and the δ that covers it."""
+
+    delta: float
+    ratio: float
+    low: float
+    high: float
+    seconds: int
+
+    @property
+    def biased(self) -> bool:
+        """Whether the lanes differ although the server is one: then one lane has an advantage."""
+        return not self.low <= 1 <= self.high
+
+
+def noise_floor(a: Sequence[float], b: Sequence[float]) -> Noise:
+    """δ from the tokens of each settled second of both lanes on one server (an A/A run).
+
+    The farther end of the interval, so that a bias between the lanes is in it too. Raises UserError when the run
+    was too short to tell.
+    """
+    found = throughput_verdict(a, b, frozen=True)
+    if found.ratio is None or found.low is None or found.high is None:
+        raise UserError(f"no noise floor can be told: the run {found.reason}; run it longer")
+    delta = math.expm1(max(-math.log(found.low), math.log(found.high)))
+    return Noise(max(delta, LEAST_DELTA), found.ratio, found.low, found.high, min(len(a), len(b)))
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What is known at one look. `segment` is anything that differs between segments, as their start."""
+
+    segment: int
+    tps: Mapping[Lane, Sequence[float]]  # settled whole seconds of this segment, paired
+    pairs: Sequence[Pair] | None = None  # of lanes that take turns: their blocks side by side
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The word to show, and the verdict behind it with its numbers: the word may lag by three looks."""
+
+    word: Word
+    verdict: Verdict
+
+
+@dataclass(slots=True)
+class Watch:
+    """Follows one head-to-head."""
+
+    delta: float = DELTA
+    _segment: int | None = None
+    _calm: Calm = field(default_factory=Calm)
+    _known: tuple[bool, int] = (False, -1)  # what the verdict was made of: whether lanes take turns, and how much
+    _verdict: Verdict | None = None
+
+    def look(self, now: Now) -> Told:
+        """The word and the verdict of this second."""
+        if now.segment != self._segment:
+            self._segment, self._calm, self._verdict = now.segment, Calm(), None
+        verdict = self._throughput(now)
+        self._calm = self._calm.look(verdict, self.delta)
+        return Told(self._calm.shown, verdict)
+
+    def _throughput(self, now: Now) -> Verdict:
+        seconds = min(len(now.tps["a"]), len(now.tps["b"])) if now.pairs is None else len(now.pairs)
+        known = (now.pairs is not None, seconds)
+        if self._verdict is None or known != self._known:
+            a, b = now.tps["a"], now.tps["b"]
+            if now.pairs is None:
+                self._verdict = throughput_verdict(a, b, delta=self.delta)
+            else:
+                self._verdict = turns_verdict(a, b, now.pairs, delta=self.delta)
+            self._known = known
+        return self._verdict

@@ -5,13 +5,13 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 
-from tui.records import gauges
-from tui.records.rows import GaugeRow, Lane
-from tui.records.text import clean
-from tui.telemetry.beat import ReadingError
+from tui.model import gauges
+from tui.model.rows import GaugeRow, Lane
+from tui.model.text import clean
+from tui.net.prometheus import parse
 from tui.telemetry.nvml import THROTTLE_REASONS
-from tui.telemetry.page import Page
-from tui.telemetry.prometheus import parse
+from tui.telemetry.polling import ReadingError
+from tui.telemetry.server import Page
 
 MOST_GPUS = 64  # of one host; the largest have 16
 _INDEX = re.compile(r"[0-9]{1,4}")  # `isdigit` takes more signs than `int` does

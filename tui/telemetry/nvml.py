@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from tui.records import gauges
-from tui.records.text import clean
-from tui.telemetry.beat import NothingToReadError, ReadingError
+from tui.model import gauges
+from tui.model.text import clean
+from tui.telemetry.polling import NothingToReadError, ReadingError
 
 # Reasons that lower the clocks against the load: power cap, hardware slowdown, thermal (software, hardware), power
 # brake. Idle clocks and clocks that somebody set are none.

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from tui.engines.fetch import Site, client
-from tui.engines.recognise import Found
-from tui.records.session import LaneInfo
+from tui.engines.detect import Found
+from tui.model.session import LaneInfo
+from tui.net.http import Site, client
 from tui.telemetry.told import llamacpp, lmdeploy, ollama, sglang, tgi, trtllm, vllm
 from tui.telemetry.told.values import Told
 

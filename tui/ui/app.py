@@ -1,4 +1,9 @@
-"""The application: one source, one screen, and an end that leaves the terminal and the recording whole."""
+"""The application: one source, one screen, and an end that leaves the terminal and the recording whole.
+
+The command palette: every key of the screen, by what it does.
+"""
+
+from __future__ import annotations
 
 import asyncio
 import os
@@ -8,21 +13,19 @@ import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from tui.records.errors import UserError
-from tui.screens.live import LiveScreen
-from tui.screens.looking import Export, LookingScreen
-from tui.screens.terminal import has_shell, is_gone, let_go, speaks_utf8, watch_terminal
+from tui.model.text import UserError
 from tui.session.source import Source
-from tui.widgets.glyphs import GLYPHS
-from tui.widgets.palette import PALETTES, first_theme, theme_of
-
-if TYPE_CHECKING:
-    from tui.screens.commands import KeyCommands
+from tui.ui.live_screen import LiveScreen
+from tui.ui.main_screen import Export, LookingScreen
+from tui.ui.terminal import has_shell, is_gone, let_go, speaks_utf8, watch_terminal
+from tui.ui.widgets.header import key_sign
+from tui.ui.widgets.theme import GLYPHS, PALETTES, first_theme, theme_of
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 CRASHED = 1
@@ -38,9 +41,8 @@ class Endable(Protocol):
         ...
 
 
-def key_commands() -> "type[KeyCommands]":
+def key_commands() -> type[KeyCommands]:
     """What the command palette offers, imported when it is opened."""
-    from tui.screens.commands import KeyCommands
 
     return KeyCommands
 
@@ -141,7 +143,7 @@ class DragstripApp(App[int]):
             self.exit(code, return_code=code)
 
     def _sum_up(self) -> None:
-        from tui.screens.summary import summary_lines
+        from tui.ui.comparison import summary_lines
 
         if self.picture.view is not None:
             self.summary += [*summary_lines(self.picture.view), *self.picture.next_steps()]
@@ -171,8 +173,7 @@ class DragstripApp(App[int]):
 
 def _replay_screen(source: Source, named: Callable[[str], str], export: Export | None) -> LookingScreen:
     """The screen of a recording; imported here, because a live screen is painted sooner without it."""
-    from tui.screens.replay import ReplayScreen
-    from tui.screens.replay_transport import ReplayedSource
+    from tui.ui.replay_screen import ReplayedSource, ReplayScreen
 
     if not isinstance(source, ReplayedSource):
         raise TypeError("a replay that cannot be moved in time")
@@ -185,3 +186,34 @@ def write_log(error: BaseException) -> Path:
     with os.fdopen(handle, "w", encoding="utf-8") as log:
         log.write("".join(traceback.format_exception(error)))
     return Path(name)
+
+
+NOT_OFFERED = ("app.focus", "screen.copy_text")
+
+
+class KeyCommands(Provider):
+    """Offers the active bindings."""
+
+    def _commands(self) -> dict[str, str]:
+        """What is done and by which key, to the action: one for each, and those of the screen alone.
+
+        The keys of a dial in focus would not say which dial they turn, and the screen cannot run them.
+        """
+        found: dict[str, str] = {}
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if active.node is self.screen and binding.description and not binding.action.startswith(NOT_OFFERED):
+                found[binding.action] = f"{binding.description}  ({key_sign(binding.key)})"
+        return {text: action for action, text in found.items()}
+
+    async def discover(self) -> Hits:
+        """All of them."""
+        for text, action in self._commands().items():
+            yield DiscoveryHit(text, partial(self.screen.run_action, action))
+
+    async def search(self, query: str) -> Hits:
+        """Those that match."""
+        matcher = self.matcher(query)
+        for text, action in self._commands().items():
+            if (score := matcher.match(text)) > 0:
+                yield Hit(score, matcher.highlight(text), partial(self.screen.run_action, action))

@@ -9,8 +9,8 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from tui.widgets.hints import key_sign
-from tui.widgets.rows import Rows, Span, fit
+from tui.ui.widgets.header import key_sign
+from tui.ui.widgets.rows import Rows, Span, fit
 
 BOX_CSS = """
 .box {

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from tui.records.errors import UserError
-from tui.session.transport import Moment
-from tui.widgets.numbers import short_clock
+from tui.model.text import UserError
+from tui.session.source import Moment
+from tui.ui.widgets.numbers import short_clock
 
 HOW: Final = "1:30, 90, 14:03:10 (UTC), 50%"
 _SHARE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")

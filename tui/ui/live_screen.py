@@ -6,12 +6,11 @@ from typing import Any, ClassVar
 from textual.app import App
 from textual.binding import BindingType
 
-from tui.records.dials import DialName, DialValue
-from tui.screens.keys import DIAL_KEYS, LOAD_KEYS, LOOK_KEYS, SESSION_KEYS
-from tui.screens.looking import LookingScreen
+from tui.model.dials import DialName, DialValue
 from tui.session.source import Lanes
-from tui.widgets.dial import Dial
-from tui.widgets.dial_strip import DialStrip
+from tui.ui.keys import DIAL_KEYS, LOAD_KEYS, LOOK_KEYS, SESSION_KEYS
+from tui.ui.main_screen import LookingScreen
+from tui.ui.widgets.dials import Dial, DialStrip
 
 
 class LiveScreen(LookingScreen):
@@ -117,7 +116,7 @@ class LiveScreen(LookingScreen):
 
     def action_leave(self) -> None:
         """Quit; asks once while load is running."""
-        from tui.screens.boxes import QuitBox
+        from tui.ui.dialogs import QuitBox
 
         running = self.view is not None and any(lane.in_flight for lane in self.view.lanes.values())
         asked = isinstance(self.app.screen, QuitBox)  # two quick keys may both arrive before the box has the keys

@@ -1,35 +1,125 @@
-"""The picture of a head-to-head, live or replayed: it takes one view a second and hands each widget its numbers."""
+"""The picture of a head-to-head, live or replayed: it takes one view a second and hands each widget its numbers.
+
+The parts of the picture that not every size or every operator asks for.
+
+They are imported and made when they are first shown: at 80 by 24 the first paint is sooner without them.
+
+What one can do with the picture wherever it comes from: look at it in other ways, mark, export, leave.
+
+The boxes are imported when a key asks for one: the first paint has none.
+"""
+
+from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from msgspec.structs import replace
 from textual.app import App, ComposeResult
-from textual.binding import Binding
-from textual.containers import Horizontal
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 from textual.geometry import Size
+from textual.message import Message
 from textual.screen import Screen
+from textual.widget import Widget
 
-from tui.profile.model import Profile
-from tui.records.rows import Lane
-from tui.screens.headline import OBJECTIVES, headline_of
-from tui.screens.keys import FOOTER, ZOOM
-from tui.screens.parts import Look, brief, look_box, missing, overlay_box, show_parts, third_column, titled
-from tui.screens.terminal import painted
+from tui.model.profile import Profile
+from tui.model.rows import NOTE, Lane
+from tui.model.text import clean
 from tui.session.source import Source
-from tui.session.view import View
-from tui.widgets.dial_strip import DialStrip
-from tui.widgets.event_list import EventList
-from tui.widgets.glyphs import GLYPHS
-from tui.widgets.gpu_rows import is_flat, power_top_of
-from tui.widgets.hints import Hints
-from tui.widgets.lane_pane import LanePane
-from tui.widgets.lane_rows import PaneNumbers
-from tui.widgets.scale import scale_for
-from tui.widgets.status_line import REPLAY, StatusLine
-from tui.widgets.verdict_line import Headline, VerdictLine
+from tui.session.view import WINDOWS_S, View
+from tui.ui.comparison import OBJECTIVES, headline_of
+from tui.ui.keys import FOOTER, LOOK_KEYS, SESSION_KEYS, ZOOM
+from tui.ui.terminal import painted
+from tui.ui.widgets.chart import scale_for
+from tui.ui.widgets.dials import DialStrip
+from tui.ui.widgets.events import EventList
+from tui.ui.widgets.gpu_rows import is_flat, power_top_of
+from tui.ui.widgets.header import REPLAY, Headline, Hints, StatusLine, VerdictLine
+from tui.ui.widgets.lane_pane import LanePane, PaneNumbers
+from tui.ui.widgets.theme import GLYPHS, PALETTES, Glyphs
+
+if TYPE_CHECKING:
+    from tui.ui.dialogs import BoxResult
+
+
+Look = Literal["lanes", "curve", "ledger", "window"]  # what can fill the middle
+
+
+def titled(part: Widget, box: str, title: str) -> Vertical:
+    """A part in its frame."""
+    frame = Vertical(part, id=box)
+    frame.border_title = title
+    return frame
+
+
+def third_column() -> Vertical:
+    """Every setting and every event, where the screen is wide."""
+    from tui.ui.widgets.window_table import SettingsTable
+
+    settings = titled(SettingsTable(id="settings"), "settings-box", "Settings so far")
+    return Vertical(settings, titled(EventList(id="third-events"), "third-events-box", "Events"), id="third")
+
+
+def overlay_box() -> Vertical:
+    """Both curves in one chart."""
+    from tui.ui.widgets.plots import OverlayChart
+
+    return titled(OverlayChart(id="overlay"), "overlay-box", "Output tok/s   A solid   B dotted")
+
+
+def brief() -> Widget:
+    """What is left where there is hardly any room."""
+    from tui.ui.widgets.lane_pane import Brief
+
+    return Brief(id="brief")
+
+
+def look_box(look: Look) -> Vertical:
+    """What fills the middle in place of the lanes."""
+    if look == "curve":
+        from tui.ui.widgets.plots import CurveChart
+
+        return titled(CurveChart(id="curve"), "curve-box", "")
+    if look == "ledger":
+        from tui.ui.widgets.ledger import LedgerTable
+
+        return titled(LedgerTable(id="ledger"), "ledger-box", "Every setting visited")
+    from tui.ui.widgets.window_table import WindowTable
+
+    return titled(WindowTable(), "window-box", "")
+
+
+def missing(screen: Screen[None]) -> Iterator[tuple[Widget, Widget, str]]:
+    """The parts that the classes of the screen ask for and that are not there, each with where it belongs."""
+    if screen.has_class("-wide") and not screen.query("#third"):
+        yield third_column(), screen.query_one("#middle"), "#lanes"
+    if screen.has_class("-overlay") and not screen.query("#overlay-box"):
+        yield overlay_box(), screen, "#middle"
+    if screen.has_class("-tiny") and not screen.query("#brief"):
+        yield brief(), screen, "#hints"
+
+
+# By the class that shows a part: where it is, and what it is handed.
+_SHOWN: dict[str, tuple[str, Callable[[Any, View, Glyphs, Headline], None]]] = {
+    "-wide": ("#settings", lambda part, view, _glyphs, _headline: part.show(view)),
+    "-overlay": ("#overlay", lambda part, view, glyphs, _headline: part.show(view, glyphs)),
+    "-tiny": ("#brief", lambda part, view, _glyphs, headline: part.show(view, headline)),
+    "-curve": ("#curve", lambda part, view, glyphs, _headline: part.show(view, glyphs)),
+    "-ledger": ("#ledger", lambda part, view, _glyphs, _headline: part.show(view)),
+}
+
+
+def show_parts(screen: Screen[None], view: View, glyphs: Glyphs, headline: Headline) -> None:
+    """Hand this second's numbers to those that are shown."""
+    for name, (place, show) in _SHOWN.items():
+        if screen.has_class(name):
+            for part in screen.query(place):
+                show(part, view, glyphs, headline)
+
 
 SCALE_HISTORY_S = 300
 PLAIN_SIZE = (80, 24)
@@ -243,3 +333,168 @@ def in_footer_order(bindings: Iterable[Binding], first: str = "") -> list[Bindin
         return FOOTER.index(label) if label in FOOTER else len(FOOTER)
 
     return sorted(bindings, key=place)
+
+
+Export = Callable[[float | None, float | None], str]  # seconds from and until, None: all; says what was written where
+
+
+class LookingScreen(PictureScreen):
+    """The keys that a live session and a replay share."""
+
+    class Leaving(Message):
+        """The operator wants to leave."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*LOOK_KEYS, *SESSION_KEYS]
+    HELP_KEYS: ClassVar[Sequence[BindingType]] = BINDINGS  # all that a screen has, in the order of the help
+    HELP_MOUSE: ClassVar[Sequence[tuple[str, str]]] = ()  # what the mouse does, and to what
+    NOTE_HINT: ClassVar[str] = "what should be remembered"
+
+    def __init__(self, source: Source, named: Callable[[str], str] = str) -> None:
+        super().__init__(source)
+        self._named = named
+
+    @property
+    def session(self) -> str:
+        """How a command is told the session; empty while nothing is recorded."""
+        recording = self.view.recording if self.view is not None else ""
+        return clean(self._named(recording)) if recording else ""
+
+    def next_steps(self) -> Sequence[str]:
+        """What may be done once the screen has gone, a line each."""
+        return ()
+
+    def going_away(self) -> None:
+        """The operator suspends the program."""
+
+    # What is looked at.
+
+    def action_window(self) -> None:
+        """The next length of the window."""
+        at = WINDOWS_S.index(self.window_s) if self.window_s in WINDOWS_S else 0
+        self.window_s = WINDOWS_S[(at + 1) % len(WINDOWS_S)]
+        if self.frozen_at is None:
+            self.take(self.source.view(self.window_s))
+        else:  # the figures of a moment that has passed cannot be had over another window
+            self.say(f"window {self.window_s} s, once the picture moves again")
+
+    def action_verdict(self) -> None:
+        """The next figure to compare by."""
+        self.objective = OBJECTIVES[(OBJECTIVES.index(self.objective) + 1) % len(OBJECTIVES)]
+        self.redraw()
+
+    async def action_overlay(self) -> None:
+        """Both curves in one chart, or not."""
+        self.overlay_wanted = not self.has_class("-overlay")
+        await self.look_at("lanes")
+
+    async def action_look(self, look: Look) -> None:
+        """The curve or the ledger in place of the lanes, or the lanes again."""
+        self._uncover()
+        await self.look_at("lanes" if self.look == look else look)
+
+    def action_page(self, way: int) -> None:
+        """Through a long ledger."""
+        from tui.ui.widgets.ledger import LedgerTable
+
+        for table in self.query(LedgerTable):
+            table.page(way)
+
+    async def action_zoom(self, lane: Lane) -> None:
+        """One lane alone, or both again."""
+        self._uncover()
+        self.zoomed = None if self.zoomed == lane or lane not in self.lanes else lane
+        await self.look_at("lanes")
+
+    async def action_back(self) -> None:
+        """Out of a dial, then out of what stands in place of the lanes, then out of the zoom."""
+        if self.focused is not None:
+            self.set_focus(None)
+        elif self.has_class("-overlay-alone"):
+            self._uncover()
+            self.fit_to_size()
+        elif self.look != "lanes":
+            await self.look_at("lanes")
+        elif self.zoomed is not None:
+            self.zoomed = None
+            self.fit_to_size()
+
+    def _uncover(self) -> None:
+        """No overlay in place of the lanes: whoever asks for a lane, or goes back, means the lanes."""
+        if self.has_class("-overlay-alone"):
+            self.overlay_wanted = False
+
+    def action_glyphs(self) -> None:
+        """The next set of chart characters, where there is more than one."""
+        if getattr(self.app, "ascii_only", False):
+            self.say("charts stay in ASCII here: --ascii, or a locale without UTF-8")
+            return
+        self.glyphs = GLYPHS[(GLYPHS.index(self.glyphs) + 1) % len(GLYPHS)]
+        self.say(f"charts in {self.glyphs.label}")
+        self.redraw()
+
+    def action_colours(self) -> None:
+        """The next colour theme."""
+        names = [palette.name for palette in PALETTES]
+        at = (names.index(self.app.theme) + 1) % len(names) if self.app.theme in names else 0
+        self.app.theme = names[at]
+        self.say(f"colours: {PALETTES[at].label}")
+
+    # The session.
+
+    def action_mark(self) -> None:
+        """A mark at this moment, with or without a text."""
+        from tui.ui.dialogs import TextBox
+
+        self.app.push_screen(TextBox("Mark", "a text, or enter for a plain mark"), self._marked)
+
+    def _marked(self, text: BoxResult) -> None:
+        if isinstance(text, str):
+            self.source.mark(text)
+
+    def action_note(self) -> None:
+        """A note at this moment."""
+        from tui.ui.dialogs import TextBox
+
+        self.app.push_screen(TextBox("Note", self.NOTE_HINT), self._noted)
+
+    def _noted(self, text: BoxResult) -> None:
+        if text and isinstance(text, str):
+            self._marked(f"{NOTE}{text}")
+
+    def action_export(self) -> None:
+        """How to export this session."""
+        from tui.ui.dialogs import ExportBox
+
+        self.app.push_screen(ExportBox(self.session))
+
+    def action_screenshot(self) -> None:
+        """The screen as SVG in the current directory."""
+        from tui.ui.screenshot import save_picture
+
+        second = self.view.second if self.view else 0
+        path = Path.cwd() / f"dragstrip-{second:06d}.svg"
+        try:
+            save_picture(self.app, path)
+        except OSError as error:
+            self.say(f"no screenshot: {error.strerror or error}")
+        else:
+            self.say(f"screenshot: {path.name}")
+
+    def action_help(self) -> None:
+        """Every key, from the bindings."""
+        from tui.ui.dialogs import HelpBox
+
+        self.app.push_screen(HelpBox(self.HELP_KEYS, self.HELP_MOUSE))
+
+    def action_leave(self) -> None:
+        """Quit."""
+        self.leave_if(True)
+
+    def leave_if(self, yes: BoxResult) -> None:
+        """Quit, if that is the answer."""
+        if yes:
+            self.app.post_message(self.Leaving())
+
+    def say(self, text: str) -> None:
+        """A short sentence, plain."""
+        self.query_one(DialStrip).say(text)

@@ -1,30 +1,124 @@
-"""The picture of a recording and the keys that move it in time."""
+"""The picture of a recording and the keys that move it in time.
 
+What a replay adds to the picture: the marks beside the recording, and the verdict of a window.
+
+Where keys and mouse have gone, ahead of the picture.
+
+A key that is pressed once moves the picture at once. While it is held, or the mouse drags, only the timeline moves,
+and the picture follows when they have rested: a picture for every repeat would queue up behind the hand.
+
+The replay screen: what a recording lets one do besides moving in it: mark a window, make notes, export.
+"""
+
+from __future__ import annotations
+
+import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Final, Protocol, runtime_checkable
 
+from msgspec import structs
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import Screen
 from textual.timer import Timer
 
-from tui.records.errors import UserError
-from tui.records.text import clean
-from tui.records.units import NS_PER_S
-from tui.screens.boxes import BoxResult, TextBox
-from tui.screens.keys import LOOK_KEYS, SESSION_KEYS
-from tui.screens.looking import LookingScreen
-from tui.screens.replay_aim import Aim
-from tui.screens.replay_keys import MOUSE, TRANSPORT_KEYS
-from tui.screens.replay_times import HOW, Recorded, moment_at, moment_from, moments_at, moments_text, shown_at
-from tui.screens.replay_view import with_marks
-from tui.session.source import Source
-from tui.session.transport import SPEEDS, Moment, Transport
-from tui.session.view import View
-from tui.widgets.timeline import Timeline
-from tui.widgets.transport_strip import TransportState, TransportStrip, Words, speed_text
+from tui.model.rows import EventRow
+from tui.model.text import UserError, clean
+from tui.model.units import NS_PER_S
+from tui.session.source import SPEEDS, Moment, Source, Transport, WindowView
+from tui.session.view import VerdictView, View
+from tui.ui.comparison import OBJECTIVES, Objective
+from tui.ui.dialogs import BoxResult, TextBox
+from tui.ui.goto import HOW, Recorded, moment_at, moment_from, moments_at, moments_text, shown_at
+from tui.ui.keys import LOOK_KEYS, MOUSE, SESSION_KEYS, TRANSPORT_KEYS
+from tui.ui.main_screen import Export, Look, LookingScreen
+from tui.ui.widgets.dials import Dial
+from tui.ui.widgets.header import Headline
+from tui.ui.widgets.timeline import Timeline, TransportState, TransportStrip, Words, clock_in, speed_text
+from tui.ui.widgets.window_table import WindowTable, ratio_of
+
+
+def with_marks(view: View, moments: Iterable[Moment]) -> View:
+    """The view with the marks beside the recording among its events, those that lie ahead left out."""
+    beside = [
+        EventRow(moment.lane, view.t0_ns + round(moment.t_s * NS_PER_S), "note" if moment.kind == "note" else "mark",
+                 text=moment.text if moment.text != moment.kind else "")
+        for moment in moments
+        if moment.beside and moment.t_s <= view.second
+    ]  # fmt: skip
+    known = [event for event in view.events if event not in beside]
+    return structs.replace(view, events=sorted([*known, *beside], key=lambda event: event.t_ns)) if beside else view
+
+
+def window_headline(window: WindowView, objective: Objective) -> Headline:
+    """The verdict on a window by the figure that the operator chose."""
+    found = window.verdicts.get(objective.kind) or VerdictView("undecided")
+    forbidden = found.word == "not comparable"
+    others = ((o.label, ratio_of(window, o.kind)) for o in OBJECTIVES if o != objective)
+    return Headline(
+        found.word,
+        objective.label,
+        ratio_of(window, objective.kind),
+        found.low,
+        found.high,
+        note=f"this window of {window.end_s - window.start_s:.0f} s",
+        beside=tuple((label, ratio) for label, ratio in others if ratio is not None),
+        warning=found.reason if forbidden else "",
+    )
+
+
+REST_S: Final = 0.15
+REPEATS_A_STRIDE: Final = 10  # at 30 repeats a second, a third of a second
+LONGEST_STRIDE: Final = 8
+
+
+class Aim:
+    """Sends the picture of `screen` to where it is aimed at, by `seek`."""
+
+    def __init__(self, screen: Screen[None], seek: Callable[[float], Awaitable[None]]) -> None:
+        self._screen, self._seek = screen, seek
+        self._rest: Timer | None = None
+        self._repeats = 0
+        self._sought_s: float | None = None  # where the picture was sent last
+        self.at_s: float | None = None  # None: the picture is where it should be
+
+    @property
+    def stride(self) -> int:
+        """How many steps the next repeat is worth."""
+        return min(1 + self._repeats // REPEATS_A_STRIDE, LONGEST_STRIDE)
+
+    def go(self, t_s: float) -> None:
+        """Aim there. The first time the picture goes, too; soon after that it waits until this rests."""
+        self.at_s = t_s
+        if self._rest is None:
+            self._send()
+            self._rest = self._screen.set_timer(REST_S, self.land)
+        else:
+            self._repeats += 1
+            self._rest.reset()
+
+    def land(self) -> None:
+        """Bring the picture to where it is aimed at."""
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest, self._repeats = None, 0
+        if self.at_s is not None and self.at_s != self._sought_s:
+            self._send()
+
+    def _send(self) -> None:
+        assert self.at_s is not None
+        self._sought_s = self.at_s
+        self._screen.run_worker(self._go(self.at_s), group="seek")
+
+    async def _go(self, t_s: float) -> None:
+        await self._seek(t_s)
+        if self.at_s == t_s:
+            self.at_s = self._sought_s = None
+
 
 AGE_EVERY_S: Final = 1.0
 MESSAGE_S: Final = 4.0
@@ -212,3 +306,122 @@ class TransportScreen(LookingScreen):
     def on_words_clicked(self, _: Words.Clicked) -> None:
         """A click on the time."""
         self.action_play()
+
+
+READ_ONLY: Final = "the dials are as recorded"
+
+
+class ReplayScreen(TransportScreen):
+    """A window and its figures, marks and notes, export."""
+
+    NOTE_HINT = "what should be remembered; kept beside the recording"
+
+    def __init__(
+        self, source: ReplayedSource, named: Callable[[str], str] = str, export: Export | None = None
+    ) -> None:
+        super().__init__(source, named)
+        self.window_view: WindowView | None = None
+        self._export = export
+
+    def _show_numbers(self, view: View) -> None:
+        super()._show_numbers(view)
+        if self.look == "window":
+            self.query_one(WindowTable).show(self.window_view)
+
+    def headline_of(self, view: View) -> Headline:
+        """The verdict of the window that is marked, else that of the position."""
+        if self.window_view is None:
+            return super().headline_of(view)
+        return window_headline(self.window_view, self.objective)
+
+    def on_dial_turned(self, _: Dial.Turned) -> None:
+        """Dials do not turn here."""
+        self.say(READ_ONLY)
+
+    # The window.
+
+    async def action_select(self) -> None:
+        """Begin a window here, or end it here and show it."""
+        here_s = self.here_s
+        if self.window is None or self.window[1] is not None:
+            await self._drop_window()
+            self.window = (here_s, None)
+            if self.has_class("-narrow"):  # elsewhere there is room to say it beside the time
+                self.say("a window begins here: move, then z ends it")
+                return
+        elif self.window[0] == here_s:
+            self.say("move to where the window ends")
+            return
+        else:
+            start_s, end_s = sorted((self.window[0], here_s))
+            self.window = (start_s, end_s)
+            await self.look_at("window")
+            self._title_window()
+            self.run_worker(self._work_out(start_s, end_s), group="window", exclusive=True)
+        self.say("")
+
+    def _title_window(self) -> None:
+        if self.window is not None and self.window[1] is not None:
+            start_s, end_s = (clock_in(t_s, self.transport.duration_s) for t_s in (self.window[0], self.window[1]))
+            title = f"Window {start_s} to {end_s}   {self.window[1] - self.window[0]:.0f} s   esc goes back"
+            self.query_one("#window-box", Vertical).border_title = title
+
+    async def _work_out(self, start_s: float, end_s: float) -> None:
+        try:
+            found = await self.transport.window(start_s, end_s)
+        except UserError as error:
+            found = WindowView(start_s, end_s, note=str(error))
+        if self.window == (start_s, end_s):
+            self.window_view = found
+            self.redraw()
+
+    async def _drop_window(self) -> None:
+        self.window = self.window_view = None
+        if self.look == "window":
+            await self.look_at("lanes")
+        self.redraw()
+
+    async def action_back(self) -> None:
+        """Out of the window first."""
+        if self.window is not None:
+            await self._drop_window()
+        else:
+            await super().action_back()
+
+    async def action_look(self, look: Look) -> None:
+        """The window's figures only where there is a window."""
+        if look == "window" and (self.window is None or self.window[1] is None):
+            self.say("no window is marked: z begins one")
+        else:
+            await super().action_look(look)
+            if look == "window":
+                self._title_window()
+
+    # The session.
+
+    def _marked(self, text: BoxResult) -> None:
+        if not isinstance(text, str):
+            return
+        try:
+            self.source.mark(text)
+        except UserError as error:
+            self.say(str(error))
+        self._ask_for_moments()
+        if self.view is not None:
+            self.take(self.view)
+
+    def action_export(self) -> None:
+        """Write the window, or all, as CSV where one is."""
+        if self._export is None:
+            super().action_export()
+            return
+        start_s, end_s = self.window if self.window is not None and self.window[1] is not None else (None, None)
+        self.say("exporting …")
+        self.run_worker(self._write(self._export, start_s, end_s), group="export", exclusive=True)
+
+    async def _write(self, export: Export, start_s: float | None, end_s: float | None) -> None:
+        try:
+            told = await asyncio.to_thread(export, start_s, end_s)
+        except UserError as error:
+            told = str(error)
+        self.say(clean(told))

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.terminal_theme import SVG_EXPORT_THEME
 from textual.app import App
 
-from tui.widgets.palette import BY_NAME
+from tui.ui.widgets.theme import BY_NAME
 
 CELL_HEIGHT, BASELINE = 24.4, 18.5  # of the SVGs that Rich writes, in their own units
 # Rich's cells are 12.2 wide; DejaVu Sans Mono is 0.602 of its size, and not every viewer stretches a run of text.

@@ -13,15 +13,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from tests.analysis.made import T0, session
-from tui.analysis.report.markdown import markdown
-from tui.analysis.report.page import page
-from tui.analysis.report.session import session_report
-from tui.analysis.tables import Tables
+from tests.judge.made import T0, session
+from tui.judge.tables import Tables
+from tui.model.rows import LANES, Lane
 from tui.recording.schema import schema
-from tui.records.rows import LANES, Lane
-from tui.session.fold.gaps import ChunkGaps
-from tui.session.fold.histogram import LatencyHistogram
+from tui.report.document import markdown, page
+from tui.report.session import session_report
+from tui.session.seconds import ChunkGaps
+from tui.session.state import LatencyHistogram
 
 HOUR_S, RATE, NS, BLOCK = 3600, 50, 1_000_000_000, 1_000_000
 

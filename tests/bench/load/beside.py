@@ -27,10 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.bench.load.source import Sent, sent, source
-from tui.analysis.summary import summary
-from tui.recording.reading.analysed import tables_of, token_gaps
-from tui.recording.reading.reader import open_session
-from tui.recording.reading.selection import Selection
+from tui.recording.reader import Selection, open_session
+from tui.recording.tables import tables_of, token_gaps
+from tui.report.summary import summary
 
 TTFT_US, STEP_US, TOKENS = 200_000, 20_000, 100
 SETTLED_S = 3.0

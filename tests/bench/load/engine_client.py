@@ -28,10 +28,10 @@ import httpx
 import polars as pl
 
 from tests.bench.load.server_counter import counted, middle_rate
-from tui.load.requests import RequestList
-from tui.recording.reading.reader import open_session
-from tui.records.dials import Dials
-from tui.records.endpoints import Endpoint
+from tui.load.prompts import RequestList
+from tui.model.dials import Dials
+from tui.model.profile import Endpoint
+from tui.recording.reader import open_session
 
 NS = 1e9
 OWN = "own client"

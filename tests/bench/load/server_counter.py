@@ -10,8 +10,8 @@ import httpx
 import numpy as np
 
 from tui.engines.registry import ENGINES
-from tui.records.gauges import GENERATION_TOKENS
-from tui.telemetry.gauging import read_page
+from tui.model.gauges import GENERATION_TOKENS
+from tui.telemetry.server import read_page
 
 READ_EVERY_S = 0.25
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from tests.bench.load.source import CORES, source
 from tui.load.driver import Driver
-from tui.load.plan import LanePlan, Setting
-from tui.records.dials import Dials
+from tui.load.pipe import LanePlan, Setting
+from tui.model.dials import Dials
 
 LOOKS = 10
 

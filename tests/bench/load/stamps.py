@@ -17,14 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.bench.load.source import CORES, Sent, sent, source
-from tui.load.composing import Composer
+from tui.load.body import Composer
 from tui.load.driver import Driver
-from tui.load.plan import LanePlan, Setting
-from tui.load.selfwatch import waited_for_core_s
-from tui.records.dials import Dials
-from tui.records.frame import Frame
-from tui.records.metrics import e2e_ms, tpot_ms, ttft_ms
-from tui.records.rows import RequestRow
+from tui.load.pipe import LanePlan, Setting
+from tui.load.self_check import waited_for_core_s
+from tui.model.dials import Dials
+from tui.model.metrics import e2e_ms, tpot_ms, ttft_ms
+from tui.model.rows import Frame, RequestRow
 
 TTFT_US = 200_000
 TOKENS = 40

@@ -23,11 +23,10 @@ import numpy as np
 from tests.bench.load.source import CORES, source
 from tests.recording import synthetic
 from tui.load.driver import Driver
-from tui.load.plan import LanePlan, Setting
-from tui.recording.writing.recorder import Recorder
-from tui.records.dials import Dials
-from tui.records.frame import Batch
-from tui.records.rows import LANES, Lane
+from tui.load.pipe import LanePlan, Setting
+from tui.model.dials import Dials
+from tui.model.rows import LANES, Batch, Lane
+from tui.recording.recorder import Recorder
 
 OTHERS = ("bound", "aiohttp", "openai")
 ONE_LANE = "dragstrip"

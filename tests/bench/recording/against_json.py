@@ -25,13 +25,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tests.recording import synthetic
-from tui.load.clock import GRID_NS
-from tui.profile.model import LaneProfile, LoadProfile, Profile
-from tui.recording.export.registry import export
-from tui.recording.reading.reader import Recorded, open_session
-from tui.recording.writing.recorder import Recorder
-from tui.records.frame import Batch, Chunks
-from tui.session.live.session import LiveSession
+from tui.export.formats import export
+from tui.load.socket import GRID_NS
+from tui.model.profile import LaneProfile, LoadProfile, Profile
+from tui.model.rows import Batch, Chunks
+from tui.recording.reader import Recorded, open_session
+from tui.recording.recorder import Recorder
+from tui.session.live import LiveSession
 from tui.simulator.process import start_simulator
 
 PER_S, TOKENS = 50, 128

@@ -16,10 +16,9 @@ import msgspec
 import numpy as np
 
 from tests.recording import synthetic
-from tui.load.clock import GRID_NS
-from tui.recording.writing.recorder import Recorder
-from tui.records.frame import Batch, Chunks
-from tui.records.rows import SecondRow
+from tui.load.socket import GRID_NS
+from tui.model.rows import Batch, Chunks, SecondRow
+from tui.recording.recorder import Recorder
 
 REQUESTS_PER_S, CHUNKS_PER_S, FRAMES_PER_S = 1_000, 20_000, 10
 LANES = 2

@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 from tests.recording import coherent
-from tui.recording.export.registry import export
-from tui.recording.reading.selection import Selection
+from tui.export.formats import export
+from tui.recording.reader import Selection
 
 READERS = Path(__file__).parent / "readers"
 

@@ -14,10 +14,9 @@ from pathlib import Path
 import polars as pl
 
 from tests.recording import synthetic
-from tui.recording.reading.reader import open_session
-from tui.recording.writing.recorder import Recorder
-from tui.records.frame import Batch
-from tui.records.tables import TABLES
+from tui.model.rows import TABLES, Batch
+from tui.recording.reader import open_session
+from tui.recording.recorder import Recorder
 
 LOAD = synthetic.Load(requests_per_s=20, tokens=50)
 EVERY_S = 0.1

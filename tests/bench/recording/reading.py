@@ -20,14 +20,12 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from tests.recording import synthetic
-from tui.recording.writing.recorder import Recorder
-from tui.records.frame import Batch
-from tui.records.rows import EventRow
-from tui.records.tables import TableName
+from tui.model.rows import Batch, EventRow, TableName
+from tui.recording.recorder import Recorder
 
 if TYPE_CHECKING:  # importing it is a part of what is measured
-    from tui.session.replay.course import Course
-    from tui.session.replay.playing import Playing
+    from tui.session.checkpoints import Course
+    from tui.session.playback import Playing
 
 SESSIONS = {"million": (synthetic.Load(500, 8), 1_000), "hour": (synthetic.Load(50, 20, failed_every=0), 3_600)}
 NS = synthetic.SECOND_NS
@@ -72,11 +70,11 @@ def memory_mb() -> float:
 def read(directory: Path) -> None:
     """Open, jump, play; beside it what Polars alone takes to read the rows that a jump needs."""
     start = time.perf_counter()
-    from tui.recording.reading.batches import Tape
-    from tui.recording.reading.reader import open_session
-    from tui.session.replay.course import Course
-    from tui.session.replay.playing import Playing
-    from tui.session.replay.profile import profile_of
+    from tui.recording.reader import open_session
+    from tui.recording.tape import Tape
+    from tui.session.checkpoints import Course
+    from tui.session.playback import Playing
+    from tui.session.timeline import profile_of
 
     def tape() -> "Tape":
         return Tape(open_session(directory))
@@ -141,9 +139,8 @@ def csv(directory: Path) -> None:
     """A million rows."""
     import polars as pl
 
-    from tui.recording.export.registry import export
-    from tui.recording.reading.reader import open_session
-    from tui.recording.reading.selection import Selection
+    from tui.export.formats import export
+    from tui.recording.reader import Selection, open_session
 
     recorded = open_session(directory)
     with tempfile.TemporaryDirectory() as folder:

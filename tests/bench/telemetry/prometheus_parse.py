@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.telemetry.pages import CAPTURED, PAGES
 from tui.engines.registry import ENGINES
-from tui.telemetry.gauging import read_page
+from tui.telemetry.server import read_page
 
 TIMES = 50
 

@@ -1,8 +1,8 @@
 """llama.cpp: its /props."""
 
-from tui.engines.fetch import Site
-from tui.records.session import LaneInfo
-from tui.records.text import clean
+from tui.model.session import LaneInfo
+from tui.model.text import clean
+from tui.net.http import Site
 from tui.telemetry.told.values import WHOLE, Told, last_part, table, text, whole
 
 

@@ -1,9 +1,9 @@
 """LMDeploy: the labels of its gauge `backend_config`, which some versions leave empty."""
 
-from tui.engines.fetch import Site
-from tui.records.session import LaneInfo
-from tui.telemetry.numbers import finite
-from tui.telemetry.prometheus import parse
+from tui.model.session import LaneInfo
+from tui.net.http import Site
+from tui.net.prometheus import parse
+from tui.telemetry.server import finite
 from tui.telemetry.told.values import Told, flag, opposite, text, whole
 
 _CONFIG = "lmdeploy:backend_config_info"

@@ -1,8 +1,8 @@
 """Ollama: the model that is loaded, at /api/ps. It does not tell what its environment sets."""
 
-from tui.engines.fetch import Site
-from tui.records.session import LaneInfo
-from tui.records.text import clean
+from tui.model.session import LaneInfo
+from tui.model.text import clean
+from tui.net.http import Site
 from tui.telemetry.told.values import WHOLE, Told, rows, table, whole
 
 

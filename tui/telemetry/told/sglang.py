@@ -1,9 +1,9 @@
 """SGLang: every resolved argument at /server_info."""
 
-from tui.engines.fetch import Site
-from tui.records.session import LaneInfo
-from tui.records.text import clean
-from tui.telemetry.numbers import finite
+from tui.model.session import LaneInfo
+from tui.model.text import clean
+from tui.net.http import Site
+from tui.telemetry.server import finite
 from tui.telemetry.told.values import Told, flag, last_part, opposite, rows, table, text, whole
 
 

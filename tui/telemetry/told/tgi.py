@@ -1,7 +1,7 @@
 """Text Generation Inference: its /info, whose keys came and went over the versions."""
 
-from tui.engines.fetch import Site
-from tui.records.session import LaneInfo
+from tui.model.session import LaneInfo
+from tui.net.http import Site
 from tui.telemetry.told.values import Told, last_part, text, whole
 
 

@@ -5,11 +5,11 @@ Older versions have no such gauges, and none has them without `return_perf_metri
 
 from collections.abc import Mapping
 
-from tui.engines.fetch import Site
-from tui.records.session import LaneInfo
-from tui.records.text import clean
-from tui.telemetry.numbers import finite
-from tui.telemetry.prometheus import Sample, parse
+from tui.model.session import LaneInfo
+from tui.model.text import clean
+from tui.net.http import Site
+from tui.net.prometheus import Sample, parse
+from tui.telemetry.server import finite
 from tui.telemetry.told.values import Told, flag, last_part, text, whole
 
 _MODEL, _PARALLEL = "trtllm_model_config_info", "trtllm_parallel_config_info"

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from tui.records.text import clean
-from tui.telemetry.numbers import finite
+from tui.model.text import clean
+from tui.telemetry.server import finite
 
 Told = dict[str, Any]  # by the names of `Settings`; None: it does not say
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tui.engines.fetch import Site
-from tui.records.session import LaneInfo
-from tui.records.text import clean
-from tui.telemetry.numbers import finite
-from tui.telemetry.prometheus import parse
+from tui.model.session import LaneInfo
+from tui.model.text import clean
+from tui.net.http import Site
+from tui.net.prometheus import parse
+from tui.telemetry.server import finite
 from tui.telemetry.told.values import Told, flag, last_part, rows, table, text, whole
 
 SERVER_INFO_S = 30.0

@@ -2,15 +2,51 @@
 
 Blank cells are spaces: a braille blank is three bytes, and spaces cut a whole screen from 5.9 to 3.8 kB/s. The chart
 moves by whole cells (two dots), so in most seconds only the cells at its right end change.
+
+The vertical scale that both lanes share, in steps of 1, 2 or 5.
+
+One row of bars on a fixed scale, so that two lanes' sparklines can be compared.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from tui.widgets.glyphs import SPARK_BLOCKS
-from tui.widgets.rows import Row, Span, fit
-from tui.widgets.scale import Scale, tick_text
+from tui.ui.widgets.rows import Row, Span, fit
+from tui.ui.widgets.theme import SPARK_BLOCKS
+
+
+class Scale(msgspec.Struct, frozen=True):
+    """From 0 to `top`, with a tick every `step`."""
+
+    top: float
+    step: float
+
+    @property
+    def ticks(self) -> Sequence[float]:
+        """Every tick, 0 first."""
+        return [self.step * n for n in range(round(self.top / self.step) + 1)]
+
+
+def scale_for(series: Iterable[Iterable[float | None]], ticks: int = 4) -> Scale:
+    """The smallest scale of at most `ticks` 1-2-5 steps that holds every value."""
+    highest = max((value for values in series for value in values if value is not None), default=0.0)
+    if highest <= 0:
+        return Scale(10.0, 5.0)
+    power = 10 ** math.floor(math.log10(highest / ticks))
+    step = next(power * m for m in (1, 2, 5, 10) if math.ceil(highest / (power * m)) <= ticks)
+    return Scale(step * math.ceil(highest / step), step)
+
+
+def tick_text(value: float) -> str:
+    """A tick in at most five characters."""
+    if value >= 100_000:
+        return f"{value / 1000:.0f}k"
+    return f"{value:g}"
+
 
 AXIS_CELLS = 6  # five of label and the axis itself
 LEVELS_A_ROW = {"braille": 4, "block": 8, "ascii": 1}
@@ -174,3 +210,30 @@ def _pairs(values: Sequence[float | None]) -> list[float | None]:
         both = [v for v in (left, right) if v is not None]
         found.append(sum(both) / len(both) if both else None)
     return found
+
+
+HISTORY_S = 120
+
+
+def sparkline(curve: Sequence[float | None], second: int, cells: int, top: float, glyphs: str) -> str:
+    """The last two minutes in `cells` characters; a space where there is no reading.
+
+    `curve` ends now, at `second` of the session. Cells stand on whole multiples of their length, so the line moves
+    only when one is full.
+    """
+    if cells <= 0:
+        return ""
+    cell_s = max(-(-HISTORY_S // cells), 1)
+    first = second - len(curve)
+    start = (max(second - 1, 0) // cell_s - cells + 1) * cell_s
+    drawn = []
+    for cell in range(cells):
+        begin = start + cell * cell_s - first
+        values = [v for v in curve[max(begin, 0) : max(begin + cell_s, 0)] if v is not None]
+        drawn.append(_bar(sum(values) / len(values), top, glyphs) if values else " ")
+    return "".join(drawn)
+
+
+def _bar(value: float, top: float, glyphs: str) -> str:
+    share = value / top if top > 0 else 0.0
+    return glyphs[min(max(round(share * (len(glyphs) - 1)), 0), len(glyphs) - 1)]

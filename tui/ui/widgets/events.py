@@ -1,14 +1,35 @@
-"""What happened, newest at the bottom."""
+"""What happened, newest at the bottom.
+
+An event in words, on the screen and where there is none.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 
 from textual.events import Resize
 
-from tui.records.rows import EventRow
-from tui.records.units import NS_PER_S
-from tui.widgets import numbers
-from tui.widgets.event_text import event_text
-from tui.widgets.rows import Row, Rows, Span, fit
+from tui.model.dials import DIAL
+from tui.model.rows import EventRow
+from tui.model.text import clean
+from tui.model.units import NS_PER_S
+from tui.ui.widgets import numbers
+from tui.ui.widgets.rows import Row, Rows, Span, fit
+
+
+def event_text(event: EventRow) -> str:
+    """`concurrency 16 → 32`, `down: connection refused`, `mark after warm-up`."""
+    if event.kind == "dial":
+        unit = DIAL[event.name].unit if event.name in DIAL else ""
+        name = clean(event.name, 20).replace("_", " ")
+        return f"{name} {clean(event.old, 20)} → {clean(event.new, 20)} {unit}".rstrip()
+    if event.kind == "plan":
+        return f"plan: {clean(event.text)}"
+    if event.kind == "fault" and not event.text:
+        return f"{clean(event.name, 20)} readings are back"
+    words = [event.kind, clean(event.name, 20), clean(event.new, 20), clean(event.text)]
+    return " ".join(word for word in words if word)
+
 
 ROLE = {"down": "error", "fault": "warn", "bound": "warn"}
 

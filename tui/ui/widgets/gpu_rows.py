@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from tui.records.rows import Lane
-from tui.records.text import clean
+from tui.model.rows import Lane
+from tui.model.text import clean
 from tui.session.view import GpuView, LaneView
-from tui.widgets import numbers
-from tui.widgets.rows import Row, Span, fit, length
-from tui.widgets.sparkline import sparkline
+from tui.ui.widgets import numbers
+from tui.ui.widgets.chart import sparkline
+from tui.ui.widgets.rows import Row, Span, fit, length
 
 STALE_S = 3.0
 FLAT = "flat by design"

@@ -1,18 +1,28 @@
-"""The top row: what is going on. Three parts, so that the elapsed time is all that repaints each second."""
+"""The top row: what is going on. Three parts, so that the elapsed time is all that repaints each second.
 
-from collections.abc import Sequence
+The one line that says who is ahead, by how much and how sure.
+
+The bottom row: the keys that can be pressed now, taken from the bindings themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
+import msgspec
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.events import Resize
 
-from tui.records.rows import LANES
-from tui.records.text import clean
-from tui.records.units import NS_PER_S
+from tui.model.rows import LANES
+from tui.model.text import clean
+from tui.model.units import NS_PER_S
 from tui.session.view import View
-from tui.widgets import numbers
-from tui.widgets.rows import Row, Rows, Span, length, spread
+from tui.ui.widgets import numbers
+from tui.ui.widgets.rows import Row, Rows, Span, fit, length, spread
 
 DURABLE_LATE_S = 3.0
 RECORDING_CELLS = 20
@@ -118,3 +128,107 @@ def _recording(view: View) -> list[Span]:
     if view.durable_age_s is not None and view.durable_age_s > DURABLE_LATE_S:
         return [(f"● REC {view.durable_age_s:.0f} s behind ", "warn")]
     return [("● REC ", "error"), (f"{numbers.size(view.recorded_bytes)} ", "muted")]
+
+
+Word = Literal["A ahead", "B ahead", "level", "undecided", "not comparable"]
+LANE_OF = {"A ahead": "a", "B ahead": "b"}
+
+
+class Headline(msgspec.Struct, frozen=True):
+    """A verdict as it is shown. `ratio` is A over B, `low` and `high` its interval when there is one."""
+
+    word: Word
+    label: str  # of the figure compared
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""  # what it stands on, or why there is none
+    beside: tuple[tuple[str, float | None], ...] = ()  # further figures and their plain ratios
+    warning: str = ""  # what makes the lanes incomparable
+
+    @property
+    def lead(self) -> str:
+        """The lane that is said to be ahead, or nothing."""
+        return LANE_OF.get(self.word, "")
+
+
+class VerdictLine(Rows):
+    """Shows a `Headline`."""
+
+    def show(self, headline: Headline) -> None:
+        """Take the verdict of this second."""
+        self.put([verdict_row(headline, self.size.width or self.app.size.width)])
+
+
+def ratio_text(ratio: float | None) -> str:
+    """`1.142`, with as many places as a reader can use."""
+    return "–" if ratio is None else f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}"
+
+
+def verdict_row(headline: Headline, width: int) -> Row:
+    """` undecided   output tok/s  A/B 1.14   30 s window      TTFT p95 A/B 0.82`."""
+    lane = headline.lead
+    word_role = f"{lane} strong" if lane else "warn strong" if headline.warning else "strong"
+    spans: list[Span] = [(f" {'▲ ' if lane else ''}{headline.word}", word_role)]
+    if headline.label:
+        spans += [(f"  {headline.label} ", "muted"), (f"A/B {ratio_text(headline.ratio):>4}", "strong")]
+    if headline.low is not None and headline.high is not None:
+        spans.append((f" [{headline.low:.2f} … {headline.high:.2f}]", ""))
+    if headline.warning:
+        spans.append((f"  ! {headline.warning}", "warn"))
+    elif headline.note:
+        spans.append((f"  {_fitting_note(headline.note, width - sum(len(t) for t, _ in spans) - 2)}", "muted"))
+    for label, ratio in headline.beside:
+        more: list[Span] = [(f"   {label} ", "muted"), (f"{ratio_text(ratio):>4}", "")]
+        if sum(len(t) for t, _ in spans + more) <= width:
+            spans += more
+    return fit(spans, width)
+
+
+def _fitting_note(note: str, cells: int) -> str:
+    """The note without the last clauses that the line has no room for: a number cut short is another number."""
+    while len(note) > cells and ", " in note:
+        note = note.rpartition(", ")[0]
+    return note
+
+
+KEY_SIGNS = {
+    "left_square_bracket": "[", "right_square_bracket": "]", "left_curly_bracket": "{", "right_curly_bracket": "}",
+    "comma": ",", "full_stop": ".", "less_than_sign": "<", "greater_than_sign": ">", "semicolon": ";",
+    "apostrophe": "'", "colon": ":", "quotation_mark": '"', "question_mark": "?", "up": "↑", "down": "↓",
+    "left": "←", "right": "→", "escape": "esc", "pageup": "pgup", "pagedown": "pgdn",
+}  # fmt: skip
+
+
+def key_sign(key: str) -> str:
+    """A key as it is printed: `[`, `ctrl+p`, `space`."""
+    return KEY_SIGNS.get(key, key)
+
+
+def grouped(bindings: Iterable[Binding]) -> list[tuple[str, str]]:
+    """(keys, label) in order: the keys of one group stand together under the group's name."""
+    found: dict[str, list[str]] = {}
+    for binding in bindings:
+        label = binding.group.description if binding.group else binding.description
+        keys = found.setdefault(label, [])
+        if key_sign(binding.key) not in keys:
+            keys.append(key_sign(binding.key))
+    return [(" ".join(keys), label) for label, keys in found.items()]
+
+
+def hint_row(hints: Iterable[tuple[str, str]], width: int) -> Row:
+    """As many hints as fit, in order."""
+    spans: list[Span] = []
+    for keys, label in hints:
+        more: list[Span] = [(f" {keys}", "strong"), (f" {label} ", "muted")]
+        if length([*spans, *more]) <= width:
+            spans += more
+    return fit(spans, width)
+
+
+class Hints(Rows):
+    """One row of hints."""
+
+    def show(self, bindings: Iterable[Binding]) -> None:
+        """Take the bindings that are active and shown."""
+        self.put([hint_row(grouped(bindings), self.size.width or self.app.size.width)])

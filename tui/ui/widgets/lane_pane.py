@@ -1,19 +1,30 @@
-"""What one lane's pane says, row by row, for the room there is: pure functions of a `LaneView`."""
+"""What one lane's pane says, row by row, for the room there is: pure functions of a `LaneView`.
+
+One lane: a frame with the engine's name and state in its top line, and inside it the rows of numbers.
+
+What is left on a terminal too small for anything else.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 
 import msgspec
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.events import Resize
 
-from tui.records.metrics import LATENCIES, SAMPLES_NEEDED, Metric
-from tui.records.text import clean
-from tui.session.view import LaneView, Percentiles
-from tui.widgets import numbers
-from tui.widgets.chart import AXIS_CELLS, Ground, Pen, chart_rows, dots, span_of
-from tui.widgets.glyphs import Glyphs
-from tui.widgets.gpu_rows import Bars, gpu_rows
-from tui.widgets.rows import Row, Span, fit, length
-from tui.widgets.scale import Scale
-from tui.widgets.server_rows import efficiency, ink_of, server_row, trouble_row
+from tui.model.metrics import LATENCIES, SAMPLES_NEEDED, Metric
+from tui.model.rows import Lane
+from tui.model.text import clean
+from tui.session.view import LaneView, Percentiles, View
+from tui.ui.widgets import numbers
+from tui.ui.widgets.chart import AXIS_CELLS, Ground, Pen, Scale, chart_rows, dots, span_of
+from tui.ui.widgets.gpu_rows import Bars, gpu_rows
+from tui.ui.widgets.header import Headline, ratio_text
+from tui.ui.widgets.rows import Row, Rows, Span, fit, length
+from tui.ui.widgets.server_rows import efficiency, ink_of, server_row, trouble_row
+from tui.ui.widgets.theme import Glyphs
 
 COMFORTABLE_CELLS = 50  # from this width on there is room for full words
 TALL_ROWS = 26  # from this height on there is room for more than is needed each second
@@ -195,3 +206,101 @@ def _client(view: LaneView, width: int) -> Row:
     if stamp and view.merged_share >= 0.005:
         stamp = f"  {view.stamp} {view.merged_share:.0%} merged"
     return fit([(f"client  CPU {cpu} %   loop lag {late}{stamp}", "muted")], width)
+
+
+NAME_CELLS = 14  # of the engine's name stay when the reason why a lane is down is long
+
+
+class LanePane(Vertical):
+    """The frame never repaints with the numbers: only its title row does, when the state changes."""
+
+    DEFAULT_CSS = """
+    LanePane { width: 1fr; height: 1fr; }
+    LanePane > .frame { height: 1fr; border: round $accent; border-top: none; padding: 0 1; }
+    LanePane .body { height: 1fr; }
+    """
+
+    def __init__(self, lane: Lane, url: str, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.lane: Lane = lane
+        self._url = url
+        self._numbers: PaneNumbers | None = None
+        self._title = Rows(classes="title")
+        self._body = Rows(classes="body")
+
+    def compose(self) -> ComposeResult:
+        """Title line and body; the frame is a widget of its own, or each row would bring its borders along."""
+        yield self._title
+        with Vertical(classes="frame"):
+            yield self._body
+
+    @property
+    def plain(self) -> str:
+        """What is shown, as text."""
+        return f"{self._title.plain}\n{self._body.plain}"
+
+    def show(self, pane: PaneNumbers) -> None:
+        """Take the numbers of this second."""
+        self._numbers = pane
+        self._draw()
+
+    def on_resize(self, _: Resize) -> None:
+        """Draw again for the new room."""
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._numbers is None or not self.display:
+            return
+        self._title.put([self._title_row(self._numbers)])
+        size = self._body.content_size
+        if size.width > 0 and size.height > 0:
+            self._body.put(lane_rows(self._numbers, size.width, size.height))
+
+    def _title_row(self, pane: PaneNumbers) -> Row:
+        """`╭─ A vLLM 0.19  127.0.0.1:8000 SIMULATED ───── ● up ─╮`."""
+        width = self.size.width
+        text, simulated = pane_title(pane.view, self._url)
+        badge: list[Span] = [(" SIMULATED", "warn strong")] if simulated else []
+        state = state_spans(pane.view)
+        room = width - 10 - length(badge)
+        shown = min(length(state), max(room - min(length([(text, "")]), NAME_CELLS), 10))
+        left: list[Span] = [("╭─ ", "muted"), (self.lane.upper(), f"{self.lane} strong"), (" ", "")]
+        left += [*fit([(text, self.lane)], min(length([(text, "")]), max(room - shown, 0))), *badge, (" ", "")]
+        right: list[Span] = [(" ", ""), *fit(state, shown), (" ─╮", "muted")]
+        fill = max(width - length(left) - length(right), 0)
+        return fit([*left, ("─" * fill, "muted"), *right], width)
+
+
+class Brief(Rows):
+    """`A 2 481  B 2 172 tok/s  A/B 1.14  undecided`, broken over as many rows as needed."""
+
+    _shown: tuple[View, Headline] | None = None
+
+    def show(self, view: View, headline: Headline) -> None:
+        """Take this second."""
+        self._shown = (view, headline)
+        self.put(brief_rows(view, headline, max(self.size.width, 1), max(self.size.height, 1)))
+
+    def on_resize(self, _: Resize) -> None:
+        """Draw again for the new room."""
+        if self._shown is not None:
+            self.show(*self._shown)
+
+
+def brief_rows(view: View, headline: Headline, width: int, height: int) -> list[Row]:
+    """The pieces in order, a new row whenever the next one does not fit."""
+    pieces: list[list[Span]] = []
+    for lane, found in view.lanes.items():
+        value = numbers.whole(found.output_tps) if found.state in {"up", "stopped"} else found.state
+        pieces.append([(f"{lane.upper()} ", f"{lane} strong"), (value, "strong")])
+    pieces[-1].append((" tok/s", "muted"))
+    if len(view.lanes) > 1:
+        pieces += [[(f"A/B {ratio_text(headline.ratio)}", "strong")], [(headline.word, "")]]
+    if view.simulated:
+        pieces.append([("SIMULATED", "warn strong")])
+    rows: list[list[Span]] = [[]]
+    for piece in pieces:
+        if rows[-1] and length([*rows[-1], ("  ", ""), *piece]) > width:
+            rows.append([])
+        rows[-1] += [("  ", ""), *piece] if rows[-1] else piece
+    return [fit(row, width) for row in rows[:height]]

@@ -1,20 +1,219 @@
-"""The drawing of a curve: axes, lines, intervals, and letters that do not lie on one another."""
+"""The drawing of a curve: axes, lines, intervals, and letters that do not lie on one another.
 
+Plotext as this program uses it: an independent figure, roles in place of colours, and rows in place of a string.
+
+It is imported when something is first drawn with it, because that costs a tenth of a second.
+
+Both lanes in one large chart, drawn by plotext: it spans what there is, up to ten minutes.
+
+Throughput against latency: a point for each setting of the dial that was varied, a line a lane, drawn by plotext.
+
+Up and to the left is better. A point is the lane's letter and the dial's value; where another setting of the same
+lane is better on both axes the letter is small and dim.
+"""
+
+from __future__ import annotations
+
+import importlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from tui.records.rows import Lane
-from tui.widgets.glyphs import Glyphs
-from tui.widgets.overlay_chart import SYMBOLS, dotted
-from tui.widgets.plotting import EDGE_CELLS, TICK_CELLS, TICK_ROWS, draw, new_figure, rows_of, rule, write
-from tui.widgets.rows import Row
-from tui.widgets.scale import scale_for, tick_text
+from rich.text import Text
+from textual.events import Resize
 
-if TYPE_CHECKING:  # Polars stands behind it
-    from tui.analysis.sweep import Point
+from tui.model.dials import DIAL
+from tui.model.rows import Lane
+from tui.session.view import View
+from tui.ui.widgets import numbers
+from tui.ui.widgets.chart import scale_for, tick_text
+from tui.ui.widgets.rows import Row, Rows, Span, fit, spread
+from tui.ui.widgets.theme import GLYPHS, Glyphs
+
+if TYPE_CHECKING:
+    from tui.judge.sweep import Curve, Point
+
+
+# Roles as colour numbers of the terminal's palette of 256, and back when the drawn text is read. Plotext's own texts
+# have numbers below 16: they are muted.
+_COLOUR = {"a": 33, "b": 208, "muted": 246, "a strong": 45, "b strong": 214}
+_ROLE = {number: role for role, number in _COLOUR.items()}
+EDGE_CELLS = 1  # the axes, left and below; a frame all around would tell nothing
+TICK_CELLS = 5  # of the labels left of the axis
+TICK_ROWS = 1
+
+
+def plotext() -> Any:
+    """The library, which has no types."""
+    return importlib.import_module("plotext")
+
+
+def new_figure(width: int, height: int) -> Any:
+    """An independent figure of so many cells; the public `plotext.figure` is one object for the whole program."""
+    library = plotext()
+    library.terminal.limit(False, False)
+    figure = type(library.figure)(library.terminal)
+    figure.plot_size(width, height)
+    figure.canvas("default")
+    figure.axes(True, "default", pixel("muted"))
+    figure.axes(False, axis="x", side="upper")
+    figure.axes(False, axis="y", side="right")
+    figure.legend(False)
+    return figure
+
+
+def pixel(role: str) -> Any:
+    """The colour that stands for a role."""
+    return plotext().pixel(_COLOUR[role], "default")
+
+
+def draw(figure: Any, points: Sequence[tuple[float, float]], symbol: str, role: str, *, joined: bool) -> None:
+    """Points in one character, or the lines between them."""
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    signal = figure.signal(xs, ys, marker=plotext().marker(symbol, pixel(role)))
+    figure.draw(signal.lines() if joined and len(points) > 1 else signal)
+
+
+def write(figure: Any, x: float, y: float, text: str, role: str) -> None:
+    """A text that begins at a point. What is drawn later lies above it; one that does not fit is not drawn."""
+    figure.draw(figure.text(x, y, plotext().colorize(text, pixel(role))))
+
+
+def rule(figure: Any, axis: str, low: float, high: float, ticks: Iterable[tuple[float, str]]) -> None:
+    """What an axis spans and where it has which tick."""
+    found = list(ticks)
+    figure.ruler(axis).lim(low, high)
+    figure.ruler(axis).ticks([at for at, _ in found], [text for _, text in found])
+
+
+def rows_of(figure: Any, width: int, height: int) -> list[Row]:
+    """The figure as rows; plotext's colours become our roles."""
+    text = Text.from_ansi(figure.build().string().rstrip("\n"))
+    return [_row(line, width) for line in text.split("\n", allow_blank=True)][:height]
+
+
+def _row(line: Text, width: int) -> Row:
+    """A line as spans: runs of one colour; braille blanks are spaces to the terminal."""
+    plain = line.plain.replace("\u2800", " ")
+    roles = ["muted"] * len(plain)
+    for span in line.spans:
+        style = span.style
+        number = style.color.number if not isinstance(style, str) and style.color is not None else None
+        if number in _ROLE:
+            roles[span.start : span.end] = [_ROLE[number]] * (span.end - span.start)
+    spans: list[tuple[str, str]] = []
+    begin = 0
+    for x in range(1, len(plain) + 1):
+        if x == len(plain) or roles[x] != roles[begin]:
+            spans.append((plain[begin:x], roles[begin]))
+            begin = x
+    return fit(spans, width)
+
+
+# What it may span, in seconds: within one of these a second adds to the curves and moves nothing, and the steps are
+# so small that the chart is never mostly empty.
+SPANS_S = (60, 120, 180, 240, 300, 450, 600)
+STEP_S = 10  # once the longest is full, the chart moves by so many seconds
+SYMBOLS = {
+    "braille": {"a": "braille", "b": "braille"},
+    "block": {"a": "hd", "b": "hd"},
+    "ascii": {"a": "*", "b": "o"},
+}
+Points = list[tuple[float, float]]
+
+
+class OverlayChart(Rows):
+    """Output tokens a second of both lanes on one scale: A solid, B dotted."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self._view: View | None = None
+        self._glyphs: Glyphs = GLYPHS[0]
+
+    def show(self, view: View, glyphs: Glyphs) -> None:
+        """Take this second."""
+        self._view, self._glyphs = view, glyphs
+        width, height = self.content_size
+        if self.display and width > TICK_CELLS + 10 and height > 3:
+            self.put(overlay_rows(view, width, height, glyphs))
+
+    def on_resize(self, _: Resize) -> None:
+        """Draw again for the new room."""
+        if self._view is not None:
+            self.show(self._view, self._glyphs)
+
+
+def overlay_rows(view: View, width: int, height: int, glyphs: Glyphs) -> list[Row]:
+    """The chart as rows."""
+    start, end = spanned(view.second)
+    runs = {lane: runs_since(found.curve, view.second, start) for lane, found in view.lanes.items()}
+    scale = scale_for([y for _, y in run] for lane in runs.values() for run in lane)
+    figure = new_figure(width, height)
+    dot_s = (end - start) / max((width - TICK_CELLS - EDGE_CELLS) * 2, 1)
+    for lane, found in runs.items():
+        _draw(figure, lane, found, glyphs, dot_s)
+    rule(figure, "y", 0, scale.top, [(tick, f"{tick:>{TICK_CELLS}g}") for tick in scale.ticks])
+    for lane, found in runs.items():
+        if found:
+            write(figure, found[-1][-1][0] + 2 * dot_s, found[-1][-1][1], lane.upper(), f"{lane} strong")
+    rule(figure, "x", start, end + 4 * dot_s, _ticks(view, start))  # with room for the letters
+    return rows_of(figure, width, height)
+
+
+def spanned(second: int) -> tuple[int, int]:
+    """From which second to which the chart goes at `second` of the session."""
+    end = max(second, 1)
+    longest = SPANS_S[-1]
+    if end > longest:
+        end = -(-end // STEP_S) * STEP_S
+        return end - longest, end
+    return 0, next(span for span in SPANS_S if span >= end)
+
+
+def runs_since(curve: Sequence[float | None], second: int, start: int) -> list[Points]:
+    """The stretches of a curve between gaps, from `start` on. `curve` ends with second `second - 1`."""
+    first = second - len(curve)
+    runs: list[Points] = [[]]
+    for at, value in enumerate(curve, first):
+        if at < start:
+            continue
+        if value is not None:
+            runs[-1].append((float(at), value))
+        elif runs[-1]:
+            runs.append([])
+    return [run for run in runs if run]
+
+
+def _draw(figure: Any, lane: Lane, runs: Sequence[Points], glyphs: Glyphs, dot_s: float) -> None:
+    """A joined by lines, B as dots at every other place; a second without a reading is a gap."""
+    symbol = SYMBOLS[glyphs.kind][lane]
+    for run in runs:
+        points = run if lane == "a" else dotted(run, 2 * dot_s)
+        draw(figure, points, symbol, lane, joined=lane == "a")
+
+
+def dotted(run: Points, step: float) -> Points:
+    """The line through the points, as dots `step` apart."""
+    found: Points = run[:1]
+    for (x0, y0), (x1, y1) in pairwise(run):
+        x = found[-1][0] + step
+        while x <= x1:
+            found.append((x, y0 + (y1 - y0) * (x - x0) / (x1 - x0)))
+            x += step
+    return found
+
+
+def _ticks(view: View, start: int) -> list[tuple[float, str]]:
+    """Where the chart begins, now, and each turn of a dial that it shows."""
+    found = [(float(start), numbers.short_clock(start))]
+    if view.second > start:
+        found.append((float(view.second - 1), "now"))
+    # Blanks around a mark, because a label is left out where it would overlap another, but not where it touches it.
+    return found + [(float(second), f" {text} ") for second, text in view.dial_marks if second > start]
+
 
 LOG_FROM = 8.0  # latencies further apart than this are drawn by their logarithm
 LABEL_CELLS = 6  # kept free at the right for the last point's value
@@ -27,7 +226,7 @@ class CurvePlot:
 
     width: int
     height: int
-    points: "Sequence[Point]"
+    points: Sequence[Point]
     glyphs: Glyphs
     figure: Any = field(init=False)
     logarithmic: bool = field(init=False)
@@ -72,7 +271,7 @@ class CurvePlot:
         """Where a latency stands."""
         return math.log10(latency) if self.logarithmic else latency
 
-    def line(self, lane: Lane, line: "Sequence[Point]") -> None:
+    def line(self, lane: Lane, line: Sequence[Point]) -> None:
         """The line through all settings of a lane, in the order of the dial."""
         places = [(self.x(point.latency), point.throughput) for point in line]
         if lane == "b":
@@ -90,7 +289,7 @@ class CurvePlot:
             found += [(x0 + (x1 - x0) * share, y0 + (y1 - y0) * share) for share in shares]
         return found or places
 
-    def point(self, lane: Lane, point: "Point", *, now: bool) -> None:
+    def point(self, lane: Lane, point: Point, *, now: bool) -> None:
         """The letter and the dial's value, where no earlier one stands."""
         x, y = self.x(point.latency), point.throughput
         column, row = self._cell(x, y)
@@ -109,7 +308,7 @@ class CurvePlot:
         self.taken |= {(column + n, row) for n in range(len(text))}
         write(self.figure, place[0], place[1], text, role)
 
-    def bars(self, point: "Point") -> None:
+    def bars(self, point: Point) -> None:
         """The intervals of a point on both axes."""
         across, down = BARS[self.glyphs.kind == "ascii"]
         x, y = self.x(point.latency), point.throughput
@@ -130,7 +329,7 @@ class CurvePlot:
         return rows_of(self.figure, self.width, self.height)
 
 
-def _reach(points: "Iterable[Point]") -> tuple[float, float]:
+def _reach(points: Iterable[Point]) -> tuple[float, float]:
     """The least and the greatest latency that is drawn, intervals included."""
     ends = [end for p in points for end in (p.latency, p.latency_low, p.latency_high) if end is not None and end > 0]
     return (min(ends), max(ends)) if ends else (1.0, 10.0)
@@ -140,3 +339,84 @@ def _steps(low: float, high: float) -> list[float]:
     """1, 2, 5, 10 … around the range."""
     first, last = math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1
     return [m * 10.0**power for power in range(first, last) for m in (1, 2, 5)]
+
+
+NONE_YET = (
+    "No curve yet: it needs two settings of one dial, and requests under each. "
+    "Turn a dial and leave it for a while, or let the profile's [[plan]] do it: P."
+)
+
+
+class CurveChart(Rows):
+    """The curve of both lanes as it grows."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self._view: View | None = None
+        self._glyphs: Glyphs = GLYPHS[0]
+        self._drawn: object = None
+
+    def show(self, view: View, glyphs: Glyphs) -> None:
+        """Take this second; a curve that stands still is not drawn again."""
+        self._view, self._glyphs = view, glyphs
+        width, height = self.content_size
+        if width < TICK_CELLS + 20 or height < 5:
+            return
+        from tui.judge.sweep import curve  # Polars stands behind it
+
+        found = curve(view.ledger) if view.ledger else None
+        told = (found, in_force(view, found), view.crossover, glyphs, width, height)
+        if told != self._drawn:
+            self._drawn = told
+            self.put(curve_rows(view, found, glyphs, (width, height)))
+            self._tell(found)
+
+    def on_resize(self, _: Resize) -> None:
+        """Draw again for the new room."""
+        if self._view is not None:
+            self.show(self._view, self._glyphs)
+
+    def _tell(self, found: Curve | None) -> None:
+        if self.parent is not None and self.parent.is_attached:
+            self.screen.query_one(f"#{self.parent.id}").border_title = curve_title(found)
+
+
+def curve_title(found: Curve | None) -> str:
+    """What the axes are."""
+    if found is None:
+        return "Output tok/s against TTFT"
+    spec = DIAL[found.dial]
+    return f"Output tok/s against TTFT {found.percentile}, by {spec.label}   A solid   B dotted"
+
+
+def in_force(view: View, found: Curve | None) -> Mapping[Lane, float]:
+    """The value that the varied dial has now, by lane."""
+    if found is None or not 0 <= view.ledger_now < len(view.ledger):
+        return {}
+    settings = view.ledger[view.ledger_now].dials
+    return {lane: float(setting[found.dial] or "nan") for lane, setting in settings.items()}
+
+
+def curve_rows(view: View, found: Curve | None, glyphs: Glyphs, size: tuple[int, int]) -> list[Row]:
+    """The chart, and below it where the lead changes hands and what small letters mean."""
+    width, height = size
+    points = [point for line in found.lines.values() for point in line] if found else []
+    if found is None or not points:
+        return [fit((), width), *(fit([(f" {text}", "muted")], width) for text in wrap(NONE_YET, width - 2))]
+    plot = CurvePlot(width, height - 1, points, glyphs)
+    for point in points:  # what is drawn later lies above
+        plot.bars(point)
+    for lane, line in found.lines.items():
+        plot.line(lane, line)
+    now = in_force(view, found)
+    told = [(lane, point, point.setting == now.get(lane)) for lane, line in found.lines.items() for point in line]
+    for lane, point, is_now in sorted(told, key=lambda one: (not one[2], one[1].beaten)):
+        plot.point(lane, point, now=is_now)
+    return [*plot.rows(), _below(view, found, width)]
+
+
+def _below(view: View, found: Curve, width: int) -> Row:
+    any_beaten = any(point.beaten for line in found.lines.values() for point in line)
+    right: list[Span] = [("a b: beaten on both axes ", "muted")] if any_beaten else []
+    left: list[Span] = [(f" {view.crossover}", "strong")] if view.crossover else [(" up and left is better", "muted")]
+    return spread(left, right, width)

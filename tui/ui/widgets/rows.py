@@ -12,8 +12,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.widgets.glyphs import to_ascii
-from tui.widgets.palette import style_of
+from tui.ui.widgets.theme import style_of, to_ascii
 
 Span = tuple[str, str]  # text, role
 Row = tuple[Span, ...]

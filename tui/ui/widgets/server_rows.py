@@ -1,9 +1,9 @@
 """What the server says of itself, how old that is, and what went wrong: one row each, of a lane's pane."""
 
-from tui.records.text import clean
+from tui.model.text import clean
 from tui.session.view import LaneView
-from tui.widgets import numbers
-from tui.widgets.rows import Row, Span, fit, length, spread
+from tui.ui.widgets import numbers
+from tui.ui.widgets.rows import Row, Span, fit, length, spread
 
 WORDS_CELLS = 50  # from this width on there is room for full words
 MANY_IN_FRONT = 0.2  # of the requests in flight: not the engine, but what stands before it, is the limit

@@ -1,16 +1,22 @@
-"""A window marked on the timeline: each figure of both lanes, their ratio with its interval, and the word."""
+"""A window marked on the timeline: each figure of both lanes, their ratio with its interval, and the word.
+
+The newest settings of the dials, with what both lanes put out under each: the ledger beside the lanes.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from textual.events import Resize
 
-from tui.records.rows import LANES, Lane
-from tui.session.transport import WindowView
-from tui.session.view import Percentiles, VerdictView
-from tui.widgets import numbers
-from tui.widgets.rows import Row, Rows, Span, fit
-from tui.widgets.verdict_line import LANE_OF, ratio_text
+from tui.model.rows import LANES, Lane
+from tui.session.source import WindowView
+from tui.session.view import Percentiles, VerdictView, View
+from tui.ui.widgets import numbers
+from tui.ui.widgets.header import LANE_OF, ratio_text
+from tui.ui.widgets.ledger import ledger_rows
+from tui.ui.widgets.rows import Row, Rows, Span, fit
 
 WORKING: Final = "Working out the window…"
 LATENCIES: Final = (("ttft", "TTFT"), ("tpot", "TPOT"), ("itl", "ITL"), ("e2e", "E2E"))
@@ -123,3 +129,21 @@ def _counts(window: WindowView) -> list[Span]:
             (f", {numbers.whole(failed)} failed", "warn" if failed else "muted"),
         ]
     return spans
+
+
+class SettingsTable(Rows):
+    """The newest settings that fit, in the order of the first visit."""
+
+    _view: View | None = None
+
+    def show(self, view: View) -> None:
+        """Take this second."""
+        self._view = view
+        width, height = self.content_size
+        if width and height:
+            self.put(ledger_rows(view, width, height))
+
+    def on_resize(self, _: Resize) -> None:
+        """Draw again for the new room."""
+        if self._view is not None:
+            self.show(self._view)

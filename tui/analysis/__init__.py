@@ -1,1 +1,0 @@
-"""Pure functions over rows and columns: segments, intervals, verdicts, goodput, fairness."""

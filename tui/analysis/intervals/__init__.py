@@ -1,1 +1,0 @@
-"""How far a figure can be off: quantiles, means, shares, ratios of paired batches."""

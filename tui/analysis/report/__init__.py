@@ -1,1 +1,0 @@
-"""Reports of sessions: what they say as blocks, and the blocks as Markdown or as one HTML page."""

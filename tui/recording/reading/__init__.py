@@ -1,1 +1,0 @@
-"""A session from the disk, whatever state its recorder left it in."""

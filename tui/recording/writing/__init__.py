@@ -1,1 +1,0 @@
-"""A session onto the disk as it happens."""

@@ -1,1 +1,0 @@
-"""The screens. They hold no number that is not derived from the session."""

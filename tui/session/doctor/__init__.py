@@ -1,1 +1,0 @@
-"""May these two servers be compared?"""

@@ -1,1 +1,0 @@
-"""Engines started with one configuration, and ended in order."""

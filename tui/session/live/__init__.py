@@ -1,1 +1,0 @@
-"""A session while it is measured: lanes, dials, plans and turns on one clock."""

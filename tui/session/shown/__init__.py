@@ -1,1 +1,0 @@
-"""From what is known to what a screen shows."""

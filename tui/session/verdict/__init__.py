@@ -1,1 +1,0 @@
-"""The verdicts and the ledger, folded a second at a time."""

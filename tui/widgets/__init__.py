@@ -1,1 +1,0 @@
-"""The parts of a screen. They are given their numbers; they do not look them up."""
