@@ -10,11 +10,11 @@ import asyncio
 from pathlib import Path
 
 from textual.app import App
-from tui.cli.simulated import SimulatedLanes
-from tui.profile.model import LaneProfile, Profile
-from tui.ui.terminal import prepare_terminal
 
+from tui.cli.simulate import SimulatedLanes
+from tui.model.profile import LaneProfile, Profile
 from tui.profile.reading import read_profile
+from tui.ui.terminal import prepare_terminal
 
 FOLDER = Path(__file__).parent
 SIZES = ((120, 40), (80, 24))
@@ -56,8 +56,8 @@ def _profile(a: str | None, b: str | None, dials: list[int] | None) -> Profile:
 
 
 async def _make(profile: Profile, name: str, turns: int) -> None:
+    from tui.session.live import LiveSession
     from tui.ui.app import DragstripApp
-    from tui.session.live.session import LiveSession
 
     simulated = SimulatedLanes()
     session = LiveSession(profile, prepare=simulated.prepare, release=simulated.stop)
@@ -77,14 +77,14 @@ async def _make(profile: Profile, name: str, turns: int) -> None:
 
 
 async def _make_replay(session: str, at_s: float, keys: list[str], name: str) -> None:
-    from tui.cli.session_named import session_named
-    from tui.recording.reading.batches import Tape
-    from tui.recording.reading.marks import marks_beside
-    from tui.recording.reading.reader import open_session
+    from tui.cli.sessions import session_named
+    from tui.recording.marks import marks_beside
+    from tui.recording.reader import open_session
+    from tui.recording.tape import Tape
+    from tui.session.playback import READING
+    from tui.session.replay import How, ReplaySource
+    from tui.session.timeline import profile_of
     from tui.ui.app import DragstripApp
-    from tui.session.replay.playing import READING
-    from tui.session.replay.profile import profile_of
-    from tui.session.replay.session import How, ReplaySource
 
     recorded = open_session(session_named(session))
     info = recorded.info
@@ -111,6 +111,7 @@ async def _make_replay(session: str, at_s: float, keys: list[str], name: str) ->
 def write(app: App[int], name: str) -> None:
     """One picture in both forms."""
     from resvg_py import svg_to_bytes
+
     from tui.ui.screenshot import picture_of
 
     svg = picture_of(app)
