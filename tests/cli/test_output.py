@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tui.cli.console import complain, say
+from tui.cli.console import print_notice, print_result
 
 PROGRAM = """
 import sys
@@ -47,7 +47,7 @@ def test_a_locale_without_a_sign_gets_a_question_mark() -> None:
 
 
 def test_no_escape_code_reaches_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    for tell in (say, complain):
+    for tell in (print_result, print_notice):
         tell("a\x1b[2J\x9b1m\u202eb\tc\nd – 模型")
     assert capsys.readouterr() == ("a[2J1mb\tc\nd – 模型\n",) * 2
 

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from tests.launcher.fake_engine import Handler
-from tui.doctor.checks import DoctorReport, Host, Row, apart, examine, report, text
-from tui.doctor.examine import Examined, Opinion, examine_lane, glance
-from tui.engines.detect import Found, Streamed, find
+from tui.doctor.checks import DoctorReport, Host, Row, examine, report, setting_differences, text
+from tui.doctor.examine import LaneCheck, Opinion, examine_lane, quick_check
+from tui.engines.detect import DetectedServer, Streamed, detect_lane
 from tui.judge.comparable import reason
 from tui.model.profile import LaneProfile, Profile
 from tui.model.session import LaneInfo
@@ -20,16 +20,16 @@ from tui.telemetry.settings import Settings
 QUIET = Host(cores=16, load=0.5, files=20_000)
 
 
-def examined(lane: str, **more: object) -> Examined:
+def examined(lane: str, **more: object) -> LaneCheck:
     engine = "vllm" if lane == "a" else "sglang"
     settings = Settings(
         engine, "0", "m", "w", max_model_len=8192, kv_tokens=65_536, prefix_cache=True, max_running=256
     )
     info = LaneInfo(url=f"http://{lane}:1", engine=engine, title=engine, model="m")
-    one = Examined(
+    one = LaneCheck(
         "a" if lane == "a" else "b",
         info.url,
-        found=Found(info, [1], f"{info.url}/metrics", ""),
+        found=DetectedServer(info, [1], f"{info.url}/metrics", ""),
         answer_ms=3.0,
         settings=settings,
         tokens_served=5_000,
@@ -137,11 +137,11 @@ def test_a_busy_host_few_files_cold_servers_and_missing_usage_are_told() -> None
 
 
 def test_a_lane_that_cannot_be_measured_is_the_answer() -> None:
-    dead = Examined("b", "http://b:1", trouble="nobody answers at http://b:1")
+    dead = LaneCheck("b", "http://b:1", trouble="nobody answers at http://b:1")
     told = report(profile(), [examined("a"), dead], QUIET)
     assert told.sentence == "lane B cannot be measured: nobody answers at http://b:1"
     assert row(told, "answers").values == ("in 3 ms", "no")
-    both = report(profile(), [Examined("a", "x", trouble="no"), dead], QUIET)
+    both = report(profile(), [LaneCheck("a", "x", trouble="no"), dead], QUIET)
     assert both.sentence == "lane A cannot be measured: no"
 
 
@@ -149,7 +149,7 @@ def test_a_simulated_engine_says_so() -> None:
     simulated = examined("a")
     assert simulated.found is not None
     info = msgspec.structs.replace(simulated.found.info, simulated=True, title="vLLM", version="0.32.0")
-    simulated.found = Found(info, [], "", "")
+    simulated.found = DetectedServer(info, [], "", "")
     assert row(report(profile(), [simulated, examined("b")], QUIET), "engine").values[0] == "SIMULATED vLLM 0.32.0"
 
 
@@ -206,7 +206,7 @@ async def test_a_glance_generates_nothing_and_counts_a_prompt_by_the_servers_own
     with ThreadingHTTPServer(("127.0.0.1", 0), Tokenizing) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         lane = msgspec.convert({"url": f"127.0.0.1:{server.server_port}"}, LaneProfile)
-        seen = await glance("a", lane, await find(lane))
+        seen = await quick_check("a", lane, await detect_lane(lane))
         server.shutdown()
     assert (seen.prompt_tokens, seen.here) == (5, True)
     assert set(asked) == {"/tokenize"}
@@ -239,12 +239,12 @@ async def test_watch_and_run_see_what_doctor_sees(
         lane: examined(lane, prompt_tokens=counts[i], gpus=gpus[i], here=True) for i, lane in enumerate(("a", "b"))
     }
 
-    async def glanced(lane: str, *_: object) -> Examined:
+    async def glanced(lane: str, *_: object) -> LaneCheck:
         return seen[lane]
 
     monkeypatch.setattr("tui.doctor.checks.glance", glanced)
     found = {lane: one.found for lane, one in seen.items() if one.found is not None}
-    assert reason(await apart(profile(mode=mode), {"a": found["a"], "b": found["b"]})) == sentence
+    assert reason(await setting_differences(profile(mode=mode), {"a": found["a"], "b": found["b"]})) == sentence
 
 
 async def test_one_lane_alone_can_be_examined(address: str) -> None:

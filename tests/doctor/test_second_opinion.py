@@ -9,7 +9,7 @@ import pytest
 from tests.load.once import Answer, once
 from tests.simulator.serving import serving
 from tui.doctor.examine import Opinion, ask
-from tui.engines.detect import Found, recognise
+from tui.engines.detect import DetectedServer, recognise
 from tui.load.pipe import LanePlan
 from tui.load.prompts import Wanted
 from tui.model.dials import Dials
@@ -17,25 +17,25 @@ from tui.model.profile import Endpoint
 
 PROMPT = "The quick brown fox jumps over 13 lazy dogs; naïve façades, 東京 and λ-calculus follow."
 TOKENS = 24
-Asking = Callable[[Endpoint], AbstractAsyncContextManager[Found]]
+Asking = Callable[[Endpoint], AbstractAsyncContextManager[DetectedServer]]
 
 
 def simulated(engine: str) -> Asking:
     @asynccontextmanager
-    async def found(endpoint: Endpoint) -> AsyncIterator[Found]:
+    async def found(endpoint: Endpoint) -> AsyncIterator[DetectedServer]:
         async with serving(engine) as client:
             yield await found_at(str(client.base_url).rstrip("/"), endpoint)
 
     return found
 
 
-async def found_at(url: str, endpoint: Endpoint) -> Found:
+async def found_at(url: str, endpoint: Endpoint) -> DetectedServer:
     found = await recognise(url)
     info = msgspec.structs.replace(found.info, endpoint=endpoint, prompt_form="text")
-    return Found(info, [], found.metrics_url, found.metrics_note, found.headers)
+    return DetectedServer(info, [], found.metrics_url, found.metrics_note, found.headers)
 
 
-async def ours(found: Found) -> Answer:
+async def ours(found: DetectedServer) -> Answer:
     plan = LanePlan(
         lane="a",
         url=found.info.url,

@@ -8,13 +8,13 @@ import httpx
 import pytest
 
 from tests.engines.sites import LLAMACPP, METRICS, SGLANG, VLLM, Answers, Site, captured, listing
-from tui.engines.detect import Found, recognise
+from tui.engines.detect import DetectedServer, recognise
 from tui.model.text import UserError
 
 URL = "http://engine.test:8000"
 
 
-async def at(answers: Answers, server: str = "uvicorn", **how: Any) -> Found:
+async def at(answers: Answers, server: str = "uvicorn", **how: Any) -> DetectedServer:
     return await recognise(URL, transport=Site(answers, server), **how)
 
 

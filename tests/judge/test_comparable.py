@@ -3,7 +3,7 @@
 import pytest
 
 from tui.judge.comparable import differences, reason, standing
-from tui.model.settings import TERM, TERMS, Flag, version_numbers
+from tui.model.settings import ENGINE_SETTING, ENGINE_SETTINGS, Flag, version_numbers
 from tui.model.text import UserError
 
 VLLM: dict[str, object] = {
@@ -86,9 +86,9 @@ def test_sampling_defaults_are_named_as_each_engine_names_them() -> None:
 
 
 def test_terms_are_declared_once_with_words_for_everything() -> None:
-    assert len(TERM) == len(TERMS)
-    assert all(term.label and term.effect for term in TERMS)
-    assert {kind for term in TERMS for kind in term.flags} <= {
+    assert len(ENGINE_SETTING) == len(ENGINE_SETTINGS)
+    assert all(term.label and term.effect for term in ENGINE_SETTINGS)
+    assert {kind for term in ENGINE_SETTINGS for kind in term.flags} <= {
         "vllm", "sglang", "trtllm", "lmdeploy", "llamacpp", "ollama", "tgi",
     }  # fmt: skip
 

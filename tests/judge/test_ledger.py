@@ -7,7 +7,7 @@ import pytest
 
 from tests.judge.made import NS, T0, failed, request, requests_frame, second, seconds_frame, session, turned
 from tests.judge.simulated import seconds_of
-from tui.judge.ledger import LedgerRow, foremost, ledger
+from tui.judge.ledger import LedgerRow, ledger, main_setting
 from tui.judge.ledger import visited as visited_settings
 from tui.judge.sweep import crossover, varied
 from tui.judge.tables import Tables
@@ -51,15 +51,15 @@ def test_each_setting_is_a_row_and_revisits_pool() -> None:
 
 def test_of_settings_as_long_the_busiest_is_foremost() -> None:
     tables = visited([("8", -0.5), ("32", 0.2), ("64", -0.2)])
-    first = foremost(ledger(tables))
-    same = foremost(visited_settings(tables))
+    first = main_setting(ledger(tables))
+    same = main_setting(visited_settings(tables))
     assert first is not None
     assert same is not None
     assert (first.dials["a"]["concurrency"], same.dials) == ("32", first.dials)
-    longer = foremost(ledger(visited([("8", -0.5), ("32", 0.2), ("8", -0.5)])))
+    longer = main_setting(ledger(visited([("8", -0.5), ("32", 0.2), ("8", -0.5)])))
     assert longer is not None
     assert longer.dials["a"]["concurrency"] == "8"
-    assert foremost([]) is None
+    assert main_setting([]) is None
 
 
 def test_the_lead_changes_hands() -> None:

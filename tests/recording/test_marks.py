@@ -8,7 +8,7 @@ import pytest
 from tests.recording import synthetic
 from tui.model.rows import EventRow
 from tui.model.text import UserError
-from tui.recording.marks import Marks, marks_beside, marks_root
+from tui.recording.marks import Marks, marks_root, open_marks
 
 
 def test_what_was_marked_comes_back_in_order_of_time(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_where_nothing_can_be_written_the_operator_is_told(tmp_path: Path) -> No
 
 def test_marks_belong_to_one_session_wherever_it_lies() -> None:
     info = synthetic.info("../odd name/é", profile={"name": "x"})
-    path = marks_beside(info).path
+    path = open_marks(info).path
     assert path.parent == marks_root()
-    assert marks_beside(msgspec.structs.replace(info, ended="done", duration_s=9.0)).path == path
-    assert marks_beside(msgspec.structs.replace(info, wall_ns=info.wall_ns + 1)).path != path
+    assert open_marks(msgspec.structs.replace(info, ended="done", duration_s=9.0)).path == path
+    assert open_marks(msgspec.structs.replace(info, wall_ns=info.wall_ns + 1)).path != path

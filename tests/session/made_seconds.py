@@ -9,7 +9,7 @@ from tui.model.rows import LANES, Batch, EventRow, Lane, RequestRow, SecondRow
 from tui.model.session import LaneInfo
 from tui.model.units import NS_PER_S
 from tui.session.make_view import make_view
-from tui.session.seconds import Beside
+from tui.session.seconds import ViewContext
 from tui.session.state import SessionState
 from tui.session.verdicts import Standing
 from tui.session.view import View
@@ -76,7 +76,7 @@ class Run:
             lane: LaneInfo(url="", engine=self.engine, title="vLLM", version="", model=model)
             for lane, model in zip(LANES, self.models, strict=True)
         }
-        return make_view(self.state, Beside(self.profile, infos, self.dials, 0), 10)
+        return make_view(self.state, ViewContext(self.profile, infos, self.dials, 0), 10)
 
     def _fold(self) -> None:
         start_ns = self.state.t_ns

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.session.test_live import Watched, profile
-from tui.doctor.examine import Examined
-from tui.engines.detect import Found
+from tui.doctor.examine import LaneCheck
+from tui.engines.detect import DetectedServer
 from tui.model.profile import LaneProfile
 from tui.model.rows import EventRow, Lane
 from tui.session.live import LiveSession
@@ -32,9 +32,9 @@ class Pools:
         self.of: dict[Lane, int] = {"a": 65_536, "b": 32_768}
         monkeypatch.setattr("tui.doctor.checks.glance", self._glance)
 
-    async def _glance(self, lane: Lane, server: LaneProfile, found: Found) -> Examined:
+    async def _glance(self, lane: Lane, server: LaneProfile, found: DetectedServer) -> LaneCheck:
         settings = Settings(found.info.engine, "0", "m", "w", kv_tokens=self.of[lane])
-        return Examined(lane, found.info.url, found=found, settings=settings)
+        return LaneCheck(lane, found.info.url, found=found, settings=settings)
 
 
 def said(watched: Watched) -> list[EventRow]:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tui.engines.detect import Found
+from tui.engines.detect import DetectedServer
 from tui.model.rows import GaugeRow
 from tui.model.session import LaneInfo
 from tui.net.prometheus import MOST_SAMPLES
@@ -129,7 +129,7 @@ def scraper(kind: str, url: str) -> ServerScraper | DcgmReader:
     if kind == "dcgm":
         return DcgmReader("a", url, ())
     info = LaneInfo(url=url, engine=kind, title=kind, model="m")
-    return ServerScraper("a", Found(info, [], url, ""))
+    return ServerScraper("a", DetectedServer(info, [], url, ""))
 
 
 @pytest.mark.parametrize(

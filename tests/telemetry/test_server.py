@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.telemetry.pages import CAPTURED, page
-from tui.engines.detect import Found
+from tui.engines.detect import DetectedServer
 from tui.model import gauges
 from tui.model.rows import GaugeRow
 from tui.model.session import LaneInfo
@@ -20,9 +20,9 @@ URL = "http://engine.test/metrics"
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
-def found(kind: str = "vllm", url: str = URL, note: str = "") -> Found:
+def found(kind: str = "vllm", url: str = URL, note: str = "") -> DetectedServer:
     info = LaneInfo(url="http://engine.test", engine=kind, title=kind, model="m")
-    return Found(info, [], url, note, {"Authorization": "Bearer secret"})
+    return DetectedServer(info, [], url, note, {"Authorization": "Bearer secret"})
 
 
 class Log:
@@ -47,7 +47,7 @@ class Log:
         if len(self.told) >= self._most:
             self._enough.set()
 
-    async def run(self, handler: Handler, tellings: int, lane: Found) -> None:
+    async def run(self, handler: Handler, tellings: int, lane: DetectedServer) -> None:
         self._most = tellings
         scraper = ServerScraper("a", lane, transport=httpx.MockTransport(handler))
         task = asyncio.create_task(scraper.run(self.emit, self.fault))

@@ -11,7 +11,7 @@ import msgspec
 
 from tui.cli import noise_store
 from tui.cli import options as target
-from tui.cli.console import complain, say
+from tui.cli.console import print_notice, print_result
 from tui.model.profile import Profile
 from tui.model.rows import Lane
 from tui.model.text import UserError
@@ -53,10 +53,12 @@ def call(args: argparse.Namespace) -> int:
             **{name: getattr(noise, name) for name in ("delta", "ratio", "low", "high", "seconds")},
         )
     )
-    say(f"δ = {noise.delta:.1%} for {server} at {setting}")
-    say(f"A/A ratio {noise.ratio:.3f} [{noise.low:.3f} … {noise.high:.3f}] over {noise.seconds} settled seconds")
+    print_result(f"δ = {noise.delta:.1%} for {server} at {setting}")
+    print_result(
+        f"A/A ratio {noise.ratio:.3f} [{noise.low:.3f} … {noise.high:.3f}] over {noise.seconds} settled seconds"
+    )
     if noise.biased:
-        complain("dragstrip: the lanes differ although the server is one; δ covers it, but look for the cause")
+        print_notice("dragstrip: the lanes differ although the server is one; δ covers it, but look for the cause")
     return 0
 
 

@@ -3,7 +3,7 @@
 import argparse
 
 from tui.cli import report
-from tui.cli.console import complain
+from tui.cli.console import print_notice
 from tui.model.text import UserError
 
 HELP = "compare A and B over several sessions; --fail-if makes it a gate"
@@ -42,5 +42,5 @@ def call(args: argparse.Namespace) -> int:
     condition = fail_if(args.fail_if, figures) if args.fail_if else None
     report.write(args, comparison_report([table.session for table in tables], compare(tables, limits), condition))
     if condition is not None:
-        complain(f"{args.fail_if}: {condition.holds}")
+        print_notice(f"{args.fail_if}: {condition.holds}")
     return 1 if condition is not None and condition.holds == "yes" else 0

@@ -11,7 +11,7 @@ _NOT_TOLD: Final = dict.fromkeys(
 )
 
 
-def say(text: str = "") -> None:
+def print_result(text: str = "") -> None:
     """A line of result, on stdout.
 
     BrokenPipeError when nobody can read it any more, whether a pipe was closed or the terminal is gone (EIO).
@@ -25,7 +25,7 @@ def say(text: str = "") -> None:
         raise
 
 
-def complain(text: str) -> None:
+def print_notice(text: str) -> None:
     """A line about what goes on or went wrong, on stderr, so that stdout stays free for results.
 
     Where nobody can read it, it is lost: what was going on is more than the sentence about it.

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 
 from tui.cli import options as target
-from tui.cli.console import say
+from tui.cli.console import print_result
 from tui.model.profile import Profile
 
 HELP = "are these two comparable? settings side by side, what is unfair, and the flag that mends it"
@@ -30,9 +30,9 @@ async def _examine(profile: Profile, *, empty: bool) -> int:
     try:
         profile = await simulated.prepare(profile)
         report = await examine(profile)
-        say(text(report))
+        print_result(text(report))
         for line in await empty_caches(profile) if empty else ():
-            say(line)
+            print_result(line)
     finally:
         await simulated.stop()
     return 0 if report.comparable else 1

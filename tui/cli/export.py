@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.cli.console import say
+from tui.cli.console import print_result
 from tui.model.rows import TABLES
 from tui.model.text import UserError
 from tui.ui.widgets.numbers import counted, size
@@ -50,9 +50,9 @@ def call(args: argparse.Namespace) -> int:
     bar = Bar()
     for written in export(recorded, args.format, target, selection, bar.show):
         bar.clear()
-        say(f"{written.path}  {written.what}, {counted(written.rows, 'row')}, {size(written.size_bytes)}")
+        print_result(f"{written.path}  {written.what}, {counted(written.rows, 'row')}, {size(written.size_bytes)}")
     for missing in recorded.missing:
-        say(f"missing: {missing}")
+        print_result(f"missing: {missing}")
     return 0
 
 

@@ -5,7 +5,7 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 
-from tui.cli.console import complain, say
+from tui.cli.console import print_notice, print_result
 from tui.model.profile import Profile
 from tui.profile.reading import read_profile
 
@@ -29,7 +29,7 @@ def call(args: argparse.Namespace) -> int:
 
     profile = read_profile(args.profile)
     if args.only_print:
-        say(printed(profile))
+        print_result(printed(profile))
         return 0
     return asyncio.run(_launch(profile, together=args.together))
 
@@ -43,16 +43,16 @@ async def _launch(profile: Profile, *, together: bool) -> int:
         asyncio.get_running_loop().add_signal_handler(number, interrupted.set)
     try:
         async with Launcher(
-            profile, lambda lane, stage: complain(f"{lane.upper()} {stage}"), together=together
+            profile, lambda lane, stage: print_notice(f"{lane.upper()} {stage}"), together=together
         ) as launcher:
-            complain(f"logs are in {launcher.logs}")
+            print_notice(f"logs are in {launcher.logs}")
             if await _unless(interrupted, launcher.start()):
-                say(text(await examine(profile)))
-                complain("both run; end them with ctrl+c")
+                print_result(text(await examine(profile)))
+                print_notice("both run; end them with ctrl+c")
                 await _unless(interrupted, launcher.ended())
     except EngineDiedError as error:
         for line in error.tail:
-            complain(f"  {line}")
+            print_notice(f"  {line}")
         raise
     return 0
 

@@ -11,8 +11,8 @@ from types import ModuleType
 from typing import NoReturn
 
 from tui import __version__
-from tui.cli.console import complain
-from tui.model.text import UserError, clean
+from tui.cli.console import print_notice
+from tui.model.text import UserError, sanitize
 
 # What is typed → its module, in the order in which help lists them. Only the one that is called is imported: the
 # screen's first paint waits for it.
@@ -112,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _call(list(sys.argv[1:] if argv is None else argv))
     except UserError as error:
-        complain(f"dragstrip: {error}")
+        print_notice(f"dragstrip: {error}")
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -127,7 +127,7 @@ def _call(typed: Sequence[str]) -> int:
     if command in REMOVED:
         raise UserError(REMOVED[command])
     if command and not command.startswith("-") and command not in COMMANDS:
-        raise UserError(f"there is no command `{clean(command, 40)}`; {_instead(command)}")
+        raise UserError(f"there is no command `{sanitize(command, 40)}`; {_instead(command)}")
     commands = parser(only=command if command in COMMANDS else "")
     args, unknown = commands.parse_known_args(typed)
     if unknown:
@@ -135,9 +135,9 @@ def _call(typed: Sequence[str]) -> int:
         usage = getattr(args, "parser", commands).format_usage()
         near = nearest(unknown[0], [*FLAG.findall(usage), "--help"])
         instead = f"did you mean {' or '.join(near)}?" if near else f"`{called} --help` lists what it knows"
-        raise UserError(f"`{called}` does not know {clean(unknown[0], 40)}: {instead}")
+        raise UserError(f"`{called}` does not know {sanitize(unknown[0], 40)}: {instead}")
     if not args.command:
-        complain(commands.format_help().rstrip())
+        print_notice(commands.format_help().rstrip())
         return 2
     return int(args.call(args))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.cli.console import complain, say
+from tui.cli.console import print_notice, print_result
 from tui.model.dials import DialValue
 from tui.model.text import UserError
 from tui.profile.reading import parse_profile
@@ -35,7 +35,7 @@ def call(args: argparse.Namespace) -> int:
     tables = tables_of(open_session(session_named(args.session)))
     steps = held(plan_of_moves(tables))
     if not args.to:
-        say(plan_toml(steps))
+        print_result(plan_toml(steps))
         return 0
     path = Path(args.to)
     if path.suffix != ".toml":
@@ -57,7 +57,7 @@ def profile_toml(profile: Mapping[str, Any], steps: "Sequence[PlannedStep]") -> 
     text = tomli_w.dumps(_without_none(kept)) + "\n" + plan_toml(steps) + "\n"
     parse_profile(text, "the recorded profile")
     if HIDDEN in text:
-        complain(f"dragstrip: what was secret stands as {HIDDEN}: put it in before you run it")
+        print_notice(f"dragstrip: what was secret stands as {HIDDEN}: put it in before you run it")
     return text
 
 

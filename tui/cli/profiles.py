@@ -2,7 +2,7 @@
 
 import argparse
 
-from tui.cli.console import say
+from tui.cli.console import print_result
 from tui.model.text import UserError
 from tui.profile.reading import TEMPLATE, list_profiles, read_profile, shipped_profiles
 
@@ -24,7 +24,7 @@ def call(args: argparse.Namespace) -> int:
             "`dragstrip profiles new` takes no name: it prints a template, for you to write to profiles/NAME.toml"
         )
     if args.action:
-        say((shipped_profiles() / TEMPLATE).read_text(encoding="utf-8").rstrip("\n"))
+        print_result((shipped_profiles() / TEMPLATE).read_text(encoding="utf-8").rstrip("\n"))
         return 0
     return _list()
 
@@ -38,5 +38,5 @@ def _list() -> int:
             sentence = read_profile(str(path)).sentence
         except UserError as error:
             sentence = f"cannot be used: {error}"
-        say(f"{name:<{width}}  {sentence}")
+        print_result(f"{name:<{width}}  {sentence}")
     return 0

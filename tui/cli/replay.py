@@ -35,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def call(args: argparse.Namespace) -> int:
     """Show the screen until the operator leaves it."""
     from tui.cli.sessions import session_named
-    from tui.recording.marks import marks_beside
+    from tui.recording.marks import open_marks
     from tui.session.replay import How
     from tui.session.timeline import profile_of
 
@@ -50,7 +50,7 @@ def call(args: argparse.Namespace) -> int:
     def session() -> Source:
         from tui.session.replay import ReplaySource
 
-        return ReplaySource(profile_of(info), open_tape, how, marks_beside(info))
+        return ReplaySource(profile_of(info), open_tape, how, open_marks(info))
 
     return screen.show(
         session, ascii_only=args.ascii, named=lambda _: shlex.quote(args.session), export=partial(export_part, where)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.cli.console import complain, say
+from tui.cli.console import print_notice, print_result
 from tui.model.text import UserError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def write(args: argparse.Namespace, document: "Document") -> None:
     if args.to:
         save(Path(args.to), text)
     else:
-        say(text.rstrip("\n"))
+        print_result(text.rstrip("\n"))
 
 
 def save(path: Path, text: str) -> None:
@@ -78,4 +78,4 @@ def save(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); name another place") from error
-    complain(f"wrote {path}")
+    print_notice(f"wrote {path}")

@@ -22,7 +22,7 @@ import msgspec
 
 from tui.cli import noise_store
 from tui.cli import options as target
-from tui.cli.console import complain, say
+from tui.cli.console import print_notice, print_result
 from tui.model.profile import Profile, Step
 from tui.model.rows import LANES, Batch, EventRow, Lane, RequestRow, SecondRow
 from tui.model.session import SessionInfo
@@ -110,7 +110,7 @@ async def _run(args: argparse.Namespace, profile: Profile, for_s: float, steps: 
     record = recorder_for(args, profile)
     stop = Stop()
     if args.warm_up:
-        complain("warming up: what the servers now do is neither recorded nor counted")
+        print_notice("warming up: what the servers now do is neither recorded nor counted")
         once = msgspec.structs.replace(profile, repeat=1)
         short = [
             msgspec.structs.replace(step, requests=None, for_s=min(step.for_s or WARM_STEP_S, WARM_STEP_S))
@@ -118,12 +118,12 @@ async def _run(args: argparse.Namespace, profile: Profile, for_s: float, steps: 
         ]
         await _measured(once, partial(_complete, for_s=min(for_s, WARM_S), steps=short), None, stop, quiet=True)
         if stop.signal:
-            complain("dragstrip: interrupted while it warmed up: nothing was measured")
+            print_notice("dragstrip: interrupted while it warmed up: nothing was measured")
             return 128 + stop.signal
     whole = partial(_complete, for_s=for_s, steps=steps, sweep=args.sweep or "")
     session, collected = await _measured(profile, whole, record, stop, quiet=args.json)
     if stop.signal:
-        complain(
+        print_notice(
             "dragstrip: interrupted; what was measured is recorded" if session.recording else "dragstrip: interrupted"
         )
         return 128 + stop.signal
@@ -202,7 +202,7 @@ async def _until(
         await asyncio.wait({ended, interrupted, started}, return_when=asyncio.FIRST_COMPLETED)
         if started.done():
             if not quiet:
-                collected.on_second = complain
+                collected.on_second = print_notice
             await asyncio.wait({ended, interrupted, complete}, return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
             ended.result()
@@ -221,21 +221,21 @@ def _tell(args: argparse.Namespace, session: LiveSession, collected: Collected) 
     assert session.info is not None
     found = collected.summary(session.info)
     if args.json:
-        say(json.dumps(found, allow_nan=False))
+        print_result(json.dumps(found, allow_nan=False))
     else:
         for line in lines(found):
-            say(line)
+            print_result(line)
         if sentence := session.view(1).crossover:
-            say(f"{sentence}.")
+            print_result(f"{sentence}.")
         if session.recording is not None:
             told = naming(args, session.profile)(session.info.name)
-            say(f"recorded as {told}: `dragstrip report {told}`, `dragstrip replay {told}`")
+            print_result(f"recorded as {told}: `dragstrip report {told}`, `dragstrip replay {told}`")
     failed = {lane: why for lane, figures in found["lanes"].items() if (why := _failed(figures))}
     failed |= dict.fromkeys(collected.down(), "is down")
     for lane, why in failed.items():
-        complain(f"dragstrip: lane {lane.upper()} {why}")
+        print_notice(f"dragstrip: lane {lane.upper()} {why}")
     if session.incomparable:
-        complain(f"dragstrip: {session.incomparable}; accept a difference with --waive KEY")
+        print_notice(f"dragstrip: {session.incomparable}; accept a difference with --waive KEY")
     return 1 if failed or session.incomparable else 0
 
 

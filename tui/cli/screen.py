@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tui.cli.console import complain, say
+from tui.cli.console import print_notice, print_result
 from tui.session.source import Source
 
 
@@ -40,7 +40,7 @@ def show(
     app = DragstripApp(make(), ascii_only=ascii_only, named=named, export=export)
     code = app.run()
     for line in app.summary:
-        say(line)
+        print_result(line)
     if app.log_path:
-        complain(f"dragstrip: it ended in an error, which is written in {app.log_path}")
+        print_notice(f"dragstrip: it ended in an error, which is written in {app.log_path}")
     return code or app.return_code or 0

@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 
-from tui.cli.console import say
+from tui.cli.console import print_result
 from tui.model.text import UserError
 
 HELP = "what the client itself adds on this machine, and how much load its figures can be trusted with"
@@ -29,5 +29,5 @@ def call(args: argparse.Namespace) -> int:
 
     ruler = asyncio.run(measure(args.step))
     for line in ruler.lines():
-        say(line)
+        print_result(line)
     return 0 if ruler.trusted_tokens_s else 1

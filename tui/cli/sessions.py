@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tui.cli.console import complain, say
+from tui.cli.console import print_notice, print_result
 from tui.model.text import UserError
 from tui.profile.reading import shipped_profiles
 from tui.recording.catalog import resolve, sessions_root
@@ -29,14 +29,14 @@ def call(args: argparse.Namespace) -> int:
     root = Path(args.root) if args.root else sessions_root()
     entries = list_sessions(root)
     if not entries:
-        complain(f"dragstrip: no session in {root} yet; `dragstrip demo` records one")
+        print_notice(f"dragstrip: no session in {root} yet; `dragstrip demo` records one")
     told = entries + ([] if args.root else list_sessions(shipped_sessions()))
     width = max((len(entry.name) for entry in told), default=0)
     for entry in told:
         lanes = " against ".join(entry.lanes.values())
         simulated = " SIMULATED" if entry.simulated else ""
         extent = f"{entry.length_s:6.0f} s  {size(entry.size_bytes):>7}"
-        say(f"{entry.name:<{width}}  {extent}  {lanes}{simulated}  ({entry.state})")
+        print_result(f"{entry.name:<{width}}  {extent}  {lanes}{simulated}  ({entry.state})")
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tui.cli.console import complain
+from tui.cli.console import print_notice
 from tui.model.profile import LaneProfile, Profile
 from tui.model.text import UserError
 
@@ -38,7 +38,7 @@ def call(args: argparse.Namespace) -> int:
     from tui.simulator.server import serve
 
     def ready(port: int) -> None:
-        complain(f"SIMULATED {args.engine} on http://{args.host}:{port}; end it with ctrl+c")
+        print_notice(f"SIMULATED {args.engine} on http://{args.host}:{port}; end it with ctrl+c")
 
     if not 0 <= args.port <= MOST_PORT:
         raise UserError(f"--port is {args.port}, but must lie between 0 and {MOST_PORT}")

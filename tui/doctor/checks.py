@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tui.doctor.examine import Examined, examine_lane, glance
-from tui.engines.detect import Found
+from tui.doctor.examine import LaneCheck, examine_lane, quick_check
+from tui.engines.detect import DetectedServer
 from tui.judge.comparable import Difference, differences, reason, shared_gpus, standing, written
 from tui.model.profile import Profile
 from tui.model.rows import LANES, Lane
 from tui.model.session import LaneInfo
-from tui.model.settings import TERMS
+from tui.model.settings import ENGINE_SETTINGS
 from tui.model.text import UserError
 from tui.profile.reading import lane_dials
 
@@ -62,7 +62,7 @@ def streams_of(profile: Profile) -> int | None:
     return max(each.concurrency for each in dials)
 
 
-def server_rows(lanes: Sequence[Examined]) -> list[Row]:
+def server_rows(lanes: Sequence[LaneCheck]) -> list[Row]:
     infos = [lane.found.info if lane.found is not None else None for lane in lanes]
     rows = [
         Row("lane", tuple(lane.lane.upper() for lane in lanes)),
@@ -90,20 +90,20 @@ def _engine(info: LaneInfo) -> str:
     return ("SIMULATED " if info.simulated else "") + f"{info.title} {info.version}".strip()
 
 
-def _reachable(lanes: Sequence[Examined]) -> Row:
+def _reachable(lanes: Sequence[LaneCheck]) -> Row:
     values = tuple("no" if lane.trouble else f"in {lane.answer_ms or 0:.0f} ms" for lane in lanes)
     troubles = tuple(lane.trouble for lane in lanes if lane.trouble)
     return Row("answers", values, "wrong" if troubles else "same", troubles)
 
 
-def _usage(lanes: Sequence[Examined]) -> Row:
+def _usage(lanes: Sequence[LaneCheck]) -> Row:
     told = [None if lane.streamed is None else lane.streamed.output_tokens is not None for lane in lanes]
     values = tuple("?" if each is None else "yes" if each else "no" for each in told)
     effect = "without usage tokens are counted as chunks, which may hold several"
     return Row("streams usage", values, "note", (effect,)) if False in told else Row("streams usage", values)
 
 
-def _warmth(lanes: Sequence[Examined]) -> Row:
+def _warmth(lanes: Sequence[LaneCheck]) -> Row:
     served = [lane.tokens_served for lane in lanes]
     cold = [count is not None and count < COLD_TOKENS for count in served]
     values = tuple(
@@ -117,7 +117,7 @@ def _warmth(lanes: Sequence[Examined]) -> Row:
 def term_rows(known: Sequence[Mapping[str, object]], found: Sequence[Difference]) -> list[Row]:
     by_key = {difference.key: difference for difference in found}
     rows = []
-    for term in TERMS:
+    for term in ENGINE_SETTINGS:
         told = [lane.get(term.key) for lane in known]
         if all(value is None for value in told):
             continue
@@ -166,7 +166,7 @@ def load_rows(profile: Profile, known: Sequence[Mapping[str, object]]) -> list[R
 
 
 def place_rows(
-    profile: Profile, lanes: Sequence[Examined], host: Host, found: Sequence[Difference] = ()
+    profile: Profile, lanes: Sequence[LaneCheck], host: Host, found: Sequence[Difference] = ()
 ) -> list[Row]:
     """Where the engines run, and whether they or we are in each other's way."""
     rows = [_gpu_row(lanes, found)]
@@ -185,19 +185,19 @@ def place_rows(
     return rows
 
 
-def shared_whole_gpus(lanes: Sequence[Examined]) -> set[int]:
+def shared_whole_gpus(lanes: Sequence[LaneCheck]) -> set[int]:
     """The GPUs that both lanes' engines run on, but for those that MIG splits between them."""
     return {gpu for gpu in _shared(lanes) if not lanes[0].gpus[gpu].endswith(MIG)}
 
 
-def _shared(lanes: Sequence[Examined]) -> set[int]:
+def _shared(lanes: Sequence[LaneCheck]) -> set[int]:
     """GPUs of one number that one exporter shows, or this host's own driver."""
     if len(lanes) < len(LANES) or lanes[0].dcgm != lanes[1].dcgm or not all(lane.dcgm or lane.here for lane in lanes):
         return set()
     return set.intersection(*(set(lane.gpus) for lane in lanes))
 
 
-def _gpu_row(lanes: Sequence[Examined], found: Sequence[Difference]) -> Row:
+def _gpu_row(lanes: Sequence[LaneCheck], found: Sequence[Difference]) -> Row:
     numbers = tuple(", ".join(map(str, lane.gpus)) or "none seen" for lane in lanes)
     if both := next((difference for difference in found if difference.key == "shared_gpu"), None):
         lines = (both.sentence, *_advice(both)) if both.waived else (both.sentence,)
@@ -240,11 +240,11 @@ async def examine(profile: Profile) -> DoctorReport:
     return report(profile, lanes, Host.here())
 
 
-async def apart(profile: Profile, found: Mapping[Lane, Found]) -> list[Difference]:
+async def setting_differences(profile: Profile, found: Mapping[Lane, DetectedServer]) -> list[Difference]:
     """In what two recognised servers differ: the part of an examination that costs no generation."""
     if profile.b is None or len(found) < len(LANES):
         return []
-    lanes = await asyncio.gather(glance("a", profile.a, found["a"]), glance("b", profile.b, found["b"]))
+    lanes = await asyncio.gather(quick_check("a", profile.a, found["a"]), quick_check("b", profile.b, found["b"]))
     a, b = lanes
     # Tokenizers' endpoints disagree about special tokens, which a request of ids does not have.
     if abs((a.prompt_tokens or 0) - (b.prompt_tokens or 0)) <= SPECIAL_TOKENS:
@@ -252,7 +252,7 @@ async def apart(profile: Profile, found: Mapping[Lane, Found]) -> list[Differenc
     return _differences(profile, lanes)
 
 
-def _differences(profile: Profile, lanes: Sequence[Examined]) -> list[Difference]:
+def _differences(profile: Profile, lanes: Sequence[LaneCheck]) -> list[Difference]:
     """The gravest first."""
     a, b = lanes
     found = differences(a.comparable(), b.comparable(), streams=streams_of(profile), waived=profile.waive)
@@ -261,7 +261,7 @@ def _differences(profile: Profile, lanes: Sequence[Examined]) -> list[Difference
     return found
 
 
-def report(profile: Profile, lanes: Sequence[Examined], host: Host) -> DoctorReport:
+def report(profile: Profile, lanes: Sequence[LaneCheck], host: Host) -> DoctorReport:
     """Put together what was found."""
     known = [lane.comparable() for lane in lanes]
     both = len(lanes) == len(LANES) and not any(lane.trouble for lane in lanes)
@@ -289,7 +289,7 @@ def text(told: DoctorReport) -> str:
     return "\n".join([*lines, "", told.sentence])
 
 
-def _sentence(lanes: Sequence[Examined], found: Sequence[Difference], rows: Sequence[Row]) -> tuple[str, bool]:
+def _sentence(lanes: Sequence[LaneCheck], found: Sequence[Difference], rows: Sequence[Row]) -> tuple[str, bool]:
     for lane in lanes:
         if lane.trouble:
             return f"lane {lane.lane.upper()} cannot be measured: {lane.trouble}", False

@@ -19,13 +19,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tui.engines.base import Ask, Engine
-from tui.engines.detect import Found, find
+from tui.engines.detect import DetectedServer, detect_lane
 from tui.engines.probe import OUTPUT_TOKENS, Streamed, streams, tokenize
 from tui.engines.registry import engine
 from tui.model import gauges
 from tui.model.profile import PATHS, LaneProfile, Profile
 from tui.model.rows import LANES, Lane
-from tui.model.text import UserError, clean
+from tui.model.text import UserError, sanitize
 from tui.net.http import Site, base_url, client
 from tui.telemetry.gpus import gpu_reader
 from tui.telemetry.polling import ReadingError
@@ -64,7 +64,12 @@ class Opinion:
 
 
 async def ask(
-    found: Found, prompt: str, *, output_tokens: int = OUTPUT_TOKENS, verify: bool = True, timeout_s: float = 30
+    found: DetectedServer,
+    prompt: str,
+    *,
+    output_tokens: int = OUTPUT_TOKENS,
+    verify: bool = True,
+    timeout_s: float = 30,
 ) -> Opinion:
     """Stream a few tokens through the official client."""
     import openai
@@ -89,7 +94,7 @@ async def ask(
         try:
             return await _read(await create(**official, extra_body=extra))
         except openai.OpenAIError as error:
-            return Opinion(trouble=clean(error, 100))
+            return Opinion(trouble=sanitize(error, 100))
 
 
 async def _read(stream: Any) -> Opinion:
@@ -112,13 +117,13 @@ TOKENIZER_TIMEOUT_S = 5.0
 
 
 @dataclass(slots=True)
-class Examined:
+class LaneCheck:
     """What one lane's examination found. `trouble` is a sentence when it cannot be measured at all."""
 
     lane: Lane
     url: str
     trouble: str = ""
-    found: Found | None = None
+    found: DetectedServer | None = None
     answer_ms: float | None = None
     settings: Settings | None = None
     tokens_served: float | None = None  # before we asked for any
@@ -143,13 +148,13 @@ class Examined:
         return known
 
 
-async def examine_lane(lane: Lane, server: LaneProfile) -> Examined:
+async def examine_lane(lane: Lane, server: LaneProfile) -> LaneCheck:
     """Ask one server everything; two requests of four tokens are all the work it gets."""
-    result = Examined(lane, "")
+    result = LaneCheck(lane, "")
     began = time.monotonic()
     try:
         result.url = base_url(server.url)  # what was typed may hold credentials
-        found = result.found = await find(server)
+        found = result.found = await detect_lane(server)
         result.here = await asyncio.to_thread(is_this_host, urlsplit(found.info.url).hostname or "")
         result.answer_ms = (time.monotonic() - began) * 1e3
         result.tokens_served = await _tokens_served(found, server)
@@ -168,9 +173,9 @@ async def examine_lane(lane: Lane, server: LaneProfile) -> Examined:
     return result
 
 
-async def glance(lane: Lane, server: LaneProfile, found: Found) -> Examined:
+async def quick_check(lane: Lane, server: LaneProfile, found: DetectedServer) -> LaneCheck:
     """The part of an examination of a recognised server that generates nothing."""
-    result = Examined(lane, found.info.url, found=found)
+    result = LaneCheck(lane, found.info.url, found=found)
     result.here = await asyncio.to_thread(is_this_host, urlsplit(found.info.url).hostname or "")
     result.settings, result.prompt_tokens, _ = await asyncio.gather(
         read_settings(found, verify=server.verify_tls), _tokenized(found, server), _look_at_gpus(result, server)
@@ -178,14 +183,14 @@ async def glance(lane: Lane, server: LaneProfile, found: Found) -> Examined:
     return result
 
 
-async def _tokenized(found: Found, server: LaneProfile) -> int | None:
+async def _tokenized(found: DetectedServer, server: LaneProfile) -> int | None:
     """How many tokens PROMPT is to the server's tokenizer, None when it has none to ask."""
     async with client(found.headers, verify=server.verify_tls) as http:
         site = Site(http, found.info.url, TOKENIZER_TIMEOUT_S)
         return len(await tokenize(site, engine(found.info.engine), found.info.model, PROMPT)) or None
 
 
-async def _look_at_gpus(result: Examined, server: LaneProfile) -> None:
+async def _look_at_gpus(result: LaneCheck, server: LaneProfile) -> None:
     result.dcgm = server.dcgm
     try:
         reader = gpu_reader(result.lane, url=result.url, dcgm_url=server.dcgm, gpus=server.gpus)
@@ -195,7 +200,7 @@ async def _look_at_gpus(result: Examined, server: LaneProfile) -> None:
         result.gpu_note = str(error)
 
 
-async def _tokens_served(found: Found, server: LaneProfile) -> float | None:
+async def _tokens_served(found: DetectedServer, server: LaneProfile) -> float | None:
     """How many tokens the server has generated since its start; None when it does not tell."""
     if not found.metrics_url:
         return None
@@ -213,7 +218,9 @@ _ABSENT = (404, 501)
 _MOST_SLOTS = 1024
 
 
-async def reset_cache(found: Found, *, verify: bool = True, timeout_s: float = 10, transport: Any = None) -> str:
+async def reset_cache(
+    found: DetectedServer, *, verify: bool = True, timeout_s: float = 10, transport: Any = None
+) -> str:
     """Empty the cache. Returns an empty string when that is done, else one line that says why it is not."""
     own = engine(found.info.engine)
     if not own.reset_path:
@@ -224,7 +231,7 @@ async def reset_cache(found: Found, *, verify: bool = True, timeout_s: float = 1
             answer = await site.ask(path, {})
             if answer.status in _ABSENT:
                 return f"{own.title} empties its prefix cache only when {own.reset_needs}"
-            if answer.status != 200 or answer.told().get("success") is False:
+            if answer.status != 200 or answer.json_object().get("success") is False:
                 why = f"HTTP {answer.status}: {answer.words()}" if answer.status else "no answer"
                 return f"{own.title} did not empty its prefix cache ({why})"
     return ""
@@ -234,7 +241,7 @@ async def _paths(site: Site, own: Engine) -> list[str]:
     """Where to post: once, or for each of the slots that hold a cache of their own."""
     if "{slot}" not in own.reset_path:
         return [own.reset_path]
-    slots = (await site.ask("/props")).told().get("total_slots")
+    slots = (await site.ask("/props")).json_object().get("total_slots")
     return [
         own.reset_path.replace("{slot}", str(n))
         for n in range(min(slots, _MOST_SLOTS) if isinstance(slots, int) else 1)
@@ -249,7 +256,7 @@ async def empty_caches(profile: Profile) -> list[str]:
 
 async def _empty(lane: Lane, server: LaneProfile) -> str:
     try:
-        why = await reset_cache(await find(server), verify=server.verify_tls)
+        why = await reset_cache(await detect_lane(server), verify=server.verify_tls)
     except UserError as error:
         why = str(error)
     return f"lane {lane.upper()}: {why or 'its prefix cache is empty now'}"

@@ -29,33 +29,33 @@ def _count(value: object) -> int | None:
 
 
 async def _version(site: Site, entry: dict[str, Any]) -> Details:
-    return Details(str((await site.ask("/version")).told().get("version", "")))
+    return Details(str((await site.ask("/version")).json_object().get("version", "")))
 
 
 async def _sglang(site: Site, entry: dict[str, Any]) -> Details:
     for path in ("/server_info", "/get_server_info"):
-        if version := (await site.ask(path)).told().get("version"):
+        if version := (await site.ask(path)).json_object().get("version"):
             return Details(str(version))
     return Details()
 
 
 async def _llamacpp(site: Site, entry: dict[str, Any]) -> Details:
-    props = (await site.ask("/props")).told()
+    props = (await site.ask("/props")).json_object()
     settings = props.get("default_generation_settings")
     context = _count(settings.get("n_ctx")) if isinstance(settings, dict) else None
     return Details(str(props.get("build_info", "")), context)
 
 
 async def _ollama(site: Site, entry: dict[str, Any]) -> Details:
-    version = (await site.ask("/api/version")).told().get("version", "")
-    loaded = (await site.ask("/api/ps")).told().get("models")
+    version = (await site.ask("/api/version")).json_object().get("version", "")
+    loaded = (await site.ask("/api/ps")).json_object().get("models")
     rows = [row for row in loaded if isinstance(row, dict)] if isinstance(loaded, list) else []
     context = next((_count(row.get("context_length")) for row in rows if row.get("name") == entry.get("id")), None)
     return Details(str(version), context)
 
 
 async def _tgi(site: Site, entry: dict[str, Any]) -> Details:
-    info = (await site.ask("/info")).told()
+    info = (await site.ask("/info")).json_object()
     return Details(str(info.get("version", "")), _count(info.get("max_total_tokens")))
 
 

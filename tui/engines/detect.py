@@ -13,21 +13,19 @@ from typing import Any, Literal
 
 from tui.engines import details
 from tui.engines.base import Engine
-from tui.engines.probe import Streamed, streams, token_pool
+from tui.engines.probe import token_pool
 from tui.engines.registry import ENGINES, engine
 from tui.model.profile import PATHS, Endpoint, LaneProfile
 from tui.model.session import LaneInfo
-from tui.model.text import UserError, clean
+from tui.model.text import UserError, sanitize
 from tui.net.http import Answer, Site, TooLargeError, base_url, client, fetch, request_headers
-
-__all__ = ["Found", "Streamed", "recognise", "streams"]
 
 SIMULATOR = "dragstrip-simulator"
 _NAMES_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DetectedServer:
     """A server as recognised. `headers` may hold a key: they are for requests, never for showing."""
 
     info: LaneInfo
@@ -49,7 +47,7 @@ async def recognise(  # noqa: PLR0913 - each keyword is a key of a profile's lan
     timeout_s: float = 5,
     key_env: str = "",
     transport: Any = None,
-) -> Found:
+) -> DetectedServer:
     """Ask the server at `url` who it is, with cheap requests only: none of them generates a token.
 
     `kind`, `model` and `endpoint` given by the operator are taken as given, and checked against what is served.
@@ -76,14 +74,14 @@ async def recognise(  # noqa: PLR0913 - each keyword is a key of a profile's lan
         url=base,
         engine=found_kind.kind,
         title=found_kind.title,
-        version=clean(more.version, 40),
-        model=clean(name),
+        version=sanitize(more.version, 40),
+        model=sanitize(name),
         max_model_len=more.max_model_len,
         simulated=answer.server.startswith(SIMULATOR) or entry.get("simulated") is True,
         endpoint=endpoint or found_kind.endpoint,
         prompt_form="ids" if pool else "text",
     )
-    return Found(info, pool, metrics_url, metrics_note, sent)
+    return DetectedServer(info, pool, metrics_url, metrics_note, sent)
 
 
 async def _reach(site: Site, *, key_env: str) -> Answer:
@@ -100,7 +98,7 @@ async def _reach(site: Site, *, key_env: str) -> Answer:
         raise UserError(_refused(base, error)) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         other = " (does it want https://?)" if base.startswith("http://") else ""
-        raise UserError(f"{base} broke the connection off{other}: {clean(error, 100)}") from error
+        raise UserError(f"{base} broke the connection off{other}: {sanitize(error, 100)}") from error
     except TooLargeError as error:
         raise UserError(f"{base} is not an OpenAI-compatible server: for /v1/models {error}") from error
     if answer.status in (401, 403):
@@ -127,9 +125,8 @@ def _refused(base: str, error: Exception) -> str:
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return (
-            f"the certificate of {base} cannot be verified ({clean(cause.verify_message)}): or set verify_tls = false"
-        )
+        reason = sanitize(cause.verify_message)
+        return f"the certificate of {base} cannot be verified ({reason}): or set verify_tls = false"
     if isinstance(cause, ssl.SSLError):
         return f"{base} does not speak TLS; give its URL with http://"
     if "Name or service" in text or "getaddrinfo" in text or "name resolution" in text:
@@ -139,7 +136,7 @@ def _refused(base: str, error: Exception) -> str:
 
 def _models(answer: Answer, base: str, *, lenient: bool) -> list[dict[str, Any]]:
     """The entries of /v1/models. `lenient`: engine and model were both named, so it may have no list."""
-    listed = answer.told().get("data")
+    listed = answer.json_object().get("data")
     if isinstance(listed, list) and all(isinstance(e, dict) and isinstance(e.get("id"), str) for e in listed):
         return listed
     if lenient and answer.status == 404:
@@ -148,7 +145,7 @@ def _models(answer: Answer, base: str, *, lenient: bool) -> list[dict[str, Any]]
         raise UserError(f"{base} is not ready (HTTP {answer.status}): {answer.words()}")
     if answer.status == 400 and b"HTTPS" in answer.body[:2000]:
         raise UserError(f"{base} speaks TLS; give its URL with https://")
-    came = clean(answer.content_type.partition(";")[0], 40) or "no content type"
+    came = sanitize(answer.content_type.partition(";")[0], 40) or "no content type"
     said = f"HTTP {answer.status}, {came}: {answer.words(60)}"
     raise UserError(f"{base} is not an OpenAI-compatible server: /v1/models answered {said}")
 
@@ -162,7 +159,7 @@ def _choose(models: list[dict[str, Any]], wanted: str, base: str) -> tuple[str, 
         return wanted, {}
     served = _listing(entry["id"] for entry in models)
     if wanted:
-        raise UserError(f"{base} does not serve {clean(wanted)}; it serves {served}")
+        raise UserError(f"{base} does not serve {sanitize(wanted)}; it serves {served}")
     own = [entry for entry in models if entry.get("parent") is None]  # the others are LoRA adapters
     if len(own) == 1:
         return own[0]["id"], own[0]
@@ -177,7 +174,7 @@ def _aliases(entry: dict[str, Any]) -> list[Any]:
 
 
 def _listing(names: Iterable[str]) -> str:
-    shown = [clean(name, 80) for name in names]
+    shown = [sanitize(name, 80) for name in names]
     more = len(shown) - _NAMES_SHOWN
     return ", ".join(shown[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
@@ -192,7 +189,7 @@ async def _kind(site: Site, models: Answer, entry: dict[str, Any]) -> Engine:
         return ENGINES["llamacpp"]
     if b"Ollama is running" in (await site.ask("/")).body[:100]:
         return ENGINES["ollama"]
-    if "max_total_tokens" in (await site.ask("/info")).told():
+    if "max_total_tokens" in (await site.ask("/info")).json_object():
         return ENGINES["tgi"]
     exposed = (await site.ask("/metrics")).body
     for known in ENGINES.values():
@@ -212,13 +209,13 @@ async def _metrics(site: Site, found: Engine) -> tuple[str, str]:
     why = f"HTTP {answer.status}" if answer.status else "no answer"
     note = f"{found.title} shows no metrics at {found.metrics_path} ({why})"
     note += f": {found.metrics_hint}" if found.metrics_hint else ""
-    if found.loads_path and "loads" in (await site.ask(found.loads_path)).told():
+    if found.loads_path and "loads" in (await site.ask(found.loads_path)).json_object():
         endpoint = found.loads_path.partition("?")[0]
         return site.base + found.loads_path, f"{note}; until then {endpoint} gives its gauges, without counters"
     return "", note
 
 
-async def find(server: LaneProfile, *, timeout_s: float = 5) -> Found:
+async def detect_lane(server: LaneProfile, *, timeout_s: float = 5) -> DetectedServer:
     """Recognise it. UserError when there is none, or it cannot do what the profile asks of it.
 
     The key comes from the environment variable that the profile names; it goes nowhere but into a header.

@@ -14,7 +14,7 @@ from typing import Final
 
 from tui.engines.registry import engine
 from tui.model.profile import Launch
-from tui.model.settings import TERM, Value
+from tui.model.settings import ENGINE_SETTING, Value
 from tui.model.text import UserError
 
 # Fields of `Launch` that are terms, by the term's key.
@@ -135,7 +135,7 @@ def _value(kind: str, launch: Launch, key: str) -> Value | None:
 
 
 def _term(kind: str, launch: Launch, key: str, value: Value) -> list[str]:
-    term = TERM[key]
+    term = ENGINE_SETTING[key]
     if kind not in term.flags:
         return _wanted(kind, key, "", value)
     flag = term.flags[kind].of(launch.version)

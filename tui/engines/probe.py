@@ -14,7 +14,7 @@ from tui.engines.base import Ask, Engine
 from tui.engines.registry import engine
 from tui.model.profile import PATHS
 from tui.model.session import LaneInfo
-from tui.model.text import UserError, clean
+from tui.model.text import UserError, sanitize
 from tui.net.http import Answer, Site, client
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ async def streams(  # noqa: PLR0913 - each keyword is a key of a profile's lane
     except (httpx.TimeoutException, TimeoutError) as error:
         raise UserError(f"{url} gave no whole answer to a request of four tokens within {timeout_s:g} s") from error
     except httpx.HTTPError as error:
-        raise UserError(f"{url} broke off while it answered: {clean(error, 100)}") from error
+        raise UserError(f"{url} broke off while it answered: {sanitize(error, 100)}") from error
 
 
 async def _read(response: httpx.Response, where: str) -> Streamed:
@@ -85,7 +85,7 @@ async def _read(response: httpx.Response, where: str) -> Streamed:
     if answer.status != 200:
         raise UserError(f"{where} refuses a small streaming request (HTTP {answer.status}): {answer.words()}")
     if not content_type.startswith("text/event-stream"):
-        came = clean(content_type.partition(";")[0], 40) or "an answer without a type"
+        came = sanitize(content_type.partition(";")[0], 40) or "an answer without a type"
         raise UserError(f"{where} does not stream: asked for a stream, it sends {came}, and there is nothing to time")
     streamed = parse_stream(answer.body)
     if not streamed.events:
@@ -125,7 +125,7 @@ def _take(found: Streamed, event: dict[str, Any]) -> None:
         text = "".join(piece for piece in pieces if isinstance(piece, str))
         found.text += text
         found.events += bool(text or delta.get("tool_calls"))
-        found.finish_reason = clean(choice.get("finish_reason") or found.finish_reason, 40)
+        found.finish_reason = sanitize(choice.get("finish_reason") or found.finish_reason, 40)
 
 
 def _take_generated(found: Streamed, event: dict[str, Any], about: dict[str, Any]) -> None:
@@ -138,7 +138,7 @@ def _take_generated(found: Streamed, event: dict[str, Any], about: dict[str, Any
     found.prompt_tokens = about.get("prompt_tokens", found.prompt_tokens)
     found.output_tokens = about.get("completion_tokens", found.output_tokens)
     if isinstance(reason, dict):
-        found.finish_reason = clean(reason.get("type") or found.finish_reason, 40)
+        found.finish_reason = sanitize(reason.get("type") or found.finish_reason, 40)
 
 
 # Common words, each a token of its own in large vocabularies; a small vocabulary gives pieces of them.

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from tui.model.settings import TERM, TERMS, Severity, Term, Value
+from tui.model.settings import ENGINE_SETTING, ENGINE_SETTINGS, EngineSetting, Severity, Value
 from tui.model.text import UserError
 
 KV_BLOCK = 16
@@ -59,8 +59,8 @@ def differences(
             flag_for(term, b, a[term.key]),
             term.key in waived,
         )
-        for term in TERMS
-        if term.key in a and term.key in b and not alike(term, a, b)
+        for term in ENGINE_SETTINGS
+        if term.key in a and term.key in b and not same_setting(term, a, b)
     ]
     return sorted(found, key=lambda difference: difference.severity)
 
@@ -68,15 +68,15 @@ def differences(
 def check_waived(names: Iterable[str]) -> None:
     """UserError when one of these is no key of `records.terms`."""
     for name in names:
-        if name not in TERM:
-            near = difflib.get_close_matches(name, TERM, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(TERM)}"
+        if name not in ENGINE_SETTING:
+            near = difflib.get_close_matches(name, ENGINE_SETTING, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(ENGINE_SETTING)}"
             raise UserError(f"nothing is called {name} to waive; {hint}")
 
 
 def shared_gpus(gpus: Iterable[int], *, waived: Collection[str] = ()) -> Difference:
     """Both lanes' engines at work on the same GPUs at the same time."""
-    term, which = TERM["shared_gpu"], ", ".join(map(str, sorted(gpus)))
+    term, which = ENGINE_SETTING["shared_gpu"], ", ".join(map(str, sorted(gpus)))
     return Difference(
         term.key, term.label, which, which, term.effect, term.severity, "", "", term.key in waived,
         words=f'both use GPU {which} at once: set mode = "alternate"',
@@ -94,7 +94,7 @@ def reason(found: Iterable[Difference]) -> str:
     return f"not comparable because {' and '.join(grave)}" if grave else ""
 
 
-def alike(term: Term, a: Mapping[str, object], b: Mapping[str, object]) -> bool:
+def same_setting(term: EngineSetting, a: Mapping[str, object], b: Mapping[str, object]) -> bool:
     """Whether a setting that both know is the same in both, or close enough."""
     left, right = a[term.key], b[term.key]
     if left == right:
@@ -106,7 +106,7 @@ def alike(term: Term, a: Mapping[str, object], b: Mapping[str, object]) -> bool:
     return False
 
 
-def flag_for(term: Term, settings: Mapping[str, object], value: object) -> str:
+def flag_for(term: EngineSetting, settings: Mapping[str, object], value: object) -> str:
     """The flag that gives the server with these `settings` another `value`, as its engine and version spells it."""
     flag = term.flags.get(str(settings.get("engine", "")))
     if flag is None or not isinstance(value, str | int | float):
@@ -137,7 +137,7 @@ _SAMPLING = {
 }
 
 
-def _severity(term: Term, left: object, right: object, streams: int | None) -> Severity:
+def _severity(term: EngineSetting, left: object, right: object, streams: int | None) -> Severity:
     if term.per_stream and streams is not None and isinstance(left, int) and isinstance(right, int):
         return "note" if streams <= min(left, right) else term.severity
     return term.severity

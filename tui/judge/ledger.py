@@ -9,7 +9,7 @@ import polars as pl
 
 from tui.judge.latency import Latencies, LatencyFigure, latencies_of, latency_figure
 from tui.judge.segments import Segment, Setting, segments, settings_at
-from tui.judge.tables import Span, Tables, lane_of, within
+from tui.judge.tables import Span, Tables, for_lane, within
 from tui.model.rows import LANES, Lane
 from tui.model.units import NS_PER_S
 from tui.stats.batches import BATCH_S, Mean, rate_of
@@ -120,7 +120,7 @@ def visited(tables: Tables) -> list[Visited]:
     return [Visited(dials, pooled) for dials, pooled in visits.values()]
 
 
-def foremost(settings: Sequence[_Held]) -> _Held | None:
+def main_setting(settings: Sequence[_Held]) -> _Held | None:
     """The setting that most is known of: longest in force, in whole batches, and of several the busiest."""
     return max(settings, key=lambda one: (one.settled_s // BATCH_S, one.tokens), default=None)
 
@@ -145,7 +145,7 @@ def lane_figures(tps: Sequence[float], ttft: Latencies) -> LaneFigures:
 
 
 def _figures(tables: Tables, visit: Visited, lane: Lane) -> LaneFigures:
-    requests = lane_of(tables.requests, lane).filter(within(visit.spans(lane), "t_send_ns"))
+    requests = for_lane(tables.requests, lane).filter(within(visit.spans(lane), "t_send_ns"))
     return lane_figures(visit.tps(lane), latencies_of(requests, "ttft"))
 
 
@@ -209,7 +209,7 @@ def _whole_batches(pooled: Sequence[Segment], lane: Lane) -> list[float]:
 def _total(requests: pl.DataFrame, lane: Lane, visit: Visited) -> tuple[int, int]:
     """Requests sent and ended in settled time that ended well, and that failed."""
     spans = visit.spans(lane)
-    own = lane_of(requests, lane).with_columns(begun_ns=pl.coalesce("t_send_ns", "t_sched_ns"))
+    own = for_lane(requests, lane).with_columns(begun_ns=pl.coalesce("t_send_ns", "t_sched_ns"))
     own = own.filter(within(spans, "begun_ns") & within(spans, "t_end_ns"))
     ok, failed = ((own["outcome"] == outcome).sum() for outcome in ("ok", "failed"))
     return int(ok), int(failed)

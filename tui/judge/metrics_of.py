@@ -10,8 +10,8 @@ import polars as pl
 
 from tui.judge.goodput import Limits, good
 from tui.judge.latency import SECTIONS
-from tui.judge.ledger import Visited, foremost, visited
-from tui.judge.tables import LATENCY, Span, Tables, lane_of, within
+from tui.judge.ledger import Visited, main_setting, visited
+from tui.judge.tables import LATENCY, Span, Tables, for_lane, within
 from tui.model.metrics import SAMPLES_NEEDED
 from tui.model.rows import LANES, Lane
 from tui.model.units import NS_PER_S
@@ -42,7 +42,7 @@ def measured(tables: Tables, visit: Visited | None = None, limits: Limits | None
     A percentile with too few values (`SAMPLES_NEEDED`) is not there; a section has it all the same, because only
     its spread is used. Goodput is there when there are limits.
     """
-    visit = visit or foremost(visited(tables))
+    visit = visit or main_setting(visited(tables))
     lanes = tables.session.lanes
     spans = {lane: [] if visit is None else visit.spans(lane) for lane in LANES if lane in lanes}
     whole = _figures(tables, spans, limits)
@@ -119,8 +119,8 @@ def _figures(tables: Tables, spans: LaneSpans, limits: Limits | None) -> dict[st
         if not duration_s:
             return {}
         # A request counts where it ended, a second where it began.
-        requests = lane_of(tables.requests, lane).filter(within(own, "t_end_ns"))
-        seconds = lane_of(tables.seconds, lane).filter(within(own, "t_ns"))
+        requests = for_lane(tables.requests, lane).filter(within(own, "t_end_ns"))
+        seconds = for_lane(tables.seconds, lane).filter(within(own, "t_ns"))
         figures = _lane_figures(requests, seconds, duration_s, limits)
         found |= {f"{lane}.{name}": value for name, value in figures.items()}
     return found

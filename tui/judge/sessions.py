@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 
 from tui.judge.goodput import Limits, limits_of
-from tui.judge.ledger import Visited, foremost, visited
+from tui.judge.ledger import Visited, main_setting, visited
 from tui.judge.metrics_of import NAMES, Measured, joined, measured
 from tui.judge.segments import Setting
 from tui.judge.tables import Tables
@@ -65,7 +65,7 @@ def _one_lane_each(sessions: Sequence[Tables]) -> bool:
 
 def _apart(sessions: Sequence[Tables], names: Sequence[str], limits: Limits | None, delta: float) -> list[Compared]:
     """Two sessions of one lane each. What both tell of their load must be alike."""
-    one, other = (foremost(visited(tables)) for tables in sessions)
+    one, other = (main_setting(visited(tables)) for tables in sessions)
     if one is None or other is None or not one.settled_s or not other.settled_s:
         return []
     a, b = (next(iter(visit.dials.values())) for visit in (one, other))

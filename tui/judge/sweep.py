@@ -21,7 +21,7 @@ import polars as pl
 
 from tui.judge.ledger import CURVE_PERCENTILES, LaneFigures, LedgerRow
 from tui.judge.segments import settings_at
-from tui.judge.tables import Tables, lane_of
+from tui.judge.tables import Tables, for_lane
 from tui.model.dials import ARRIVALS, DIAL, DIALS, DialSpec, DialValue
 from tui.model.rows import LANES, Lane
 from tui.model.text import UserError
@@ -132,7 +132,7 @@ def plan_of_moves(tables: Tables) -> list[PlannedStep]:
 def _held_s(tables: Tables, lane: Lane, start_ns: int, end_ns: int) -> float:
     """How long a setting was held; of lanes that take turns the lane's own share, which is what a step gives each."""
     rests = pl.col("resting").fill_null(value=False)
-    own = lane_of(tables.seconds, lane)
+    own = for_lane(tables.seconds, lane)
     if not own.select(rests.any()).item():
         return round((end_ns - start_ns) / NS_PER_S, 1)
     return float(own.filter(~rests & pl.col("t_ns").is_between(start_ns, end_ns, closed="left")).height)

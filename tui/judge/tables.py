@@ -29,7 +29,7 @@ LATENCY: Final[Mapping[str, pl.Expr]] = {
 }
 
 
-def lane_of(frame: pl.DataFrame, lane: str) -> pl.DataFrame:
+def for_lane(frame: pl.DataFrame, lane: str) -> pl.DataFrame:
     """The rows of one lane."""
     return frame.filter(pl.col("lane") == lane)
 

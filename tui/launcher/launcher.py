@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from tui.engines.detect import Found, find, streams
+from tui.engines.detect import DetectedServer, detect_lane, streams
 from tui.engines.launch import command, shell, stage
 from tui.launcher.process import EngineProcess
 from tui.model.profile import LaneProfile, Profile
@@ -76,7 +76,7 @@ class Launcher:
         await process.stop()
         self._tell(lane, "stopped")
 
-    async def start(self) -> dict[Lane, Found]:
+    async def start(self) -> dict[Lane, DetectedServer]:
         """Start every engine and wait until each streams. EngineDiedError when one ends first.
 
         Engines on GPUs of their own start together; others one after the other, because each sizes its KV pool by
@@ -99,7 +99,7 @@ class Launcher:
         lane = waits[done.pop()]
         raise EngineDiedError(lane, self._processes[lane])
 
-    async def _start_together(self, servers: dict[Lane, LaneProfile]) -> dict[Lane, Found]:
+    async def _start_together(self, servers: dict[Lane, LaneProfile]) -> dict[Lane, DetectedServer]:
         starts = [asyncio.create_task(self._start(lane, server)) for lane, server in servers.items()]
         try:
             return dict(zip(servers, await asyncio.gather(*starts), strict=True))
@@ -108,7 +108,7 @@ class Launcher:
                 start.cancel()
             await asyncio.wait(starts)
 
-    async def _start(self, lane: Lane, server: LaneProfile) -> Found:
+    async def _start(self, lane: Lane, server: LaneProfile) -> DetectedServer:
         arguments, env = self._commands[lane]
         log = self.logs / f"{lane}-{server.engine}.log"
         process = self._processes[lane] = await EngineProcess.start(arguments, env, log)
@@ -128,12 +128,12 @@ class Launcher:
                 told = now
                 self._tell(lane, now)
 
-    async def _ready(self, lane: Lane, server: LaneProfile, process: EngineProcess) -> Found:
+    async def _ready(self, lane: Lane, server: LaneProfile, process: EngineProcess) -> DetectedServer:
         """Ask until it streams: an engine that answers /v1/models may still be warming up."""
         trouble = ""
         while process.status is None:
             try:
-                found = await find(server)
+                found = await detect_lane(server)
                 await streams(
                     found.info.url,
                     found.info,

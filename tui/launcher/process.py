@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
-from tui.model.text import clean
+from tui.model.text import sanitize
 
 _LOOK_S = 0.25
 _TAIL_BYTES = 16_384
@@ -76,4 +76,4 @@ class EngineProcess:
         with self.log.open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
             text = log.read().decode("utf-8", "replace")
-        return [line for raw in text.splitlines() if (line := clean(raw))][-count:]
+        return [line for raw in text.splitlines() if (line := sanitize(raw))][-count:]

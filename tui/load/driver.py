@@ -12,7 +12,7 @@ import msgspec
 from tui.load.pipe import HEADER_BYTES, LanePlan, Setting, Stop, length, packed
 from tui.load.self_check import too_many
 from tui.model.rows import Frame
-from tui.model.text import UserError, clean
+from tui.model.text import UserError, sanitize
 
 STOP_WITHIN_S = 3.0
 WORDS_KEPT = 20  # lines of the driver's stderr
@@ -95,5 +95,5 @@ class Driver:
         """Keep the last words, for the event that says why it ended."""
         assert self._process.stderr is not None
         async for line in self._process.stderr:
-            if words := clean(line.decode("utf-8", "replace")):
+            if words := sanitize(line.decode("utf-8", "replace")):
                 self._words.append(words)

@@ -5,7 +5,7 @@ from typing import Any
 
 import httptools
 
-from tui.model.text import clean
+from tui.model.text import sanitize
 
 MAX_ERROR_BYTES = 1 << 16
 
@@ -73,7 +73,7 @@ class Response:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            raise BadResponseError(clean(error)) from error
+            raise BadResponseError(sanitize(error)) from error
 
     def take_body(self) -> bytes:
         """The body bytes since the last call."""
@@ -94,8 +94,8 @@ class Response:
         try:
             told = json.loads(bytes(self._error))
         except (ValueError, RecursionError):
-            return clean(self._error.decode("utf-8", "replace"))
+            return sanitize(self._error.decode("utf-8", "replace"))
         if isinstance(told, dict):
             error = told.get("error") or told.get("message") or told.get("detail") or told
             told = error.get("message", error) if isinstance(error, dict) else error
-        return clean(told)
+        return sanitize(told)

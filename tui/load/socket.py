@@ -26,7 +26,7 @@ from time import monotonic_ns
 from typing import Any, NamedTuple, Protocol
 
 from tui.model.rows import Cause
-from tui.model.text import clean
+from tui.model.text import sanitize
 
 Readable = Callable[[], None]
 
@@ -164,7 +164,7 @@ class WireError(Exception):
     def __init__(self, cause: Cause, detail: str) -> None:
         super().__init__(detail)
         self.cause: Cause = cause
-        self.detail = clean(detail)
+        self.detail = sanitize(detail)
 
 
 class Reader(Protocol):

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from tui.model.profile import Endpoint
-from tui.model.text import clean
+from tui.model.text import sanitize
 
 MAX_LINE_BYTES = 8 << 20
 MOST_TOKENS = 1 << 24  # no answer is so long: a count beyond it is nonsense, and a recording has no room for it
@@ -194,7 +194,7 @@ class EventReader:
             return False
         reason = choice.get("finish_reason")
         if reason:
-            self.finish_reason = clean(reason, 40)
+            self.finish_reason = sanitize(reason, 40)
         delta = choice.get("delta")
         parts = [choice.get("text")] if not isinstance(delta, dict) else [delta.get(key) for key in OUTPUT_KEYS]
         if self.text is not None:
@@ -220,7 +220,7 @@ class EventReader:
         error = told.get("error", told)
         if isinstance(error, dict):
             error = error.get("message") or error
-        self.error = clean(error) or "an error without a message"
+        self.error = sanitize(error) or "an error without a message"
 
 
 def _end_of_events(data: bytes, before: bytes) -> int:
@@ -240,7 +240,7 @@ def _json(payload: bytes) -> Any:
         except UnicodeDecodeError:
             return _decode(payload.decode("utf-8", "replace"))
     except msgspec.DecodeError as error:
-        raise BadEventsError(f"an event that is not JSON: {clean(error)}") from error
+        raise BadEventsError(f"an event that is not JSON: {sanitize(error)}") from error
     except RecursionError as error:
         raise BadEventsError("an event that is nested too deep") from error
 

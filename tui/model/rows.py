@@ -17,7 +17,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from tui.model.text import clean
+from tui.model.text import sanitize
 
 Lane = Literal["a", "b"]
 LANES: tuple[Lane, ...] = ("a", "b")
@@ -223,5 +223,5 @@ NOTE: Final = "note: "  # before a text that is a note
 def mark_event(t_ns: int, text: str) -> EventRow:
     """The event of a mark, or of a note where the text begins with `note: `."""
     if text.startswith(NOTE):
-        return EventRow("", t_ns, "note", text=clean(text.removeprefix(NOTE)))
-    return EventRow("", t_ns, "mark", text=clean(text))
+        return EventRow("", t_ns, "note", text=sanitize(text.removeprefix(NOTE)))
+    return EventRow("", t_ns, "mark", text=sanitize(text))

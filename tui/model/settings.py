@@ -54,7 +54,7 @@ def version_numbers(version: str) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class EngineSetting:
     """One setting. `tolerance` is the relative difference that does not count; `per_stream`: it only matters
     to a load of more streams than the smaller of both values."""
 
@@ -67,44 +67,44 @@ class Term:
     flags: Mapping[str, Flag] = field(default_factory=dict)  # by engine kind
 
 
-TERMS: tuple[Term, ...] = (
-    Term("model", "model", "incomparable", "they do different work"),
-    Term(
+ENGINE_SETTINGS: tuple[EngineSetting, ...] = (
+    EngineSetting("model", "model", "incomparable", "they do different work"),
+    EngineSetting(
         "quantisation", "quantisation", "incomparable", "weights of other size and kernels of other speed",
         flags={"vllm": Flag("--quantization {}"), "sglang": Flag("--quantization {}"),
                "trtllm": Flag("file:quant_config"), "lmdeploy": Flag("--model-format {}"),
                "tgi": Flag("--quantize {}")},
     ),
-    Term(
+    EngineSetting(
         "dtype", "data type", "incomparable", "arithmetic of another width",
         flags={"vllm": Flag("--dtype {}"), "sglang": Flag("--dtype {}"), "trtllm": Flag("file:dtype {}"),
                "lmdeploy": Flag("--dtype {}"), "tgi": Flag("--dtype {}")},
     ),
-    Term(
+    EngineSetting(
         "tensor_parallel", "tensor parallel", "incomparable", "they use a different number of GPUs",
         flags={"vllm": Flag("--tensor-parallel-size {}"), "sglang": Flag("--tp-size {}"),
                "trtllm": Flag("--tp_size {}"), "lmdeploy": Flag("--tp {}"), "tgi": Flag("--num-shard {}")},
     ),
-    Term(
+    EngineSetting(
         "max_model_len", "context", "incomparable", "a request that fits one is cut or refused by the other",
         flags={"vllm": Flag("--max-model-len {}"), "sglang": Flag("--context-length {}"),
                "trtllm": Flag("--max_seq_len {}"), "lmdeploy": Flag("--session-len {}"), "llamacpp": Flag("-c {}"),
                "ollama": Flag("env:OLLAMA_CONTEXT_LENGTH={}"), "tgi": Flag("--max-total-tokens {}")},
     ),
-    Term(
+    EngineSetting(
         "kv_tokens", "KV tokens", "incomparable", "the smaller pool queues and preempts first", tolerance=0.02,
         flags={"vllm": Flag("--num-gpu-blocks-override {blocks}"), "sglang": Flag("--max-total-tokens {}"),
                "trtllm": Flag("file:kv_cache_config.max_tokens {}"), "lmdeploy": Flag("--num-gpu-blocks {blocks}"),
                "tgi": Flag("--max-batch-total-tokens {}")},
     ),
-    Term(
+    EngineSetting(
         "max_running", "batch limit", "incomparable", "above the lower limit its requests wait", per_stream=True,
         flags={"vllm": Flag("--max-num-seqs {}"), "sglang": Flag("--max-running-requests {}"),
                "trtllm": Flag("--max_batch_size {}"), "lmdeploy": Flag("--max-batch-size {}"),
                "llamacpp": Flag("-np {}"), "ollama": Flag("env:OLLAMA_NUM_PARALLEL={}"),
                "tgi": Flag("--max-batch-size {}")},
     ),
-    Term(
+    EngineSetting(
         "prefix_cache", "prefix cache", "incomparable", "prompts that share a beginning cost one of them nothing",
         flags={"vllm": Flag(on="--enable-prefix-caching", off="--no-enable-prefix-caching"),
                "sglang": Flag(off="--disable-radix-cache"),
@@ -112,26 +112,26 @@ TERMS: tuple[Term, ...] = (
                               off="file:kv_cache_config.enable_block_reuse false"),
                "lmdeploy": Flag(on="--enable-prefix-caching"), "llamacpp": Flag(off="--no-cache-prompt")},
     ),
-    Term(
+    EngineSetting(
         "speculative", "speculative decoding", "incomparable", "one of them guesses several tokens a step",
         flags={"vllm": Flag("--speculative-config {}"), "sglang": Flag("--speculative-algorithm {}"),
                "trtllm": Flag("file:speculative_config"), "lmdeploy": Flag("--speculative-algorithm {}")},
     ),
-    Term(
+    EngineSetting(
         "cuda_graphs", "CUDA graphs", "incomparable", "the one without pays a launch for every kernel of every step",
         flags={"vllm": Flag(off="--enforce-eager"),
                "sglang": Flag(off="--cuda-graph-backend-decode=disabled --cuda-graph-backend-prefill=disabled",
                               since=(0, 5, 15), before=Flag(off="--disable-cuda-graph")),
                "trtllm": Flag(off="file:cuda_graph_config null"), "lmdeploy": Flag(off="--eager-mode")},
     ),
-    Term(
+    EngineSetting(
         "kv_dtype", "KV data type", "incomparable", "a narrower cache holds more and is read faster",
         flags={"vllm": Flag("--kv-cache-dtype {}"), "sglang": Flag("--kv-cache-dtype {}"),
                "trtllm": Flag("file:kv_cache_config.dtype {}"), "lmdeploy": Flag("--quant-policy {}"),
                "llamacpp": Flag("-ctk {} -ctv {}"), "ollama": Flag("env:OLLAMA_KV_CACHE_TYPE={}"),
                "tgi": Flag("--kv-cache-dtype {}")},
     ),
-    Term(
+    EngineSetting(
         "cuda_graph_max", "CUDA graph batch", "note", "larger batches than this run without a graph, so slower",
         flags={"vllm": Flag("--max-cudagraph-capture-size {}", since=(0, 11, 1),
                             before=Flag("--cuda-graph-sizes {}")),
@@ -140,52 +140,54 @@ TERMS: tuple[Term, ...] = (
                "trtllm": Flag("file:cuda_graph_config.max_batch_size {}"),
                "lmdeploy": Flag("--cudagraph-capture-batch-sizes {}"), "tgi": Flag("--cuda-graphs {}")},
     ),
-    Term(
+    EngineSetting(
         "prefill_budget", "prefill a step", "note",
         "a larger one answers long prompts sooner and stalls decoding longer",
         flags={"vllm": Flag("--max-num-batched-tokens {}"), "sglang": Flag("--chunked-prefill-size {}"),
                "trtllm": Flag("--max_num_tokens {}"), "lmdeploy": Flag("--max-prefill-token-num {}"),
                "llamacpp": Flag("-b {}"), "tgi": Flag("--max-batch-prefill-tokens {}")},
     ),
-    Term(
+    EngineSetting(
         "chunked_prefill", "chunked prefill", "note", "without it one long prompt stalls every stream",
         flags={"vllm": Flag(on="--enable-chunked-prefill", off="--no-enable-chunked-prefill"),
                "sglang": Flag(off="--chunked-prefill-size -1"), "trtllm": Flag(on="--enable_chunked_prefill")},
     ),
-    Term(
+    EngineSetting(
         "mixed_prefill", "prefill with decode", "note",
         "where they do not share a step, new prompts stop running streams",
         flags={"sglang": Flag(on="--enable-mixed-chunk")},
     ),
-    Term(
+    EngineSetting(
         "kv_block", "KV block", "note", "only whole blocks are shared as a prefix and given out",
         flags={"vllm": Flag("--block-size {}", least=16), "sglang": Flag("--page-size {}"),
                "trtllm": Flag("file:kv_cache_config.tokens_per_block {}"),
                "lmdeploy": Flag("--cache-block-seq-len {}")},
     ),
-    Term(
+    EngineSetting(
         "sampling_defaults", "sampling defaults", "note",
         "dragstrip sends every sampling field, but an application that does not gets other answers",
         flags={"vllm": Flag("--generation-config {}"), "sglang": Flag("--sampling-defaults {}")},
     ),
-    Term(
+    EngineSetting(
         "overlap", "overlapped scheduling", "note", "without it the GPU waits for the scheduler at each step",
         flags={"vllm": Flag(on="--async-scheduling", off="--no-async-scheduling"),
                "sglang": Flag(off="--disable-overlap-schedule"),
                "trtllm": Flag(off="file:disable_overlap_scheduler true")},
     ),
-    Term(
+    EngineSetting(
         "stream_interval", "tokens a chunk", "note", "text arrives in other steps, which ITL and TTFT show",
         flags={"vllm": Flag("--stream-interval {}"), "sglang": Flag("--stream-interval {}"),
                "trtllm": Flag("file:stream_interval {}")},
     ),
-    Term(
+    EngineSetting(
         "seed", "seed", "note", "random sampling draws other tokens",
         flags={"vllm": Flag("--seed {}"), "sglang": Flag("--random-seed {}"), "llamacpp": Flag("--seed {}")},
     ),
-    Term("endpoint", "endpoint", "note", "the server's front end does other work for each token"),
-    Term("prompt_tokens", "token count", "incomparable", "one prompt is not the same number of tokens to both"),
-    Term("gpus", "GPUs", "incomparable", "they run on different hardware"),
-    Term("shared_gpu", "shared GPU", "incomparable", "each slows the other down"),
+    EngineSetting("endpoint", "endpoint", "note", "the server's front end does other work for each token"),
+    EngineSetting(
+        "prompt_tokens", "token count", "incomparable", "one prompt is not the same number of tokens to both"
+    ),
+    EngineSetting("gpus", "GPUs", "incomparable", "they run on different hardware"),
+    EngineSetting("shared_gpu", "shared GPU", "incomparable", "each slows the other down"),
 )  # fmt: skip
-TERM: dict[str, Term] = {term.key: term for term in TERMS}
+ENGINE_SETTING: dict[str, EngineSetting] = {term.key: term for term in ENGINE_SETTINGS}

@@ -12,7 +12,7 @@ import unicodedata
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-_]|\x9b[0-?]*[ -/]*[@-~]")
 
 
-def clean(text: object, limit: int = 200) -> str:
+def sanitize(text: object, limit: int = 200) -> str:
     """One line of printable text, at most `limit` characters, with no escape codes and no control characters.
 
     What it returns is still not markup: a widget shows it as plain text.

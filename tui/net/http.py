@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from tui.model.text import UserError, clean
+from tui.model.text import UserError, sanitize
 
 if TYPE_CHECKING:
     import httpx
@@ -48,7 +48,7 @@ class Answer:
         decoded = self.json()
         return decoded if isinstance(decoded, dict) else {}
 
-    def told(self) -> dict[str, Any]:
+    def json_object(self) -> dict[str, Any]:
         """The JSON object of a good answer, empty for any other: an error's body is an object too."""
         return self.object() if self.status == 200 else {}
 
@@ -57,7 +57,7 @@ class Answer:
         found = self.object()
         inner = found.get("error", found)
         message = inner.get("message") or inner.get("detail") if isinstance(inner, dict) else inner
-        return clean(message or self.body[:2000].decode("utf-8", "replace"), limit)
+        return sanitize(message or self.body[:2000].decode("utf-8", "replace"), limit)
 
 
 def client(headers: Mapping[str, str], *, verify: bool = True, transport: Any = None) -> httpx.AsyncClient:
@@ -129,7 +129,7 @@ def base_url(url: str) -> str:
         text = "http://" + text
     parts = urlsplit(text)
     host = parts.netloc.rpartition("@")[2]
-    shown = clean(f"{parts.scheme}://{host}{parts.path}", 100)
+    shown = sanitize(f"{parts.scheme}://{host}{parts.path}", 100)
     if parts.scheme not in ("http", "https"):
         raise UserError(f"{shown} has the scheme {parts.scheme}; give an http:// or https:// URL")
     try:

@@ -164,10 +164,10 @@ def _problems(profile: Profile) -> list[Problem]:
         found.append((("load", problem.split()[0]), problem))
     found += [*_number_problems(profile), *_plan_problems(profile)]
     if profile.waive:
-        from tui.model.settings import TERM  # a long table that the first paint would wait for
+        from tui.model.settings import ENGINE_SETTING  # a long table that the first paint would wait for
 
-        if unknown := [key for key in profile.waive if key not in TERM]:
-            found.append((("waive",), f"nothing is called {unknown[0]}; there are {', '.join(TERM)}"))
+        if unknown := [key for key in profile.waive if key not in ENGINE_SETTING]:
+            found.append((("waive",), f"nothing is called {unknown[0]}; there are {', '.join(ENGINE_SETTING)}"))
     for name, lane in (("a", profile.a), ("b", profile.b)):
         if lane is None:
             continue

@@ -21,7 +21,7 @@ import platformdirs
 
 from tui.model.rows import EventRow, mark_event
 from tui.model.session import SessionInfo
-from tui.model.text import UserError, clean
+from tui.model.text import UserError, sanitize
 from tui.recording.catalog import HOME_ENV
 
 NAME_CHARACTERS: Final = 80
@@ -66,7 +66,7 @@ class Marks:
             raise UserError(f"the mark is not kept: {self.path} cannot be written ({error.strerror})") from error
 
 
-def marks_beside(info: SessionInfo) -> Marks:
+def open_marks(info: SessionInfo) -> Marks:
     """The marks of a session, wherever it lies."""
     return Marks(marks_root() / f"{_safe(info.name)}-{_digest(info)}.jsonl")
 
@@ -107,5 +107,5 @@ def _rows(data: bytes) -> list[EventRow]:
             found = msgspec.json.decode(line, type=_Line)
         except msgspec.DecodeError:
             continue  # cut off by a crash, or not ours
-        rows.append(EventRow("", found.t_ns, found.kind, text=clean(found.text)))
+        rows.append(EventRow("", found.t_ns, found.kind, text=sanitize(found.text)))
     return sorted(rows, key=lambda row: row.t_ns)

@@ -15,7 +15,7 @@ import polars as pl
 
 from tui.model.rows import LANES, TABLES, Lane, TableName
 from tui.model.session import LaneInfo, SessionInfo
-from tui.model.text import UserError, clean
+from tui.model.text import UserError, sanitize
 from tui.model.units import NS_PER_S
 from tui.recording.catalog import is_session
 from tui.recording.durable import FILE as LOCK_FILE
@@ -170,7 +170,7 @@ def _unknown_lanes(recorded: Recorded) -> dict[str, LaneInfo]:
     try:
         seen = recorded.scan("seconds").filter(pl.col("up")).select(pl.col("lane").unique()).collect()["lane"]
     except pl.exceptions.PolarsError as error:
-        recorded.missing.append(f"seconds cannot be read ({clean(error)})")
+        recorded.missing.append(f"seconds cannot be read ({sanitize(error)})")
         return {}
     unknown = sorted(set(seen) - recorded.info.lanes.keys())
     recorded.missing += [f"{FILE} tells nothing of the server of lane {lane}" for lane in unknown]

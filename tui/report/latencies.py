@@ -10,8 +10,8 @@ from tui.judge.latency import (
     latency_turns_verdict,
     latency_verdict,
 )
-from tui.judge.ledger import Visited, foremost, visited
-from tui.judge.tables import LATENCY, Tables, lane_of, within
+from tui.judge.ledger import Visited, main_setting, visited
+from tui.judge.tables import LATENCY, Tables, for_lane, within
 from tui.model.dials import DIAL
 from tui.model.metrics import METRICS
 from tui.model.rows import LANES, Lane
@@ -24,7 +24,7 @@ PERCENTILES = ("p50", "p95", "p99")
 
 def latency_blocks(tables: Tables) -> list[Block]:
     """A table of TTFT, TPOT and E2E; of one lane without the comparison."""
-    found = foremost(visited(tables))
+    found = main_setting(visited(tables))
     if found is None or not found.settled_s:
         return []
     lanes = list(tables.session.lanes)
@@ -70,7 +70,7 @@ def _latencies(tables: Tables, visit: Visited, lane: Lane, metric: str) -> Laten
 
     Of lanes that take turns the times stay: their turns are found by them.
     """
-    own, parts, joined_ns = lane_of(tables.requests, lane), [], 0
+    own, parts, joined_ns = for_lane(tables.requests, lane), [], 0
     if visit.pairs is not None:
         return latencies_of(own.filter(within(visit.spans(lane), "t_send_ns")), metric)
     for start_ns, end_ns in visit.spans(lane):

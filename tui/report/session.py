@@ -18,9 +18,9 @@ from typing import Any, Final
 import polars as pl
 
 from tui.judge.goodput import Limits, good_in, goodput, goodput_verdict, limits_of
-from tui.judge.ledger import LedgerRow, foremost, ledger, visited
+from tui.judge.ledger import LedgerRow, ledger, main_setting, visited
 from tui.judge.sweep import crossover
-from tui.judge.tables import Tables, lane_of
+from tui.judge.tables import Tables, for_lane
 from tui.model import gauges
 from tui.model.metrics import METRICS
 from tui.model.rows import LANES, Lane
@@ -76,7 +76,7 @@ def lanes_of(tables: Tables) -> list[Lane]:
 def in_seconds(tables: Tables, table: pl.DataFrame, lane: Lane, seconds: Sequence[int]) -> pl.DataFrame:
     """A lane's rows that fall into these seconds of the session, with `second`."""
     second = (pl.col("t_ns") - tables.session.t0_ns) // NS_PER_S
-    return lane_of(table, lane).with_columns(second=second).filter(pl.col("second").is_in(seconds))
+    return for_lane(table, lane).with_columns(second=second).filter(pl.col("second").is_in(seconds))
 
 
 GPU_NOTE: Final = (
@@ -193,7 +193,7 @@ def _head(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
 
 def _sentences(rows: Sequence[LedgerRow]) -> list[str]:
     """What the ledger comes to: its foremost setting, where the lead changes hands, or that nothing is told."""
-    first = foremost(rows)
+    first = main_setting(rows)
     if first is None:
         return []
     reasons = {row.verdict.reason for row in rows}
@@ -237,10 +237,10 @@ def _lanes(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
 
 def _asked_apart(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
     """A warning where one lane's server mostly counted with each chunk and the other's did not."""
-    foremost = {name: next(iter(lane["client"]["tokens_from"]), "") for name, lane in lanes.items()}
-    if set(foremost.values()) != {"usage", "usage at end"}:
+    main_setting = {name: next(iter(lane["client"]["tokens_from"]), "") for name, lane in lanes.items()}
+    if set(main_setting.values()) != {"usage", "usage at end"}:
         return []
-    (each,) = (name.upper() for name, way in foremost.items() if way == "usage")
+    (each,) = (name.upper() for name, way in main_setting.items() if way == "usage")
     return [
         Paragraph(
             f"Of lane {each} alone most answers had their tokens counted with each chunk: where its HTTP process is "
@@ -293,8 +293,8 @@ def _goodput(tables: Tables, limits: Limits) -> list[Block]:
     named = [f"{name} {value:g} ms" for name, value in given if value is not None]
     rows = []
     for lane in tables.session.lanes:
-        own = lane_of(tables.seconds, lane).filter(~pl.col("resting").fill_null(value=False)).sort("t_ns")
-        found = goodput(lane_of(tables.requests, lane), limits, (own["t_ns"] / NS_PER_S).to_list())
+        own = for_lane(tables.seconds, lane).filter(~pl.col("resting").fill_null(value=False)).sort("t_ns")
+        found = goodput(for_lane(tables.requests, lane), limits, (own["t_ns"] / NS_PER_S).to_list())
         share = NONE if found.share is None else f"{found.share:.2%} [{found.low:.2%}, {found.high:.2%}]"
         rows.append([lane.upper(), number(found.per_s, 2), f"{found.good} of {found.total}", share, found.met])
     header = ["lane", "goodput req/s", "requests", "share [95 %]", "99 % of all"]
@@ -304,13 +304,13 @@ def _goodput(tables: Tables, limits: Limits) -> list[Block]:
 
 def _goodput_verdict(tables: Tables, limits: Limits) -> list[Block]:
     """At the foremost setting: of its longest visit, or of all its turns."""
-    visit = foremost(visited(tables))
+    visit = main_setting(visited(tables))
     if visit is None or len(tables.session.lanes) < 2 or tables.refused:
         return []
     longest = max(visit.segments, key=lambda segment: segment.settled_s)
     counted = [longest] if visit.pairs is None else visit.segments
     a, b = (
-        [good for one in counted for good in good_in(lane_of(tables.requests, lane), limits, one.at_s[lane])]
+        [good for one in counted for good in good_in(for_lane(tables.requests, lane), limits, one.at_s[lane])]
         for lane in LANES
     )
     verdict = goodput_verdict(a, b, delta=tables.margin.delta, frozen=True, pairs=visit.pairs)

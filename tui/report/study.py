@@ -21,7 +21,7 @@ import polars as pl
 
 from tui.judge.ledger import visited
 from tui.judge.segments import Setting
-from tui.judge.tables import LATENCY, Tables, lane_of
+from tui.judge.tables import LATENCY, Tables, for_lane
 from tui.model import gauges
 from tui.model.rows import LANES, Lane
 from tui.report.document import Block, Heading, Paragraph, Table
@@ -68,7 +68,7 @@ def study(tables: Tables) -> Study:
     for (kind, at, order), numbers in groups.items():
         of_setting = requests.filter(pl.col("segment").is_in(numbers))
         for lane in LANES:
-            own = lane_of(of_setting, lane)
+            own = for_lane(of_setting, lane)
             if own.height:
                 rows.append(_row(tables, (kind, at, order), lane, own))
     return Study(rows)
@@ -126,7 +126,7 @@ def memory_gib(readings: pl.DataFrame, lane: Lane, start_ns: object, end_ns: obj
     """GPU memory of the lane in GiB, summed over its GPUs: the engine's own where it is known, else all in use."""
     if not readings.height:
         return None
-    own = lane_of(readings, lane).filter(pl.col("t_ns").is_between(pl.lit(start_ns), pl.lit(end_ns)))
+    own = for_lane(readings, lane).filter(pl.col("t_ns").is_between(pl.lit(start_ns), pl.lit(end_ns)))
     for name in (gauges.GPU_MEMORY_ENGINE, gauges.GPU_MEMORY_USED):
         # Readings of several GPUs come a moment apart: those of one second belong together.
         totals = (
@@ -194,7 +194,7 @@ def _throughput_bound(requests: pl.DataFrame, groups: Mapping[Group, Sequence[in
 def _ratio(requests: pl.DataFrame, segments: Sequence[int], column: str) -> Mean:
     """Mean log ratio of the requests of some segments that both lanes answered: they had the same prompts."""
     own = requests.filter(pl.col("segment").is_in(segments) & (pl.col(column) > 0))
-    a, b = (lane_of(own, lane).select("request", column, "t_send_ns") for lane in LANES)
+    a, b = (for_lane(own, lane).select("request", column, "t_send_ns") for lane in LANES)
     both = a.join(b, on="request", suffix="_b").sort("t_send_ns")
     return mean_of((both[column] / both[f"{column}_b"]).log().to_numpy())
 

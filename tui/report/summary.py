@@ -7,9 +7,9 @@ from typing import Any, Final, Protocol
 
 import polars as pl
 
-from tui.judge.ledger import LedgerRow, foremost, ledger
+from tui.judge.ledger import LedgerRow, ledger, main_setting
 from tui.judge.sweep import crossover
-from tui.judge.tables import LATENCY, Tables, lane_of
+from tui.judge.tables import LATENCY, Tables, for_lane
 from tui.model.rows import LANES, EventRow, Lane
 from tui.model.session import LaneInfo, SessionInfo
 from tui.stats.quantiles import SHARES, SUMMARY_SHARES, summary_percentiles
@@ -55,7 +55,7 @@ def summary(
     for lane in LANES:
         if lane in session.lanes:
             info = session.lanes[lane]
-            lanes[lane] = _lane(info, lane_of(requests, lane), lane_of(seconds, lane))
+            lanes[lane] = _lane(info, for_lane(requests, lane), for_lane(seconds, lane))
             lanes[lane]["itl_ms"] = _itl(itl.get(lane))
     return {
         "schema": SUMMARY_SCHEMA,
@@ -133,7 +133,7 @@ def _judged(tables: Tables) -> dict[str, Any]:
     """The verdict with the δ that it was given and where that comes from, and the ledger."""
     rows, margin = ledger(tables), tables.margin
     # The run is over, so this is the one look.
-    first = foremost(rows)
+    first = main_setting(rows)
     verdict = not_comparable("output_tps", NO_SECOND) if first is None else first.verdict
     judged = {"delta": margin.delta, "delta_from": margin.source, "dials": {} if first is None else first.dials}
     return {

@@ -17,7 +17,7 @@ import polars as pl
 
 from tui.judge.ledger import LedgerRow
 from tui.judge.sweep import Point, curve
-from tui.judge.tables import Tables, lane_of
+from tui.judge.tables import Tables, for_lane
 from tui.model.dials import DIAL
 from tui.model.rows import Lane
 from tui.model.units import NS_PER_S
@@ -205,7 +205,7 @@ def _over_time(tables: Tables) -> list[Block]:
 
 
 def _by_second(tables: Tables, lane: str, column: str) -> Values:
-    own = lane_of(tables.seconds, lane).sort("t_ns")
+    own = for_lane(tables.seconds, lane).sort("t_ns")
     if not own.height:
         return []
     values: list[float | None] = [None] * (max((own["t_ns"][-1] - tables.session.t0_ns) // NS_PER_S, 0) + 1)

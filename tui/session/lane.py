@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tui.engines.detect import Found, find
+from tui.engines.detect import DetectedServer, detect_lane
 from tui.engines.probe import streams
 from tui.load.driver import Driver
 from tui.load.pipe import LanePlan, Setting
@@ -59,7 +59,7 @@ class LaneRun:
     asked: Callable[[], Setting]
     go: asyncio.Event
     ready: asyncio.Event = field(default_factory=asyncio.Event)
-    found: Found | None = None
+    found: DetectedServer | None = None
     driver: Driver | None = None
     _back: asyncio.Event = field(default_factory=asyncio.Event)  # the server answers again
     _down: str = ""
@@ -105,7 +105,7 @@ class LaneRun:
         """Say that something happened in this lane, now."""
         self.inbox.event(EventRow(self.lane, time.monotonic_ns(), kind, name=name, new=new, text=text))
 
-    async def _find(self) -> Found:
+    async def _find(self) -> DetectedServer:
         while True:
             try:
                 found = await self._recognise()
@@ -118,10 +118,10 @@ class LaneRun:
                 self.event("start", text=f"{info.title} {info.version}, {info.model}, at {info.url}")
                 return found
 
-    async def _recognise(self) -> Found:
-        return await find(self.server, timeout_s=self.profile.load.connect_timeout_s)
+    async def _recognise(self) -> DetectedServer:
+        return await detect_lane(self.server, timeout_s=self.profile.load.connect_timeout_s)
 
-    def _plan(self, found: Found) -> LanePlan:
+    def _plan(self, found: DetectedServer) -> LanePlan:
         load = self.profile.load
         return LanePlan(
             lane=self.lane,
@@ -144,7 +144,7 @@ class LaneRun:
             extra_body=dict(self.server.extra_body),
         )
 
-    async def _drive(self, found: Found) -> None:
+    async def _drive(self, found: DetectedServer) -> None:
         """Run one driver until it ends by itself, which it should not."""
         driver = self.driver = await Driver.start(self._plan(found), STOPPED)
         self._starts += 1
@@ -200,7 +200,7 @@ class LaneRun:
             self.event("bound", new="off")
         self._bound_for = FREE_FRAMES if why else max(self._bound_for - 1, 0)
 
-    def _watchers(self, found: Found) -> list[Coroutine[None, None, None]]:
+    def _watchers(self, found: DetectedServer) -> list[Coroutine[None, None, None]]:
         scraper = ServerScraper(self.lane, found, verify=self.server.verify_tls)
         reader = gpu_reader(self.lane, url=found.info.url, dcgm_url=self.server.dcgm, gpus=self.server.gpus)
         return [

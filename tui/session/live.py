@@ -34,7 +34,7 @@ from tui.session.dial_board import DialBoard, stopped
 from tui.session.make_view import make_view
 from tui.session.plan import More, PlanRun
 from tui.session.schedule import Orders, servers
-from tui.session.seconds import Beside, LaneCutter, LaneNow
+from tui.session.seconds import LaneCutter, LaneNow, ViewContext
 from tui.session.state import SessionState
 from tui.session.view import View, blank_view
 
@@ -69,7 +69,7 @@ class Rollup:
         """How long the complete seconds are."""
         return (self.state.t_ns - self.state.t0_ns) / 1e9
 
-    def view(self, beside: Beside, window_s: int) -> View:
+    def view(self, beside: ViewContext, window_s: int) -> View:
         """What a screen shows now."""
         return make_view(self.state, beside, window_s)
 
@@ -265,7 +265,7 @@ class LiveSession:
         asked = self.orders.asked
         if self._rollup is None:
             return blank_view(self.profile, asked, window_s)
-        view = self._rollup.view(Beside(self.profile, self._lane_infos(), asked, self._wall_ns), window_s)
+        view = self._rollup.view(ViewContext(self.profile, self._lane_infos(), asked, self._wall_ns), window_s)
         if self.plan is not None:
             view = replace(view, plan=self.plan.text())
         if self.recording is None:
@@ -457,10 +457,14 @@ class LiveSession:
 
     async def _examine(self) -> None:
         """Read both servers' settings; say what makes them incomparable, and again when that changes."""
-        from tui.doctor.checks import apart
+        from tui.doctor.checks import setting_differences
         from tui.judge.comparable import reason
 
-        why = reason(await apart(self.profile, {lane: run.found for lane, run in self._lanes.items() if run.found}))
+        why = reason(
+            await setting_differences(
+                self.profile, {lane: run.found for lane, run in self._lanes.items() if run.found}
+            )
+        )
         if why != self._incomparable:
             self._incomparable = why
             self.event(EventRow("", time.monotonic_ns(), "incomparable", text=why))

@@ -27,7 +27,7 @@ from tui.model.profile import Slo
 from tui.model.rows import EventRow, Lane, SecondRow
 from tui.model.session import LaneInfo
 from tui.model.units import NS_PER_S
-from tui.session.seconds import Beside, Floats
+from tui.session.seconds import Floats, ViewContext
 from tui.session.state import LONGEST_WINDOW_S, LaneState, LatencyHistogram, SecondDetail, SessionState
 from tui.session.view import GpuView, LaneView, Percentiles, ServerView, Turn, VerdictView, View
 from tui.stats.quantiles import percentile
@@ -100,7 +100,7 @@ LaneStatus = Literal["connecting", "up", "down", "stopped"]
 Row = TypeVar("Row", SecondRow, SecondDetail)
 
 
-def lane_view(lane: Lane, state: LaneState, beside: Beside, now_ns: int, window_s: int) -> LaneView:
+def lane_view(lane: Lane, state: LaneState, beside: ViewContext, now_ns: int, window_s: int) -> LaneView:
     """One lane as shown at `now_ns`, over those of the last `window_s` seconds in which its dials were in force.
 
     Of requests those that also began under these dials; tokens and their gaps are counted as they arrive.
@@ -320,7 +320,7 @@ def _gpu(state: LaneState, source: str, now_ns: int) -> GpuView:
     )
 
 
-def make_view(state: SessionState, beside: Beside, window_s: int) -> View:
+def make_view(state: SessionState, beside: ViewContext, window_s: int) -> View:
     """What a screen shows of `state`, over the last `window_s` seconds."""
     now_ns, dials = state.t_ns, beside.dials
     lanes = {lane: lane_view(lane, state.lanes[lane], beside, now_ns, window_s) for lane in dials}
@@ -352,7 +352,7 @@ def make_view(state: SessionState, beside: Beside, window_s: int) -> View:
     )
 
 
-def _share_a_gpu(beside: Beside, lanes: Mapping[Lane, LaneView]) -> bool:
+def _share_a_gpu(beside: ViewContext, lanes: Mapping[Lane, LaneView]) -> bool:
     """Whether the lanes' engines run on one GPU, whose energy nobody can then tell apart."""
     servers = {"a": beside.profile.a, "b": beside.profile.b}
     dcgm = {lane: server.dcgm for lane, server in servers.items() if server is not None}
@@ -373,7 +373,7 @@ def _segment_tps(state: SessionState, lanes: list[Lane]) -> dict[Lane, list[floa
     return {lane: seconds[:shortest] for lane, seconds in counted.items()}
 
 
-def _verdicts(state: SessionState, beside: Beside, lanes: Mapping[Lane, LaneView]) -> dict[str, VerdictView]:
+def _verdicts(state: SessionState, beside: ViewContext, lanes: Mapping[Lane, LaneView]) -> dict[str, VerdictView]:
     """The words of this second; where something forbids a word, that instead of each."""
     told = state.standing.told
     if why := _obstacle(state, beside, lanes):
@@ -384,7 +384,7 @@ def _verdicts(state: SessionState, beside: Beside, lanes: Mapping[Lane, LaneView
     return dict(told)
 
 
-def _obstacle(state: SessionState, beside: Beside, lanes: Mapping[Lane, LaneView]) -> str:
+def _obstacle(state: SessionState, beside: ViewContext, lanes: Mapping[Lane, LaneView]) -> str:
     """What forbids a comparison, the gravest first; empty when nothing does."""
     if len(lanes) < 2:
         return "there is one lane"

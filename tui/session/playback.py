@@ -15,14 +15,14 @@ import numpy as np
 import polars as pl
 from msgspec.structs import replace
 
-from tui.judge.tables import lane_of
+from tui.judge.tables import for_lane
 from tui.model.profile import Profile
 from tui.model.rows import LANES, Batch, EventRow, Lane, SecondRow
 from tui.model.session import LaneInfo
 from tui.model.units import NS_PER_S
 from tui.session.make_view import counted_seconds, make_view
 from tui.session.replay_tape import Tape
-from tui.session.seconds import Beside, ChunkGaps, Floats
+from tui.session.seconds import ChunkGaps, Floats, ViewContext
 from tui.session.state import HISTORY_S, SLOW_OVER_S, Bucketed, LaneState, SecondDetail, SessionState, bucketed_by
 from tui.session.timeline import dials_after, first_dials
 from tui.session.verdicts import Standing
@@ -65,7 +65,7 @@ def add_details(state: SessionState, tape: Tape, span: Range, known: KnownGaps) 
     for lane in LANES:
         rows = [row for row in state.lanes[lane].seconds if start_ns <= row.t_ns < end_ns]
         itl = [gaps[lane][(row.t_ns - start_ns) // NS_PER_S] or NO_GAPS for row in rows]
-        state.lanes[lane].details.extendleft(reversed(list(_details(rows, lane_of(good, lane), itl))))
+        state.lanes[lane].details.extendleft(reversed(list(_details(rows, for_lane(good, lane), itl))))
 
 
 def _read_gaps(tape: Tape, span: Range) -> dict[Lane, list[Bucketed | None]]:
@@ -86,7 +86,7 @@ def open_streams(state: SessionState, tape: Tape) -> None:
     for lane, chunks in tape.chunk_columns(*span).items():
         gaps = ChunkGaps()
         gaps.feed_columns(chunks.request, chunks.t_ns, chunks.tokens)
-        state.lanes[lane].stream_on(gaps, lane_of(ended, lane)["request"].to_list())
+        state.lanes[lane].stream_on(gaps, for_lane(ended, lane)["request"].to_list())
 
 
 def _take_gauges(state: SessionState, tape: Tape, t_ns: int) -> None:
@@ -258,7 +258,7 @@ class Playing:
         """What a screen shows here."""
         self.see(window_s)
         dials = dials_after(self.first_dials, self.state.dial_events)
-        beside = Beside(self.profile, self._infos(), dials, self.tape.info.wall_ns)
+        beside = ViewContext(self.profile, self._infos(), dials, self.tape.info.wall_ns)
         view = replace(make_view(self.state, beside, window_s), recording=self.tape.info.name)
         return view if self.exact else _without_verdicts(view)
 

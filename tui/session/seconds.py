@@ -132,7 +132,7 @@ def _by_request(request: Ints) -> Ints:
     return np.argsort(request, kind="stable")
 
 
-class Beside(msgspec.Struct, frozen=True):
+class ViewContext(msgspec.Struct, frozen=True):
     """What a view needs besides the rows."""
 
     profile: Profile

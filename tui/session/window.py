@@ -14,7 +14,7 @@ import polars as pl
 from tui.judge.goodput import Limits, good_in, goodput_verdict
 from tui.judge.latency import Latencies, latencies_of, latency_turns_verdict, latency_verdict
 from tui.judge.ledger import MOST_FAILED
-from tui.judge.tables import LATENCY, lane_of
+from tui.judge.tables import LATENCY, for_lane
 from tui.model.profile import Profile
 from tui.model.rows import LANES, Lane, SecondRow
 from tui.model.units import NS_PER_S
@@ -61,7 +61,7 @@ def window_of(tape: Tape, profile: Profile, start_s: float, end_s: float) -> Win
     requests = tape.frame("requests", window.start_ns, window.end_ns)
     rows = tape.second_rows(window.start_ns, window.end_ns)
     verdicts, note = _verdicts(window, requests, rows)
-    of = {lane: lane_of(requests, lane) for lane in window.lanes}
+    of = {lane: for_lane(requests, lane) for lane in window.lanes}
     return WindowView(
         start_s=float(first),
         end_s=float(past),
@@ -100,7 +100,7 @@ def _gaps(window: _Window) -> dict[Lane, LatencyHistogram]:
         for lane, chunks in window.tape.chunk_columns(start_ns, end_ns).items():
             gaps = streams[lane].feed_columns(chunks.request, chunks.t_ns, chunks.tokens)
             found[lane].add(gaps.itl_ms, gaps.tokens)
-            streams[lane].forget(lane_of(ended, lane)["request"].to_list())
+            streams[lane].forget(for_lane(ended, lane)["request"].to_list())
     return found
 
 
@@ -143,12 +143,12 @@ def _compared(window: _Window, segment: SegmentSoFar, sent: pl.DataFrame) -> Ite
         else:
             yield figure, latency_turns_verdict(figure, (one, other), pairs, delta=delta, frozen=True)
     if (limits := _limits(window)).any:
-        good = [good_in(lane_of(sent, lane), limits, segment.lanes[lane].at_s) for lane in LANES]
+        good = [good_in(for_lane(sent, lane), limits, segment.lanes[lane].at_s) for lane in LANES]
         yield "goodput", goodput_verdict(good[0], good[1], delta=delta, frozen=True, pairs=pairs)
 
 
 def _latencies(sent: pl.DataFrame, lane: Lane, figure: str) -> Latencies:
-    return latencies_of(lane_of(sent, lane), figure.partition("_")[0])
+    return latencies_of(for_lane(sent, lane), figure.partition("_")[0])
 
 
 def _limits(window: _Window) -> Limits:
@@ -176,7 +176,7 @@ def _obstacle(window: _Window, segment: SegmentSoFar, sent: pl.DataFrame, turned
     if why := next((text for text, holds in reasons if holds), ""):
         return why
     for lane in LANES:
-        outcomes = lane_of(sent, lane)["outcome"]
+        outcomes = for_lane(sent, lane)["outcome"]
         ok, failed = int((outcomes == "ok").sum()), int((outcomes == "failed").sum())
         if failed > MOST_FAILED * (ok + failed):
             return f"{failed} of {ok + failed} requests failed in lane {lane.upper()}"
@@ -185,7 +185,7 @@ def _obstacle(window: _Window, segment: SegmentSoFar, sent: pl.DataFrame, turned
 
 def _slow_ms(window: _Window, requests: pl.DataFrame) -> float:
     """The p95 of E2E in the slower lane."""
-    values = [latencies_of(lane_of(requests, lane), "e2e").ms for lane in window.lanes]
+    values = [latencies_of(for_lane(requests, lane), "e2e").ms for lane in window.lanes]
     return max((percentile(ms, 0.95) or 0.0 for ms in values), default=0.0)
 
 

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import IO
 
-from tui.model.text import UserError, clean
+from tui.model.text import UserError, sanitize
 
 START_WITHIN_S = 20.0
 END_WITHIN_S = 3.0
@@ -44,7 +44,9 @@ async def start_simulator(engine: str, *, seed: int = 0, speed: float = 1.0, por
             raise
         if listening is None:
             code = await process.wait()
-            raise UserError(f"the {clean(engine)} simulator ended with code {code} before it served: {_last(said)}")
+            raise UserError(
+                f"the {sanitize(engine)} simulator ended with code {code} before it served: {_last(said)}"
+            )
     url = f"http://127.0.0.1:{listening}"
     return SimulatorProcess(url, f"{url}/dcgm/metrics", process)
 
@@ -73,4 +75,4 @@ def _last(said: IO[bytes]) -> str:
     """The last line of what it said."""
     said.seek(0)
     lines = said.read().decode(errors="replace").strip().splitlines()
-    return clean(lines[-1]) if lines else "it gave no reason"
+    return sanitize(lines[-1]) if lines else "it gave no reason"

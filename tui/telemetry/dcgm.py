@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from tui.model import gauges
 from tui.model.rows import GaugeRow, Lane
-from tui.model.text import clean
+from tui.model.text import sanitize
 from tui.net.prometheus import parse
 from tui.telemetry.nvml import THROTTLE_REASONS
 from tui.telemetry.polling import ReadingError
@@ -83,7 +83,7 @@ def names(page: bytes) -> dict[int, str]:
     labels = [
         labels for of_metric in samples.values() for labels, _ in of_metric if _INDEX.fullmatch(labels.get("gpu", ""))
     ]
-    return {int(each["gpu"]): clean(each.get("modelName", "GPU"), 60) for each in labels}
+    return {int(each["gpu"]): sanitize(each.get("modelName", "GPU"), 60) for each in labels}
 
 
 def _gauges(raw: Mapping[str, float]) -> dict[str, float]:

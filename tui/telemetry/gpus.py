@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from tui.model.rows import GaugeRow, Lane
-from tui.model.text import clean
+from tui.model.text import sanitize
 from tui.net.http import base_url, request_headers
 from tui.telemetry.dcgm import DcgmGpus, names
 from tui.telemetry.nvml import Nvml
@@ -163,7 +163,7 @@ class NvmlReader(GpuReader):
             here = await aside(lambda: is_this_host(self._host), _NVML_TIMEOUT_S)
         except TimeoutError:
             here = False
-        host = clean(self._host, 60)
+        host = sanitize(self._host, 60)
         return "" if here else f"the server runs on {host}, not here: give the URL of a DCGM exporter there as dcgm"
 
     async def _read(self, fault: Fault) -> list[GaugeRow]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tui.model import gauges
-from tui.model.text import clean
+from tui.model.text import sanitize
 from tui.telemetry.polling import NothingToReadError, ReadingError
 
 # Reasons that lower the clocks against the load: power cap, hardware slowdown, thermal (software, hardware), power
@@ -56,7 +56,7 @@ class Nvml:
         """What a GPU is called; `MIG` behind it says that it is split into instances."""
         handle = self._handle(index)
         split = " MIG" if self._parts(handle) != [handle] else ""
-        return clean(self._try(self._lib.nvmlDeviceGetName, handle) or "NVIDIA GPU", 60) + split
+        return sanitize(self._try(self._lib.nvmlDeviceGetName, handle) or "NVIDIA GPU", 60) + split
 
     def processes(self, index: int) -> dict[int, int | None]:
         """Bytes that each compute process holds on a GPU; None where NVML does not tell."""

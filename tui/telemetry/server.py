@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tui.engines.base import Engine, Selector
-from tui.engines.detect import Found
+from tui.engines.detect import DetectedServer
 from tui.engines.registry import engine
 from tui.model import gauges
 from tui.model.gauges import SERVER
 from tui.model.rows import GaugeRow, Lane
-from tui.model.text import clean
+from tui.model.text import sanitize
 from tui.net.http import TooLargeError, client, fetch
 from tui.net.prometheus import Sample, parse
 from tui.telemetry.polling import Emit, Fault, NothingToReadError, ReadingError, beat
@@ -83,7 +83,7 @@ class Page:
         except httpx.HTTPError as error:
             raise ReadingError(f"{self.url} breaks off, or does not speak HTTP") from error
         except httpx.InvalidURL as error:
-            raise NothingToReadError(f"{clean(self.url, 100)} is not a URL") from error
+            raise NothingToReadError(f"{sanitize(self.url, 100)} is not a URL") from error
         except TooLargeError as error:
             raise ReadingError(f"{self.url}: {error}") from error
         if answer.status != 200:
@@ -193,7 +193,7 @@ PERIOD_S = 1.0
 class ServerScraper:
     """Scrapes one lane's metrics page. Counters are passed on as they are: a fall means that the server restarted."""
 
-    def __init__(self, lane: Lane, found: Found, *, verify: bool = True, transport: Any = None) -> None:
+    def __init__(self, lane: Lane, found: DetectedServer, *, verify: bool = True, transport: Any = None) -> None:
         self._lane: Lane = lane
         self._engine = engine(found.info.engine)
         self._found = found

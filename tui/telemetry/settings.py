@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from tui.engines.detect import Found
+from tui.engines.detect import DetectedServer
 from tui.model.session import LaneInfo
 from tui.net.http import Site, client
 from tui.telemetry.told import llamacpp, lmdeploy, ollama, sglang, tgi, trtllm, vllm
@@ -48,7 +48,7 @@ class Settings:
 
 
 async def read_settings(
-    found: Found, *, verify: bool = True, timeout_s: float = 5, transport: Any = None
+    found: DetectedServer, *, verify: bool = True, timeout_s: float = 5, transport: Any = None
 ) -> Settings:
     """Ask a recognised server for its settings. An endpoint that is absent leaves its settings None."""
     base = Settings(found.info.engine, found.info.version, found.info.model, max_model_len=found.info.max_model_len)

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from tui.model.text import clean
+from tui.model.text import sanitize
 from tui.session.schedule import BLOCK_S
 from tui.session.view import LaneView, Percentiles, VerdictView, View
 from tui.ui.widgets import numbers
@@ -139,7 +139,7 @@ def summary_lines(view: View) -> list[str]:
     if len(view.lanes) > 1:
         lines.append(_compared(view))
     if view.recording:
-        lines.append(f"recorded: {clean(view.recording)}")
+        lines.append(f"recorded: {sanitize(view.recording)}")
     return lines
 
 
@@ -149,14 +149,16 @@ def _compared(view: View) -> str:
     a, b = view.lanes["a"].output_tps, view.lanes["b"].output_tps
     plain = a / b if a is not None and b else None
     between = f" [{found.low:.2f} … {found.high:.2f}]" if found.low is not None and found.high is not None else ""
-    why = clean(found.reason.removeprefix(FORBIDDEN)) if found.word == "not comparable" else ""
+    why = sanitize(found.reason.removeprefix(FORBIDDEN)) if found.word == "not comparable" else ""
     ratio = ratio_text(plain if found.ratio is None else found.ratio)
     return f"A/B output tok/s {ratio}{between}, {found.word}{': ' if why else ''}{why}"
 
 
 def _lane(lane: LaneView) -> str:
     title = (
-        f"{clean(lane.info.title, 40)}{' SIMULATED' if lane.info.simulated else ''}" if lane.info else "not reached"
+        f"{sanitize(lane.info.title, 40)}{' SIMULATED' if lane.info.simulated else ''}"
+        if lane.info
+        else "not reached"
     )
     ttft = lane.latencies.get("ttft", Percentiles()).p50
     rate = f"{numbers.whole(lane.output_tps)} tok/s out over {lane.over_s} s"

@@ -28,7 +28,7 @@ from textual.widget import Widget
 
 from tui.model.profile import Profile
 from tui.model.rows import NOTE, Lane
-from tui.model.text import clean
+from tui.model.text import sanitize
 from tui.session.source import Source
 from tui.session.view import WINDOWS_S, View
 from tui.ui.comparison import OBJECTIVES, headline_of
@@ -357,7 +357,7 @@ class LookingScreen(PictureScreen):
     def session(self) -> str:
         """How a command is told the session; empty while nothing is recorded."""
         recording = self.view.recording if self.view is not None else ""
-        return clean(self._named(recording)) if recording else ""
+        return sanitize(self._named(recording)) if recording else ""
 
     def next_steps(self) -> Sequence[str]:
         """What may be done once the screen has gone, a line each."""

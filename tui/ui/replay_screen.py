@@ -27,7 +27,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from tui.model.rows import EventRow
-from tui.model.text import UserError, clean
+from tui.model.text import UserError, sanitize
 from tui.model.units import NS_PER_S
 from tui.session.source import SPEEDS, Moment, Source, Transport, WindowView
 from tui.session.view import VerdictView, View
@@ -180,7 +180,7 @@ class TransportScreen(LookingScreen):
         return self._moments
 
     def _ask_for_moments(self) -> None:
-        self._moments = [replace(moment, text=clean(moment.text, 80)) for moment in self.transport.moments()]
+        self._moments = [replace(moment, text=sanitize(moment.text, 80)) for moment in self.transport.moments()]
         self._moments_of_s = self.transport.duration_s
 
     def show_time(self) -> None:
@@ -424,4 +424,4 @@ class ReplayScreen(TransportScreen):
             told = await asyncio.to_thread(export, start_s, end_s)
         except UserError as error:
             told = str(error)
-        self.say(clean(told))
+        self.say(sanitize(told))

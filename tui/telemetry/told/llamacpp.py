@@ -1,16 +1,16 @@
 """llama.cpp: its /props."""
 
 from tui.model.session import LaneInfo
-from tui.model.text import clean
+from tui.model.text import sanitize
 from tui.net.http import Site
 from tui.telemetry.told.values import WHOLE, Told, last_part, table, text, whole
 
 
 async def read(site: Site, info: LaneInfo) -> Told:
     """Its pool is shared out over the slots. A prompt cache in memory may stand behind them: it is not told of."""
-    props = (await site.ask("/props")).told()
+    props = (await site.ask("/props")).json_object()
     slots = whole(props.get("total_slots"))
-    kind = clean(props.get("model_ftype", ""), 40)  # "all F32", "BF16", "Q4_K - Medium"
+    kind = sanitize(props.get("model_ftype", ""), 40)  # "all F32", "BF16", "Q4_K - Medium"
     dtype = WHOLE.get(kind.removeprefix("all "))
     guessing = table(table(props, "default_generation_settings"), "params").get("speculative.types")
     return {

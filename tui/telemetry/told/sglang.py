@@ -1,7 +1,7 @@
 """SGLang: every resolved argument at /server_info."""
 
 from tui.model.session import LaneInfo
-from tui.model.text import clean
+from tui.model.text import sanitize
 from tui.net.http import Site
 from tui.telemetry.server import finite
 from tui.telemetry.told.values import Told, flag, last_part, opposite, rows, table, text, whole
@@ -9,7 +9,7 @@ from tui.telemetry.told.values import Told, flag, last_part, opposite, rows, tab
 
 async def read(site: Site, info: LaneInfo) -> Told:
     """Limits of one data-parallel rank count once for each."""
-    state = (await site.ask("/server_info")).told() or (await site.ask("/get_server_info")).told()
+    state = (await site.ask("/server_info")).json_object() or (await site.ask("/get_server_info")).json_object()
     if not state:
         return {"note": "SGLang's /server_info does not answer"}
     inner = rows(state.get("internal_states"))
@@ -27,10 +27,10 @@ async def read(site: Site, info: LaneInfo) -> Told:
         "kv_tokens": pool * ranks if pool else None,
         "max_running": running[0] * ranks if running and running[0] else whole(state.get("max_running_requests")),
         "prefix_cache": opposite(state.get("disable_radix_cache")),
-        "speculative": clean(state.get("speculative_algorithm") or "off", 30),
+        "speculative": sanitize(state.get("speculative_algorithm") or "off", 30),
         "cuda_graphs": graphs,
         "cuda_graph_max": whole(decode.get("max_bs", state.get("cuda_graph_max_bs"))) if graphs else None,
-        "kv_dtype": clean(state["kv_cache_dtype"], 40) if "kv_cache_dtype" in state else None,
+        "kv_dtype": sanitize(state["kv_cache_dtype"], 40) if "kv_cache_dtype" in state else None,
         "prefill_budget": chunk if chunk and chunk > 0 else whole(state.get("max_prefill_tokens")),
         "chunked_prefill": None if chunk is None else chunk > 0,
         "mixed_prefill": flag(state.get("enable_mixed_chunk")),

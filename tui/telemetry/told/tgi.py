@@ -7,7 +7,7 @@ from tui.telemetry.told.values import Told, last_part, text, whole
 
 async def read(site: Site, info: LaneInfo) -> Told:
     """Without a `max_batch_size` tokens alone limit its batches; `max_concurrent_requests` counts those that wait."""
-    told = (await site.ask("/info")).told()
+    told = (await site.ask("/info")).json_object()
     return {
         "weights": last_part(told.get("model_id")),
         "dtype": text(str(told.get("model_dtype") or "").removeprefix("torch.")),

@@ -6,7 +6,7 @@ Older versions have no such gauges, and none has them without `return_perf_metri
 from collections.abc import Mapping
 
 from tui.model.session import LaneInfo
-from tui.model.text import clean
+from tui.model.text import sanitize
 from tui.net.http import Site
 from tui.net.prometheus import Sample, parse
 from tui.telemetry.server import finite
@@ -42,7 +42,7 @@ async def read(site: Site, info: LaneInfo) -> Told:
         "speculative": text(speculative.get("spec_method")) or ("off" if model else None),
         "kv_tokens": blocks * block if blocks and block else None,
         "kv_block": block,
-        "kv_dtype": clean(cache.get("cache_dtype", ""), 40) or None,
+        "kv_dtype": sanitize(cache.get("cache_dtype", ""), 40) or None,
         "prefix_cache": flag(cache.get("enable_block_reuse")),
         "memory_fraction": finite(cache.get("free_gpu_memory_fraction")),
         "max_running": _value(found, _BATCH),

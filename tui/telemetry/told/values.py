@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from tui.model.text import clean
+from tui.model.text import sanitize
 from tui.telemetry.server import finite
 
 Told = dict[str, Any]  # by the names of `Settings`; None: it does not say
@@ -43,10 +43,10 @@ def opposite(value: object) -> bool | None:
 
 def text(value: object) -> str | None:
     """A setting's text; "auto" says nothing about what it was resolved to."""
-    found = clean(value, 40) if isinstance(value, str) else ""
+    found = sanitize(value, 40) if isinstance(value, str) else ""
     return found if found and found not in ("auto", "None") else None
 
 
 def last_part(path: object) -> str | None:
     """The last part of a path or of a repository's name."""
-    return clean(PurePosixPath(path).name, 80) or None if isinstance(path, str) else None
+    return sanitize(PurePosixPath(path).name, 80) or None if isinstance(path, str) else None

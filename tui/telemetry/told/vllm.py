@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from tui.model.session import LaneInfo
-from tui.model.text import clean
+from tui.model.text import sanitize
 from tui.net.http import Site
 from tui.net.prometheus import parse
 from tui.telemetry.server import finite
@@ -20,7 +20,7 @@ async def read(site: Site, info: LaneInfo) -> Told:
     told["weights"] = last_part(await _root(site, info.model))
     # The first time it gathers facts about its host beside, with commands that take seconds, more on a busy host.
     answer = await replace(site, timeout_s=max(site.timeout_s, SERVER_INFO_S)).ask("/server_info?config_format=json")
-    config = answer.told().get("vllm_config")
+    config = answer.json_object().get("vllm_config")
     if isinstance(config, dict):
         return told | _vllm_config(config)
     why = "tells the rest only when started with VLLM_SERVER_DEV_MODE=1 in its environment"
@@ -42,7 +42,7 @@ def _vllm_cache(page: bytes) -> Told:
         "kv_tokens": sum(pool for pool in pools if pool) or None,
         "kv_block": block,
         "prefix_cache": {"True": True, "False": False}.get(first.get("enable_prefix_caching", "")),
-        "kv_dtype": clean(first.get("cache_dtype", ""), 40) or None,
+        "kv_dtype": sanitize(first.get("cache_dtype", ""), 40) or None,
         "memory_fraction": finite(first.get("gpu_memory_utilization")),
     }
 
@@ -78,5 +78,5 @@ def _vllm_config(config: Mapping[str, Any]) -> Told:
 
 async def _root(site: Site, model: str) -> object:
     """The path of the weights behind a served name, from /v1/models."""
-    entries = rows((await site.ask("/v1/models")).told().get("data"))
+    entries = rows((await site.ask("/v1/models")).json_object().get("data"))
     return next((entry.get("root") for entry in entries if entry.get("id") == model), None)

@@ -11,7 +11,7 @@ from textual.events import Resize
 
 from tui.model.dials import DIAL
 from tui.model.rows import EventRow
-from tui.model.text import clean
+from tui.model.text import sanitize
 from tui.model.units import NS_PER_S
 from tui.ui.widgets import numbers
 from tui.ui.widgets.rows import Row, Rows, Span, fit
@@ -21,13 +21,13 @@ def event_text(event: EventRow) -> str:
     """`concurrency 16 → 32`, `down: connection refused`, `mark after warm-up`."""
     if event.kind == "dial":
         unit = DIAL[event.name].unit if event.name in DIAL else ""
-        name = clean(event.name, 20).replace("_", " ")
-        return f"{name} {clean(event.old, 20)} → {clean(event.new, 20)} {unit}".rstrip()
+        name = sanitize(event.name, 20).replace("_", " ")
+        return f"{name} {sanitize(event.old, 20)} → {sanitize(event.new, 20)} {unit}".rstrip()
     if event.kind == "plan":
-        return f"plan: {clean(event.text)}"
+        return f"plan: {sanitize(event.text)}"
     if event.kind == "fault" and not event.text:
-        return f"{clean(event.name, 20)} readings are back"
-    words = [event.kind, clean(event.name, 20), clean(event.new, 20), clean(event.text)]
+        return f"{sanitize(event.name, 20)} readings are back"
+    words = [event.kind, sanitize(event.name, 20), sanitize(event.new, 20), sanitize(event.text)]
     return " ".join(word for word in words if word)
 
 

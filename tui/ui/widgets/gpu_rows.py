@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tui.model.rows import Lane
-from tui.model.text import clean
+from tui.model.text import sanitize
 from tui.session.view import GpuView, LaneView
 from tui.ui.widgets import numbers
 from tui.ui.widgets.chart import sparkline
@@ -35,7 +35,7 @@ def gpu_rows(view: LaneView, width: int, bars: Bars, *, tall: bool, any_flat: bo
     One line with the reason where there is no GPU.
     """
     if not view.gpus:
-        return [fit([("GPU     ", "muted"), (clean(view.gpu_note) or "not read yet", "muted")], width)]
+        return [fit([("GPU     ", "muted"), (sanitize(view.gpu_note) or "not read yet", "muted")], width)]
     gpu, name = together(view.gpus), gpu_name(view.gpus)
     if tall:
         return _tall(gpu, view, (width, bars, name), any_flat=any_flat)

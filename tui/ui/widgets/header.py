@@ -18,7 +18,7 @@ from textual.containers import Horizontal
 from textual.events import Resize
 
 from tui.model.rows import LANES
-from tui.model.text import clean
+from tui.model.text import sanitize
 from tui.model.units import NS_PER_S
 from tui.session.view import View
 from tui.ui.widgets import numbers
@@ -100,9 +100,9 @@ def _facts(view: View, *, load_on: bool) -> list[Span]:
     if view.settling_s > 0 and view.second:
         spans.append(("settling  ", "muted"))
     if view.plan:
-        spans.append(("  ".join(clean(part, 60) for part in view.plan.split("  ")) + "  ", ""))
-    spans.append((f"{clean(view.title, 40)}  ", ""))
-    models = {clean(view.lanes[k].info.model, 60) for k in LANES if k in view.lanes and view.lanes[k].info}  # type: ignore[union-attr]
+        spans.append(("  ".join(sanitize(part, 60) for part in view.plan.split("  ")) + "  ", ""))
+    spans.append((f"{sanitize(view.title, 40)}  ", ""))
+    models = {sanitize(view.lanes[k].info.model, 60) for k in LANES if k in view.lanes and view.lanes[k].info}  # type: ignore[union-attr]
     if len(models) == 1 and (model := models.pop()):
         spans.append((f"{model.rpartition('/')[2]}  ", "muted"))
     if view.mode != "together":
@@ -120,7 +120,7 @@ def _recorded(view: View) -> list[Span]:
 
 def _recording(view: View) -> list[Span]:
     if view.recording_note:
-        return [(f"● REC {clean(view.recording_note, 60)} ", "error strong")]
+        return [(f"● REC {sanitize(view.recording_note, 60)} ", "error strong")]
     if not view.second and not view.recording:
         return []
     if not view.recording:

@@ -16,7 +16,7 @@ from textual.events import Resize
 
 from tui.model.metrics import LATENCIES, SAMPLES_NEEDED, Metric
 from tui.model.rows import Lane
-from tui.model.text import clean
+from tui.model.text import sanitize
 from tui.session.view import LaneView, Percentiles, View
 from tui.ui.widgets import numbers
 from tui.ui.widgets.chart import AXIS_CELLS, Ground, Pen, Scale, chart_rows, dots, span_of
@@ -74,7 +74,7 @@ def pane_title(view: LaneView, url: str) -> tuple[str, bool]:
     info = view.info
     where = host_of(info.url if info else url)
     name = f"{info.title} {info.version}".strip() if info else ""
-    return clean(f"{name}  {where}" if name else where, 100), bool(info and info.simulated)
+    return sanitize(f"{name}  {where}" if name else where, 100), bool(info and info.simulated)
 
 
 def host_of(url: str) -> str:
@@ -93,9 +93,9 @@ def state_spans(view: LaneView) -> list[Span]:
         return [
             ("✖ down ", "error strong"),
             (f"{numbers.short_clock(gone)} ", "error"),
-            (clean(view.state_text, 60), "error"),
+            (sanitize(view.state_text, 60), "error"),
         ]
-    text = f" {clean(view.state_text, 60)}" if view.state_text else ""
+    text = f" {sanitize(view.state_text, 60)}" if view.state_text else ""
     return [(f"○ {view.state}{text}", "muted")]
 
 

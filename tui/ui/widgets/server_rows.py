@@ -1,6 +1,6 @@
 """What the server says of itself, how old that is, and what went wrong: one row each, of a lane's pane."""
 
-from tui.model.text import clean
+from tui.model.text import sanitize
 from tui.session.view import LaneView
 from tui.ui.widgets import numbers
 from tui.ui.widgets.rows import Row, Span, fit, length, spread
@@ -24,7 +24,7 @@ def server_row(view: LaneView, width: int) -> Row:
     """`running 32    waiting 0     KV 38 %   prefix hit 31 %`, with the age of old readings."""
     server = view.server
     if all(v is None for v in (server.running, server.waiting, server.kv_usage, server.prefix_hit_rate)):
-        return fit([("server  ", "muted"), (clean(server.note) or "has not told its metrics yet", "muted")], width)
+        return fit([("server  ", "muted"), (sanitize(server.note) or "has not told its metrics yet", "muted")], width)
     stale = server.age_s is not None and server.age_s > STALE_S
     ink = "muted" if stale else ink_of(view)
     full = width >= WORDS_CELLS and not stale
@@ -44,16 +44,18 @@ def trouble_row(view: LaneView, width: int) -> Row:
     """What makes the lane's numbers doubtful, the gravest first: down, the client's limit, failures, old readings."""
     if view.state == "down" and view.state_text:
         failed = f"   {view.failed} failed" if view.failed else ""
-        return fit([("✖ down: ", "error strong"), (clean(view.state_text, 120), "error"), (failed, "muted")], width)
+        return fit(
+            [("✖ down: ", "error strong"), (sanitize(view.state_text, 120), "error"), (failed, "muted")], width
+        )
     if view.bound:
         text = f"! client-bound: CPU {view.client_cpu * 100:.0f} %, loop lag {view.loop_lag_ms:.0f} ms"
         return fit([(text, "warn strong")], width)
     if view.failed:
         return _failures(view, width)
     if view.server.note and view.server.age_s is not None:
-        return fit([(f"! server gauges: {clean(view.server.note, 120)}", "warn")], width)
+        return fit([(f"! server gauges: {sanitize(view.server.note, 120)}", "warn")], width)
     if view.gpu_note and view.gpus:
-        return fit([(f"! GPU: {clean(view.gpu_note, 120)}", "warn")], width)
+        return fit([(f"! GPU: {sanitize(view.gpu_note, 120)}", "warn")], width)
     right = [efficiency(view)] if width < WORDS_CELLS else []
     told = [(text, "warn") for text in _hindrances(view)]
     left = _apart([("no failures", "muted"), *told])
@@ -80,9 +82,9 @@ def _apart(spans: list[Span]) -> list[Span]:
 
 def _failures(view: LaneView, width: int) -> Row:
     causes = ", ".join(
-        f"{clean(cause, 20)} {count}" for cause, count in sorted(view.causes.items(), key=lambda c: -c[1])
+        f"{sanitize(cause, 20)} {count}" for cause, count in sorted(view.causes.items(), key=lambda c: -c[1])
     )
-    last = clean(view.last_error, 120)
+    last = sanitize(view.last_error, 120)
     return fit(
         [(f"✖ {view.failed} failed ", "error strong"), (causes, "error"), (f"  {last}" if last else "", "muted")],
         width,
