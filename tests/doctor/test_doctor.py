@@ -10,7 +10,8 @@ import pytest
 from tests.launcher.fake_engine import Handler
 from tui.doctor.checks import DoctorReport, Host, Row, examine, report, setting_differences, text
 from tui.doctor.examine import LaneCheck, Opinion, examine_lane, quick_check
-from tui.engines.detect import DetectedServer, Streamed, detect_lane
+from tui.engines.detect import DetectedServer, detect_lane
+from tui.engines.probe import Streamed
 from tui.judge.comparable import reason
 from tui.model.profile import LaneProfile, Profile
 from tui.model.session import LaneInfo

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from tui.engines.detect import recognise, streams
+from tui.engines.detect import recognise
+from tui.engines.probe import streams
 from tui.model import gauges
 from tui.model.rows import GaugeRow
 from tui.telemetry.server import ServerScraper

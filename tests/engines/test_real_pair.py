@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from tui.engines.detect import recognise, streams
+from tui.engines.detect import recognise
+from tui.engines.probe import streams
 from tui.engines.registry import engine
 from tui.model import gauges
 from tui.model.profile import Endpoint

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from tui.engines.detect import DetectedServer, detect_lane, streams
+from tui.engines.detect import DetectedServer, detect_lane
 from tui.engines.launch import command, shell, stage
+from tui.engines.probe import streams
 from tui.launcher.process import EngineProcess
 from tui.model.profile import LaneProfile, Profile
 from tui.model.rows import Lane
