@@ -7,7 +7,6 @@ import msgspec
 import pytest
 
 from tests.engines.sites import Site, captured
-from tui.engines.detect import streams
 from tui.engines.probe import parse_stream, streams
 from tui.model.profile import Endpoint
 from tui.model.session import LaneInfo
