@@ -1,0 +1,54 @@
+"""Recordings made by earlier versions open and show the figures that they showed then.
+
+`tests/data/h100-sweep` is such a recording, without its chunks. `h100-sweep.figures.txt` next to it holds the figures
+of its report as the version of 2026-11-28 printed them. Neither is made again when the code changes.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tui.cli.main import main
+from tui.model.rows import TABLES
+from tui.recording.reader import open_session
+from tui.recording.schema import schema
+
+DATA = Path(__file__).parents[1] / "data"
+SWEEP = DATA / "h100-sweep"
+FIGURES = (DATA / "h100-sweep.figures.txt").read_text("utf-8").splitlines()
+VALUE = re.compile(r"(?<![\w-])[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?: ?%)?|A ahead|B ahead|level|undecided")
+NEWER = {"seconds": ("resting", "reads")}  # columns that were added after the first recordings had been made
+HEADER = re.compile(r"^\|.*\n(?=\| :--)", re.MULTILINE)
+
+
+def figures(report: str) -> list[str]:
+    """The numbers and verdicts in each table row of a report. Labels may change, figures may not."""
+    rows = (line for line in HEADER.sub("", report).splitlines() if line.startswith("| "))
+    return [" ".join(values) for row in rows if (values := VALUE.findall(row))]
+
+
+def report(session: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The report as Markdown."""
+    assert main(["report", str(session)]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_report_shows_the_figures_it_showed_when_it_was_recorded(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = figures(report(SWEEP, capsys))
+    assert [row for row in FIGURES if row not in shown] == []
+
+
+def test_a_recording_without_the_columns_added_later_shows_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = shutil.copytree(SWEEP, tmp_path / "h100-sweep")
+    for table in TABLES:
+        for path in (old / table).glob("*.parquet"):
+            pl.read_parquet(path).drop(NEWER.get(table, ())).write_parquet(path)
+    recorded = open_session(old)
+    assert all(recorded.scan(table).collect_schema() == schema(table) for table in TABLES)
+    shown = figures(report(old, capsys))
+    assert [row for row in FIGURES if row not in shown] == []
