@@ -16,13 +16,15 @@ class Dials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     second come due whatever the server does, and `concurrency` is not used.
     """
 
-    concurrency: int = 8
-    prompt_tokens: int = 512
-    output_tokens: int = 128
+    concurrency: int = 8  # [streams] how many a closed loop keeps busy; 0 stops the load
+    prompt_tokens: int = 512  # [tokens] length of each prompt
+    output_tokens: int = 128  # [tokens] length asked of each answer, varied by `output_jitter`
+    # closed: each stream sends its next request when the answer has ended. The others: how requests arrive at
+    # `request_rate`.
     arrival: Arrival = "closed"
-    request_rate: float = 0.0
-    shared_prefix: float = 0.0
-    temperature: float = 0.0
+    request_rate: float = 0.0  # [requests/s] how many arrive whatever the servers do, unless `arrival` is closed
+    shared_prefix: float = 0.0  # [share] of each prompt that is one common prefix, 0 to 0.95
+    temperature: float = 0.0  # sampling temperature
 
     @property
     def streams(self) -> int:

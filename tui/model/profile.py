@@ -23,29 +23,29 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
     model: str  # path or repository of the weights
-    # What starts the engine when it is not on the PATH: a path takes the place of the usual command's first word (so
-    # for SGLang it is a Python), a list the place of the whole, as for a container or a script.
+    # A path replaces the first word of the usual command (for SGLang: the Python), a list replaces the whole command,
+    # for a container or a script. Empty: the engine is on the PATH.
     command: str | list[str] = []
-    version: str = ""  # of the engine; empty: the newest known flags
-    dtype: str = ""
-    quantisation: str = ""
-    tensor_parallel: int | None = None
-    max_model_len: int | None = None
-    kv_tokens: int | None = None
-    memory_fraction: float | None = None
-    max_running: int | None = None
-    prefill_budget: int | None = None
-    prefix_cache: bool | None = None
-    cuda_graphs: bool | None = None
-    cuda_graph_max: int | None = None
-    kv_dtype: str = ""
-    kv_block: int | None = None
-    seed: int | None = None
-    gpus: list[int] = []
-    dummy_weights: bool = False
-    neutral_sampling: bool = True  # the model's generation_config.json is not to change the sampling
-    extra: list[str] = []  # further flags, as the engine spells them
-    env: dict[str, str] = {}
+    version: str = ""  # version of the engine, which decides the spelling of its flags; empty: the newest known
+    dtype: str = ""  # data type of the weights and activations
+    quantisation: str = ""  # quantisation of the weights
+    tensor_parallel: int | None = None  # [GPUs] how many share the model
+    max_model_len: int | None = None  # [tokens] longest prompt and answer together
+    kv_tokens: int | None = None  # [tokens] size of the KV cache
+    memory_fraction: float | None = None  # [share] of GPU memory for the engine, 0 to 1
+    max_running: int | None = None  # [requests] how many run at the same time
+    prefill_budget: int | None = None  # [tokens] most that one step prefills
+    prefix_cache: bool | None = None  # whether prompts share the KV cache of a common prefix
+    cuda_graphs: bool | None = None  # whether decoding runs as CUDA graphs
+    cuda_graph_max: int | None = None  # [requests] largest batch captured as a CUDA graph
+    kv_dtype: str = ""  # data type of the KV cache
+    kv_block: int | None = None  # [tokens] size of a block of the KV cache
+    seed: int | None = None  # the engine's random seed
+    gpus: list[int] = []  # which GPUs it may use (CUDA_VISIBLE_DEVICES)
+    dummy_weights: bool = False  # random weights: for speed only
+    neutral_sampling: bool = True  # ignore the sampling defaults in the model's generation_config.json
+    extra: list[str] = []  # more flags, as the engine spells them
+    env: dict[str, str] = {}  # more environment variables for the engine
 
 
 Endpoint = Literal["completions", "chat", "generate"]
@@ -63,69 +63,71 @@ Mode = Literal["together", "alternate"]
 class LaneProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One server. Exactly one of `url` and `simulate` is given."""
 
-    url: str = ""
-    simulate: str = ""  # engine whose manners a simulator takes on: vllm or sglang
-    engine: str = ""  # kind; empty: recognise it
-    model: str = ""  # empty: the server's only model
-    api_key_env: str = ""  # name of the environment variable that holds the key
-    endpoint: Endpoint | Literal[""] = ""  # empty: what the engine does best
-    usage: Literal["", "each", "end"] = ""  # tokens counted so; empty: at the end, unless chunks hold several
-    dcgm: str = ""  # URL of a DCGM exporter
-    gpus: list[int] = []  # NVML indices; empty: the GPUs that the server's own processes use
-    headers: dict[str, str] = {}
-    extra_body: dict[str, str | int | float | bool] = {}
-    verify_tls: bool = True
-    dials: dict[str, int | float | str] = {}  # where this lane departs from [load]
-    launch: Launch | None = None  # how `dragstrip launch` starts it at `url`
+    url: str = ""  # base URL of the server
+    simulate: str = ""  # start a simulated engine instead: vllm or sglang
+    engine: str = ""  # kind of engine; empty: detect it
+    model: str = ""  # name of the model as the server lists it; empty: the only one
+    api_key_env: str = ""  # name of the environment variable that holds the API key, never the key
+    endpoint: Endpoint | Literal[""] = ""  # API that gets the load; empty: the one that suits the engine
+    # When the server reports its token count: with each chunk, or at the end of the answer. Empty: at the end, unless
+    # chunks hold several tokens.
+    usage: Literal["", "each", "end"] = ""
+    dcgm: str = ""  # metrics URL of a DCGM exporter, for the GPUs of a server on another host
+    gpus: list[int] = []  # NVML indices of the GPUs to show; empty: those that the server's processes use
+    headers: dict[str, str] = {}  # more HTTP headers for each request
+    extra_body: dict[str, str | int | float | bool] = {}  # more fields for the JSON body of each request
+    verify_tls: bool = True  # false: accept any TLS certificate
+    dials: dict[str, int | float | str] = {}  # dials of this lane that differ from [load]
+    launch: Launch | None = None  # how `dragstrip launch` starts the engine at `url`
 
 
 class LoadProfile(Dials, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The dials as a session starts, and what does not turn while it runs."""
 
-    seed: int = 0
-    output_jitter: float = 0.1
-    think_s: float = 0.0  # closed loop: from the end of a request to the next one of its stream
-    connect_timeout_s: float = 5.0
-    read_timeout_s: float = 60.0  # without a byte from the server
+    seed: int = 0  # random seed of the request list
+    output_jitter: float = 0.1  # [share] by which the length of answers varies at random, 0.1 for ±10 %
+    think_s: float = 0.0  # [s] pause between two requests of a stream in a closed loop, 0 to 600
+    connect_timeout_s: float = 5.0  # [s] a request fails when connecting takes longer
+    read_timeout_s: float = 60.0  # [s] a request fails after this long without a byte from the server
 
 
 class RecordProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is kept. Prompts and answers never are."""
 
-    chunks: bool = True
-    directory: str = ""  # empty: the user's data directory
+    chunks: bool = True  # record when each chunk arrived: reports compute the ITL from it
+    directory: str = ""  # folder for recordings; empty: the user's data directory
 
 
 class Slo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits a request must meet to count as goodput; None is no limit."""
 
-    preset: str = ""  # a name in `records.limits`; what is given beside it goes before it
-    ttft_ms: float | None = None
-    tpot_ms: float | None = None
-    e2e_ms: float | None = None
+    preset: str = ""  # limits of an MLPerf benchmark, named after its model; the limits below override it
+    ttft_ms: float | None = None  # [ms] longest time to first token
+    tpot_ms: float | None = None  # [ms] longest time per output token
+    e2e_ms: float | None = None  # [ms] longest time to the last token
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One step of a plan: some dials, held for a time or for a number of finished requests a lane."""
 
-    dials: dict[str, int | float | str] = {}
-    for_s: float | None = None
-    requests: int | None = None
+    dials: dict[str, int | float | str] = {}  # dials that this step turns; what earlier steps turned stays
+    for_s: float | None = None  # [s] length of the step; give this or `requests`
+    requests: int | None = None  # [requests] the step ends when each lane has finished so many; give this or `for_s`
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One head-to-head, or one lane alone when `b` is None."""
 
-    name: str = ""
-    sentence: str = ""  # what it is for
-    mode: Mode = "together"
-    a: LaneProfile
-    b: LaneProfile | None = None
-    load: LoadProfile = LoadProfile()
-    slo: Slo = Slo()
-    record: RecordProfile = RecordProfile()
-    plan: list[Step] = []
-    repeat: int = 1  # of the plan, every other time backwards
-    delta: float | None = None  # lanes closer than this share are level; None: as calibrated, else 3 %
-    delta_from: str = ""  # where it was measured
-    waive: list[str] = []  # keys of `records.terms` whose difference is known and accepted
+    name: str = ""  # name of the profile; empty: the name of its file
+    sentence: str = ""  # what it is for; `dragstrip profiles` prints it
+    mode: Mode = "together"  # alternate: the lanes take turns, for engines that share a GPU
+    a: LaneProfile  # lane A
+    b: LaneProfile | None = None  # lane B; without it there is one lane
+    load: LoadProfile = LoadProfile()  # the dials as the session starts, and what does not change while it runs
+    slo: Slo = Slo()  # latency limits that a request must meet to count as goodput
+    record: RecordProfile = RecordProfile()  # what is recorded; prompts and answers never are
+    plan: list[Step] = []  # steps that the key P and `dragstrip run --plan` go through
+    repeat: int = 1  # [times] how often the plan is run, 1 to 1000; every second time backwards
+    delta: float | None = None  # [share] lanes closer than this are level; empty: as calibrated, else 0.03
+    delta_from: str = ""  # where `delta` was measured
+    waive: list[str] = []  # engine settings whose difference is known and accepted; `dragstrip doctor` names them
