@@ -14,6 +14,7 @@ from tests.recording import synthetic
 from tui.model.rows import Batch, EventRow
 from tui.model.session import SessionInfo
 from tui.model.text import UserError
+from tui.recording.marks import Marks
 from tui.recording.reader import open_session
 from tui.recording.recorder import Recorder
 from tui.recording.tape import Tape
@@ -37,7 +38,7 @@ def record(folder: Path, seconds: int = SECONDS, change: Change = lambda batch: 
 class Replayed:
     """A replay whose pictures can be waited for."""
 
-    def __init__(self, folder: Path, how: How | None = None, marks: "Beside | None" = None) -> None:
+    def __init__(self, folder: Path, how: How | None = None, marks: Marks | None = None) -> None:
         self.source = ReplaySource(
             profile_of(open_session(folder).info), lambda: Tape(open_session(folder)), how or How(), marks
         )
@@ -60,26 +61,13 @@ class Replayed:
 
 
 @asynccontextmanager
-async def replaying(folder: Path, how: How | None = None, marks: "Beside | None" = None) -> AsyncIterator[Replayed]:
+async def replaying(folder: Path, how: How | None = None, marks: Marks | None = None) -> AsyncIterator[Replayed]:
     replayed = Replayed(folder, how, marks)
     await replayed.start()
     try:
         yield replayed
     finally:
         await replayed.source.stop("done")
-
-
-class Beside:
-    """Marks in memory."""
-
-    def __init__(self) -> None:
-        self.rows: list[EventRow] = []
-
-    def read(self) -> list[EventRow]:
-        return self.rows
-
-    def add(self, t_ns: int, text: str) -> None:
-        self.rows.append(EventRow("", t_ns, "mark", text=text))
 
 
 @pytest.fixture(scope="module")
@@ -168,9 +156,9 @@ async def test_the_dials_are_those_of_the_moment(tmp_path: Path) -> None:
         assert [(round(m.t_s), m.text) for m in source.moments()] == [(5, "conc 8→32"), (9, "shared 0→25")]
 
 
-async def test_a_mark_stands_beside_the_recording(folder: Path) -> None:
+async def test_a_mark_stands_beside_the_recording(folder: Path, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    async with replaying(folder, marks=Beside()) as replayed:
+    async with replaying(folder, marks=Marks(tmp_path / "s.jsonl")) as replayed:
         replayed.source.toggle()
         await replayed.source.seek(6)
         replayed.source.mark("look here")

@@ -16,7 +16,7 @@ from tui.ui.goto import Recorded, moment_at
 from tui.ui.widgets.numbers import counted
 
 if TYPE_CHECKING:
-    from tui.session.replay_tape import Tape
+    from tui.recording.tape import Tape
 
 HELP = "the same screen from a recorded session, at any speed"
 _SPEED_NAMES = {f"{speed:g}": speed for speed in SPEEDS[:-1]} | {"max": math.inf, "inf": math.inf}

@@ -91,9 +91,8 @@ def _steps(args: argparse.Namespace, profile: Profile, for_s: float) -> list[Ste
     if not args.plan and not args.sweep:
         return []
     from tui.session.plan import checked
-    from tui.session.schedule import servers
 
-    dials = {lane: lane_dials(profile, server) for lane, server in servers(profile).items()}
+    dials = {lane: lane_dials(profile, server) for lane, server in profile.lanes.items()}
     return checked(first_pass(args.sweep, for_s) if args.sweep else profile.plan, dials)
 
 

@@ -145,9 +145,8 @@ def _advice(difference: Difference) -> tuple[str, ...]:
 
 def load_rows(profile: Profile, known: Sequence[Mapping[str, object]]) -> list[Row]:
     """Whether the load fits what the servers hold."""
-    servers = [lane for lane in (profile.a, profile.b) if lane is not None]
-    longest = [each.prompt_tokens + round(each.output_tokens * (1 + profile.load.output_jitter)) for each in
-               (lane_dials(profile, server) for server in servers)]  # fmt: skip
+    dials = (lane_dials(profile, server) for server in profile.lanes.values())
+    longest = [each.prompt_tokens + round(each.output_tokens * (1 + profile.load.output_jitter)) for each in dials]
     values = tuple(f"{length:,} tokens a request" for length in longest)
     for length, lane in zip(longest, known, strict=False):
         context = lane.get("max_model_len")
@@ -232,11 +231,10 @@ class DoctorReport:
 
 async def examine(profile: Profile) -> DoctorReport:
     """Examine every lane of a profile at once. UserError when a lane has no URL to ask."""
-    servers = {lane: server for lane, server in zip(LANES, (profile.a, profile.b), strict=True) if server is not None}
-    for lane, server in servers.items():
+    for lane, server in profile.lanes.items():
         if not server.url:
             raise UserError(f"lane {lane.upper()} has no url yet: doctor examines servers that run")
-    lanes = await asyncio.gather(*(examine_lane(lane, server) for lane, server in servers.items()))
+    lanes = await asyncio.gather(*(examine_lane(lane, server) for lane, server in profile.lanes.items()))
     return report(profile, lanes, Host.here())
 
 

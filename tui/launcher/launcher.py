@@ -155,8 +155,7 @@ class Launcher:
 
 
 def _launched(profile: Profile) -> dict[Lane, LaneProfile]:
-    lanes: tuple[tuple[Lane, LaneProfile | None], ...] = (("a", profile.a), ("b", profile.b))
-    return {lane: server for lane, server in lanes if server is not None and server.launch is not None}
+    return {lane: server for lane, server in profile.lanes.items() if server.launch is not None}
 
 
 def _command(lane: Lane, server: LaneProfile) -> Command:

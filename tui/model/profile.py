@@ -13,6 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from tui.model.dials import Dials
+from tui.model.rows import Lane
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -131,3 +132,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     delta: float | None = None  # [share] lanes closer than this are level; empty: as calibrated, else 0.03
     delta_from: str = ""  # where `delta` was measured
     waive: list[str] = []  # engine settings whose difference is known and accepted; `dragstrip doctor` names them
+
+    @property
+    def lanes(self) -> dict[Lane, LaneProfile]:
+        """The servers by lane: one or two."""
+        return {"a": self.a} if self.b is None else {"a": self.a, "b": self.b}

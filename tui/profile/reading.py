@@ -168,9 +168,7 @@ def _problems(profile: Profile) -> list[Problem]:
 
         if unknown := [key for key in profile.waive if key not in ENGINE_SETTING]:
             found.append((("waive",), f"nothing is called {unknown[0]}; there are {', '.join(ENGINE_SETTING)}"))
-    for name, lane in (("a", profile.a), ("b", profile.b)):
-        if lane is None:
-            continue
+    for name, lane in profile.lanes.items():
         if bool(lane.url) == bool(lane.simulate):
             found.append(((name, "url"), "give either url or simulate, not both and not neither"))
         if lane.simulate not in ("", "vllm", "sglang"):

@@ -27,8 +27,8 @@ from tui.judge.ledger import LedgerRow
 from tui.model.profile import Profile
 from tui.model.rows import LANES, Lane
 from tui.model.units import NS_PER_S
+from tui.recording.tape import Tape
 from tui.session.playback import Playing
-from tui.session.replay_tape import Tape
 from tui.session.state import Bucketed
 from tui.session.verdicts import Standing, VisitSoFar
 from tui.session.view import VerdictView

@@ -33,7 +33,7 @@ from tui.model.units import NS_PER_S
 from tui.session.dial_board import DialBoard, stopped
 from tui.session.make_view import make_view
 from tui.session.plan import More, PlanRun
-from tui.session.schedule import Orders, servers
+from tui.session.schedule import Orders
 from tui.session.seconds import LaneCutter, LaneNow, ViewContext
 from tui.session.state import SessionState
 from tui.session.view import View, blank_view
@@ -360,7 +360,7 @@ class LiveSession:
             self.profile = await self._prepare(self.profile)
         run_of, self._rollup = await asyncio.to_thread(_heavy_parts, list(self.orders.asked), self.profile)
         salt = os.urandom(8).hex()
-        for lane, server in servers(self.profile).items():
+        for lane, server in self.profile.lanes.items():
             self._lanes[lane] = run_of(
                 lane, self.profile, server, salt, self, partial(self.orders.setting, lane), self._go
             )

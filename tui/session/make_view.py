@@ -354,8 +354,7 @@ def make_view(state: SessionState, beside: ViewContext, window_s: int) -> View:
 
 def _share_a_gpu(beside: ViewContext, lanes: Mapping[Lane, LaneView]) -> bool:
     """Whether the lanes' engines run on one GPU, whose energy nobody can then tell apart."""
-    servers = {"a": beside.profile.a, "b": beside.profile.b}
-    dcgm = {lane: server.dcgm for lane, server in servers.items() if server is not None}
+    dcgm = {lane: server.dcgm for lane, server in beside.profile.lanes.items()}
     hosts = {dcgm.get(lane) or urlsplit(info.url).hostname for lane, info in beside.infos.items()}
     indices = [{gpu.index for gpu in shown.gpus} for shown in lanes.values()]
     return len(indices) == 2 and len(hosts) == 1 and bool(indices[0] & indices[1])

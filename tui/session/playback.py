@@ -20,8 +20,8 @@ from tui.model.profile import Profile
 from tui.model.rows import LANES, Batch, EventRow, Lane, SecondRow
 from tui.model.session import LaneInfo
 from tui.model.units import NS_PER_S
+from tui.recording.tape import Tape
 from tui.session.make_view import counted_seconds, make_view
-from tui.session.replay_tape import Tape
 from tui.session.seconds import ChunkGaps, Floats, ViewContext
 from tui.session.state import HISTORY_S, SLOW_OVER_S, Bucketed, LaneState, SecondDetail, SessionState, bucketed_by
 from tui.session.timeline import dials_after, first_dials

@@ -20,12 +20,13 @@ from tui.model.profile import Profile
 from tui.model.rows import EventRow, Lane
 from tui.model.text import UserError
 from tui.model.units import NS_PER_S
-from tui.session.replay_tape import BesideMarks, Tape
 from tui.session.source import SPEEDS, Lanes, Moment, WindowView
 from tui.session.timeline import first_dials, moments_of
 from tui.session.view import WINDOWS_S, View, blank_view
 
 if TYPE_CHECKING:
+    from tui.recording.marks import Marks
+    from tui.recording.tape import Tape
     from tui.session.checkpoints import Course
     from tui.session.playback import Playing
 
@@ -86,7 +87,7 @@ BUSY_S: Final = 0.05  # folding at once, before the screen has its turn
 BREATH_S: Final = 0.02  # for the screen, between two of these
 LOOK_EVERY_S: Final = 0.5  # for new seconds of a session that is still recorded
 
-Open = Callable[[], Tape]
+Open = Callable[[], "Tape"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class ReplaySource:
         profile: Profile,
         open_tape: Open,
         how: How = How(),
-        marks: BesideMarks | None = None,
+        marks: Marks | None = None,
     ) -> None:
         self.profile = profile
         self._board = ReplayBoard(first_dials(profile))

@@ -16,7 +16,7 @@ import msgspec
 
 from tui.load.pipe import Setting
 from tui.model.dials import Dials
-from tui.model.profile import LaneProfile, Profile, Step
+from tui.model.profile import Profile, Step
 from tui.model.rows import LANES, EventRow, Lane, RequestRow
 from tui.profile.reading import lane_dials
 from tui.session.dial_board import DialBoard, dial_events, stopped
@@ -128,7 +128,7 @@ class Orders:
         give: Callable[[Lane, Setting], None],
         tell: Callable[[EventRow], None],
     ) -> None:
-        dials = {lane: lane_dials(profile, server) for lane, server in servers(profile).items()}
+        dials = {lane: lane_dials(profile, server) for lane, server in profile.lanes.items()}
         self.board = DialBoard(dials, self._apply)
         self.plan: PlanRun | None = None
         self.alternation: Alternation | None = None
@@ -223,8 +223,3 @@ class Orders:
     def _give_all(self) -> None:
         for lane in self._asked:
             self._give(lane, self.setting(lane))
-
-
-def servers(profile: Profile) -> dict[Lane, LaneProfile]:
-    """The profile's lanes; the second may be missing."""
-    return {"a": profile.a} if profile.b is None else {"a": profile.a, "b": profile.b}

@@ -56,8 +56,7 @@ def _known(kind: Struct, raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def first_dials(profile: Profile) -> dict[Lane, Dials]:
     """The dials of each lane as the session began."""
-    lanes: dict[Lane, LaneProfile] = {"a": profile.a} if profile.b is None else {"a": profile.a, "b": profile.b}
-    return {lane: lane_dials(profile, server) for lane, server in lanes.items()}
+    return {lane: lane_dials(profile, server) for lane, server in profile.lanes.items()}
 
 
 def dials_after(first: Mapping[Lane, Dials], events: Iterable[EventRow]) -> dict[Lane, Dials]:

@@ -279,8 +279,7 @@ class LiveLedger:
     @classmethod
     def of(cls, profile: Profile) -> LiveLedger:
         """Before the first dial was turned."""
-        lanes = ["a"] if profile.b is None else ["a", "b"]
-        return cls(first_settings(msgspec.to_builtins(profile), lanes))
+        return cls(first_settings(msgspec.to_builtins(profile), list(profile.lanes)))
 
     def turn(self, event: EventRow, segment: SegmentSoFar) -> None:
         """A dial was turned: what was counted until then belongs to the setting before."""

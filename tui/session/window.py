@@ -18,8 +18,8 @@ from tui.judge.tables import LATENCY, for_lane
 from tui.model.profile import Profile
 from tui.model.rows import LANES, Lane, SecondRow
 from tui.model.units import NS_PER_S
+from tui.recording.tape import Tape
 from tui.session.make_view import of_histogram, of_values
-from tui.session.replay_tape import Tape
 from tui.session.seconds import ChunkGaps
 from tui.session.source import WindowView
 from tui.session.state import LatencyHistogram

@@ -131,7 +131,7 @@ OVERLAY_ROWS = 46
 
 def urls(profile: Profile) -> dict[Lane, str]:
     """The lanes of a profile and where they are, before anything was found there."""
-    return {"a": profile.a.url} if profile.b is None else {"a": profile.a.url, "b": profile.b.url}
+    return {lane: server.url for lane, server in profile.lanes.items()}
 
 
 class PictureScreen(Screen[None]):
