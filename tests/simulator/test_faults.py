@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.simulator.serving import events, serving, until_idle
-from tui.simulator.model import TOKENS_BEFORE
+from tui.simulator.server import TOKENS_BEFORE_FAULT
 
 BODY: dict[str, Any] = {"prompt": [1], "max_tokens": 10, "ignore_eos": True, "stream": True}
 USAGE = {"stream_options": {"include_usage": True, "continuous_usage_stats": True}}
@@ -40,7 +40,7 @@ async def test_an_error_in_the_stream_is_followed_by_the_end_mark(simulator: tup
     _, client = simulator
     await fault(client, "error_in_stream")
     *tokens, error = await events(client, "/v1/completions", BODY)
-    assert len(tokens) == TOKENS_BEFORE
+    assert len(tokens) == TOKENS_BEFORE_FAULT
     assert error["error"]["code"] == 500
 
 
@@ -53,7 +53,7 @@ async def test_a_connection_breaks_off_in_mid_stream(simulator: tuple[str, httpx
         async with client.stream("POST", "/v1/completions", json=BODY) as answer:
             async for piece in answer.aiter_bytes():
                 came += piece
-    assert kind == "reset" or came.count(b"data: ") == TOKENS_BEFORE  # a reset may overtake what was sent
+    assert kind == "reset" or came.count(b"data: ") == TOKENS_BEFORE_FAULT  # a reset may overtake what was sent
     await until_idle(client, engine)
 
 
@@ -65,12 +65,12 @@ async def test_a_stalled_stream_stays_open_and_ends_with_its_client(
     came = b""
     async with client.stream("POST", "/v1/completions", json=BODY) as answer:
         pieces = answer.aiter_bytes()
-        while came.count(b"data: ") < TOKENS_BEFORE:
+        while came.count(b"data: ") < TOKENS_BEFORE_FAULT:
             came += await anext(pieces)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 came += await anext(pieces)
-    assert came.count(b"data: ") == TOKENS_BEFORE
+    assert came.count(b"data: ") == TOKENS_BEFORE_FAULT
     await until_idle(client, engine)
 
 
@@ -85,9 +85,9 @@ async def test_a_server_without_streams_answers_whole(simulator: tuple[str, http
 async def test_a_server_without_usage_gives_none(simulator: tuple[str, httpx.AsyncClient]) -> None:
     _, client = simulator
     await fault(client, "no_usage")
-    found = await events(client, "/v1/completions", BODY | USAGE)
-    assert len(found) == 10
-    assert not any(event.get("usage") for event in found)
+    received = await events(client, "/v1/completions", BODY | USAGE)
+    assert len(received) == 10
+    assert not any(event.get("usage") for event in received)
 
 
 async def test_faults_to_come_can_be_taken_back(simulator: tuple[str, httpx.AsyncClient]) -> None:

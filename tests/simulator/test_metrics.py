@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from tests.simulator.serving import samples, serving, until_idle
-from tui.simulator.model import SGLANG, VLLM, SimulatedGpu
+from tui.simulator.engine import SimulatedGpu
+from tui.simulator.model import SGLANG, VLLM
 from tui.simulator.scheduler import Scheduler, Stream
 from tui.simulator.sglang import SglangMetrics
 
@@ -107,11 +108,12 @@ async def test_histograms_have_the_buckets_of_a_real_server(engine: str) -> None
 
 
 def test_sglang_refreshes_its_gauges_every_40_decode_steps() -> None:
-    scheduler, metrics = Scheduler(SGLANG), SglangMetrics(SGLANG, "m")
+    scheduler = Scheduler(SGLANG)
+    metrics = SglangMetrics(scheduler)
     scheduler.add(Stream([1] * 10, 500))
     shown = []
     for _ in range(82):
-        metrics.stepped(scheduler.step(), scheduler)
+        metrics.stepped(scheduler.step())
         usage = [line for line in metrics.text().decode().splitlines() if line.startswith("sglang:num_used_tokens{")]
         shown.append(float(usage[0].rsplit(" ", 1)[1]))
     assert [step for step in range(1, 82) if shown[step] != shown[step - 1]] == [40, 80]

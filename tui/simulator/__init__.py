@@ -1,1 +1,1 @@
-"""An honest stand-in server with an engine's manners, for the demo and for faults. It says SIMULATED of itself."""
+"""Two simulated engines that behave like vLLM and SGLang, for the demo and for faults. They say SIMULATED."""

@@ -1,4 +1,4 @@
-"""Serve one simulated engine, print its port, and end when stdin does: `python -m tui.simulator --engine vllm`."""
+"""`python -m tui.simulator --engine vllm`: serve one simulated engine, print its port, end when stdin does."""
 
 import argparse
 import asyncio
@@ -10,8 +10,8 @@ from tui.simulator.model import PRESETS
 from tui.simulator.server import serve
 
 
-async def _until_stdin_ends(serving: "asyncio.Task[None]") -> None:
-    """The parent holds the other end of stdin: when that process is gone, killed or not, stdin ends."""
+async def _cancel_when_stdin_ends(serving: "asyncio.Task[None]") -> None:
+    """The parent holds the other end of stdin, which ends with that process, killed or not."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while await reader.read(4096):
@@ -28,17 +28,10 @@ async def _main(args: argparse.Namespace) -> None:
         serve(args.engine, "127.0.0.1", args.port, seed=args.seed, speed=args.speed, on_ready=ready)
     )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
-    watching = asyncio.create_task(_until_stdin_ends(serving))
+    watching = asyncio.create_task(_cancel_when_stdin_ends(serving))
     with contextlib.suppress(asyncio.CancelledError):
         await serving
     watching.cancel()
-
-
-def _speed(text: str) -> float:
-    speed = float(text)
-    if not 0 < speed <= 1000:
-        raise argparse.ArgumentTypeError("the speed is a factor above 0 and at most 1000")
-    return speed
 
 
 if __name__ == "__main__":
@@ -46,5 +39,5 @@ if __name__ == "__main__":
     parser.add_argument("--engine", choices=tuple(PRESETS), default="vllm")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--speed", type=_speed, default=1.0)
+    parser.add_argument("--speed", type=float, default=1.0)
     asyncio.run(_main(parser.parse_args()))

@@ -1,88 +1,62 @@
-"""The scheduler in real time: steps are slept through, tokens handed to whoever waits for them."""
+"""The scheduler in real time: a step is slept through, then its tokens go to the requests that wait for them."""
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from tui.simulator.formats import Metrics, Told
-from tui.simulator.model import PRESETS, Preset, SimulatedGpu
-from tui.simulator.requests import Asked
+from tui.simulator.formats import Page
+from tui.simulator.model import PRESETS, Preset
+from tui.simulator.requests import ParsedRequest, ServedRequest
 from tui.simulator.scheduler import Scheduler, Step, Stream
 from tui.simulator.sglang import SglangMetrics
 from tui.simulator.vllm import VllmMetrics
 
-MODEL = "simulated-8b"
 LATE_S = 0.25  # a process held up for longer than this goes on from now instead of catching up in a burst
-
-
-@dataclass(slots=True, eq=False)
-class Answer:
-    """One request's tokens as they come. `arrived` is set at each step that brought one."""
-
-    stream: Stream
-    streaming: bool
-    t_asked_s: float
-    t_admitted_s: float = 0.0
-    t_first_s: float = 0.0
-    t_last_s: float = 0.0
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    tokens: int = 0  # delivered; the stream itself is one step ahead while that step is slept through
-
-    async def told(self) -> AsyncGenerator[tuple[int, int]]:
-        """The first and the last number, from 1, of the tokens that are there since the last look."""
-        known = 0
-        while known < self.stream.output_tokens:
-            await self.arrived.wait()
-            self.arrived.clear()
-            if self.tokens > known:
-                yield known + 1, self.tokens
-                known = self.tokens
 
 
 class SimulatedEngine:
     """One engine. `speed` 10 makes everything ten times as fast as the study's."""
 
     def __init__(self, engine: str, *, seed: int = 0, speed: float = 1.0) -> None:
-        self.preset: Preset = PRESETS[engine]
-        self.metrics: Metrics = (SglangMetrics if engine == "sglang" else VllmMetrics)(self.preset, MODEL)
+        self.preset = PRESETS[engine]
         self.scheduler = Scheduler(self.preset, seed)
+        self.metrics = SglangMetrics(self.scheduler) if engine == "sglang" else VllmMetrics(self.scheduler)
         self.speed = speed
         self._gpu = SimulatedGpu(self.preset, time.monotonic())
-        self._answers: dict[Stream, Answer] = {}
-        self._in_front = 0  # requests that the front end holds
+        self._served: dict[Stream, ServedRequest] = {}
+        self._in_front_end = 0
         self._work = asyncio.Event()
 
-    async def ask(self, asked: Asked) -> Answer:
+    async def submit(self, request: ParsedRequest) -> ServedRequest:
         """Queue a request once the front end is through with it."""
-        t_asked_s = time.monotonic()
-        others = len(self._answers) + self._in_front
-        self._in_front += 1
+        t_arrived_s = time.monotonic()
+        others = len(self._served) + self._in_front_end
+        self._in_front_end += 1
         try:
             front_ms = self.preset.front_ms + self.preset.front_ms_per_stream * others
             await asyncio.sleep(front_ms / 1000 / self.speed)
         finally:
-            self._in_front -= 1
-        # SGLang takes zero output tokens for an answer; the model runs once all the same.
-        stream = Stream(asked.prompt, max(1, asked.output_tokens), asked.finish_reason)
-        answer = Answer(stream, asked.stream, t_asked_s)
-        self._answers[stream] = answer
+            self._in_front_end -= 1
+        # SGLang answers a request for zero output tokens; the model runs once all the same.
+        stream = Stream(request.prompt, max(1, request.output_tokens))
+        served = self._served[stream] = ServedRequest(request, stream, t_arrived_s)
         self.scheduler.add(stream)
         self._work.set()
-        return answer
+        return served
 
-    def abort(self, answer: Answer) -> None:
-        """The client is gone: what its stream holds is free at once. Nothing when the stream has ended."""
-        if self._answers.pop(answer.stream, None) is not None:
-            self.scheduler.abort(answer.stream)
-            self.metrics.aborted(_told(answer))
+    def abort(self, served: ServedRequest) -> None:
+        """The client is gone: free what its stream holds at once. Nothing when the stream has ended."""
+        if self._served.pop(served.stream, None) is not None:
+            self.scheduler.abort(served.stream)
+            self.metrics.aborted()
 
     async def run(self) -> None:
         """Step while there is work, until cancelled."""
         due_s = time.monotonic()
         while True:
             if not self.scheduler.busy:
-                self.metrics.idle(self.scheduler)
+                self.metrics.idle()
                 self._work.clear()
                 await self._work.wait()
                 due_s = time.monotonic()
@@ -90,7 +64,7 @@ class SimulatedEngine:
             began_s = time.monotonic()
             step = self.scheduler.step()
             for stream in step.admitted:
-                self._answers[stream].t_admitted_s = began_s
+                self._served[stream].t_admitted_s = began_s
             # Steps follow one another without drift, however late a sleep wakes.
             due_s = max(due_s, began_s - LATE_S) + step.duration_ms / 1000 / self.speed
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
@@ -98,40 +72,82 @@ class SimulatedEngine:
             self._deliver(step)
 
     def gpu_page(self) -> bytes:
-        """The GPU's page now."""
+        """A DCGM exporter's page of the GPU now."""
         self._gpu.advance(time.monotonic(), len(self.scheduler.running))
         return self._gpu.page()
 
     def _deliver(self, step: Step) -> None:
         now_s = time.monotonic()
         for stream in step.emitted:
-            answer = self._answers.get(stream)
-            if answer is None:  # its client went away during the step
+            served = self._served.get(stream)
+            if served is None:  # its client went away during the step
                 continue
-            answer.tokens += 1
-            if answer.tokens == 1:
-                answer.t_first_s = answer.t_last_s = now_s
-                self.metrics.began(_told(answer))
+            served.tokens += 1
+            if served.tokens == 1:
+                served.t_first_s = served.t_last_s = now_s
+                self.metrics.first_token(served)
             else:
-                self.metrics.gap(now_s - answer.t_last_s)
-                answer.t_last_s = now_s
-            answer.arrived.set()
-        self.metrics.stepped(step, self.scheduler)
+                self.metrics.next_token(now_s - served.t_last_s)
+                served.t_last_s = now_s
+            served.delivered.set()
+        self.metrics.stepped(step)
         for stream in step.finished:
-            answer = self._answers.pop(stream, None)
-            if answer is not None:
-                self.metrics.ended(_told(answer))
+            served = self._served.pop(stream, None)
+            if served is not None:
+                self.metrics.finished(served)
 
 
-def _told(answer: Answer) -> Told:
-    stream = answer.stream
-    return Told(
-        prompt_tokens=len(stream.prompt),
-        cached_tokens=stream.cached,
-        output_tokens=answer.tokens,
-        queue_s=max(0.0, answer.t_admitted_s - answer.t_asked_s),
-        ttft_s=answer.t_first_s - answer.t_asked_s,
-        e2e_s=answer.t_last_s - answer.t_asked_s,
-        finish_reason=stream.finish_reason,
-        stream=answer.streaming,
-    )
+FADE_S = 1.0  # NVML's utilisation is that of about the last second
+FULL_BATCH_HALF = 16  # the batch at which a decode step draws half of what a full one does above a lone stream's
+LONE_SHARE = 0.55  # of full power: one stream reads the weights as often as many do, and computes little
+RESERVED_MIB = 480.0
+
+
+@dataclass(slots=True)
+class SimulatedGpu:
+    """Times are a monotonic clock's, in s; energy is that of the wall time, whatever the simulation's speed."""
+
+    preset: Preset
+    now_s: float
+    energy_j: float = 0.0
+    busy: float = 0.0  # share of the last second or so in which a step ran
+    load: float = 0.0  # of a running step: 1 is a full batch
+
+    def advance(self, now_s: float, batch: int) -> None:
+        """Note that from the last call until now `batch` streams ran, 0 when it was idle."""
+        span_s = max(0.0, now_s - self.now_s)
+        self.now_s = now_s
+        kept = math.exp(-span_s / FADE_S)
+        self.busy = self.busy * kept + (1.0 - kept if batch else 0.0)
+        if batch:
+            running = LONE_SHARE + (1.0 - LONE_SHARE) * batch / (batch + FULL_BATCH_HALF)
+            self.load = self.load * kept + running * (1.0 - kept)
+        self.energy_j += self.power_w * span_s
+
+    @property
+    def power_w(self) -> float:
+        """Drawn now."""
+        return self.preset.idle_w + (self.preset.busy_w - self.preset.idle_w) * self.busy * self.load
+
+    def page(self) -> bytes:
+        """As a DCGM exporter shows it. Used memory is flat: weights and pool are allocated at the start."""
+        labels = {
+            "gpu": "0",
+            "UUID": f"GPU-SIMULATED-{self.preset.engine}",
+            "device": "nvidia0",
+            "modelName": "SIMULATED A100-SXM4-40GB",
+            "hostname": "simulated",
+        }
+        page = Page("DCGM_FI_DEV_", labels)
+        used_mib = self.preset.gpu_used_gib * 1024
+        page.set(
+            FB_USED=used_mib,
+            FB_RESERVED=RESERVED_MIB,
+            FB_FREE=self.preset.gpu_memory_gib * 1024 - used_mib - RESERVED_MIB,
+            GPU_UTIL=round(100 * self.busy),
+            POWER_USAGE=round(self.power_w, 1),
+            TOTAL_ENERGY_CONSUMPTION=round(self.energy_j * 1000),
+            GPU_TEMP=round(34 + 33 * self.busy * self.load),
+            SM_CLOCK=1410 if self.busy > 0.05 else 210,
+        )
+        return page.text()

@@ -15,8 +15,6 @@ END_WITHIN_S = 3.0
 
 @dataclass(slots=True)
 class SimulatorProcess:
-    """A running simulator."""
-
     url: str
     dcgm_url: str
     process: asyncio.subprocess.Process
@@ -27,32 +25,32 @@ class SimulatorProcess:
 
 
 async def start_simulator(engine: str, *, seed: int = 0, speed: float = 1.0, port: int = 0) -> SimulatorProcess:
-    """Start one on loopback, on a free port unless one is named. Raises UserError when it does not serve."""
+    """Start one on loopback; port 0 is any free one. Raises UserError when it does not serve."""
     options = ("--engine", engine, "--seed", str(seed), "--speed", str(speed), "--port", str(port))
-    with tempfile.TemporaryFile() as said:  # what it says of itself must not write over the screen
+    with tempfile.TemporaryFile() as stderr:  # it must not write over the screen
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tui.simulator", *options),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=said,
-            start_new_session=True,  # ctrl+c on the terminal is for the screen, which ends this one in order
+            stderr=stderr,
+            start_new_session=True,  # ctrl+c on the terminal is for the screen, which stops this process in order
         )
         try:
             listening = await _port(process)
-        except BaseException:  # cancelled or late: it must not stay behind
+        except BaseException:  # cancelled or late: leave no orphan
             await _end(process)
             raise
         if listening is None:
             code = await process.wait()
             raise UserError(
-                f"the {sanitize(engine)} simulator ended with code {code} before it served: {_last(said)}"
+                f"the {sanitize(engine)} simulator ended with code {code} before it served: {_last_line(stderr)}"
             )
     url = f"http://127.0.0.1:{listening}"
     return SimulatorProcess(url, f"{url}/dcgm/metrics", process)
 
 
 async def _port(process: asyncio.subprocess.Process) -> int | None:
-    """The port that it prints once it listens; None when it ended instead."""
+    """The port it prints once it listens; None when it ended instead."""
     assert process.stdout is not None
     try:
         line = await asyncio.wait_for(process.stdout.readline(), START_WITHIN_S)
@@ -71,8 +69,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _last(said: IO[bytes]) -> str:
-    """The last line of what it said."""
-    said.seek(0)
-    lines = said.read().decode(errors="replace").strip().splitlines()
+def _last_line(stderr: IO[bytes]) -> str:
+    stderr.seek(0)
+    lines = stderr.read().decode(errors="replace").strip().splitlines()
     return sanitize(lines[-1]) if lines else "it gave no reason"

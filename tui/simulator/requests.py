@@ -1,58 +1,58 @@
-"""What a client asked for, and what of it is refused: by status, as each engine does, but in few words of our own.
+"""Requests: how a body is read or refused, and how far a request is served.
 
-Known and ignored, as is every unknown field: `stop`, `logprobs`, `top_p` and the other sampling fields, since there
-is no distribution to sample from. One prompt and one choice a request.
+Refusals have the status each engine gives, in our words. Accepted and ignored, as is every unknown field: `stop`,
+`logprobs`, `top_p` and the other sampling fields, since there is no distribution to sample from. One prompt and one
+choice a request.
 
-A tokeniser without a model: a token is a made-up word of three syllables; N such words are N tokens.
+The tokenizer has no model: a token is a made-up word of three syllables; N such words are N tokens.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 from tui.model.profile import Endpoint
-from tui.simulator.model import Preset
+from tui.simulator.model import MODEL, Preset
+from tui.simulator.scheduler import Stream
 
 VOCABULARY = 32_000
 _CONSONANTS = "bdfgklmnprstvz"
 _VOWELS = "aeiou"
-_SYLLABLES = [c + v for c in _CONSONANTS for v in _VOWELS]  # 70 of them: three give 343,000 words
-_PLACE = {syllable: place for place, syllable in enumerate(_SYLLABLES)}
+_SYLLABLES = [c + v for c in _CONSONANTS for v in _VOWELS]  # 70: three of them give 343,000 words
+_SYLLABLE_NUMBER = {syllable: number for number, syllable in enumerate(_SYLLABLES)}
 _PIECES = re.compile(r"\s*(\w+|[^\w\s])")
 CHAT_TEMPLATE = tuple(range(VOCABULARY - 7, VOCABULARY))  # what a chat template writes around one message
 LETTERS_A_TOKEN = 6  # of a word that is not in the vocabulary
-
-
-class Words:
-    """The words of one answer; the same seed gives the same ones."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-
-    def next(self) -> str:
-        """One token's text: lower-case letters after a space, so that JSON needs no escapes."""
-        return word(int(self._random.random() * VOCABULARY))
+MEAN_OUTPUT_TOKENS = 256  # where an answer that may stop does so, on average: geometric, as with real end tokens
 
 
 def word(token: int) -> str:
-    """The word of a token id, with the space before it."""
+    """The word of a token id: lower-case letters after a space, so that JSON needs no escapes."""
     base = len(_SYLLABLES)
     return f" {_SYLLABLES[token // base**2 % base]}{_SYLLABLES[token // base % base]}{_SYLLABLES[token % base]}"
+
+
+def answer_words(seed: int) -> Iterator[str]:
+    """The words of an answer, without end; the same seed gives the same ones."""
+    source = random.Random(seed)
+    while True:
+        yield word(int(source.random() * VOCABULARY))
 
 
 def tokenize(text: str) -> list[int]:
     """Token ids of a text: one for a word of the vocabulary, one for every six letters of any other."""
     tokens: list[int] = []
     for piece in _PIECES.findall(text):
-        token = _known(piece)
+        token = _vocabulary_token(piece)
         if token is not None:
             tokens.append(token)
         else:
@@ -61,30 +61,26 @@ def tokenize(text: str) -> list[int]:
     return tokens
 
 
-def _known(piece: str) -> int | None:
+def _vocabulary_token(piece: str) -> int | None:
     if len(piece) != 6:
         return None
-    token = 0
-    for start in (0, 2, 4):
-        place = _PLACE.get(piece[start : start + 2])
-        if place is None:
-            return None
-        token = token * len(_SYLLABLES) + place
+    try:
+        first, second, third = (_SYLLABLE_NUMBER[piece[start : start + 2]] for start in (0, 2, 4))
+    except KeyError:
+        return None
+    token = (first * len(_SYLLABLES) + second) * len(_SYLLABLES) + third
     return token if token < VOCABULARY else None
 
 
-MEAN_OUTPUT_TOKENS = 256  # where an answer that may stop does so, on average: geometric, as with real end tokens
-
-
 class RefusedError(Exception):
-    """An answer that is an error."""
+    """A request that is answered with an error."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status, self.message = status, message
 
     def body(self, engine: str) -> dict[str, Any]:
-        """The error in the shape of that engine: vLLM's under `error`, SGLang's flat."""
+        """The error as that engine writes it: vLLM's under `error`, SGLang's flat."""
         kind = HTTPStatus(self.status).phrase
         error = {"message": self.message, "type": kind, "param": None, "code": self.status}
         return {"error": error} if engine == "vllm" else {"object": "error", **error}
@@ -100,8 +96,8 @@ def refusing_malformed() -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One request, understood."""
+class ParsedRequest:
+    """What a client asked for."""
 
     endpoint: Endpoint
     model: str
@@ -119,19 +115,63 @@ class Asked:
         return self.endpoint == "chat"
 
 
-def understand(raw: bytes, preset: Preset, model: str, endpoint: Endpoint, *, number: int) -> Asked:
-    """The request in `raw`; `number` tells requests apart that leave their words to chance. Raises RefusedError."""
+@dataclass(slots=True, eq=False)
+class ServedRequest:
+    """A request in the engine and the tokens it has. Times are a monotonic clock's, in s."""
+
+    request: ParsedRequest
+    stream: Stream
+    t_arrived_s: float
+    t_admitted_s: float = 0.0
+    t_first_s: float = 0.0
+    t_last_s: float = 0.0
+    tokens: int = 0  # delivered; the stream itself is one step ahead while that step is slept through
+    delivered: asyncio.Event = field(default_factory=asyncio.Event)  # set at each step that brought a token
+
+    async def new_tokens(self) -> AsyncGenerator[tuple[int, int]]:
+        """First and last number, from 1, of the tokens that came since the previous ones."""
+        seen = 0
+        while seen < self.stream.output_tokens:
+            await self.delivered.wait()
+            self.delivered.clear()
+            if self.tokens > seen:
+                yield seen + 1, self.tokens
+                seen = self.tokens
+
+    @property
+    def queue_s(self) -> float:
+        """From arrival to admission."""
+        return max(0.0, self.t_admitted_s - self.t_arrived_s)
+
+    @property
+    def ttft_s(self) -> float:
+        """From arrival to the first token."""
+        return self.t_first_s - self.t_arrived_s
+
+    @property
+    def e2e_s(self) -> float:
+        """From arrival to the last token."""
+        return self.t_last_s - self.t_arrived_s
+
+    @property
+    def tpot_s(self) -> float:
+        """Time per output token after the first; 0 when there is none after it."""
+        return (self.t_last_s - self.t_first_s) / (self.tokens - 1) if self.tokens > 1 else 0.0
+
+
+def parse_request(raw: bytes, preset: Preset, endpoint: Endpoint, *, number: int) -> ParsedRequest:
+    """Read a body. `number` seeds the words of a sampled answer that has no seed. Raises RefusedError."""
     with refusing_malformed():
-        return _understand(json.loads(raw), preset, model, endpoint, number)
+        return _parse(json.loads(raw), preset, endpoint, number)
 
 
-def _understand(body: dict[str, Any], preset: Preset, model: str, endpoint: Endpoint, number: int) -> Asked:
+def _parse(body: dict[str, Any], preset: Preset, endpoint: Endpoint, number: int) -> ParsedRequest:
     if endpoint == "generate":
         body = _as_completion(body)
     chat = endpoint == "chat"
-    asked_model = str(body.get("model") or model)
-    if asked_model != model and preset.engine == "vllm":  # SGLang serves what it has under any name
-        raise RefusedError(404, f"there is no model {asked_model} here, only {model}")
+    model = str(body.get("model") or MODEL)
+    if model != MODEL and preset.engine == "vllm":  # SGLang serves what it has under any name
+        raise RefusedError(404, f"there is no model {model} here, only {MODEL}")
     options = body.get("stream_options") or {}
     prompt = _chat_tokens(body) if chat else _prompt(body)
     seed = _seed(body, prompt, number)
@@ -140,7 +180,7 @@ def _understand(body: dict[str, Any], preset: Preset, model: str, endpoint: Endp
     # vLLM heeds `continuous_usage_stats` only together with `include_usage`.
     usage_always = bool(options.get("continuous_usage_stats")) and (usage or preset.engine == "sglang")
     stream = bool(body.get("stream"))
-    return Asked(endpoint, asked_model, prompt, output_tokens, finish_reason, stream, usage, usage_always, seed)
+    return ParsedRequest(endpoint, model, prompt, output_tokens, finish_reason, stream, usage, usage_always, seed)
 
 
 def _as_completion(body: dict[str, Any]) -> dict[str, Any]:
@@ -154,17 +194,13 @@ def _chat_tokens(body: dict[str, Any]) -> list[int]:
     """A chat as token ids, with what its template puts around each message."""
     tokens: list[int] = []
     for message in body["messages"]:
-        tokens += [*CHAT_TEMPLATE, *tokenize(_content(message.get("content")))]
+        content = message.get("content")
+        if isinstance(content, list):  # in parts
+            content = " ".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+        tokens += [*CHAT_TEMPLATE, *tokenize(str(content or ""))]
     if not tokens:
         raise RefusedError(400, "there is no message")
     return tokens
-
-
-def _content(content: Any) -> str:
-    """A message's text, which may come in parts."""
-    if isinstance(content, list):
-        return " ".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    return str(content or "")
 
 
 def _prompt(body: dict[str, Any]) -> list[int]:
@@ -179,33 +215,33 @@ def _prompt(body: dict[str, Any]) -> list[int]:
 
 
 def _seed(body: dict[str, Any], prompt: list[int], number: int) -> int:
-    """Of the answer's words. A greedy answer follows from its prompt, as a model's does; a sampled one does not."""
+    """Seed of the answer's words. A greedy answer follows from its prompt, as a model's does; a sampled one not."""
     given, temperature = body.get("seed"), body.get("temperature")
     chance = 0 if temperature == 0 else number if given is None else int(given)
     return hash((*prompt, chance))
 
 
 def _output(body: dict[str, Any], preset: Preset, prompt_tokens: int, seed: int, *, chat: bool) -> tuple[int, str]:
-    """How many tokens will come and why they end."""
-    most = _most(body, preset, prompt_tokens, chat=chat)
+    """How many tokens will come, and the finish reason."""
+    limit = _output_limit(body, preset, prompt_tokens, chat=chat)
     if body.get("ignore_eos"):
-        return most, "length"
+        return limit, "length"
     drawn = int(random.Random(seed).expovariate(1 / MEAN_OUTPUT_TOKENS)) + 1
     ends = max(drawn, int(body.get("min_tokens") or 0))
-    return (ends, "stop") if ends < most else (most, "length")
+    return (ends, "stop") if ends < limit else (limit, "length")
 
 
-def _most(body: dict[str, Any], preset: Preset, prompt_tokens: int, *, chat: bool) -> int:
+def _output_limit(body: dict[str, Any], preset: Preset, prompt_tokens: int, *, chat: bool) -> int:
     """The most tokens that may come. vLLM cuts down what does not fit the context; SGLang refuses it."""
-    limit, vllm = preset.max_model_len, preset.engine == "vllm"
-    room = limit - prompt_tokens
-    asked = body.get("max_completion_tokens") if chat else None
-    asked = body.get("max_tokens") if asked is None else asked
-    wanted = int(asked) if asked is not None else room if chat else min(16, room)
-    if room <= 0 or wanted > (limit if vllm else room):
+    context, vllm = preset.max_model_len, preset.engine == "vllm"
+    room = context - prompt_tokens
+    max_tokens = body.get("max_completion_tokens") if chat else None
+    max_tokens = body.get("max_tokens") if max_tokens is None else max_tokens
+    asked = int(max_tokens) if max_tokens is not None else room if chat else min(16, room)
+    if room <= 0 or asked > (context if vllm else room):
         raise RefusedError(
-            400, f"{prompt_tokens} prompt and {wanted} output tokens do not fit the context length of {limit} tokens"
+            400, f"{prompt_tokens} prompt and {asked} output tokens do not fit the context length of {context} tokens"
         )
-    if wanted < (1 if vllm else 0):
-        raise RefusedError(400, f"{wanted} output tokens are too few")
-    return min(wanted, room)
+    if asked < (1 if vllm else 0):
+        raise RefusedError(400, f"{asked} output tokens are too few")
+    return min(asked, room)

@@ -1,8 +1,6 @@
-"""Continuous batching in simulated time: a token budget a step, and preemption when memory ends.
+"""Continuous batching in simulated time: a token budget a step, a KV pool with a prefix cache, and preemption.
 
-Nothing here sleeps or reads a clock: `step` says how long the step takes and what it brought.
-
-The KV pool: pages that streams hold, and the prefix cache in the pages that nobody holds any more.
+Nothing here sleeps or reads a clock: `step` returns how long the step takes and which tokens it produced.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from tui.simulator.model import Preset
 
 
 def page_keys(tokens: Sequence[int], page_tokens: int) -> list[int]:
-    """One key for each whole page of a prompt; a key stands for the page and everything before it."""
+    """One key for each whole page of a prompt; it identifies the page together with everything before it."""
     keys: list[int] = []
     key = 0
     for start in range(0, len(tokens) - page_tokens + 1, page_tokens):
@@ -27,7 +25,7 @@ def page_keys(tokens: Sequence[int], page_tokens: int) -> list[int]:
 
 @dataclass(slots=True)
 class KvPool:
-    """Counts pages; it holds no tensors. A page is private to one stream, shared by several, or cached and free."""
+    """Counts pages: private to one stream, shared by several, or cached, which is held by nobody and still a hit."""
 
     pages: int
     private: int = 0
@@ -46,18 +44,18 @@ class KvPool:
 
     @property
     def usage(self) -> float:
-        """Share of the pool that running streams hold; cached pages count as free, as both engines say."""
+        """Share of the pool that running streams hold; both engines count cached pages as free."""
         return self.held / self.pages
 
     def match(self, keys: Sequence[int]) -> int:
         """How many leading pages are in the cache."""
-        for place, key in enumerate(keys):
+        for number, key in enumerate(keys):
             if key not in self._shared and key not in self._cached:
-                return place
+                return number
         return len(keys)
 
     def take(self, pages: int) -> bool:
-        """Make `pages` private; drops cached pages, oldest first. False when running streams leave no room."""
+        """Make `pages` private, evicting the oldest cached ones. False when running streams leave no room."""
         if self.held + pages > self.pages:
             return False
         self.private += pages
@@ -66,7 +64,7 @@ class KvPool:
         return True
 
     def free(self, pages: int) -> None:
-        """Give private pages back."""
+        """Return private pages."""
         self.private -= pages
 
     def hold(self, keys: Iterable[int]) -> None:
@@ -76,7 +74,7 @@ class KvPool:
             self._shared[key] = self._shared.get(key, 0) + 1
 
     def share(self, keys: Iterable[int]) -> list[int]:
-        """Turn private pages that were just computed into shared ones; returns those that were not known yet."""
+        """Turn private pages that were just computed into shared ones; returns the keys that are new."""
         fresh = [key for key in keys if key not in self._shared and key not in self._cached]
         self.private -= len(fresh)
         self.hold(fresh)
@@ -85,7 +83,7 @@ class KvPool:
     def release(self, keys: Sequence[int]) -> None:
         """A stream no longer uses these pages; those that nobody holds stay in the cache until room is needed.
 
-        Of one prompt the last page is the first to go: without its beginning the rest could not be found.
+        The last page of a prompt is evicted first: a page is only hit together with all before it.
         """
         for key in reversed(keys):
             self._shared[key] -= 1
@@ -107,7 +105,6 @@ class Stream:
 
     prompt: list[int]
     output_tokens: int  # it ends after so many
-    finish_reason: str = "length"
     generated: int = 0
     computed: int = 0  # tokens of prompt and output whose KV is there
     cached: int = 0  # prompt tokens that the prefix cache had, at the first admission
@@ -118,18 +115,18 @@ class Stream:
 
     @property
     def to_compute(self) -> int:
-        """Tokens that must be computed before the next output token: after preemption the output again as well."""
+        """Tokens to compute before the next output token; after preemption that includes the output so far."""
         return len(self.prompt) + self.generated
 
     @property
     def prefilling(self) -> bool:
-        """Whether there is more to compute than the last token."""
+        """Whether more than the last token is to be computed."""
         return self.computed < self.to_compute - (1 if self.generated else 0)
 
 
 @dataclass(slots=True)
 class Step:
-    """What one step did. `emitted` streams have one more token; `finished` ones among them are done."""
+    """What one step did. Each of `emitted` has one more token; `finished` are those of them that are done."""
 
     duration_ms: float
     emitted: list[Stream]
@@ -157,7 +154,7 @@ class Scheduler:
         self.waiting.append(stream)
 
     def abort(self, stream: Stream) -> None:
-        """Drop a stream wherever it is; nothing when it has ended."""
+        """Drop a running or waiting stream; nothing when it has ended."""
         if stream in self.running:
             del self.running[stream]
             self._release(stream)
@@ -166,7 +163,7 @@ class Scheduler:
 
     @property
     def busy(self) -> bool:
-        """Whether a step would do anything."""
+        """Whether any stream runs or waits."""
         return bool(self.running or self.waiting)
 
     def step(self) -> Step:
@@ -204,31 +201,31 @@ class Scheduler:
         return mean_ms * max(0.2, self._random.gauss(1.0, p.jitter))
 
     def _admit(self) -> list[Stream]:
-        """Let waiting streams in while batch and pool have room; returns those that come for the first time."""
+        """Admit waiting streams while batch and pool have room; returns those admitted for the first time."""
         admitted: list[Stream] = []
         budget = self.preset.token_budget - len(self.running)
         while self.waiting and len(self.running) < self.preset.max_running and budget > 0:
             stream = self.waiting[0]
             # The last token is always computed, for its logits.
-            most = (stream.to_compute - 1) // self.preset.page_tokens
-            matched = stream.keys[: min(self.pool.match(stream.keys), most)]
-            found = len(matched) * self.preset.page_tokens
-            pages = -(-(stream.to_compute - found) // self.preset.page_tokens)
+            max_pages = (stream.to_compute - 1) // self.preset.page_tokens
+            matched = stream.keys[: min(self.pool.match(stream.keys), max_pages)]
+            cached = len(matched) * self.preset.page_tokens
+            pages = -(-(stream.to_compute - cached) // self.preset.page_tokens)
             self.pool.hold(matched)
             if not self.pool.take(pages):
                 self.pool.release(matched)
                 break
             self.waiting.popleft()
-            stream.held_keys, stream.private_pages, stream.computed = list(matched), pages, found
+            stream.held_keys, stream.private_pages, stream.computed = list(matched), pages, cached
             if not stream.admitted:
-                stream.admitted, stream.cached = True, found
+                stream.admitted, stream.cached = True, cached
                 admitted.append(stream)
-            budget -= stream.to_compute - found
+            budget -= stream.to_compute - cached
             self.running[stream] = None
         return admitted
 
     def _plan_prefills(self) -> dict[Stream, int]:
-        """Who computes how much of its prompt in this step: decoding streams take one token of the budget each."""
+        """Tokens each stream prefills in this step; decoding streams first take one token of the budget each."""
         prefilling = [stream for stream in self.running if stream.prefilling]
         budget = self.preset.token_budget - (0 if self.preset.prefill_first else len(self.running) - len(prefilling))
         plan: dict[Stream, int] = {}
@@ -240,31 +237,31 @@ class Scheduler:
         return plan
 
     def _make_room(self) -> int:
-        """A page for every stream whose next token needs one; if none is free, the newest stream gives its own up."""
+        """Take a page for every stream whose next token needs one; if none is free, preempt the newest stream."""
         preempted = 0
         for stream in list(self.running):
             if stream not in self.running or stream.prefilling:
                 continue
-            have = (len(stream.held_keys) + stream.private_pages) * self.preset.page_tokens
-            while stream.to_compute + 1 > have and not self.pool.take(1):
+            capacity = (len(stream.held_keys) + stream.private_pages) * self.preset.page_tokens
+            while stream.to_compute + 1 > capacity and not self.pool.take(1):
                 self._preempt(next(reversed(self.running)))
                 preempted += 1
                 if stream not in self.running:
                     break
             else:
-                if stream.to_compute + 1 > have:
+                if stream.to_compute + 1 > capacity:
                     stream.private_pages += 1
         return preempted
 
     def _preempt(self, stream: Stream) -> None:
-        """Give a stream's memory up; it waits in front and computes everything again (both engines' way)."""
+        """Release a stream's memory and requeue it first, to compute everything again, as both engines do."""
         del self.running[stream]
         self._release(stream)
         stream.computed = 0
         self.waiting.appendleft(stream)
 
     def _share_prompt(self, stream: Stream) -> None:
-        """The prompt's whole pages are computed: other streams may use them."""
+        """The prompt's whole pages are computed: let other streams use them."""
         fresh = self.pool.share(stream.keys[len(stream.held_keys) :])
         stream.private_pages -= len(fresh)
         stream.held_keys += fresh

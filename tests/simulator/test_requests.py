@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tui.simulator.model import PRESETS
-from tui.simulator.requests import RefusedError, understand
+from tui.simulator.requests import RefusedError, parse_request
 
 BOTH = ("vllm", "sglang")
 CASES: dict[str, tuple[bool, dict[str, Any], tuple[str, ...]]] = {
@@ -30,7 +30,7 @@ def test_refused_by_the_engines_that_do(engine: str, case: str) -> None:
     chat, fields, engines = CASES[case]
 
     def ask() -> None:
-        understand(json.dumps(fields).encode(), PRESETS[engine], "m", "chat" if chat else "completions", number=1)
+        parse_request(json.dumps(fields).encode(), PRESETS[engine], "chat" if chat else "completions", number=1)
 
     if engine not in engines:
         ask()
@@ -43,7 +43,7 @@ def test_refused_by_the_engines_that_do(engine: str, case: str) -> None:
 @pytest.mark.parametrize("raw", [b"{", b"[]", b"\xff"])
 def test_what_is_no_object_is_refused(raw: bytes) -> None:
     with pytest.raises(RefusedError, match="malformed"):
-        understand(raw, PRESETS["vllm"], "m", "completions", number=1)
+        parse_request(raw, PRESETS["vllm"], "completions", number=1)
 
 
 def test_bodies_have_the_engines_shape() -> None:
@@ -55,24 +55,24 @@ def test_bodies_have_the_engines_shape() -> None:
 
 def test_only_vllm_minds_the_models_name() -> None:
     body = json.dumps({"prompt": [1], "model": "nope"}).encode()
-    assert understand(body, PRESETS["sglang"], "m", "completions", number=1).model == "nope"
+    assert parse_request(body, PRESETS["sglang"], "completions", number=1).model == "nope"
     with pytest.raises(RefusedError) as refused:
-        understand(body, PRESETS["vllm"], "m", "completions", number=1)
+        parse_request(body, PRESETS["vllm"], "completions", number=1)
     assert refused.value.status == 404
 
 
 def test_vllm_gives_what_fits_the_context() -> None:
     body = json.dumps({"prompt": [1] * 32_760, "max_tokens": 500, "ignore_eos": True}).encode()
-    assert understand(body, PRESETS["vllm"], "m", "completions", number=1).output_tokens == 8
+    assert parse_request(body, PRESETS["vllm"], "completions", number=1).output_tokens == 8
 
 
 def test_answers_end_by_themselves_between_min_and_max_unless_told_not_to() -> None:
     lengths = []
     for number in range(200):
         body = json.dumps({"prompt": [1], "max_tokens": 300, "min_tokens": 20}).encode()
-        asked = understand(body, PRESETS["vllm"], "m", "completions", number=number)
-        assert 20 <= asked.output_tokens <= 300
-        assert (asked.finish_reason == "length") == (asked.output_tokens == 300)
-        lengths.append(asked.output_tokens)
+        request = parse_request(body, PRESETS["vllm"], "completions", number=number)
+        assert 20 <= request.output_tokens <= 300
+        assert (request.finish_reason == "length") == (request.output_tokens == 300)
+        lengths.append(request.output_tokens)
     assert len(set(lengths)) > 50
     assert 300 in lengths

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tui.simulator.formats import DONE, Events
-from tui.simulator.requests import Asked
-from tui.simulator.sglang import GenerateEvents, SglangEvents
-from tui.simulator.vllm import VllmEvents
+from tui.simulator.formats import DONE
+from tui.simulator.requests import ParsedRequest
+from tui.simulator.sglang import GenerateAnswer, SglangAnswer
+from tui.simulator.vllm import VllmAnswer
 
 TRANSCRIPTS = Path(__file__).parents[1] / "load" / "transcripts"
 # What differs from one request to the next stands as the simulator would write it for a prompt of 77 tokens: id ID,
@@ -97,9 +97,9 @@ CAPTURED: dict[tuple[str, str], list[str]] = {
 }
 
 
-def asked(case: str, reason: str = "length") -> Asked:
+def parsed(case: str, reason: str = "length") -> ParsedRequest:
     usage = "without" not in case
-    return Asked(
+    return ParsedRequest(
         endpoint="generate" if "generate" in case else "chat" if "chat" in case else "completions",
         model="tiny-llama",
         prompt=[1] * 77,
@@ -112,13 +112,13 @@ def asked(case: str, reason: str = "length") -> Asked:
     )
 
 
-def events(engine: str, request: Asked) -> Events:
-    return VllmEvents(request) if engine == "vllm" else SglangEvents(request)
+def writer_for(engine: str, request: ParsedRequest) -> VllmAnswer | SglangAnswer:
+    return VllmAnswer(request) if engine == "vllm" else SglangAnswer(request)
 
 
 @pytest.mark.parametrize(("engine", "case"), CAPTURED, ids=" ".join)
 def test_a_stream_is_the_captured_one(engine: str, case: str) -> None:
-    writer = events(engine, asked(case))
+    writer = writer_for(engine, parsed(case))
     written = (
         writer.first() + writer.token(" two", 1, last=False) + writer.token(" two", 2, last=True) + writer.end(2)
     )
@@ -129,7 +129,7 @@ def test_a_stream_is_the_captured_one(engine: str, case: str) -> None:
 
 
 def test_a_model_that_ended_names_its_end_token_on_sglang() -> None:
-    finish = SglangEvents(asked("chat", "stop")).end(2).split(b"\n\n")[0].removeprefix(b"data: ")
+    finish = SglangAnswer(parsed("chat", "stop")).end(2).split(b"\n\n")[0].removeprefix(b"data: ")
     choice: dict[str, Any] = json.loads(finish)["choices"][0]
     assert (choice["finish_reason"], choice["matched_stop"]) == ("stop", 2)
 
@@ -137,7 +137,7 @@ def test_a_model_that_ended_names_its_end_token_on_sglang() -> None:
 @pytest.mark.parametrize("engine", ["vllm", "sglang"])
 @pytest.mark.parametrize("case", ["chat", "completions"])
 def test_a_plain_answer_has_text_reason_and_usage(engine: str, case: str) -> None:
-    whole = events(engine, asked(case)).whole(" one two", 2)
+    whole = writer_for(engine, parsed(case)).whole(" one two", 2)
     assert whole["object"] == ("chat.completion" if case == "chat" else "text_completion")
     choice = whole["choices"][0]
     assert (choice["message"]["content"] if case == "chat" else choice["text"]) == " one two"
@@ -147,18 +147,20 @@ def test_a_plain_answer_has_text_reason_and_usage(engine: str, case: str) -> Non
 
 def test_generate_is_answered_with_the_fields_of_the_captured_one_less_its_times() -> None:
     captured = (TRANSCRIPTS / "sglang-generate.sse").read_bytes().split(b"\n\n")
-    writer = GenerateEvents(asked("generate"))
+    writer = GenerateAnswer(parsed("generate"))
     written = writer.token(" kavoti", 1, last=False) + writer.token(" nasilu", 2, last=True) + writer.end(2)
     lines = written.split(b"\n\n")
-    for own, real in zip(lines, (captured[1], captured[23], captured[24]), strict=False):
-        if own.endswith(b"[DONE]"):
-            assert own == real
+    for line, real in zip(lines, (captured[1], captured[23], captured[24]), strict=False):
+        if line.endswith(b"[DONE]"):
+            assert line == real
             continue
-        event, told = (json.loads(line.removeprefix(b"data: ")) for line in (own, real))
-        assert list(event) == list(told)
-        assert event["meta_info"].keys() <= told["meta_info"].keys()
-        untold = re.compile("time|_ts$|wait|latency|throughput|weight_versions")
-        assert not [key for key in told["meta_info"].keys() - event["meta_info"].keys() if not untold.search(key)]
+        event, expected = (json.loads(text.removeprefix(b"data: ")) for text in (line, real))
+        assert list(event) == list(expected)
+        assert event["meta_info"].keys() <= expected["meta_info"].keys()
+        omitted = re.compile("time|_ts$|wait|latency|throughput|weight_versions")
+        assert not [
+            key for key in expected["meta_info"].keys() - event["meta_info"].keys() if not omitted.search(key)
+        ]
     last = json.loads(lines[1].removeprefix(b"data: "))
     assert last["text"] == " kavoti nasilu"
     assert len(last["output_ids"]) == last["meta_info"]["completion_tokens"] == 2
