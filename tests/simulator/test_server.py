@@ -124,7 +124,7 @@ async def test_it_says_what_it_is_everywhere(simulator: tuple[str, httpx.AsyncCl
     assert model["owned_by"] == engine
     paths = {
         "vllm": ("/version", "/ping", "/health", "/metrics", "/nowhere"),
-        "sglang": ("/server_info", "/v1/loads", "/ping", "/health", "/metrics", "/nowhere"),
+        "sglang": ("/server_info", "/ping", "/health", "/metrics", "/nowhere"),
     }
     for path in paths[engine]:
         assert (await client.get(path)).headers["server"] == "dragstrip-simulator", path

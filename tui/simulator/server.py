@@ -31,7 +31,7 @@ from tui.simulator.requests import (
     refusing_malformed,
     tokenize,
 )
-from tui.simulator.sglang import GenerateAnswer, SglangAnswer, loads, refusal_stream, server_info
+from tui.simulator.sglang import GenerateAnswer, SglangAnswer, refusal_stream, server_info
 from tui.simulator.vllm import VllmAnswer
 
 SIMULATED = "SIMULATED by dragstrip: no model, no GPU"
@@ -115,7 +115,6 @@ def application(engine: SimulatedEngine, seed: int = 0) -> web.Application:
             [
                 web.post("/generate", answers.generate),
                 web.get("/server_info", _json_page(lambda: server_info(preset))),
-                web.get("/v1/loads", _json_page(lambda: loads(scheduler))),
                 web.post("/flush_cache", service.flush_cache),
             ]
         )

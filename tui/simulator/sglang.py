@@ -1,4 +1,4 @@
-"""SGLang 0.5.23's metrics page, its answers, and what it says of its settings and load."""
+"""SGLang 0.5.23's metrics page, its answers and its settings."""
 
 import secrets
 import time
@@ -260,25 +260,3 @@ def server_info(preset: Preset) -> Json:
         "internal_states": [{"memory_usage": memory}],
         "simulated": True,
     }
-
-
-def loads(scheduler: Scheduler) -> Json:
-    """`/v1/loads`: the load now."""
-    preset = scheduler.preset
-    load = {
-        "timestamp": time.time(),
-        "dp_rank": 0,
-        "num_running_reqs": len(scheduler.running),
-        "num_waiting_reqs": len(scheduler.waiting),
-        "num_used_tokens": scheduler.pool.held * preset.page_tokens,
-        "max_total_num_tokens": preset.kv_tokens,
-        "max_running_requests": preset.max_running,
-        "token_usage": round(scheduler.pool.usage, 4),
-        "memory": {
-            "weight_gb": preset.weights_gib,
-            "kv_cache_gb": preset.kv_tokens * KV_BYTES_A_TOKEN / GIB,
-            "graph_gb": 0.0,
-            "token_capacity": preset.kv_tokens,
-        },
-    }
-    return {"version": preset.version, "num_accelerators": 1, "loads": [load]}
