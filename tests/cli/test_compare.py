@@ -8,12 +8,12 @@ import pytest
 from tests.judge.made import session
 from tests.judge.test_sessions import ran
 from tui.cli.main import main
-from tui.model.rows import Batch
+from tui.model.rows import Batch, EventRow
 from tui.recording.recorder import Recorder
 from tui.recording.schema import rows_of_frame
 
 
-def recorded(name: str, seed: int, b_ttft: float = 1.3, **profile: object) -> str:
+def recorded(name: str, seed: int, b_ttft: float = 1.3, incomparable: str = "", **profile: object) -> str:
     """A session of 200 s on the disk, in which B's first token takes so many times as long as A's."""
     tables = ran(seed, b_ttft=b_ttft)
     info = session(200.0)
@@ -22,7 +22,8 @@ def recorded(name: str, seed: int, b_ttft: float = 1.3, **profile: object) -> st
     folder = Path(os.environ["DRAGSTRIP_HOME"]) / "sessions" / name
     recorder = Recorder(folder, info)
     requests, seconds = rows_of_frame("requests", tables.requests), rows_of_frame("seconds", tables.seconds)
-    recorder(Batch(info.t0_ns, requests=requests, seconds=seconds))
+    events = [EventRow("", info.t0_ns, "incomparable", text=incomparable)] if incomparable else []
+    recorder(Batch(info.t0_ns, requests=requests, seconds=seconds, events=events))
     recorder.close("done", 200.0)
     return str(folder)
 
@@ -82,3 +83,13 @@ def test_a_slip_in_the_condition_is_one_sentence(
     assert main(["compare", recorded("s1", 1), "--fail-if", condition]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
+
+
+def test_a_condition_on_servers_that_may_not_be_compared_is_undecided(capsys: pytest.CaptureFixture[str]) -> None:
+    one = recorded("s1", 1, incomparable="not comparable because KV tokens differ")
+    condition = "b.ttft_p95 > a.ttft_p95 * 1.05"
+    assert main(["compare", one, "--fail-if", condition]) == 0
+    told = capsys.readouterr()
+    assert told.err.strip() == f"{condition}: undecided (not comparable, because KV tokens differ)"
+    assert "The condition is undecided: not comparable, because KV tokens differ." in told.out
+    assert "ahead |" not in told.out

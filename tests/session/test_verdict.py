@@ -69,7 +69,7 @@ def test_the_settled_start_stands_although_requests_become_slower() -> None:
         ({"incomparable": "precision differs"}, "precision differs"),
         ({"bound": True}, "the client was the limit in most seconds"),
         ({"models": ("x", "y")}, "different models"),
-        ({"apart": True}, "dials apart"),
+        ({"apart": True}, "dials differ: concurrency 8 against 9"),
         ({"failing": 0.5}, "requests failed in lane B"),
     ],
 )

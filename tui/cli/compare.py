@@ -42,5 +42,6 @@ def call(args: argparse.Namespace) -> int:
     condition = fail_if(args.fail_if, figures) if args.fail_if else None
     report.write(args, comparison_report([table.session for table in tables], compare(tables, limits), condition))
     if condition is not None:
-        print_notice(f"{args.fail_if}: {condition.holds}")
+        why = f" (not comparable, because {condition.obstacle})" if condition.obstacle else ""
+        print_notice(f"{args.fail_if}: {condition.holds}{why}")
     return 1 if condition is not None and condition.holds == "yes" else 0

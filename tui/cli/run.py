@@ -240,12 +240,12 @@ def _tell(args: argparse.Namespace, session: LiveSession, collected: Collected) 
 
 def _failed(figures: Mapping[str, Any]) -> str:
     """Why a script may not trust the lane's figures; empty when it may."""
-    from tui.judge.ledger import MOST_FAILED
+    from tui.judge.obstacles import failed_too_often
 
     ok, failed = figures["requests"], figures["failed"]
     if not ok:
         return "finished no request"
-    return f"failed {failed} of {ok + failed} requests" if failed > MOST_FAILED * (ok + failed) else ""
+    return f"failed {failed} of {ok + failed} requests" if failed_too_often(ok, failed) else ""
 
 
 class Collected:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 from typing import Final, Literal
 
-from tui.judge.metrics_of import NAMES, Figures, Measured, joined
+from tui.judge.metrics_of import NAMES, Figures, Measured, joined, obstacle_of_any
 from tui.model.text import UserError
 from tui.stats.distributions import t_quantile
 from tui.stats.verdict import ALPHA
@@ -34,6 +34,7 @@ class Judged:
     margin: float  # above 0: left is above right; ln(left / right), or left - right where one can be 0
     low: float
     high: float
+    obstacle: str = ""  # why the lanes may not be compared; then `holds` is undecided
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,11 @@ class FailIf:
 
     holds: Holds
     judged: Sequence[Judged]
+
+    @property
+    def obstacle(self) -> str:
+        """Why the condition was left undecided though its figures are known; else empty."""
+        return next((one.obstacle for one in self.judged if one.obstacle), "") if self.holds == "undecided" else ""
 
 
 def fail_if(text: str, sessions: Sequence[Measured]) -> FailIf:
@@ -133,13 +139,24 @@ def _compare(node: ast.Compare, sessions: Sequence[Measured], alpha: float) -> J
     dof = len(off) - 1
     half = math.sqrt(sum(d * d for d in off) / dof / len(off)) * t_quantile(1 - alpha / 2, dof)
     holds: Holds = "undecided"
-    if sign * margin > half:
+    why = _obstacle(node, sessions)
+    if why:
+        pass
+    elif sign * margin > half:
         holds = "yes"
     elif sign * margin < -half:
         holds = "no"
     mean = geometric_mean if as_ratio else fmean  # of which the margin is the logarithm's
     sides = mean([side[0] for side in wholes]), mean([side[1] for side in wholes])
-    return Judged(ast.unparse(node), holds, *sides, margin, margin - half, margin + half)
+    return Judged(ast.unparse(node), holds, *sides, margin, margin - half, margin + half, why)
+
+
+def _obstacle(node: ast.Compare, sessions: Sequence[Measured]) -> str:
+    """Why no lane may be held against the other; empty for a comparison that names one lane alone."""
+    figures = [part for part in ast.walk(node) if isinstance(part, ast.Attribute)]
+    if len({ast.unparse(figure.value) for figure in figures}) < 2:
+        return ""
+    return next(filter(None, (obstacle_of_any(sessions, figure.attr) for figure in figures)), "")
 
 
 def _span_sides(left: ast.expr, right: ast.expr, session: Measured) -> list[tuple[float, float]]:

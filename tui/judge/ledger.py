@@ -1,13 +1,14 @@
 """The ledger: each dial setting visited is a row, with both lanes and the verdict."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeVar
 
 import numpy as np
 import polars as pl
 
 from tui.judge.latency import Latencies, LatencyFigure, latencies_of, latency_figure
+from tui.judge.obstacles import Circumstances, obstacle
 from tui.judge.segments import Segment, Setting, segments, settings_at
 from tui.judge.tables import Span, Tables, for_lane, within
 from tui.model.rows import LANES, Lane
@@ -15,9 +16,6 @@ from tui.model.units import NS_PER_S
 from tui.stats.batches import BATCH_S, Mean, rate_of
 from tui.stats.turns import Pair, pairs_of_visits
 from tui.stats.verdict import Verdict, not_comparable, throughput_verdict, turns_verdict
-
-MOST_FAILED: Final = 0.01  # above this share a server that answers errors quickly could be ahead
-
 
 CURVE_PERCENTILES: Final = ("p50", "p95")
 
@@ -130,11 +128,24 @@ def ledger(tables: Tables, *, frozen: bool = True) -> list[LedgerRow]:
     delta = tables.margin.delta
     rows = []
     for visit in visited(tables):
-        own = {lane: _total(tables.requests, lane, visit) for lane in visit.dials}
-        refused = not_comparable("output_tps", tables.refused) if tables.refused else None
-        verdict = refused or _verdict(visit, own, delta=delta, frozen=frozen)
-        rows.append(_row(visit, own, verdict, {lane: _figures(tables, visit, lane) for lane in visit.dials}))
+        at = visit_circumstances(tables, visit)
+        verdict = _verdict(visit, at, delta=delta, frozen=frozen)
+        rows.append(_row(visit, at, verdict, {lane: _figures(tables, visit, lane) for lane in visit.dials}))
     return rows
+
+
+def visit_circumstances(tables: Tables, visit: Visited) -> Circumstances:
+    """What decides whether the lanes may be compared at a setting."""
+    outcomes = {lane: _total(tables.requests, lane, visit) for lane in visit.dials}
+    return replace(
+        tables.circumstances,
+        dials=visit.dials,
+        settled_s=visit.settled_s,
+        bound_s=sum(segment.bound_s for segment in visit.segments),
+        down_s=sum(segment.down_s for segment in visit.segments),
+        ok={lane: ok for lane, (ok, _) in outcomes.items()},
+        failed={lane: failed for lane, (_, failed) in outcomes.items()},
+    )
 
 
 def lane_figures(tps: Sequence[float], ttft: Latencies) -> LaneFigures:
@@ -151,52 +162,34 @@ def _figures(tables: Tables, visit: Visited, lane: Lane) -> LaneFigures:
 
 def _row(
     visit: Visited,
-    own: Mapping[Lane, tuple[int, int]],
+    at: Circumstances,
     verdict: Verdict,
     figures: Mapping[Lane, LaneFigures],
 ) -> LedgerRow:
-    settled_s, pooled = visit.settled_s, visit.segments
     counted = {lane: visit.tps(lane) for lane in visit.dials}
     tps = {lane: sum(values) / max(len(values), 1) for lane, values in counted.items()}
     return LedgerRow(
         dials=visit.dials,
-        visits=len(pooled),
-        settled_s=settled_s,
+        visits=len(visit.segments),
+        settled_s=visit.settled_s,
         tps=tps,
-        requests={lane: ok for lane, (ok, _) in own.items()},
-        failed={lane: failed for lane, (_, failed) in own.items()},
-        bound=sum(segment.bound_s for segment in pooled) > settled_s,
+        requests=at.ok,
+        failed=at.failed,
+        bound=at.bound_s > at.settled_s,
         verdict=verdict,
         figures=figures,
     )
 
 
-def _verdict(visit: Visited, own: Mapping[Lane, tuple[int, int]], *, delta: float, frozen: bool) -> Verdict:
+def _verdict(visit: Visited, at: Circumstances, *, delta: float, frozen: bool) -> Verdict:
     """Output TPS of the pooled visits, or why no verdict may be given."""
-    if why := _obstacle(visit, own):
+    if why := obstacle(at):
         return not_comparable("output_tps", why)
     pairs = visit.pairs
     if pairs is not None:
         return turns_verdict(visit.tps("a"), visit.tps("b"), pairs, delta=delta, frozen=frozen)
     a, b = (_whole_batches(visit.segments, lane) for lane in LANES)
     return throughput_verdict(a, b, delta=delta, frozen=frozen)
-
-
-def _obstacle(visit: Visited, own: Mapping[Lane, tuple[int, int]]) -> str:
-    """Why no verdict may be given; empty when one may."""
-    settled_s, pooled, dials = visit.settled_s, visit.segments, visit.dials
-    if len(dials) < 2:
-        return "there is one lane"
-    if dials["a"] != dials["b"]:
-        return "the lanes were asked for different loads"
-    if sum(segment.bound_s for segment in pooled) > settled_s:
-        return "the client was the limit in most seconds"
-    if sum(segment.down_s for segment in pooled) > settled_s:
-        return "a lane was down in most seconds"
-    for lane, (ok, failed) in own.items():
-        if failed > MOST_FAILED * (ok + failed):
-            return f"{failed} of {ok + failed} requests failed in lane {lane.upper()}"
-    return ""
 
 
 def _whole_batches(pooled: Sequence[Segment], lane: Lane) -> list[float]:

@@ -10,7 +10,8 @@ import polars as pl
 
 from tui.judge.goodput import Limits, good
 from tui.judge.latency import SECTIONS
-from tui.judge.ledger import Visited, main_setting, visited
+from tui.judge.ledger import Visited, main_setting, visit_circumstances, visited
+from tui.judge.obstacles import Circumstances, joined_lanes, obstacle
 from tui.judge.tables import LATENCY, Span, Tables, for_lane, within
 from tui.model.metrics import SAMPLES_NEEDED
 from tui.model.rows import LANES, Lane
@@ -24,6 +25,7 @@ RATE_NAMES: Final = ("output_tps", "total_tps", "request_rate", "goodput", "fail
 NAMES: Final = (*RATE_NAMES, *LATENCY_NAMES)
 
 
+UNHINDERED: Final = Circumstances(lanes=LANES)
 Figures = Mapping[str, float]
 LaneSpans = Mapping[Lane, Sequence[Span]]
 
@@ -34,6 +36,7 @@ class Measured:
 
     whole: Figures
     sections: Sequence[Figures]
+    circumstances: Circumstances = UNHINDERED
 
 
 def measured(tables: Tables, visit: Visited | None = None, limits: Limits | None = None) -> Measured:
@@ -53,7 +56,8 @@ def measured(tables: Tables, visit: Visited | None = None, limits: Limits | None
     pairs = None if visit is None else visit.pairs
     cuts = _sections(next(iter(spans.values()), [])) if pairs is None else []
     parts = [dict.fromkeys(spans, cut) for cut in cuts] if pairs is None else _turn_sections(pairs, spans)
-    return Measured(whole, [_figures(tables, part, limits) for part in parts])
+    at = tables.circumstances if visit is None else visit_circumstances(tables, visit)
+    return Measured(whole, [_figures(tables, part, limits) for part in parts], at)
 
 
 def joined(sessions: Sequence[Measured]) -> list[Measured]:
@@ -64,7 +68,13 @@ def joined(sessions: Sequence[Measured]) -> list[Measured]:
     first, second = sessions
     spans = zip(first.sections, second.sections, strict=False)  # a session too short to cut has none
     whole = {**_as_lane(first.whole, "a"), **_as_lane(second.whole, "b")}
-    return [Measured(whole, [{**_as_lane(a, "a"), **_as_lane(b, "b")} for a, b in spans])]
+    sections = [{**_as_lane(a, "a"), **_as_lane(b, "b")} for a, b in spans]
+    return [Measured(whole, sections, joined_lanes(first.circumstances, second.circumstances))]
+
+
+def obstacle_of_any(sessions: Sequence[Measured], figure: str) -> str:
+    """Why a figure may not be compared over several sessions: what forbids it in one of them; else empty."""
+    return next(filter(None, (obstacle(one.circumstances, figure) for one in sessions)), "")
 
 
 def _as_lane(figures: Figures, lane: str) -> dict[str, float]:

@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tui.judge.tables import Span
-from tui.model.dials import DIALS, DialSpec, DialValue, dial_text
+from tui.model.dials import DIALS, Dials, DialSpec, DialValue, dial_text
 from tui.model.rows import LANES, EventRow, Lane
 from tui.model.units import NS_PER_S
 
@@ -226,6 +226,11 @@ def first_settings(profile: Mapping[str, Any], lanes: Iterable[str]) -> dict[Lan
             dials = {**profile.get("load", {}), **(profile.get(lane) or {}).get("dials", {})}
             found[lane] = {spec.name: _text(spec, dials.get(spec.name)) for spec in DIALS}
     return found
+
+
+def dial_texts(dials: Dials) -> dict[str, str]:
+    """Each dial's value as the operator reads it."""
+    return {spec.name: dial_text(spec, getattr(dials, spec.name)) for spec in DIALS}
 
 
 def _text(spec: DialSpec, value: DialValue | None) -> str:

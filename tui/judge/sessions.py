@@ -7,7 +7,8 @@ from statistics import fmean, geometric_mean
 
 from tui.judge.goodput import Limits, limits_of
 from tui.judge.ledger import Visited, main_setting, visited
-from tui.judge.metrics_of import NAMES, Measured, joined, measured
+from tui.judge.metrics_of import NAMES, Measured, joined, measured, obstacle_of_any
+from tui.judge.obstacles import obstacle
 from tui.judge.segments import Setting
 from tui.judge.tables import Tables
 from tui.stats.distributions import t_quantile
@@ -35,7 +36,6 @@ def compare(sessions: Sequence[Tables], limits: Limits | None = None) -> list[Co
     """
     names = [tables.session.name for tables in sessions]
     delta = widest([tables.session.profile for tables in sessions]).delta
-    refused = next((tables.refused for tables in sessions if tables.refused), "")
     if _one_lane_each(sessions):
         return _apart(sessions, names, limits, delta)
     by_setting = [_linked(tables) for tables in sessions]
@@ -45,11 +45,7 @@ def compare(sessions: Sequence[Tables], limits: Limits | None = None) -> list[Co
         visits = [visits[key] for visits in by_setting]
         figures = [_measured(t, visit, limits) for t, visit in zip(sessions, visits, strict=True)]
         lanes = _means(figures)
-        verdicts = [
-            not_comparable(name, refused) if refused else _over_sessions(name, figures, delta)
-            for name in lanes["a"]
-            if name != "failed_share"
-        ]
+        verdicts = [_over_sessions(name, figures, delta) for name in lanes["a"] if name != "failed_share"]
         found.append(Compared(visits[0].dials["a"], names, lanes["a"], lanes["b"], verdicts))
     return found
 
@@ -64,21 +60,15 @@ def _one_lane_each(sessions: Sequence[Tables]) -> bool:
 
 
 def _apart(sessions: Sequence[Tables], names: Sequence[str], limits: Limits | None, delta: float) -> list[Compared]:
-    """Two sessions of one lane each. What both tell of their load must be alike."""
+    """Two sessions of one lane each."""
     one, other = (main_setting(visited(tables)) for tables in sessions)
     if one is None or other is None or not one.settled_s or not other.settled_s:
         return []
-    a, b = (next(iter(visit.dials.values())) for visit in (one, other))
-    differ = [f"{name} {a[name]} against {b[name]}" for name in a if a[name] and b[name] and a[name] != b[name]]
+    dials = next(iter(one.dials.values()))
     figures = joined([_measured(tables, visit, limits) for tables, visit in zip(sessions, (one, other), strict=True)])
     lanes = _means(figures)
-    reason = f"the sessions had different loads: {', '.join(differ)}" if differ else ""
-    verdicts = [
-        not_comparable(name, reason) if reason else spans_verdict(name, figures[0], delta=delta)
-        for name in lanes["a"]
-        if name != "failed_share"
-    ]
-    return [Compared(a, names, lanes["a"], lanes["b"], verdicts)]
+    verdicts = [spans_verdict(name, figures[0], delta=delta) for name in lanes["a"] if name != "failed_share"]
+    return [Compared(dials, names, lanes["a"], lanes["b"], verdicts)]
 
 
 def _linked(tables: Tables) -> dict[str, Visited]:
@@ -99,6 +89,8 @@ def _means(figures: Sequence[Measured]) -> dict[str, dict[str, float]]:
 
 
 def _over_sessions(name: str, figures: Sequence[Measured], delta: float) -> Verdict:
+    if why := obstacle_of_any(figures, name):
+        return not_comparable(name, why)
     a, b = ([one.whole[f"{lane}.{name}"] for one in figures] for lane in ("a", "b"))
     return draws_verdict(name, a, b, delta=delta)
 
@@ -116,6 +108,8 @@ def draws_verdict(figure: str, a: Sequence[float], b: Sequence[float], *, delta:
 
 def spans_verdict(figure: str, one: Measured, *, delta: float = DELTA) -> Verdict:
     """Compare a figure of two lanes from the spans of one launch each, by sectioning; nothing of another launch."""
+    if why := obstacle(one.circumstances, figure):
+        return not_comparable(figure, why)
     pairs = [(spans.get(f"a.{figure}", 0.0), spans.get(f"b.{figure}", 0.0)) for spans in (one.whole, *one.sections)]
     whole, *spans = [math.log(a / b) for a, b in pairs if a > 0 and b > 0] or [math.nan]
     if math.isnan(whole) or len(spans) < len(one.sections) or len(spans) < 2:

@@ -13,7 +13,8 @@ from typing import Final
 
 import polars as pl
 
-from tui.model.rows import EventRow
+from tui.judge.obstacles import Circumstances
+from tui.model.rows import LANES, EventRow
 from tui.model.session import SessionInfo
 from tui.stats.verdict import Margin, margin_of
 
@@ -55,6 +56,15 @@ class Tables:
     events: Sequence[EventRow] = ()
     gauges: pl.DataFrame = field(default_factory=pl.DataFrame)
     refused: str = ""
+
+    @property
+    def circumstances(self) -> Circumstances:
+        """What of the whole session decides whether its lanes may be compared."""
+        infos, profile = self.session.lanes, self.session.profile
+        lanes = [lane for lane in LANES if lane in infos]
+        models = [info.model for info in infos.values()]
+        waived = profile.get("waive") or ()
+        return Circumstances(lanes=lanes, incomparable=self.refused, models=models, waived=waived)
 
     @property
     def margin(self) -> Margin:

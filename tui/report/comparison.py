@@ -53,7 +53,9 @@ def _condition(condition: FailIf) -> list[Block]:
     for one in condition.judged:
         told = f"{one.margin:+.4g} [{one.low:+.4g}, {one.high:+.4g}]"
         rows.append([one.text, number(one.left, 3), number(one.right, 3), told, one.holds])
-    word = {"yes": "holds", "no": "does not hold", "undecided": "is undecided: the interval reaches over the border"}
+    obstacle = condition.obstacle
+    why = f"not comparable, because {obstacle}" if obstacle else "the interval reaches over the border"
+    word = {"yes": "holds", "no": "does not hold", "undecided": f"is undecided: {why}"}
     header = ["comparison", "left", "right", "ln(left/right) or left - right [95 %]", "holds"]
     return [
         Heading("Condition"),

@@ -10,7 +10,8 @@ from tui.judge.latency import (
     latency_turns_verdict,
     latency_verdict,
 )
-from tui.judge.ledger import Visited, main_setting, visited
+from tui.judge.ledger import Visited, main_setting, visit_circumstances, visited
+from tui.judge.obstacles import obstacle
 from tui.judge.tables import LATENCY, Tables, for_lane, within
 from tui.model.dials import DIAL
 from tui.model.metrics import METRICS
@@ -31,14 +32,14 @@ def latency_blocks(tables: Tables) -> list[Block]:
     at_a_rate = any(setting["arrival"] not in ("closed", "") for setting in found.dials.values())
     header = ["ms", *(f"{lane.upper()} [95 %], with failures" for lane in lanes)]
     header += ["A against B", "95 % interval", "verdict"] if len(lanes) == 2 else []
-    alike = not tables.refused and len({repr(setting) for setting in found.dials.values()}) == 1
+    why = obstacle(visit_circumstances(tables, found))
     figures = [(metric, name) for metric in LATENCY if metric != "ttft_sched" or at_a_rate for name in PERCENTILES]
     told = [_figure(tables, found, figure) for figure in figures]
-    verdicts = [verdict for _, verdict in told if verdict is not None] if alike else []
+    verdicts = [verdict for _, verdict in told if verdict is not None and not why]
     stand = iter(standing(verdicts))
     rows = []
     for cells, verdict in told:
-        if verdict is not None and alike:
+        if verdict is not None and not why:
             text = word(verdict, next(stand)) if verdict.ratio else NONE
             rows.append([*cells, percent(verdict.ratio), interval(verdict), text])
         else:
@@ -47,6 +48,8 @@ def latency_blocks(tables: Tables) -> list[Block]:
         f"{DIAL[name].label} {value}" for name, value in next(iter(found.dials.values())).items() if value
     )
     note = f"Of requests sent in {found.settled_s} settled s at {setting}. Lower is better."
+    if len(lanes) == 2 and why:
+        note = f"{note} Not comparable: {why}."
     among = [Paragraph(ALONE)] if any_alone(verdicts, standing(verdicts)) else []
     return [Heading("Latency"), Paragraph(note), Table(header, rows), *among]
 

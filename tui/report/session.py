@@ -18,7 +18,8 @@ from typing import Any, Final
 import polars as pl
 
 from tui.judge.goodput import Limits, good_in, goodput, goodput_verdict, limits_of
-from tui.judge.ledger import LedgerRow, ledger, main_setting, visited
+from tui.judge.ledger import LedgerRow, ledger, main_setting, visit_circumstances, visited
+from tui.judge.obstacles import obstacle
 from tui.judge.sweep import crossover
 from tui.judge.tables import Tables, for_lane
 from tui.model import gauges
@@ -45,7 +46,7 @@ from tui.report.latencies import latency_blocks
 from tui.report.study import study_blocks
 from tui.report.summary import Distribution, summary
 from tui.report.svg import charts
-from tui.stats.verdict import standing
+from tui.stats.verdict import not_comparable, standing
 
 Cells = Callable[[Lane, Sequence[int]], list[str]]
 
@@ -305,8 +306,10 @@ def _goodput(tables: Tables, limits: Limits) -> list[Block]:
 def _goodput_verdict(tables: Tables, limits: Limits) -> list[Block]:
     """At the foremost setting: of its longest visit, or of all its turns."""
     visit = main_setting(visited(tables))
-    if visit is None or len(tables.session.lanes) < 2 or tables.refused:
+    if visit is None or len(tables.session.lanes) < 2:
         return []
+    if why := obstacle(visit_circumstances(tables, visit)):
+        return [Paragraph(verdict_sentence(not_comparable("goodput", why), "Goodput"))]
     longest = max(visit.segments, key=lambda segment: segment.settled_s)
     counted = [longest] if visit.pairs is None else visit.segments
     a, b = (

@@ -28,6 +28,7 @@ from tui.model.profile import Profile
 from tui.model.rows import LANES, Lane
 from tui.model.units import NS_PER_S
 from tui.recording.tape import Tape
+from tui.session.make_view import session_circumstances
 from tui.session.playback import Playing
 from tui.session.state import Bucketed
 from tui.session.verdicts import Standing, VisitSoFar
@@ -240,7 +241,8 @@ class Course:
             self._itl[lane].extend(self._spill.put(data))
         ledger, turns = state.standing.ledger, len(state.dial_events)
         if turns > self._turns:  # the rows of visits that are over are made once, and kept with each moment
-            ledger.rows(state.standing.segment, state.standing.delta, "")
+            session = session_circumstances(state, self._playing.context())
+            ledger.rows(state.standing.segment, state.standing.delta, session)
             self._turns = turns
         self._kept.put(state.standing)
         self.reached = self._playing.second

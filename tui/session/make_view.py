@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import PurePosixPath
+from dataclasses import replace as replace_fields
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -19,6 +19,8 @@ import numpy as np
 from msgspec.structs import replace
 
 from tui.engines.registry import ENGINES
+from tui.judge.obstacles import Circumstances, obstacle
+from tui.judge.segments import dial_texts
 from tui.judge.sweep import crossover
 from tui.model import gauges as g
 from tui.model.dials import DIAL, Dials
@@ -328,7 +330,8 @@ def make_view(state: SessionState, beside: ViewContext, window_s: int) -> View:
         lanes = {lane: replace(shown, tokens_per_joule=None) for lane, shown in lanes.items()}
     lanes = {lane: replace(shown, limits_met=state.standing.limits_met(lane) or "") for lane, shown in lanes.items()}
     segment = state.standing.segment
-    ledger, ledger_now = state.standing.ledger.rows(segment, state.standing.delta, state.incomparable)
+    session = session_circumstances(state, beside)
+    ledger, ledger_now = state.standing.ledger.rows(segment, state.standing.delta, session)
     return View(
         second=max(0, (now_ns - state.t0_ns) // NS_PER_S),
         window_s=window_s,
@@ -375,7 +378,7 @@ def _segment_tps(state: SessionState, lanes: list[Lane]) -> dict[Lane, list[floa
 def _verdicts(state: SessionState, beside: ViewContext, lanes: Mapping[Lane, LaneView]) -> dict[str, VerdictView]:
     """The words of this second; where something forbids a word, that instead of each."""
     told = state.standing.told
-    if why := _obstacle(state, beside, lanes):
+    if why := obstacle(_circumstances(state, beside, lanes)):
         return {figure: VerdictView("not comparable", reason=why) for figure in {"output_tps", *told}}
     settling_s = state.standing.segment.settling_s(state.t_ns, state.slow_ms)
     if state.standing.segment.settled_ns is None:
@@ -383,17 +386,17 @@ def _verdicts(state: SessionState, beside: ViewContext, lanes: Mapping[Lane, Lan
     return dict(told)
 
 
-def _obstacle(state: SessionState, beside: ViewContext, lanes: Mapping[Lane, LaneView]) -> str:
-    """What forbids a comparison, the gravest first; empty when nothing does."""
-    if len(lanes) < 2:
-        return "there is one lane"
-    down = [lane.upper() for lane, shown in lanes.items() if shown.state == "down"]
-    models = {PurePosixPath(info.model).name.casefold() for info in beside.infos.values()}
-    reasons = (
-        (state.incomparable, bool(state.incomparable)),
-        (f"{' and '.join(down)} down", bool(down)),
-        ("different models", len(models) > 1 and "model" not in beside.profile.waive),
-        ("dials apart", len(set(beside.dials.values())) > 1),
-        ("the load is stopped", all(shown.state == "stopped" for shown in lanes.values())),
+def session_circumstances(state: SessionState, beside: ViewContext) -> Circumstances:
+    """What of the whole session decides whether its lanes may be compared."""
+    models = [info.model for info in beside.infos.values()]
+    lanes, waived = list(beside.dials), beside.profile.waive
+    return Circumstances(lanes=lanes, incomparable=state.incomparable, models=models, waived=waived)
+
+
+def _circumstances(state: SessionState, beside: ViewContext, lanes: Mapping[Lane, LaneView]) -> Circumstances:
+    return replace_fields(
+        state.standing.circumstances(session_circumstances(state, beside)),
+        down=[lane for lane, shown in lanes.items() if shown.state == "down"],
+        is_stopped=all(shown.state == "stopped" for shown in lanes.values()),
+        dials={lane: dial_texts(dials) for lane, dials in beside.dials.items()},
     )
-    return next((text for text, holds in reasons if holds), "") or state.standing.obstacle()

@@ -257,10 +257,13 @@ class Playing:
     def view(self, window_s: int) -> View:
         """What a screen shows here."""
         self.see(window_s)
-        dials = dials_after(self.first_dials, self.state.dial_events)
-        beside = ViewContext(self.profile, self._infos(), dials, self.tape.info.wall_ns)
-        view = replace(make_view(self.state, beside, window_s), recording=self.tape.info.name)
+        view = replace(make_view(self.state, self.context(), window_s), recording=self.tape.info.name)
         return view if self.exact else _without_verdicts(view)
+
+    def context(self) -> ViewContext:
+        """What a view needs besides the rows."""
+        dials = dials_after(self.first_dials, self.state.dial_events)
+        return ViewContext(self.profile, self._infos(), dials, self.tape.info.wall_ns)
 
     def _infos(self) -> dict[Lane, LaneInfo]:
         """The servers that were known by then; those of which no event tells are taken to have been known always."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 import msgspec
@@ -19,7 +19,8 @@ import numpy as np
 
 from tui.judge.goodput import DEFAULT_SHARE, goodput_verdict
 from tui.judge.latency import Latencies, latency_turns_verdict, latency_verdict
-from tui.judge.ledger import MOST_FAILED, LaneFigures, LedgerRow, lane_figures
+from tui.judge.ledger import LaneFigures, LedgerRow, lane_figures
+from tui.judge.obstacles import Circumstances, obstacle
 from tui.judge.segments import first_settings
 from tui.model.metrics import e2e_ms, tpot_ms, ttft_ms
 from tui.model.profile import Profile, Slo
@@ -225,11 +226,21 @@ class VisitSoFar:
         more.add(segment)
         return more
 
-    def row(self, delta: float, refused: str = "") -> LedgerRow:
+    def row(self, delta: float, session: Circumstances) -> LedgerRow:
         """As the ledger of a recording has it, with the interval that holds at every look."""
         lanes = list(self.dials)
         settled_s = min(len(self.tps[lane]) for lane in lanes)
-        why = refused or self._obstacle(settled_s)
+        why = obstacle(
+            replace(
+                session,
+                dials=self.dials,
+                settled_s=settled_s,
+                bound_s=self.bound_s,
+                down_s=self.down_s,
+                ok=self.ok,
+                failed=self.failed,
+            )
+        )
         return LedgerRow(
             dials=self.dials,
             visits=self.visits,
@@ -253,20 +264,6 @@ class VisitSoFar:
             return turns_verdict(self.tps["a"], self.tps["b"], self.pairs, delta=delta)
         return throughput_verdict(self.tps["a"], self.tps["b"], delta=delta)
 
-    def _obstacle(self, settled_s: int) -> str:
-        reasons = (
-            ("there is one lane", len(self.dials) < len(LANES)),
-            ("the lanes were asked for different loads", len({tuple(s.items()) for s in self.dials.values()}) > 1),
-            ("the client was the limit in most seconds", self.bound_s > settled_s),
-            ("a lane was down in most seconds", self.down_s > settled_s),
-        )
-        if why := next((text for text, holds in reasons if holds), ""):
-            return why
-        for lane, failed in self.failed.items():
-            if failed > MOST_FAILED * (self.ok[lane] + failed):
-                return f"{failed} of {self.ok[lane] + failed} requests failed in lane {lane.upper()}"
-        return ""
-
 
 @dataclass(slots=True)
 class LiveLedger:
@@ -275,6 +272,7 @@ class LiveLedger:
     now: Settings = field(default_factory=dict)
     visits: dict[str, VisitSoFar] = field(default_factory=dict)
     _rows: dict[str, LedgerRow] = field(default_factory=dict)  # of visits that are over: they change no more
+    _rows_in: Circumstances | None = None  # what was known of the session when these rows were made
 
     @classmethod
     def of(cls, profile: Profile) -> LiveLedger:
@@ -291,23 +289,23 @@ class LiveLedger:
             if event.lane in ("", lane):
                 setting[event.name] = event.new
 
-    def rows(self, segment: SegmentSoFar, delta: float, refused: str) -> tuple[list[LedgerRow], int]:
+    def rows(self, segment: SegmentSoFar, delta: float, session: Circumstances) -> tuple[list[LedgerRow], int]:
         """Every setting as a row, and which of them is in force."""
+        if session != self._rows_in:
+            self._rows, self._rows_in = {}, session
         now = repr(self.now)
         found = []
         for key, visit in self.visits.items():
             if key == now:
-                found.append(visit.with_segment(segment).row(delta, refused))
-            elif refused:
-                found.append(visit.row(delta, refused))
+                found.append(visit.with_segment(segment).row(delta, session))
             else:
                 if key not in self._rows:
-                    self._rows[key] = visit.row(delta)
+                    self._rows[key] = visit.row(delta, session)
                 found.append(self._rows[key])
         if now in self.visits:
             return found, list(self.visits).index(now)
         if self.now:
-            found.append(VisitSoFar(self._copy()).with_segment(segment).row(delta, refused))
+            found.append(VisitSoFar(self._copy()).with_segment(segment).row(delta, session))
         return found, len(found) - 1
 
     def _copy(self) -> Settings:
@@ -365,18 +363,17 @@ class Standing:
         else:
             self._tell(figure, latency_turns_verdict(figure, (a, b), self._pairs, delta=self.delta))
 
-    def obstacle(self) -> str:
-        """What in the settled seconds forbids any word; empty when nothing does."""
-        segment = self.segment
-        counted = min(len(lane.tps) for lane in segment.lanes.values())
-        if segment.bound_s > counted:
-            return "the client was the limit in most seconds"
-        if segment.down_s > counted:
-            return "a lane was down in most seconds"
-        for name, lane in segment.lanes.items():
-            if lane.failed > MOST_FAILED * (lane.ok + lane.failed):
-                return f"{lane.failed} of {lane.ok + lane.failed} requests failed in lane {name.upper()}"
-        return ""
+    def circumstances(self, session: Circumstances) -> Circumstances:
+        """What decides whether the lanes may be compared on the segment that runs."""
+        lanes = self.segment.lanes
+        return replace(
+            session,
+            settled_s=min(len(lane.tps) for lane in lanes.values()),
+            bound_s=self.segment.bound_s,
+            down_s=self.segment.down_s,
+            ok={name: lane.ok for name, lane in lanes.items()},
+            failed={name: lane.failed for name, lane in lanes.items()},
+        )
 
     def limits_met(self, lane: Lane) -> Met | None:
         """Whether 99 % of the lane's requests meet every limit, by MLPerf's rule; None where there is no limit."""

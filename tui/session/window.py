@@ -13,7 +13,8 @@ import polars as pl
 
 from tui.judge.goodput import Limits, good_in, goodput_verdict
 from tui.judge.latency import Latencies, latencies_of, latency_turns_verdict, latency_verdict
-from tui.judge.ledger import MOST_FAILED
+from tui.judge.obstacles import Circumstances, obstacle
+from tui.judge.segments import dial_texts
 from tui.judge.tables import LATENCY, for_lane
 from tui.model.profile import Profile
 from tui.model.rows import LANES, Lane, SecondRow
@@ -116,7 +117,7 @@ def _verdicts(window: _Window, requests: pl.DataFrame, rows: list[SecondRow]) ->
         if own[0].t_ns >= settled_ns:
             segment.take({row.lane: row for row in own}, (), slow_ms, window.profile.slo)
     sent = _at_work(requests.filter(pl.col("t_send_ns") >= settled_ns), rows, window.start_ns)
-    if why := _obstacle(window, segment, sent, turned_ns):
+    if why := obstacle(_circumstances(window, segment, sent, turned_ns)):
         figures = ("output_tps", *TIMED_FIGURES, *(["goodput"] if _limits(window).any else []))
         return {figure: VerdictView("not comparable", reason=why) for figure in figures}, why
     found = {figure: shown(verdict.word, verdict) for figure, verdict in _compared(window, segment, sent)}
@@ -156,31 +157,25 @@ def _limits(window: _Window) -> Limits:
     return Limits(slo.ttft_ms, slo.tpot_ms, slo.e2e_ms)
 
 
-def _obstacle(window: _Window, segment: SegmentSoFar, sent: pl.DataFrame, turned_ns: list[int]) -> str:
-    """Why there is no verdict, the gravest first; empty when there may be one."""
-    tape = window.tape
-    before = [event for event in tape.events if event.t_ns < window.end_ns]
-    refused = next((event.text for event in reversed(before) if event.kind == "incomparable"), "")
+def _circumstances(window: _Window, segment: SegmentSoFar, sent: pl.DataFrame, turned_ns: list[int]) -> Circumstances:
+    """What decides whether the lanes may be compared in the window."""
+    infos = window.tape.info.lanes
+    before = [event for event in window.tape.events if event.t_ns < window.end_ns]
     dials = dials_after(first_dials(window.profile), before)
-    models = {tape.info.lanes[lane].model for lane in window.lanes if lane in tape.info.lanes}
-    counted = min(len(lane.tps) for lane in segment.lanes.values())
-    reasons = (
-        ("there is one lane", len(window.lanes) < len(LANES)),
-        (refused, bool(refused)),
-        ("different models", len(models) > 1 and "model" not in window.profile.waive),
-        ("dials moved inside the window", any(window.start_ns <= t < window.end_ns for t in turned_ns)),
-        ("dials apart", len(set(dials.values())) > 1),
-        ("the client was the limit in most seconds", segment.bound_s > counted),
-        ("a lane was down in most seconds", segment.down_s > counted),
+    outcomes = {lane: for_lane(sent, lane)["outcome"] for lane in window.lanes}
+    return Circumstances(
+        lanes=window.lanes,
+        incomparable=next((event.text for event in reversed(before) if event.kind == "incomparable"), ""),
+        models=[infos[lane].model for lane in window.lanes if lane in infos],
+        waived=window.profile.waive,
+        dials={lane: dial_texts(of) for lane, of in dials.items()},
+        dials_moved=any(window.start_ns <= t < window.end_ns for t in turned_ns),
+        settled_s=min(len(lane.tps) for lane in segment.lanes.values()),
+        bound_s=segment.bound_s,
+        down_s=segment.down_s,
+        ok={lane: int((own == "ok").sum()) for lane, own in outcomes.items()},
+        failed={lane: int((own == "failed").sum()) for lane, own in outcomes.items()},
     )
-    if why := next((text for text, holds in reasons if holds), ""):
-        return why
-    for lane in LANES:
-        outcomes = for_lane(sent, lane)["outcome"]
-        ok, failed = int((outcomes == "ok").sum()), int((outcomes == "failed").sum())
-        if failed > MOST_FAILED * (ok + failed):
-            return f"{failed} of {ok + failed} requests failed in lane {lane.upper()}"
-    return ""
 
 
 def _slow_ms(window: _Window, requests: pl.DataFrame) -> float:
