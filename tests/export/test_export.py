@@ -19,7 +19,7 @@ from tui.judge.ledger import visited
 from tui.model.rows import TABLES, EventRow
 from tui.model.session import LaneInfo
 from tui.model.text import UserError
-from tui.recording.reader import Selection, open_session, window
+from tui.recording.reader import Selection, open_session, window_ns
 from tui.recording.recorder import Recorder
 from tui.recording.schema import schema
 from tui.recording.tables import tables_of, token_gaps
@@ -63,7 +63,7 @@ def test_one_table_goes_where_it_is_told(make: Make, tmp_path: Path) -> None:
 
 def test_a_window_a_lane_and_a_segment(make: Make, tmp_path: Path) -> None:
     recorded = make()
-    t0_ns, t1_ns = window(recorded.info, 5, 10)
+    t0_ns, t1_ns = window_ns(recorded.info, 5, 10)
     assert (t0_ns, t1_ns) == (synthetic.T0_NS + 5 * synthetic.SECOND_NS, synthetic.T0_NS + 10 * synthetic.SECOND_NS)
 
     def rows(selection: Selection) -> dict[str, int]:
@@ -153,7 +153,7 @@ def test_a_part_keeps_the_dials_and_the_refusal_from_before_it(tmp_path: Path) -
         batch.events += [EventRow("", synthetic.T0_NS, "incomparable", text="not comparable because of it")]
         recorder(batch)
     recorder.close("done", 21.0)
-    t0_ns, t1_ns = window(open_session(tmp_path / "s").info, 9, 13)
+    t0_ns, t1_ns = window_ns(open_session(tmp_path / "s").info, 9, 13)
     tables = tables_of(open_session(tmp_path / "s"), Selection(t0_ns=t0_ns, t1_ns=t1_ns))
     (visit,) = visited(tables)
     assert visit.dials["a"]["concurrency"] == "8"
@@ -224,7 +224,7 @@ def test_help_names_every_format(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_command_takes_a_part(make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    session = str(make().files.directory)
+    session = str(make().directory)
     part = ["--table", "seconds", "--lane", "b", "--from", "7", "--until", "14", "--segment", "1"]
     assert main(["export", session, *part, "--to", str(tmp_path / "mine.csv")]) == 0
     assert capsys.readouterr().out.startswith(f"{tmp_path / 'mine.csv'}  seconds, 7 rows, ")

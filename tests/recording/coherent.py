@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.recording import synthetic
 from tui.model.rows import LANES, Batch, Chunks, EventRow, Lane, RequestRow, SecondRow
-from tui.recording.reader import Recorded, open_session
+from tui.recording.reader import RecordedSession, open_session
 from tui.recording.recorder import Recorder
 
 MS = 1_000_000
@@ -54,7 +54,7 @@ def request(lane: Lane, number: int, chance: random.Random) -> tuple[RequestRow,
     return row, times
 
 
-def record(directory: Path, **about: Any) -> Recorded:
+def record(directory: Path, **about: Any) -> RecordedSession:
     """Record both lanes and open the session."""
     chance = random.Random(3)
     about.setdefault("profile", {"name": "coherent", "load": {"arrival": "closed", "concurrency": 8}})

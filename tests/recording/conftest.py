@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.recording import synthetic
-from tui.recording.reader import Recorded, open_session
+from tui.recording.reader import RecordedSession, open_session
 from tui.recording.recorder import Recorder
 
-Make = Callable[..., Recorded]
+Make = Callable[..., RecordedSession]
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def make(tmp_path: Path) -> Make:
 
     def record(
         name: str = "made-up", seconds: int = 20, load: synthetic.Load | None = None, **about: object
-    ) -> Recorded:
+    ) -> RecordedSession:
         recorder = Recorder(tmp_path / "sessions" / name, synthetic.info(name, **about))
         for batch in synthetic.batches(seconds, load):
             recorder(batch)

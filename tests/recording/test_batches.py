@@ -103,7 +103,7 @@ def test_following_sees_each_second_whole(tmp_path: Path) -> None:
     given = list(synthetic.batches(6))
     recorder = record(tmp_path / "s", given[:3])
     tape = Tape(open_session(tmp_path / "s"))
-    assert (tape.recorded.live, tape.t_end_ns) == (True, given[2].t_ns)
+    assert (tape.live, tape.t_end_ns) == (True, given[2].t_ns)
     for batch in given[3:5]:
         assert not tape.refresh()
         recorder(batch)
@@ -115,7 +115,7 @@ def test_following_sees_each_second_whole(tmp_path: Path) -> None:
     recorder.close("done", 6.0)
     assert tape.refresh()
     assert list(by_second(tape, synthetic.T0_NS)) == [in_order(batch) for batch in given]
-    assert (tape.recorded.live, tape.recorded.info.ended) == (False, "done")
+    assert (tape.live, tape.info.ended) == (False, "done")
 
 
 def test_closing_under_a_followers_hands_is_no_error(tmp_path: Path) -> None:

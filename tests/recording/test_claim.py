@@ -7,7 +7,7 @@ import pytest
 
 from tests.recording import synthetic
 from tui.model.text import UserError
-from tui.recording.catalog import claim
+from tui.recording.catalog import reserve_folder
 from tui.recording.reader import open_session
 from tui.recording.recorder import Recorder
 
@@ -15,7 +15,7 @@ from tui.recording.recorder import Recorder
 def begin(root: Path) -> Recorder:
     """As a program does that was started in that second."""
     info = synthetic.info("2026-11-23_120000_same")
-    return Recorder(claim(root, info), info)
+    return Recorder(reserve_folder(root, info), info)
 
 
 def test_sessions_of_the_same_second_have_folders_of_their_own(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_sessions_of_the_same_second_have_folders_of_their_own(tmp_path: Path) -
 
 
 def test_a_name_is_a_folder_in_the_root_and_no_deeper(tmp_path: Path) -> None:
-    assert claim(tmp_path, synthetic.info("../a/b")) == tmp_path / ".._a_b"
+    assert reserve_folder(tmp_path, synthetic.info("../a/b")) == tmp_path / ".._a_b"
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

@@ -12,18 +12,18 @@ from tests.recording import coherent
 from tests.recording.conftest import Make
 from tui.export.formats import export
 from tui.model.session import LaneInfo
-from tui.recording.reader import Recorded, Selection
+from tui.recording.reader import RecordedSession, Selection
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> RecordedSession:
     """A session that the tests of this file share."""
     slo = {"preset": "", "ttft_ms": 300.0, "tpot_ms": 33.0, "e2e_ms": None}
     profile = {"name": "coherent", "load": {"arrival": "closed", "concurrency": 8}, "slo": slo}
     return coherent.record(tmp_path_factory.mktemp("coherent") / "s", profile=profile)
 
 
-def rows(recorded: Recorded, lane: str = "a") -> list[dict[str, Any]]:
+def rows(recorded: RecordedSession, lane: str = "a") -> list[dict[str, Any]]:
     """The requests of a lane that were not cancelled, each with its chunk times."""
     chunks: dict[int, list[int]] = {}
     for of, request, t_ns, _ in recorded.scan("chunks").collect().iter_rows():
@@ -37,12 +37,12 @@ def rows(recorded: Recorded, lane: str = "a") -> list[dict[str, Any]]:
     ]
 
 
-def exported(recorded: Recorded, name: str, folder: Path) -> list[dict[str, Any]]:
+def exported(recorded: RecordedSession, name: str, folder: Path) -> list[dict[str, Any]]:
     """The files of an export, read as JSON."""
     return [json.loads(file.path.read_text()) for file in export(recorded, name, folder)]
 
 
-def test_vllm(recorded: Recorded, tmp_path: Path) -> None:
+def test_vllm(recorded: RecordedSession, tmp_path: Path) -> None:
     a, b = exported(recorded, "vllm", tmp_path)
     mine = rows(recorded)
     ok = [row for row in mine if row["outcome"] == "ok"]
@@ -82,7 +82,7 @@ def test_vllm(recorded: Recorded, tmp_path: Path) -> None:
     assert a["max_concurrent_requests"] == max(touched)
 
 
-def test_sglang(recorded: Recorded, tmp_path: Path) -> None:
+def test_sglang(recorded: RecordedSession, tmp_path: Path) -> None:
     a, _ = exported(recorded, "sglang", tmp_path)
     ok = [row for row in rows(recorded) if row["outcome"] == "ok"]
     connect = [(row["connect_ms"] or 0.0) / 1000 for row in ok]
@@ -97,7 +97,7 @@ def test_sglang(recorded: Recorded, tmp_path: Path) -> None:
     assert len(a["itls"]) == len(a["input_lens"]) == len(rows(recorded))
 
 
-def test_guidellm(recorded: Recorded, tmp_path: Path) -> None:
+def test_guidellm(recorded: RecordedSession, tmp_path: Path) -> None:
     a, _ = exported(recorded, "guidellm", tmp_path)
     (benchmark,) = a["benchmarks"]
     ok = [row for row in rows(recorded) if row["outcome"] == "ok"]
@@ -120,7 +120,7 @@ def test_guidellm(recorded: Recorded, tmp_path: Path) -> None:
     )
 
 
-def test_aiperf(recorded: Recorded, tmp_path: Path) -> None:
+def test_aiperf(recorded: RecordedSession, tmp_path: Path) -> None:
     files = export(recorded, "aiperf", tmp_path, Selection(lane="a"))
     assert [str(file.path.relative_to(tmp_path)) for file in files] == [
         "s.a.aiperf/profile_export_aiperf.json",
@@ -149,7 +149,7 @@ def test_aiperf(recorded: Recorded, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["vllm", "sglang"])
 def test_a_session_without_chunks_has_no_itl_instead_of_zeros(make: Make, tmp_path: Path, name: str) -> None:
     recorded = make(seconds=3)
-    (recorded.files.directory / "chunks" / "chunks.parquet").unlink()
+    (recorded.directory / "chunks" / "chunks.parquet").unlink()
     for found in exported(recorded, name, tmp_path / "out"):
         assert not [key for key in found if "itl_ms" in key]
         assert any("chunks were not recorded" in note for note in found["dragstrip"]["notes"])

@@ -58,7 +58,7 @@ def test_text_is_cleaned_when_it_is_kept_and_when_it_is_read(tmp_path: Path) -> 
 
 def test_where_nothing_can_be_written_the_operator_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match="the mark is not kept"):
+    with pytest.raises(UserError, match="could not save the mark"):
         Marks(tmp_path / "file" / "s.jsonl").add(1, "x")
 
 

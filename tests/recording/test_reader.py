@@ -86,7 +86,7 @@ def test_a_lane_of_which_only_rows_are_left_is_named(tmp_path: Path) -> None:
     lanes = {"a": synthetic.info().lanes["a"]}
     record(tmp_path / "s", synthetic.batches(2), about=synthetic.info(lanes=lanes)).close("", 2.0)
     recorded = open_session(tmp_path / "s")
-    assert recorded.missing == ["session.toml tells nothing of the server of lane b"]
+    assert recorded.missing == ["session.toml does not describe the server of lane b"]
     assert recorded.info.lanes["b"].title == "unknown server"
 
 

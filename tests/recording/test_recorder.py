@@ -234,5 +234,5 @@ def test_what_a_full_disk_kept_out_at_the_end_is_named_in_the_session(
     recorder(next(synthetic.batches(1, first=1)))
     recorder.close("stopped", 2.0)
     ended = open_session(directory).info.ended
-    assert ended == "stopped; 424 rows of the end are not recorded"
+    assert ended == "stopped; the last 424 rows are not recorded"
     assert rows(directory, "chunks").height == 400

@@ -11,9 +11,9 @@ from tui.export.formats import FORMATS, export
 from tui.model.profile import LaneProfile, LoadProfile, Profile
 from tui.model.rows import Batch, EventRow, RequestRow
 from tui.model.session import LaneInfo
-from tui.recording.reader import Recorded, Selection, open_session
+from tui.recording.reader import RecordedSession, Selection, open_session
 from tui.recording.recorder import Recorder
-from tui.recording.redact import HIDDEN, clean_url, without_secrets
+from tui.recording.redact import HIDDEN, clean_url, profile_without_secrets
 from tui.session.live import LiveSession
 from tui.simulator.process import start_simulator
 
@@ -41,7 +41,7 @@ PROFILE = {
 
 def test_a_profile_without_secrets_keeps_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAGSTRIP_TEST_KEY", KEY)
-    assert without_secrets(PROFILE) == {
+    assert profile_without_secrets(PROFILE) == {
         "name": "p",
         "a": {
             "url": "https://host:8000/v1",
@@ -58,9 +58,9 @@ def test_a_profile_without_secrets_keeps_the_rest(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("where", ["me:{}@host:9400", "me:{}@host:9400/metrics", "//me:{}@host:9400"])
 def test_a_password_in_an_address_without_its_scheme_is_found(where: str) -> None:
     profile = {"a": {"dcgm": where.format(PASSWORD)}, "sentence": f"read with {PASSWORD}"}
-    assert PASSWORD not in str(without_secrets(profile))
-    assert "host:9400" in str(without_secrets(profile))
-    assert without_secrets({"a": {"url": "", "dcgm": ""}}) == {"a": {"url": "", "dcgm": ""}}
+    assert PASSWORD not in str(profile_without_secrets(profile))
+    assert "host:9400" in str(profile_without_secrets(profile))
+    assert profile_without_secrets({"a": {"url": "", "dcgm": ""}}) == {"a": {"url": "", "dcgm": ""}}
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_password_in_an_address_without_its_scheme_is_found(where: str) -> Non
 )
 def test_a_key_among_the_flags_of_a_launch_is_found(words: list[object]) -> None:
     profile = {"a": {"launch": {"model": "m", "extra": [*words, "--seed", "1"]}}, "sentence": f"with {LITERAL}"}
-    cleaned = without_secrets(profile)
+    cleaned = profile_without_secrets(profile)
     assert LITERAL not in str(cleaned)
     assert cleaned["a"]["launch"]["extra"][-2:] == ["--seed", "1"]
 
@@ -151,7 +151,7 @@ async def test_a_real_session_with_a_key_writes_it_nowhere(tmp_path: Path, monke
 PRIVATE = ("gpu7", "gpu8", "10.1.2.3", "/srv/secret", "bench-client-3", "user-home")
 
 
-def private_session(folder: Path) -> Recorded:
+def private_session(folder: Path) -> RecordedSession:
     """Its places stand wherever a place can: in what is known of it, and in the words of servers and operators."""
     model = "/srv/secret/user-home/llama-8b"
     lanes = {

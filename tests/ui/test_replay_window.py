@@ -87,12 +87,12 @@ async def test_marks_and_notes_stand_beside_the_recording_and_on_the_timeline() 
 async def test_a_mark_that_cannot_be_kept_says_why() -> None:
     class Unwritable(FakeReplay):
         def mark(self, text: str) -> None:
-            raise UserError("the mark is not kept: no room")
+            raise UserError("could not save the mark: no room")
 
     app = DragstripApp(Unwritable())
     async with opened(app) as pilot:
         await pilot.press("m", "enter")
-        assert "the mark is not kept: no room" in await settled(pilot)
+        assert "could not save the mark: no room" in await settled(pilot)
 
 
 async def test_e_writes_the_window_and_says_where() -> None:

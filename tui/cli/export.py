@@ -12,7 +12,7 @@ from tui.model.text import UserError
 from tui.ui.widgets.numbers import counted, size
 
 if TYPE_CHECKING:
-    from tui.recording.reader import Recorded
+    from tui.recording.reader import RecordedSession
 
 HELP = "write a recorded session as CSV, Parquet, JSON and other formats"
 PROGRESS_AFTER_S = 1.0
@@ -37,10 +37,10 @@ def call(args: argparse.Namespace) -> int:
     """Write the files and name each of them."""
     from tui.cli.sessions import session_named
     from tui.export.formats import export
-    from tui.recording.reader import Selection, open_session, window
+    from tui.recording.reader import Selection, open_session, window_ns
 
     recorded = open_session(session_named(args.session))
-    t0_ns, t1_ns = window(recorded.info, args.from_s, args.to_s)
+    t0_ns, t1_ns = window_ns(recorded.info, args.from_s, args.to_s)
     if t0_ns is not None and t1_ns is not None and t0_ns >= t1_ns:
         raise UserError(f"--from {args.from_s:g} is not before --until {args.to_s:g}: nothing lies between them")
     if args.segment is not None and not _has_segment(recorded, args.segment):
@@ -56,7 +56,7 @@ def call(args: argparse.Namespace) -> int:
     return 0
 
 
-def _has_segment(recorded: "Recorded", number: int) -> bool:
+def _has_segment(recorded: "RecordedSession", number: int) -> bool:
     import polars as pl
 
     return recorded.scan("seconds").filter(pl.col("segment") == number).limit(1).collect().height > 0

@@ -48,26 +48,18 @@ def profile_toml(profile: Mapping[str, Any], steps: "Sequence[PlannedStep]") -> 
     """A session's profile with its moves as the plan. UserError when it had none that a profile can hold."""
     import tomli_w
 
+    from tui.recording.info import without_none
     from tui.recording.redact import HIDDEN
 
     kept = {name: value for name, value in profile.items() if name not in {"plan", "repeat", "delta", "delta_from"}}
     for lane in ("a", "b"):
         if (kept.get(lane) or {}).get("simulate"):
             kept[lane] = {name: value for name, value in kept[lane].items() if name not in {"url", "dcgm"}}
-    text = tomli_w.dumps(_without_none(kept)) + "\n" + plan_toml(steps) + "\n"
+    text = tomli_w.dumps(without_none(kept)) + "\n" + plan_toml(steps) + "\n"
     parse_profile(text, "the recorded profile")
     if HIDDEN in text:
         print_notice(f"dragstrip: what was secret stands as {HIDDEN}: put it in before you run it")
     return text
-
-
-def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
-    """TOML has no word for nothing."""
-    return {
-        name: _without_none(value) if isinstance(value, dict) else value
-        for name, value in table.items()
-        if value is not None
-    }
 
 
 def held(steps: "Sequence[PlannedStep]") -> "list[PlannedStep]":

@@ -23,10 +23,10 @@ def recorder_for(args: argparse.Namespace, profile: Profile) -> "Record | None":
     _check_writable(root)
 
     def record(info: SessionInfo) -> "Recording":
-        from tui.recording.catalog import claim
+        from tui.recording.catalog import reserve_folder
         from tui.recording.recorder import Recorder
 
-        return Recorder(claim(root, info), info)
+        return Recorder(reserve_folder(root, info), info)
 
     return record
 

@@ -60,10 +60,10 @@ def call(args: argparse.Namespace) -> int:
 def export_part(where: Path, start_s: float | None, end_s: float | None) -> str:
     """Write a part of a session as CSV in the current directory, and say where."""
     from tui.export.formats import export
-    from tui.recording.reader import Selection, open_session, window
+    from tui.recording.reader import Selection, open_session, window_ns
 
     recorded = open_session(where)
-    begin_ns, until_ns = window(recorded.info, start_s, end_s)
+    begin_ns, until_ns = window_ns(recorded.info, start_s, end_s)
     part = "" if start_s is None else f"-{start_s:.0f}-{end_s:.0f}"
     target = Path(f"{recorded.name}{part}-csv")
     files = export(recorded, "csv", target, Selection(t0_ns=begin_ns, t1_ns=until_ns))

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tui.export.job import SIMULATED, Exported, Job, exported
-from tui.export.lane_run import NS, Floats, LaneRun, good, lane_runs, origin, setting, tpot_or_zero_s
+from tui.export.job import SIMULATED, ExportedFile, Job, exported
+from tui.export.lane_run import NS, ExportedLane, Floats, exported_lanes, first_setting, good, origin, tpot_or_zero_s
 from tui.export.tables import write_filled, write_lines
 
 VERSION = "0.13.0"  # whose definitions these are
@@ -24,12 +24,12 @@ PERCENTS = (1, 5, 10, 25, 50, 75, 90, 95, 99)
 Metric = dict[str, Any]
 
 
-def write_aiperf(job: Job) -> list[Exported]:
+def write_aiperf(job: Job) -> list[ExportedFile]:
     """A folder a lane: `profile_export_aiperf.json`, the summary, and `profile_export.jsonl`, a line a request."""
-    return [file for run in lane_runs(job, with_cancelled=True) for file in _write(job, run)]
+    return [file for run in exported_lanes(job, with_cancelled=True) for file in _write(job, run)]
 
 
-def _write(job: Job, run: LaneRun) -> list[Exported]:
+def _write(job: Job, run: ExportedLane) -> list[ExportedFile]:
     folder = f"{job.recorded.name}.{run.lane}.aiperf" + (f".{SIMULATED}" if job.info.simulated else "")
     summary, records = (_path(job, folder, name) for name in ("profile_export_aiperf.json", "profile_export.jsonl"))
     write_filled(summary, _summary(job, run), {})
@@ -43,9 +43,9 @@ def _path(job: Job, folder: str, name: str) -> Path:
     return job.place(Path(folder) / name)
 
 
-def _summary(job: Job, run: LaneRun) -> dict[str, Any]:
+def _summary(job: Job, run: ExportedLane) -> dict[str, Any]:
     wall_s = (job.info.wall_ns - job.info.t0_ns) / NS
-    dials = setting(job, run)
+    dials = first_setting(job, run)
     load = {"concurrency": dials.concurrency} if dials.closed else {"request_rate": dials.request_rate}
     return {
         "schema_version": SCHEMA,
@@ -63,7 +63,7 @@ def _summary(job: Job, run: LaneRun) -> dict[str, Any]:
     }
 
 
-def _metrics(job: Job, run: LaneRun) -> dict[str, Metric]:
+def _metrics(job: Job, run: ExportedLane) -> dict[str, Metric]:
     ok = run.ok
     n, prompt = run.count("output_tokens")[ok], run.prompt_tokens[ok]
     latency_s, ttft_s = run.span("t_send_ns", "t_last_ns")[ok], run.span("t_send_ns", "t_first_ns")[ok]
@@ -89,7 +89,7 @@ def _metrics(job: Job, run: LaneRun) -> dict[str, Metric]:
     return {name: metric for name, metric in (found | _rates(job, run)).items() if metric}
 
 
-def _rates(job: Job, run: LaneRun) -> dict[str, Metric]:
+def _rates(job: Job, run: ExportedLane) -> dict[str, Metric]:
     """What is divided by AIPerf's duration; nothing without a request that ended well."""
     ok = run.ok
     if not ok.any():
@@ -111,13 +111,13 @@ def _rates(job: Job, run: LaneRun) -> dict[str, Metric]:
     }
 
 
-def _good(job: Job, run: LaneRun) -> int | None:
+def _good(job: Job, run: ExportedLane) -> int | None:
     ttft_s, e2e_s = run.span("t_send_ns", "t_first_ns")[run.ok], run.span("t_send_ns", "t_last_ns")[run.ok]
     tpot_s = tpot_or_zero_s(e2e_s, ttft_s, run.count("output_tokens")[run.ok])
     return good(ttft_s, tpot_s, e2e_s, job.info.profile.get("slo", {}))
 
 
-def _itl_s(run: LaneRun) -> Floats:
+def _itl_s(run: ExportedLane) -> Floats:
     """Of requests with at least two tokens; by `n - 1` where what the first chunk held makes no sense."""
     n = run.count("output_tokens")
     after = n - run.count("k_first")
@@ -126,7 +126,7 @@ def _itl_s(run: LaneRun) -> Floats:
     return itl_s[run.ok & (n > 1)]
 
 
-def _second_token_s(run: LaneRun) -> Floats:
+def _second_token_s(run: ExportedLane) -> Floats:
     counts = np.diff(run.chunk_ends, prepend=0)
     first = (run.chunk_ends - counts)[run.ok & (counts > 1)]
     return (run.chunk_t_ns[first + 1] - run.chunk_t_ns[first]) / NS
@@ -148,7 +148,7 @@ def _single(unit: str, value: float) -> Metric:
     return {"unit": unit, "avg": value}
 
 
-def _errors(run: LaneRun) -> list[dict[str, Any]]:
+def _errors(run: ExportedLane) -> list[dict[str, Any]]:
     failed = run.requests.filter(~run.ok)
     counts = Counter(zip(failed["http_status"], failed["cause"], failed["detail"], strict=True))
     return [{"error_details": _error(*what), "count": count} for what, count in counts.most_common()]
@@ -159,7 +159,7 @@ def _error(status: int | None, cause: str, detail: str) -> dict[str, Any]:
     return {"code": status, "type": kind, "message": detail or kind}
 
 
-def _records(job: Job, run: LaneRun) -> Iterator[dict[str, Any]]:
+def _records(job: Job, run: ExportedLane) -> Iterator[dict[str, Any]]:
     wall_ns = job.info.wall_ns - job.info.t0_ns
     rows = run.requests.iter_rows(named=True)
     for at, (row, gaps_s, ok) in enumerate(zip(rows, run.gaps_s(), run.ok.tolist(), strict=True)):

@@ -15,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from tui.export.job import Exported, Job, exported
+from tui.export.job import ExportedFile, Job, exported
 from tui.export.lane_run import over_time
 from tui.judge.tables import LATENCY
 from tui.model.dials import DIAL
@@ -121,17 +121,17 @@ class _Span:
         return frame.filter(pl.col("second").is_between(0, self.seconds - 1))
 
 
-def write_svg(job: Job) -> list[Exported]:
+def write_svg(job: Job) -> list[ExportedFile]:
     """One SVG picture that needs nothing from outside."""
     return _write(job, ".svg", str.encode)
 
 
-def write_png(job: Job) -> list[Exported]:
+def write_png(job: Job) -> list[ExportedFile]:
     """The same as PNG."""
     return _write(job, ".png", png_of)
 
 
-def _write(job: Job, suffix: str, encoded: Callable[[str], bytes]) -> list[Exported]:
+def _write(job: Job, suffix: str, encoded: Callable[[str], bytes]) -> list[ExportedFile]:
     seconds = job.rows("seconds").sort("t_ns").collect()
     content = encoded(_picture(job, seconds))
     path = job.path(job.recorded.name, suffix, alone=True)
@@ -203,7 +203,7 @@ def _of_chunks(job: Job, span: _Span) -> dict[Lane, pl.DataFrame]:
     found = {}
     for lane in _lanes(job):
         rows = job.rows("chunks").filter(pl.col("lane") == lane).select("request", "t_ns", "tokens")
-        t_ns, itl_ms, tokens = gaps_in_time(LaneChunks.of(rows.collect()))
+        t_ns, itl_ms, tokens = gaps_in_time(LaneChunks.from_frame(rows.collect()))
         found[lane] = span.frame(pl.Series(t_ns.repeat(tokens)), pl.Series(itl_ms.repeat(tokens)))
     return found
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import polars as pl
 
 from tui.export import aiperf, charts, guidellm, report, sglang, tables, vllm
-from tui.export.job import Exported, Job, Progress
+from tui.export.job import ExportedFile, Job, Progress
 from tui.model.text import UserError
-from tui.recording.reader import Recorded, Selection
-from tui.recording.redact import private_texts, without_places
+from tui.recording.reader import RecordedSession, Selection
+from tui.recording.redact import private_texts, session_without_places
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Format:
 
     name: str
     sentence: str
-    write: Callable[[Job], list[Exported]]
+    write: Callable[[Job], list[ExportedFile]]
 
 
 _ALL = (
@@ -40,12 +40,12 @@ FORMATS: dict[str, Format] = {of.name: of for of in _ALL}
 
 
 def export(
-    recorded: Recorded,
+    recorded: RecordedSession,
     name: str,
     target: Path,
     selection: Selection | None = None,
     progress: Progress | None = None,
-) -> list[Exported]:
+) -> list[ExportedFile]:
     """Write a session, or a part of it, in the format of that name.
 
     `target` is a folder, or a file's name where the format writes one file. Returns what was written. Raises
@@ -54,7 +54,7 @@ def export(
     if name not in FORMATS:
         raise UserError(f"there is no export format {name!r}: choose one of {', '.join(FORMATS)}")
     selection = selection or Selection()
-    info = without_places(recorded.info) if selection.redact else recorded.info
+    info = session_without_places(recorded.info) if selection.redact else recorded.info
     private = private_texts(recorded.info) if selection.redact else ()
     job = Job(recorded, selection, target, info, private, progress)
     try:

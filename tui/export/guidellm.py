@@ -12,9 +12,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tui.export.job import Exported, Job, exported
-from tui.export.lane_run import NS, Floats, LaneRun, concurrency, distribution, lane_runs, origin, rates, setting
-from tui.export.tables import place, write_filled
+from tui.export.job import ExportedFile, Job, exported
+from tui.export.lane_run import (
+    NS,
+    ExportedLane,
+    Floats,
+    concurrency,
+    distribution,
+    exported_lanes,
+    first_setting,
+    origin,
+    rates,
+)
+from tui.export.tables import placeholder, write_filled
 
 VERSION = "0.8.1"  # whose definitions these are
 STATUS = {"successful": "ok", "incomplete": "cancelled", "errored": "failed"}
@@ -29,20 +39,20 @@ _KINDS = {
 Distribution = dict[str, Any]
 
 
-def write_guidellm(job: Job) -> list[Exported]:
+def write_guidellm(job: Job) -> list[ExportedFile]:
     """One `benchmarks.json` a lane, with one benchmark."""
-    runs = lane_runs(job, with_cancelled=True)
+    runs = exported_lanes(job, with_cancelled=True)
     return [_write(job, run, len(runs) == 1) for run in runs]
 
 
-def _write(job: Job, run: LaneRun, alone: bool) -> Exported:
+def _write(job: Job, run: ExportedLane, alone: bool) -> ExportedFile:
     path = job.path(f"{job.recorded.name}.{run.lane}.guidellm", ".json", alone)
     lists = {status: _requests(run, job, outcome) for status, outcome in STATUS.items()}
     write_filled(path, _report(job, run), lists)
     return exported(path, f"lane {run.lane}", run.requests.height)
 
 
-def _report(job: Job, run: LaneRun) -> dict[str, Any]:
+def _report(job: Job, run: ExportedLane) -> dict[str, Any]:
     url = {"kind": "openai_http", "target": run.info.url, "model": run.info.model}
     data = [
         {
@@ -65,14 +75,14 @@ def _report(job: Job, run: LaneRun) -> dict[str, Any]:
     }
 
 
-def _strategy(job: Job, run: LaneRun) -> dict[str, Any]:
-    dials = setting(job, run)
+def _strategy(job: Job, run: ExportedLane) -> dict[str, Any]:
+    dials = first_setting(job, run)
     if dials.closed:
         return {"type_": "concurrent", "streams": max(1, dials.concurrency)}
     return {"type_": "poisson" if dials.arrival == "poisson" else "constant", "rate": dials.request_rate}
 
 
-def _profile(job: Job, run: LaneRun) -> dict[str, Any]:
+def _profile(job: Job, run: ExportedLane) -> dict[str, Any]:
     """The strategies that a run goes through: one."""
     strategy = _strategy(job, run)
     return {"kind": strategy.pop("type_"), **{name: [value] for name, value in strategy.items()}}
@@ -81,7 +91,7 @@ def _profile(job: Job, run: LaneRun) -> dict[str, Any]:
 class _Clock:
     """A lane's stamps on the wall clock, in seconds, as GuideLLM has them."""
 
-    def __init__(self, job: Job, run: LaneRun) -> None:
+    def __init__(self, job: Job, run: ExportedLane) -> None:
         offset_ns = job.info.wall_ns - job.info.t0_ns
         stamps = (
             run.requests[name] + offset_ns
@@ -94,7 +104,7 @@ class _Clock:
         self.end_s = float(self.end.max())
 
 
-def _benchmark(job: Job, run: LaneRun) -> dict[str, Any]:
+def _benchmark(job: Job, run: ExportedLane) -> dict[str, Any]:
     clock = _Clock(job, run)
     counts = {status: int((run.requests["outcome"] == outcome).sum()) for status, outcome in STATUS.items()}
     totals = counts | {"total": run.requests.height}
@@ -125,7 +135,7 @@ def _benchmark(job: Job, run: LaneRun) -> dict[str, Any]:
         },
         "scheduler_metrics": _scheduler_metrics(clock, totals),
         "metrics": {"request_totals": totals} | _metrics(run, clock),
-        "requests": {status: place(status) for status in STATUS} | {"total": None},
+        "requests": {status: placeholder(status) for status in STATUS} | {"total": None},
         "start_time": clock.start_s,
         "end_time": clock.end_s,
         "duration": clock.end_s - clock.start_s,
@@ -161,7 +171,7 @@ def _scheduler_metrics(clock: _Clock, totals: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _metrics(run: LaneRun, clock: _Clock) -> dict[str, Any]:
+def _metrics(run: ExportedLane, clock: _Clock) -> dict[str, Any]:
     return {
         **_counts_and_latencies(run, clock),
         **_rates(run, clock),
@@ -170,7 +180,7 @@ def _metrics(run: LaneRun, clock: _Clock) -> dict[str, Any]:
     }
 
 
-def _counts_and_latencies(run: LaneRun, clock: _Clock) -> dict[str, Any]:
+def _counts_and_latencies(run: ExportedLane, clock: _Clock) -> dict[str, Any]:
     """What has one value a request."""
     n, prompt = run.count("output_tokens").astype(float), run.count("prompt_tokens").astype(float)
     begun = np.isfinite(clock.first)
@@ -199,7 +209,7 @@ def _counts_and_latencies(run: LaneRun, clock: _Clock) -> dict[str, Any]:
     }
 
 
-def _rates(run: LaneRun, clock: _Clock) -> dict[str, Any]:
+def _rates(run: ExportedLane, clock: _Clock) -> dict[str, Any]:
     """What happens at moments: requests that end, prompts that are read, iterations that bring tokens."""
     n, prompt, chunks = run.count("output_tokens"), run.count("prompt_tokens"), run.count("chunks")
     begun = np.isfinite(clock.first)
@@ -248,13 +258,13 @@ def _token_times(clock: _Clock, n: Any, chunks: Any) -> tuple[Any, Floats, Float
     return at, times, tokens.astype(float)
 
 
-def _by_status(run: LaneRun, of: Callable[[Any], Distribution]) -> dict[str, Distribution]:
+def _by_status(run: ExportedLane, of: Callable[[Any], Distribution]) -> dict[str, Distribution]:
     outcomes = run.requests["outcome"]
     found = {status: of((outcomes == outcome).to_numpy()) for status, outcome in STATUS.items()}
     return found | {"total": of(np.ones(len(outcomes), dtype=bool))}
 
 
-def _requests(run: LaneRun, job: Job, outcome: str) -> Iterator[dict[str, Any]]:
+def _requests(run: ExportedLane, job: Job, outcome: str) -> Iterator[dict[str, Any]]:
     offset_ns = job.info.wall_ns - job.info.t0_ns
     chosen = run.requests.filter(pl.col("outcome") == outcome)
     for row in job.passing(chosen.iter_rows(named=True), f"lane {run.lane}", chosen.height):

@@ -10,7 +10,7 @@ import polars as pl
 from tui.model.rows import TableName
 from tui.model.session import SessionInfo
 from tui.model.text import UserError
-from tui.recording.reader import Recorded, Selection, select
+from tui.recording.reader import RecordedSession, Selection, select_rows
 from tui.recording.redact import scrub
 
 Progress = Callable[[str, int, int], None]
@@ -23,7 +23,7 @@ _TEXTS = ("detail", "text", "old", "new")  # the columns in which a server's own
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportedFile:
     """One file that was written."""
 
     path: Path
@@ -36,7 +36,7 @@ class Exported:
 class Job:
     """One export."""
 
-    recorded: Recorded
+    recorded: RecordedSession
     selection: Selection
     target: Path
     info: SessionInfo  # redacted, when that was asked
@@ -45,7 +45,7 @@ class Job:
 
     def rows(self, table: TableName, selection: Selection | None = None) -> pl.LazyFrame:
         """The chosen rows of a table, without private texts, counted as they pass."""
-        rows = select(self.recorded, table, selection or self.selection)
+        rows = select_rows(self.recorded, table, selection or self.selection)
         names = [name for name in _TEXTS if name in rows.collect_schema()]
         if self.private and names:
             rows = rows.with_columns(
@@ -78,7 +78,7 @@ class Job:
         return self._allowed(self.target / below)
 
     def _allowed(self, path: Path) -> Path:
-        if self.recorded.files.directory.resolve() in path.resolve().parents:
+        if self.recorded.directory.resolve() in path.resolve().parents:
             raise UserError(f"{path} lies in the session that is exported: name a place outside it")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,9 +87,9 @@ class Job:
         return path
 
 
-def exported(path: Path, what: str, rows: int) -> Exported:
+def exported(path: Path, what: str, rows: int) -> ExportedFile:
     """The account of a file that is complete."""
-    return Exported(path, what, rows, path.stat().st_size)
+    return ExportedFile(path, what, rows, path.stat().st_size)
 
 
 def _counted(rows: pl.LazyFrame, table: TableName, progress: Progress) -> pl.LazyFrame:

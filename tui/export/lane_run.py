@@ -35,7 +35,7 @@ NS = 1e9
 
 
 @dataclass(frozen=True)
-class LaneRun:
+class ExportedLane:
     """The requests of one lane in order of their due times, and their chunks."""
 
     lane: Lane
@@ -126,13 +126,13 @@ class LaneRun:
         return self.chunk_t_ns[np.repeat(self.ok, np.diff(self.chunk_ends, prepend=0))]
 
 
-def lane_runs(job: Job, *, with_cancelled: bool = False) -> list[LaneRun]:
+def exported_lanes(job: Job, *, with_cancelled: bool = False) -> list[ExportedLane]:
     """A run for each chosen lane of the session that has a request in the selection."""
     runs = [_lane_run(job, lane, with_cancelled) for lane in job.selection.lanes if lane in job.info.lanes]
     return [run for run in runs if run.requests.height]
 
 
-def _lane_run(job: Job, lane: Lane, with_cancelled: bool) -> LaneRun:
+def _lane_run(job: Job, lane: Lane, with_cancelled: bool) -> ExportedLane:
     requests = job.rows("requests").filter(pl.col("lane") == lane).sort("t_sched_ns", "request").collect()
     cancelled = pl.col("outcome") == "cancelled"
     kept = requests.filter(~cancelled | with_cancelled).with_row_index("at")
@@ -146,7 +146,7 @@ def _lane_run(job: Job, lane: Lane, with_cancelled: bool) -> LaneRun:
         .collect()
     )
     counts = np.bincount(chunks["at"].to_numpy(), minlength=kept.height)
-    return LaneRun(
+    return ExportedLane(
         lane=lane,
         info=job.info.lanes[lane],
         requests=kept.drop("at"),
@@ -265,7 +265,7 @@ NO_CHUNKS = "chunks were not recorded: there are no inter-token latencies"
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ExportedSetting:
     """The load of one lane when its first chosen request was due."""
 
     arrival: str
@@ -279,7 +279,7 @@ class Setting:
         return self.arrival == "closed"
 
 
-def setting(job: Job, run: LaneRun) -> Setting:
+def first_setting(job: Job, run: ExportedLane) -> ExportedSetting:
     """The dials of a lane, from its profile and from every turn until its first chosen request."""
     profile = job.info.profile
     dials: dict[str, Any] = {"arrival": "closed", "concurrency": 0, "request_rate": 0.0}
@@ -291,13 +291,15 @@ def setting(job: Job, run: LaneRun) -> Setting:
             dials[name] = new
         elif t_ns < run.end_ns:
             moves += 1
-    return Setting(str(dials["arrival"]), int(float(dials["concurrency"])), float(dials["request_rate"]), moves)
+    return ExportedSetting(
+        str(dials["arrival"]), int(float(dials["concurrency"])), float(dials["request_rate"]), moves
+    )
 
 
-def origin(job: Job, run: LaneRun, *notes: str) -> dict[str, Any]:
+def origin(job: Job, run: ExportedLane, *notes: str) -> dict[str, Any]:
     """For a key of our own in the file: the session, the lane, and what the reader must know of the figures."""
     says = [*notes, NO_TEXTS] + ([] if run.has_chunks else [NO_CHUNKS])
-    dials = setting(job, run)
+    dials = first_setting(job, run)
     if dials.moves:
         times = "once" if dials.moves == 1 else f"{dials.moves} times"
         says.append(f"the dials moved {times} within: export one segment for the figures of one setting")

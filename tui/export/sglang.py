@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tui.export.job import Exported, Job, exported
+from tui.export.job import ExportedFile, Job, exported
 from tui.export.lane_run import (
+    ExportedLane,
     Floats,
-    LaneRun,
     busiest_second,
-    lane_runs,
+    exported_lanes,
+    first_setting,
     most_at_once,
     or_zero,
     origin,
-    setting,
     summary_ms,
     tpot_s,
 )
@@ -33,13 +33,13 @@ NOTE = "output tokens are the server's count: total_output_tokens_retokenized re
 BACKENDS: Mapping[Endpoint, str] = {"completions": "sglang-oai", "chat": "sglang-oai-chat", "generate": "sglang"}
 
 
-def write_sglang(job: Job) -> list[Exported]:
+def write_sglang(job: Job) -> list[ExportedFile]:
     """One file of one JSON line a lane."""
-    runs = lane_runs(job)
+    runs = exported_lanes(job)
     return [_write(job, run, len(runs) == 1) for run in runs]
 
 
-def _write(job: Job, run: LaneRun, alone: bool) -> Exported:
+def _write(job: Job, run: ExportedLane, alone: bool) -> ExportedFile:
     path = job.path(f"{job.recorded.name}.{run.lane}.sglang", ".jsonl", alone)
     size = run.requests.height
     lists = {
@@ -55,16 +55,16 @@ def _write(job: Job, run: LaneRun, alone: bool) -> Exported:
     return exported(path, f"lane {run.lane}", size)
 
 
-def _connect_s(run: LaneRun) -> Floats:
+def _connect_s(run: ExportedLane) -> Floats:
     return run.requests["connect_ms"].fill_null(0.0).cast(pl.Float64).to_numpy() / 1000
 
 
-def _e2e_s(run: LaneRun) -> Floats:
+def _e2e_s(run: ExportedLane) -> Floats:
     return (_connect_s(run) + run.span("t_send_ns", "t_end_ns"))[run.ok]
 
 
-def _head(job: Job, run: LaneRun) -> dict[str, Any]:
-    dials = setting(job, run)
+def _head(job: Job, run: ExportedLane) -> dict[str, Any]:
+    dials = first_setting(job, run)
     return {
         "tag": f"{job.info.name}.{run.lane}",
         "backend": BACKENDS[run.info.endpoint],
@@ -81,7 +81,7 @@ def _head(job: Job, run: LaneRun) -> dict[str, Any]:
     }
 
 
-def _totals(run: LaneRun) -> dict[str, Any]:
+def _totals(run: ExportedLane) -> dict[str, Any]:
     ok, duration_s = run.ok, run.duration_s
     tokens_in, tokens_out = int(run.prompt_tokens[ok].sum()), int(run.count("output_tokens")[ok].sum())
     return {
@@ -99,7 +99,7 @@ def _totals(run: LaneRun) -> dict[str, Any]:
     }
 
 
-def _latencies(run: LaneRun) -> dict[str, float]:
+def _latencies(run: ExportedLane) -> dict[str, float]:
     e2e_s = _e2e_s(run)
     ttft_s = (_connect_s(run) + run.span("t_send_ns", "t_first_ns"))[run.ok]
     found = summary_ms("e2e_latency", e2e_s, PERCENTS) | summary_ms("ttft", ttft_s, PERCENTS)
@@ -107,7 +107,7 @@ def _latencies(run: LaneRun) -> dict[str, float]:
     return found | (summary_ms("itl", run.all_gaps_s, PERCENTS) if run.has_chunks else {})
 
 
-def _peaks(run: LaneRun) -> dict[str, Any]:
+def _peaks(run: ExportedLane) -> dict[str, Any]:
     starts_ns = run.moment("t_send_ns")[run.ok] - _connect_s(run)[run.ok] * 1e9
     return {
         "concurrency": float(_e2e_s(run).sum() / run.duration_s),

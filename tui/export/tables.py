@@ -12,33 +12,32 @@ from typing import Any, BinaryIO
 import msgspec
 import polars as pl
 
-from tui.export.job import Exported, Job, exported
+from tui.export.job import ExportedFile, Job, exported
 from tui.model.rows import TableName
 from tui.model.session import SCHEMA
-from tui.recording.durable import FINAL_LEVEL, ROW_GROUP_ROWS
-from tui.recording.schema import metadata_of
+from tui.recording.growing import sink_table
 
 JSON_ROWS = 50_000  # written at a time
 
 Sink = Callable[[pl.LazyFrame, Path, Job], None]
 
 
-def write_csv(job: Job) -> list[Exported]:
+def write_csv(job: Job) -> list[ExportedFile]:
     """One CSV file a table, with a header line."""
     return _each_table(job, ".csv", lambda rows, path, job: rows.sink_csv(path))
 
 
-def write_parquet(job: Job) -> list[Exported]:
-    """One Parquet file a table; its metadata tell of the session."""
-    return _each_table(job, ".parquet", _sink_parquet)
+def write_parquet(job: Job) -> list[ExportedFile]:
+    """One Parquet file a table; its metadata describe the session."""
+    return _each_table(job, ".parquet", lambda rows, path, job: sink_table(rows, path, job.info))
 
 
-def write_ndjson(job: Job) -> list[Exported]:
+def write_ndjson(job: Job) -> list[ExportedFile]:
     """One file a table with a JSON object a line."""
     return _each_table(job, ".ndjson", _sink_ndjson)
 
 
-def write_json(job: Job) -> list[Exported]:
+def write_json(job: Job) -> list[ExportedFile]:
     """One object: `schema`, `simulated`, `session` and `tables`, each a list of objects."""
     path = job.path(job.recorded.name, ".json", alone=True)
     head = {"schema": SCHEMA, "simulated": job.info.simulated, "session": msgspec.to_builtins(job.info)}
@@ -57,12 +56,12 @@ def write_json(job: Job) -> list[Exported]:
     return [exported(path, "all tables" if len(job.selection.tables) > 1 else job.selection.tables[0], count)]
 
 
-def _each_table(job: Job, suffix: str, sink: Sink) -> list[Exported]:
+def _each_table(job: Job, suffix: str, sink: Sink) -> list[ExportedFile]:
     tables = job.selection.tables
     return [_one_table(job, table, job.path(table, suffix, len(tables) == 1), sink) for table in tables]
 
 
-def _one_table(job: Job, table: TableName, path: Path, sink: Sink) -> Exported:
+def _one_table(job: Job, table: TableName, path: Path, sink: Sink) -> ExportedFile:
     count = 0
 
     def note(part: pl.DataFrame) -> pl.DataFrame:
@@ -74,17 +73,6 @@ def _one_table(job: Job, table: TableName, path: Path, sink: Sink) -> Exported:
     return exported(path, table, count)
 
 
-def _sink_parquet(rows: pl.LazyFrame, path: Path, job: Job) -> None:
-    rows.sink_parquet(
-        path,
-        compression="zstd",
-        compression_level=FINAL_LEVEL,
-        row_group_size=ROW_GROUP_ROWS,
-        metadata=metadata_of(job.info),
-        maintain_order=True,
-    )
-
-
 def _sink_ndjson(rows: pl.LazyFrame, path: Path, job: Job) -> None:
     if job.info.simulated:
         rows = rows.with_columns(simulated=pl.lit(value=True))
@@ -94,7 +82,7 @@ def _sink_ndjson(rows: pl.LazyFrame, path: Path, job: Job) -> None:
 _BATCH = 4096
 
 
-def place(name: str) -> str:
+def placeholder(name: str) -> str:
     """Stands in a value where the list of that name goes."""
     return f"\0list {name}\0"
 
@@ -104,7 +92,7 @@ def write_filled(path: Path, value: Any, lists: Mapping[str, Iterable[Any]]) -> 
     rest = msgspec.json.encode(value)
     with path.open("wb") as file:
         for name, items in lists.items():
-            before, found, rest = rest.partition(msgspec.json.encode(place(name)))
+            before, found, rest = rest.partition(msgspec.json.encode(placeholder(name)))
             assert found, f"no place for {name}"
             file.write(before)
             _write_list(file, items)
@@ -113,7 +101,7 @@ def write_filled(path: Path, value: Any, lists: Mapping[str, Iterable[Any]]) -> 
 
 def write_object(path: Path, head: Mapping[str, Any], lists: Mapping[str, Iterable[Any]]) -> None:
     """One object in one line: the keys of `head`, then those of `lists`."""
-    write_filled(path, {**head, **{name: place(name) for name in lists}}, lists)
+    write_filled(path, {**head, **{name: placeholder(name) for name in lists}}, lists)
 
 
 def write_lines(path: Path, items: Iterable[Any]) -> None:

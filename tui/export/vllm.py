@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tui.export.job import Exported, Job, exported
+from tui.export.job import ExportedFile, Job, exported
 from tui.export.lane_run import (
     NS,
-    LaneRun,
+    ExportedLane,
     busiest_second,
+    exported_lanes,
+    first_setting,
     good,
-    lane_runs,
     most_at_once,
     or_zero,
     origin,
-    setting,
     summary_ms,
     tpot_or_zero_s,
     tpot_s,
@@ -34,13 +34,13 @@ PERCENTS = (50, 90, 95, 99)
 BACKENDS: Mapping[Endpoint, str] = {"completions": "openai", "chat": "openai-chat", "generate": "sglang"}
 
 
-def write_vllm(job: Job) -> list[Exported]:
+def write_vllm(job: Job) -> list[ExportedFile]:
     """One result file a lane."""
-    runs = lane_runs(job)
+    runs = exported_lanes(job)
     return [_write(job, run, len(runs) == 1) for run in runs]
 
 
-def _write(job: Job, run: LaneRun, alone: bool) -> Exported:
+def _write(job: Job, run: ExportedLane, alone: bool) -> ExportedFile:
     path = job.path(f"{job.recorded.name}.{run.lane}.vllm", ".json", alone)
     size = run.requests.height
     lists = {
@@ -58,8 +58,8 @@ def _write(job: Job, run: LaneRun, alone: bool) -> Exported:
     return exported(path, f"lane {run.lane}", size)
 
 
-def _head(job: Job, run: LaneRun) -> dict[str, Any]:
-    dials = setting(job, run)
+def _head(job: Job, run: ExportedLane) -> dict[str, Any]:
+    dials = first_setting(job, run)
     when = datetime.fromtimestamp(job.info.wall_ns / NS + (run.start_ns - job.info.t0_ns) / NS, UTC)
     backend = BACKENDS[run.info.endpoint]
     return {
@@ -78,7 +78,7 @@ def _head(job: Job, run: LaneRun) -> dict[str, Any]:
     }
 
 
-def _totals(run: LaneRun, slo: dict[str, Any]) -> dict[str, Any]:
+def _totals(run: ExportedLane, slo: dict[str, Any]) -> dict[str, Any]:
     ok, duration_s = run.ok, run.duration_s
     completed = int(ok.sum())
     tokens_in, tokens_out = int(run.prompt_tokens[ok].sum()), int(run.count("output_tokens")[ok].sum())
@@ -100,12 +100,12 @@ def _totals(run: LaneRun, slo: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _good(run: LaneRun, slo: dict[str, Any]) -> int | None:
+def _good(run: ExportedLane, slo: dict[str, Any]) -> int | None:
     ttft_s, e2e_s = run.span("t_send_ns", "t_first_ns")[run.ok], run.span("t_send_ns", "t_last_ns")[run.ok]
     return good(ttft_s, tpot_or_zero_s(e2e_s, ttft_s, run.count("output_tokens")[run.ok]), e2e_s, slo)
 
 
-def _latencies(run: LaneRun) -> dict[str, float]:
+def _latencies(run: ExportedLane) -> dict[str, float]:
     ttft_s, e2e_s = run.span("t_send_ns", "t_first_ns")[run.ok], run.span("t_send_ns", "t_last_ns")[run.ok]
     found = summary_ms("ttft", ttft_s, PERCENTS)
     found |= summary_ms("tpot", tpot_s(e2e_s, ttft_s, run.count("output_tokens")[run.ok]), PERCENTS)

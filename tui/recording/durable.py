@@ -1,43 +1,40 @@
-"""Put a folder in another's place without a moment in which neither is there.
-
-Files that are either there in whole or not at all, whatever kills the program or cuts the power.
-
-One file of a table: its bytes, and whether it is whole.
-
-Says of a session's folder whether somebody is recording into it; a killed recorder lets go by itself.
-"""
+"""Files and folders that are either complete or not there, whatever kills the program or cuts the power."""
 
 from __future__ import annotations
 
 import ctypes
 import fcntl
-import io
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
-import polars as pl
+PARTIAL_SUFFIX = ".tmp"  # does not end in .parquet, so no reader takes an unfinished file for a part
+LOCK_FILE = "recording.lock"
 
-TORN_SUFFIX = ".tmp"  # does not end in .parquet, so no reader takes an unfinished file for a part
+_NEW_SUFFIX = ".compact"  # a folder being made; whatever is in it is also in the folder that it is to replace
+_OLD_SUFFIX = ".before"  # a folder being replaced, where two folders cannot be exchanged
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Put `data` at `path`, durably. Raises OSError; the new or the old content is then there, and in whole."""
+    """Write a file durably. Raises OSError; the file then has its old or its new content, never a mixture."""
     replace_file(path, data)
     sync_folder(path.parent)
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Put `data` at `path`: an earlier file of that name stays in place until the new one is on the disk.
+    """Write a file; one of that name stays in place until the new one is on the disk.
 
-    Raises OSError when the disk is full, read-only or broken; what was at `path` is then still there. The change
-    survives a power cut once `sync_folder` has returned.
+    Raises OSError when the disk is full, read-only or broken; the old file is then still there. The change survives a
+    power cut once `sync_folder` has returned.
     """
-    torn = path.with_name(path.name + TORN_SUFFIX)
+    partial = path.with_name(path.name + PARTIAL_SUFFIX)
     try:
-        file = os.open(torn, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
             rest = memoryview(data)
             while rest:
@@ -45,9 +42,9 @@ def replace_file(path: Path, data: bytes) -> None:
             os.fsync(file)
         finally:
             os.close(file)
-        torn.rename(path)
+        partial.rename(path)
     except OSError:
-        torn.unlink(missing_ok=True)  # a full disk needs the room
+        partial.unlink(missing_ok=True)  # a full disk needs the room
         raise
 
 
@@ -60,20 +57,42 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-NEW_SUFFIX = ".compact"  # a folder being made; whatever is in it is also in the folder it is for
-OLD_SUFFIX = ".before"  # a folder on its way out, where two folders cannot be exchanged
+def is_whole(path: Path) -> bool:
+    """Whether a Parquet file is complete. Looks into it once for as long as it does not change."""
+    try:
+        stat = path.stat()
+        return _has_footer(path, stat.st_mtime_ns, stat.st_size)
+    except OSError:
+        return False
 
-_AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
+
+@lru_cache(maxsize=16_384)  # a session of an hour has some 400 parts
+def _has_footer(path: Path, mtime_ns: int, size: int) -> bool:
+    """Whether a file has Parquet's two magic words and a footer that lies within it."""
+    if size < 12:
+        return False
+    with path.open("rb") as file:
+        head = file.read(4)
+        file.seek(size - 8)
+        tail = file.read(8)
+    return head == tail[4:] == b"PAR1" and int.from_bytes(tail[:4], "little") + 12 <= size
+
+
+def prepare_replacement(folder: Path) -> Path:
+    """An empty folder to fill before `replace_folder`."""
+    new = _with_suffix(folder, _NEW_SUFFIX)
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    return new
 
 
 def replace_folder(folder: Path) -> None:
-    """Put FOLDER.compact in FOLDER's place and delete what was there.
+    """Put the folder from `prepare_replacement` in FOLDER's place and delete what was there.
 
-    On Linux the two are exchanged in one step, so that `FOLDER` is complete at every moment. Where the file system
-    cannot, there is a moment with FOLDER.before alone, which `heal` puts right.
+    On Linux the two are exchanged in one step, so that FOLDER is complete at every moment. Where the file system
+    cannot, there is a moment with FOLDER.before alone, which `repair` ends.
     """
-    new, old = _beside(folder, NEW_SUFFIX), _beside(folder, OLD_SUFFIX)
+    new, old = _with_suffix(folder, _NEW_SUFFIX), _with_suffix(folder, _OLD_SUFFIX)
     sync_folder(new)
     if _exchange(folder, new):
         sync_folder(folder.parent)
@@ -85,37 +104,29 @@ def replace_folder(folder: Path) -> None:
     shutil.rmtree(old)
 
 
-def is_cut_off(folder: Path) -> bool:
-    """Whether a `replace_folder` did not come to its end, or is under way."""
-    return _beside(folder, NEW_SUFFIX).is_dir() or _beside(folder, OLD_SUFFIX).is_dir()
+def was_interrupted(folder: Path) -> bool:
+    """Whether a `replace_folder` was cut off, or is under way."""
+    return _with_suffix(folder, _NEW_SUFFIX).is_dir() or _with_suffix(folder, _OLD_SUFFIX).is_dir()
 
 
-def heal(folder: Path) -> None:
-    """End a `replace_folder` that was cut off at any point. Raises OSError where nothing can be written."""
-    new, old = _beside(folder, NEW_SUFFIX), _beside(folder, OLD_SUFFIX)
+def repair(folder: Path) -> None:
+    """Undo or finish a `replace_folder` that was cut off. Raises OSError where nothing can be written."""
+    new, old = _with_suffix(folder, _NEW_SUFFIX), _with_suffix(folder, _OLD_SUFFIX)
     if old.is_dir() and not folder.is_dir():
         old.rename(folder)  # it was complete, and whether the new one is cannot be known
         sync_folder(folder.parent)
-    for left in (new, old):
-        if left.is_dir():
-            shutil.rmtree(left)
+    for leftover in (new, old):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
 
 
-def current(folder: Path) -> Path:
-    """Where a folder's content is now, without touching anything: under its own name or cut off under the old one."""
-    old = _beside(folder, OLD_SUFFIX)
+def current_folder(folder: Path) -> Path:
+    """Where a folder's complete content is now: under its name, or after an interruption under the old one's."""
+    old = _with_suffix(folder, _OLD_SUFFIX)
     return old if old.is_dir() and not folder.is_dir() else folder
 
 
-def new_folder(folder: Path) -> Path:
-    """An empty FOLDER.compact to fill for `replace_folder`."""
-    new = _beside(folder, NEW_SUFFIX)
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir()
-    return new
-
-
-def _beside(folder: Path, suffix: str) -> Path:
+def _with_suffix(folder: Path, suffix: str) -> Path:
     return folder.with_name(folder.name + suffix)
 
 
@@ -129,44 +140,12 @@ def _exchange(one: Path, other: Path) -> bool:
     return bool(rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0)
 
 
-PART_LEVEL = 1  # zstd: a part is written again and again while it grows
-ROW_GROUP_ROWS = 131_072  # what a seek reads at least: of 6,400 chunks/s 20 s, in 3 ms
-FINAL_LEVEL = (
-    6  # of a simulated pair: 1.68 bytes a chunk where level 3 has 1.72 in half the time and 9 no less in twice
-)
-
-
-def encode(frame: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
-    """A frame as the bytes of a Parquet file."""
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", compression_level=PART_LEVEL, metadata=dict(metadata))
-    return buffer.getvalue()
-
-
-def is_whole(path: Path) -> bool:
-    """Whether a Parquet file has its two magic words and a footer that lies within it: a torn one has not."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            head = file.read(4)
-            file.seek(max(0, size - 8))
-            tail = file.read(8)
-    except OSError:
-        return False
-    footer = int.from_bytes(tail[:4], "little")
-    return size >= 12 and head == b"PAR1" and tail[4:] == b"PAR1" and footer + 12 <= size
-
-
-FILE = "recording.lock"
-
-
 class Lock:
-    """Held by the one who writes into a session's folder, or by a reader who mends it."""
+    """Held by the recorder of a session, or by a reader that repairs it. A killed holder lets go by itself."""
 
     def __init__(self, directory: Path) -> None:
         """Take the lock. Raises BlockingIOError when another process or thread has it, OSError otherwise."""
-        self._path = directory / FILE
+        self._path = directory / LOCK_FILE
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -181,9 +160,9 @@ class Lock:
 
 
 def is_held(directory: Path) -> bool:
-    """Whether somebody records into this folder now."""
+    """Whether a session is being recorded into this folder."""
     try:
-        file = os.open(directory / FILE, os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(directory / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:

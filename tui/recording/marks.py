@@ -1,12 +1,11 @@
-"""Marks and notes made in a replay. They stand beside the recording, never in it.
+"""Marks and notes made in a replay. They are kept next to the recording, never in it.
 
-They are kept under the user's state folder (`$DRAGSTRIP_HOME/marks` where that is set), a file for each session,
-because a session may be read-only, on object storage or somebody else's. The file is named by the session's name and
-a digest of what makes the session the one it is, so that a copy of it finds the same marks and another
-session of the same name does not.
+They are under the user's state folder (`$DRAGSTRIP_HOME/marks` where that is set), a file for each session, because
+a session may be read-only or somebody else's. The file's name has the session's name and a digest of what identifies
+it, so that a copy of the session finds the same marks and another session of the same name does not.
 
-A file holds one JSON object a line and only grows. A line that was cut off by a crash is left out when it is read,
-and ended before the next one is written.
+A file holds one JSON object a line and only grows. A line that was cut off by a crash is skipped when it is read, and
+ended before the next one is written.
 """
 
 import hashlib
@@ -29,7 +28,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class _Line(msgspec.Struct, frozen=True):
-    """`t_ns` is of the session's clock."""
+    """`t_ns` is on the session's clock."""
 
     t_ns: int
     kind: Literal["mark", "note"]
@@ -37,38 +36,38 @@ class _Line(msgspec.Struct, frozen=True):
 
 
 class Marks:
-    """The marks beside one session; two terminals may add to them at once."""
+    """The marks of one session. Two terminals may add to them at once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._seen: tuple[int, int] = (0, 0)  # size and time of change of the file as it was read last
+        self._stamp: tuple[int, int] = (0, 0)  # size and time of change of the file when it was last read
         self._rows: list[EventRow] = []
 
     def read(self) -> Sequence[EventRow]:
-        """All of them, in order of time; none where there is no file that can be read."""
+        """All of them by time; none where there is no readable file."""
         try:
-            found = self.path.stat()
-            seen = (found.st_size, found.st_mtime_ns)
-            if seen != self._seen:
-                self._rows, self._seen = _rows(self.path.read_bytes()), seen
+            status = self.path.stat()
+            stamp = (status.st_size, status.st_mtime_ns)
+            if stamp != self._stamp:
+                self._rows, self._stamp = _rows(self.path.read_bytes()), stamp
         except OSError:
-            self._rows, self._seen = [], (0, 0)
+            self._rows, self._stamp = [], (0, 0)
         return self._rows
 
     def add(self, t_ns: int, text: str) -> None:
-        """Keep one, a note where the text begins with `note: `. UserError where it cannot be written."""
+        """Save a mark, or a note where the text begins with `note: `. UserError where it cannot be written."""
         event = mark_event(t_ns, text)
         line = _Line(t_ns, "note" if event.kind == "note" else "mark", event.text)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             _append(self.path, msgspec.json.encode(line) + b"\n")
         except OSError as error:
-            raise UserError(f"the mark is not kept: {self.path} cannot be written ({error.strerror})") from error
+            raise UserError(f"could not save the mark: {self.path} cannot be written ({error.strerror})") from error
 
 
 def open_marks(info: SessionInfo) -> Marks:
-    """The marks of a session, wherever it lies."""
-    return Marks(marks_root() / f"{_safe(info.name)}-{_digest(info)}.jsonl")
+    """The marks of a session, wherever its folder is."""
+    return Marks(marks_root() / f"{_file_name(info.name)}-{_digest(info)}.jsonl")
 
 
 def marks_root() -> Path:
@@ -77,13 +76,13 @@ def marks_root() -> Path:
     return (Path(home) if home else platformdirs.user_state_path("dragstrip", appauthor=False)) / "marks"
 
 
-def _safe(name: str) -> str:
-    """A name that is one file's on any system."""
+def _file_name(name: str) -> str:
+    """Valid on any system."""
     return _UNSAFE.sub("_", name)[:NAME_CHARACTERS].lstrip(".") or "session"
 
 
 def _digest(info: SessionInfo) -> str:
-    """Of the moment at which the session began, by both of its clocks: two sessions do not share that."""
+    """Of the name and of the start by both clocks, which no two sessions share."""
     return hashlib.sha256(f"{info.name}\0{info.t0_ns}\0{info.wall_ns}".encode()).hexdigest()[:12]
 
 
@@ -102,10 +101,10 @@ def _append(path: Path, line: bytes) -> None:
 
 def _rows(data: bytes) -> list[EventRow]:
     rows = []
-    for line in data.splitlines():
+    for text in data.splitlines():
         try:
-            found = msgspec.json.decode(line, type=_Line)
+            line = msgspec.json.decode(text, type=_Line)
         except msgspec.DecodeError:
             continue  # cut off by a crash, or not ours
-        rows.append(EventRow("", found.t_ns, found.kind, text=sanitize(found.text)))
+        rows.append(EventRow("", line.t_ns, line.kind, text=sanitize(line.text)))
     return sorted(rows, key=lambda row: row.t_ns)

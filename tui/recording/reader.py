@@ -1,9 +1,4 @@
-"""Opens a session, whatever state its recorder left it in.
-
-The files of a session's folder, whatever state its recorder left them in.
-
-Which part of a session is meant: tables, a window of time, a lane, a segment.
-"""
+"""A recorded session and a part of it. Opens whatever state the recorder left it in."""
 
 from __future__ import annotations
 
@@ -18,123 +13,59 @@ from tui.model.session import LaneInfo, SessionInfo
 from tui.model.text import UserError, sanitize
 from tui.model.units import NS_PER_S
 from tui.recording.catalog import is_session
-from tui.recording.durable import FILE as LOCK_FILE
-from tui.recording.durable import TORN_SUFFIX, Lock, current, heal, is_cut_off, is_held, is_whole
-from tui.recording.info import FILE, read_info
-from tui.recording.schema import TIME_COLUMN, info_from, schema
-
-
-class SessionFiles:
-    """The files of one session in its folder."""
-
-    def __init__(self, directory: Path) -> None:
-        """Raises UserError when this is no session's folder."""
-        if not is_session(directory):
-            raise UserError(f"{directory} is no session's folder: `dragstrip sessions` lists what there is")
-        self.directory = directory
-        self.name = directory.resolve().name
-        self._known_whole: dict[Path, tuple[int, int]] = {}
-
-    def heal(self) -> list[str]:
-        """Put right what a killed recorder left half done; returns what could not be, each in one sentence.
-
-        Only what nobody is writing is touched; what cannot be touched is read as it is.
-        """
-        if not self._needs_healing():
-            return []
-        try:
-            lock = Lock(self.directory)
-        except OSError:  # it is being recorded, or may not be written here
-            return []
-        try:
-            for table in TABLES:
-                heal(self.directory / table)
-            for torn in self.directory.rglob(f"*{TORN_SUFFIX}"):
-                torn.unlink()
-        except OSError as error:
-            return [f"{self.directory} could not be put right ({error.strerror})"]
-        finally:
-            lock.release()
-        return []
-
-    def _needs_healing(self) -> bool:
-        """Whether a recorder left something behind, or is at work."""
-        left = [self.directory / LOCK_FILE, *self.directory.rglob(f"*{TORN_SUFFIX}")]
-        return any(path.exists() for path in left) or any(is_cut_off(self.directory / table) for table in TABLES)
-
-    def live(self) -> bool:
-        """Whether the session is still being recorded."""
-        return is_held(self.directory)
-
-    def info(self) -> SessionInfo:
-        """What `session.toml` says, as `recording.info.read_info` does."""
-        return read_info(self.directory)
-
-    def whole(self, table: TableName, missing: list[str]) -> list[str]:
-        """The readable files of a table, oldest first; the others are named in `missing`, once each."""
-        found = []
-        for path in sorted(current(self.directory / table).glob("*.parquet")):
-            if self._is_whole(path):
-                found.append(str(path))
-            elif path.exists() and (line := f"{table}/{path.name} is torn and left out") not in missing:
-                missing.append(line)
-        return found
-
-    def _is_whole(self, path: Path) -> bool:
-        """Looks into a file only once for as long as it does not change."""
-        try:
-            stat = path.stat()
-        except OSError:
-            return False
-        stamp = (stat.st_mtime_ns, stat.st_size)
-        if self._known_whole.get(path) != stamp:
-            if not is_whole(path):
-                return False
-            self._known_whole[path] = stamp
-        return True
+from tui.recording.durable import (
+    LOCK_FILE,
+    PARTIAL_SUFFIX,
+    Lock,
+    current_folder,
+    is_held,
+    is_whole,
+    repair,
+    was_interrupted,
+)
+from tui.recording.info import SESSION_FILE, info_from_metadata, read_info
+from tui.recording.schema import TIME_COLUMN, schema
 
 
 @dataclass(slots=True)
-class Recorded:
-    """A session on the disk."""
+class RecordedSession:
+    """A session on the disk, complete or still growing."""
 
-    files: SessionFiles
+    directory: Path
     info: SessionInfo
-    missing: list[str] = field(default_factory=list)  # what cannot be read, each in one sentence
+    missing: list[str] = field(default_factory=list)  # what cannot be read, a sentence each
 
     @property
     def name(self) -> str:
-        """As its folder is called."""
-        return self.files.name
+        """The name of its folder, which may have been renamed."""
+        return self.directory.resolve().name
 
     @property
     def live(self) -> bool:
         """Whether it is still being recorded."""
-        return self.files.live()
+        return is_held(self.directory)
 
-    def look_again(self) -> None:
-        """Read `session.toml` anew: of one that was being recorded, it may say now how it ended."""
+    def reload_info(self) -> None:
+        """Read `session.toml` again: once the recording is over, it says how it ended."""
         with suppress(OSError, ValueError):
-            self.info = self.files.info()
+            self.info = read_info(self.directory)
+
+    def files(self, table: TableName) -> list[str]:
+        """The readable files of a table, oldest first. Others are added to `missing`."""
+        return _readable_files(self.directory, table, self.missing)
 
     def scan(self, table: TableName) -> pl.LazyFrame:
-        """A table with the columns of this version: one that an older version did not write is null."""
-        sources = self.files.whole(table, self.missing)
-        return scan_sources(sources, table)
-
-    def between(self, table: TableName, t0_ns: int, t1_ns: int) -> pl.LazyFrame:
-        """The rows of a table that became known from `t0_ns` until before `t1_ns`."""
-        t_ns = pl.col(TIME_COLUMN[table])
-        return self.scan(table).filter((t_ns >= t0_ns) & (t_ns < t1_ns))
+        """A table with the columns of this version; those that an older version did not write are null."""
+        return scan_files(self.files(table), table)
 
 
-def scan_sources(sources: list[str], table: TableName) -> pl.LazyFrame:
-    """Files of one table, of this or an older schema, as one frame with this schema."""
+def scan_files(files: list[str], table: TableName) -> pl.LazyFrame:
+    """Files of one table, written with this or an older schema, as one frame with this schema."""
     types = schema(table)
-    if not sources:
+    if not files:
         return pl.LazyFrame(schema=types)
     return pl.scan_parquet(
-        sources,
+        files,
         schema=types,
         missing_columns="insert",
         extra_columns="ignore",
@@ -143,65 +74,101 @@ def scan_sources(sources: list[str], table: TableName) -> pl.LazyFrame:
     )
 
 
-def open_session(path: str | Path) -> Recorded:
-    """Open a folder.
+def open_session(path: str | Path) -> RecordedSession:
+    """Open a session's folder, after repairing what a killed recorder left half done.
 
-    A folder whose recorder was killed is put right first. Raises UserError when there is no session, or one that a
-    newer dragstrip wrote.
+    Raises UserError when this is no session, or one that a newer dragstrip recorded.
     """
-    files = SessionFiles(Path(path))
-    missing = files.heal()
-    info: SessionInfo | None = None
-    try:
-        info = files.info()
-    except FileNotFoundError:
-        missing.append(f"{FILE} is not there")
-    except (OSError, ValueError):
-        missing.append(f"{FILE} is torn")
-    recorded = Recorded(files, info or _info_from_tables(files, missing), missing)
+    directory = Path(path)
+    if not is_session(directory):
+        raise UserError(f"{directory} is no session's folder: `dragstrip sessions` lists what there is")
+    missing = _repair_session(directory)
+    session = RecordedSession(directory, _read_info(directory, missing), missing)
     for table in TABLES:
-        files.whole(table, missing)
-    recorded.info.lanes |= _unknown_lanes(recorded)
-    return recorded
+        session.files(table)
+    session.info.lanes |= _unknown_lanes(session)
+    return session
 
 
-def _unknown_lanes(recorded: Recorded) -> dict[str, LaneInfo]:
-    """Lanes with rows of which nothing else was written: reached late in a session that was cut off."""
+def _repair_session(directory: Path) -> list[str]:
+    """Finish what a killed recorder left half done; returns what could not be repaired, a sentence each.
+
+    A session that is being recorded is left alone, and so is one that may not be written: it is read as it is.
+    """
+    leftovers = [directory / LOCK_FILE, *directory.rglob(f"*{PARTIAL_SUFFIX}")]
+    if not (any(path.exists() for path in leftovers) or any(was_interrupted(directory / table) for table in TABLES)):
+        return []
     try:
-        seen = recorded.scan("seconds").filter(pl.col("up")).select(pl.col("lane").unique()).collect()["lane"]
-    except pl.exceptions.PolarsError as error:
-        recorded.missing.append(f"seconds cannot be read ({sanitize(error)})")
-        return {}
-    unknown = sorted(set(seen) - recorded.info.lanes.keys())
-    recorded.missing += [f"{FILE} tells nothing of the server of lane {lane}" for lane in unknown]
-    return {lane: LaneInfo(url="", engine="openai", title="unknown server") for lane in unknown}
+        lock = Lock(directory)
+    except OSError:
+        return []
+    try:
+        for table in TABLES:
+            repair(directory / table)
+        for partial in directory.rglob(f"*{PARTIAL_SUFFIX}"):
+            partial.unlink()
+    except OSError as error:
+        return [f"{directory} could not be repaired ({error.strerror})"]
+    finally:
+        lock.release()
+    return []
 
 
-def _info_from_tables(files: SessionFiles, missing: list[str]) -> SessionInfo:
-    """What the tables' own files say of the session, when its `session.toml` cannot be read."""
+def _readable_files(directory: Path, table: TableName, missing: list[str]) -> list[str]:
+    files = []
+    for path in sorted(current_folder(directory / table).glob("*.parquet")):
+        if is_whole(path):
+            files.append(str(path))
+        elif path.exists() and (line := f"{table}/{path.name} is torn and left out") not in missing:
+            missing.append(line)
+    return files
+
+
+def _read_info(directory: Path, missing: list[str]) -> SessionInfo:
+    """From `session.toml`, else from the metadata of a table's file."""
+    try:
+        return read_info(directory)
+    except FileNotFoundError:
+        missing.append(f"{SESSION_FILE} is not there")
+    except (OSError, ValueError):
+        missing.append(f"{SESSION_FILE} is torn")
     for table in ("events", *TABLES):
-        for source in reversed(files.whole(table, missing)):
-            found = info_from(pl.read_parquet_metadata(source), source)
-            if found is not None:
-                return found
-    why = f" ({missing[-1]})" if missing else ""
-    raise UserError(f"{files.directory} is no session: it has no readable {FILE} and no table that tells of one{why}")
+        for file in reversed(_readable_files(directory, table, missing)):
+            info = info_from_metadata(pl.read_parquet_metadata(file), file)
+            if info is not None:
+                return info
+    raise UserError(
+        f"{directory} is no session: it has no readable {SESSION_FILE} and no table describes one ({missing[-1]})"
+    )
+
+
+def _unknown_lanes(session: RecordedSession) -> dict[str, LaneInfo]:
+    """Lanes that have rows but no metadata: reached late in a session that was cut off."""
+    try:
+        seconds = session.scan("seconds").filter(pl.col("up"))
+        lanes = seconds.select(pl.col("lane").unique()).collect()["lane"]
+    except pl.exceptions.PolarsError as error:
+        session.missing.append(f"seconds cannot be read ({sanitize(error)})")
+        return {}
+    unknown = sorted(set(lanes) - session.info.lanes.keys())
+    session.missing += [f"{SESSION_FILE} does not describe the server of lane {lane}" for lane in unknown]
+    return {lane: LaneInfo(url="", engine="openai", title="unknown server") for lane in unknown}
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A part of a session; what is None is not limited."""
+    """A part of a session. None means no limit."""
 
     tables: tuple[TableName, ...] = TABLES
     t0_ns: int | None = None
-    t1_ns: int | None = None  # rows that became known before it
+    t1_ns: int | None = None  # exclusive
     lane: Lane | None = None
     segment: int | None = None
     redact: bool = False  # leave out hosts and the paths of models
 
     @property
     def lanes(self) -> tuple[Lane, ...]:
-        """The lanes that are in it, if the session has them."""
+        """The lanes it allows; the session need not have them."""
         return LANES if self.lane is None else (self.lane,)
 
     @property
@@ -210,33 +177,37 @@ class Selection:
         return any(limit is not None for limit in (self.t0_ns, self.t1_ns, self.segment))
 
 
-def window(info: SessionInfo, from_s: float | None, to_s: float | None) -> tuple[int | None, int | None]:
-    """Seconds of a session as moments of its clock, for `Selection.t0_ns` and `t1_ns`."""
+def window_ns(info: SessionInfo, from_s: float | None, to_s: float | None) -> tuple[int | None, int | None]:
+    """Seconds since the start as moments of the session's clock, for `Selection.t0_ns` and `t1_ns`."""
     return tuple(None if s is None else info.t0_ns + round(s * NS_PER_S) for s in (from_s, to_s))  # type: ignore[return-value]
 
 
-def select(recorded: Recorded, table: TableName, selection: Selection) -> pl.LazyFrame:
+def between(rows: pl.LazyFrame, table: TableName, t0_ns: int, t1_ns: int) -> pl.LazyFrame:
+    """The rows of a table that became known from `t0_ns` until before `t1_ns`."""
+    t_ns = pl.col(TIME_COLUMN[table])
+    return rows.filter((t_ns >= t0_ns) & (t_ns < t1_ns))
+
+
+def select_rows(session: RecordedSession, table: TableName, selection: Selection) -> pl.LazyFrame:
     """The rows of a table that are in a selection.
 
-    A request and a second know their segment, a chunk has its request's. A gauge and an event belong to a segment by
-    time: from its first second until its last one's end.
+    Requests and seconds record their segment, a chunk belongs to its request's. Gauges and events belong to a segment
+    by time: from the start of its first second to the end of its last one.
     """
-    rows = recorded.scan(table)
+    rows = session.scan(table)
     if selection.t0_ns is not None or selection.t1_ns is not None:
-        rows = recorded.between(table, selection.t0_ns or 0, selection.t1_ns or 2**63 - 1)
+        rows = between(rows, table, selection.t0_ns or 0, selection.t1_ns or 2**63 - 1)
     if selection.lane is not None:
         rows = rows.filter(pl.col("lane").is_in([selection.lane, ""]))
-    return rows if selection.segment is None else _of_segment(recorded, rows, table, selection.segment)
+    return rows if selection.segment is None else _in_segment(session, rows, table, selection.segment)
 
 
-def _of_segment(recorded: Recorded, rows: pl.LazyFrame, table: TableName, segment: int) -> pl.LazyFrame:
+def _in_segment(session: RecordedSession, rows: pl.LazyFrame, table: TableName, segment: int) -> pl.LazyFrame:
     if table in ("requests", "seconds"):
         return rows.filter(pl.col("segment") == segment)
     if table == "chunks":
-        mine = recorded.scan("requests").filter(pl.col("segment") == segment).select("lane", "request")
-        return rows.join(mine, on=["lane", "request"], how="semi", maintain_order="left")
-    seconds = recorded.scan("seconds").filter(pl.col("segment") == segment)
+        requests = session.scan("requests").filter(pl.col("segment") == segment).select("lane", "request")
+        return rows.join(requests, on=["lane", "request"], how="semi", maintain_order="left")
+    seconds = session.scan("seconds").filter(pl.col("segment") == segment)
     first, last = seconds.select(first=pl.col("t_ns").min(), last=pl.col("t_ns").max()).collect().row(0)
-    if first is None:
-        return rows.clear()
-    return rows.filter((pl.col("t_ns") >= first) & (pl.col("t_ns") < last + NS_PER_S))
+    return rows.clear() if first is None else between(rows, table, first, last + NS_PER_S)

@@ -1,7 +1,4 @@
-"""Writes a session as it happens, from a thread of its own: whatever kills the program, the files can be read.
-
-Rows that are known and not yet on the disk, within a bound.
-"""
+"""Writes a session as it happens, from a thread of its own. Whatever kills the program, its files can be read."""
 
 from __future__ import annotations
 
@@ -20,94 +17,18 @@ from tui.model.rows import ROW_OF, TABLES, Batch, Chunks, EventRow, Lane, TableN
 from tui.model.session import SessionInfo
 from tui.model.text import UserError
 from tui.recording.durable import Lock
-from tui.recording.info import FILE, without_secrets_in, write_info
-from tui.recording.redact import secrets_of
+from tui.recording.info import SESSION_FILE, write_info
+from tui.recording.redact import secrets_of, session_without_secrets
 
 if TYPE_CHECKING:
     from tui.recording.growing import GrowingTable
 
-
+FLUSH_EVERY_S = 0.4  # leaves 0.6 s for gathering and writing until a second is full
+BACKLOG_BYTES = 256 << 20
 ROW_BYTES = 500  # a row object with its integers, measured 430 for a request
 CHUNK_BYTES = 20
 SHED_ORDER: tuple[TableName, ...] = ("chunks", "gauges", "requests", "seconds")  # the dearest last; events never
-
-
-class Backlog:
-    """What waits for the disk, by table, oldest first."""
-
-    def __init__(self) -> None:
-        self.t_ns: int | None = None  # everything up to here has been added
-        self.rows: dict[TableName, deque[Any]] = {name: deque() for name in TABLES if name in ROW_OF}
-        self.chunks: deque[tuple[Lane, Chunks]] = deque()
-        self._bytes = 0
-
-    def __len__(self) -> int:
-        """How many rows wait."""
-        return sum(map(len, self.rows.values())) + sum(len(packed.t_ns) // 8 for _, packed in self.chunks)
-
-    def add(self, batch: Batch) -> None:
-        """Take in what became known together."""
-        self.t_ns = batch.t_ns if self.t_ns is None else max(self.t_ns, batch.t_ns)  # lanes come in turn
-        for name, waiting in self.rows.items():
-            rows = getattr(batch, name)
-            waiting.extend(rows)
-            self._bytes += ROW_BYTES * len(rows)
-        self.chunks.extend(batch.chunks)
-        self._bytes += sum(_size(packed) for _, packed in batch.chunks)
-
-    def waiting(self, table: TableName, about: int) -> list[Any]:
-        """The oldest rows of a table, about so many of them; of chunks, the packed columns that hold so many."""
-        if table != "chunks":
-            return list(islice(self.rows[table], about))
-        taken: list[Any] = []
-        rows = 0
-        for packed in self.chunks:
-            taken.append(packed)
-            rows += len(packed[1].t_ns) // 8
-            if rows >= about:
-                break
-        return taken
-
-    def written(self, table: TableName, items: int) -> None:
-        """The oldest so many of what `waiting` gives are on the disk."""
-        for _ in range(items):
-            self._drop_oldest(table)
-
-    def shed(self, limit_bytes: int) -> Counter[TableName]:
-        """Drop the oldest until what waits fits into the limit; returns how many rows of each table were lost."""
-        lost: Counter[TableName] = Counter()
-        for table in SHED_ORDER:
-            while self._bytes > limit_bytes and (self.chunks if table == "chunks" else self.rows[table]):
-                lost[table] += self._drop_oldest(table)
-        return lost
-
-    def clear(self) -> Counter[TableName]:
-        """Drop everything; returns how many rows of each table were lost."""
-        lost = Counter({name: len(waiting) for name, waiting in self.rows.items() if waiting})
-        if self.chunks:
-            lost["chunks"] = sum(len(packed.t_ns) // 8 for _, packed in self.chunks)
-        for waiting in (*self.rows.values(), self.chunks):
-            waiting.clear()
-        self._bytes = 0
-        return lost
-
-    def _drop_oldest(self, table: TableName) -> int:
-        if table != "chunks":
-            self.rows[table].popleft()
-            self._bytes -= ROW_BYTES
-            return 1
-        _, packed = self.chunks.popleft()
-        self._bytes -= _size(packed)
-        return len(packed.t_ns) // 8
-
-
-def _size(packed: Chunks) -> int:
-    return len(packed.t_ns) // 8 * CHUNK_BYTES
-
-
-FLUSH_EVERY_S = 0.4  # leaves 0.6 s for gathering and writing until a second is full
-BACKLOG_BYTES = 256 << 20
-# A second's row comes after everything that happened in it: who follows and sees the row has the rest too.
+# A second's row is written after all that happened in it: a reader that sees the row has the rest too.
 WRITE_ORDER: tuple[TableName, ...] = ("requests", "chunks", "gauges", "events", "seconds")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -133,9 +54,8 @@ class Recorder:
         self.written_bytes = 0
         self.note = ""  # empty, or why recording is paused
         self._directory = directory
-        self._secrets = secrets_of(info.profile)
         self._given = info
-        self._info = without_secrets_in(info)
+        self._info = session_without_secrets(info)
         self._flush_every_s = flush_every_s
         self._backlog_bytes = backlog_bytes
         self._inbox: deque[Batch] = deque()
@@ -152,23 +72,23 @@ class Recorder:
         self._inbox.append(batch)
 
     def close(self, ended: str, duration_s: float) -> None:
-        """Write what is left, bring each table into one file, say how the session ended. Blocks: not for a loop."""
+        """Write what is left, compact each table into one file, note how the session ended. Blocks."""
         self._closing.set()
         self._thread.join()
         if left := len(self._backlog) + self._lost.total():
-            self.note = f"{left:,} rows of the end are lost: {self.note}"
-            ended += f"; {left:,} rows of the end are not recorded"
-        self._info = without_secrets_in(msgspec.structs.replace(self._given, ended=ended, duration_s=duration_s))
+            self.note = f"the last {left:,} rows are lost: {self.note}"
+            ended += f"; the last {left:,} rows are not recorded"
+        self._info = session_without_secrets(msgspec.structs.replace(self._given, ended=ended, duration_s=duration_s))
         try:
             write_info(self._directory, self._info)
             self._compact()
-        except OSError as error:  # the parts hold all the same
-            log.warning("%s is not in one file a table: %s", self._directory, error)
+        except OSError as error:  # the parts can be read as well
+            log.warning("the tables of %s stay in parts: %s", self._directory, error)
         self._lock.release()
 
     def _occupy(self) -> Lock:
         try:
-            if (self._directory / FILE).exists():
+            if (self._directory / SESSION_FILE).exists():
                 raise UserError(f"{self._directory} holds a session already: record into another folder")
             self._directory.mkdir(parents=True, exist_ok=True)
             lock = Lock(self._directory)
@@ -183,10 +103,14 @@ class Recorder:
 
     def _growing_tables(self) -> dict[TableName, GrowingTable]:
         from tui.recording.growing import GrowingTable
-        from tui.recording.schema import metadata_of
 
-        metadata = metadata_of(self._info)
-        return {name: GrowingTable(self._directory / name, name, metadata, self._secrets) for name in WRITE_ORDER}
+        secrets = secrets_of(self._given.profile)
+        return {name: GrowingTable(self._directory / name, name, self._info, secrets) for name in WRITE_ORDER}
+
+    def _compact(self) -> None:
+        from tui.recording.growing import compact
+
+        self.written_bytes = sum(compact(self._directory / name, name, self._info) for name in TABLES)
 
     def _run(self) -> None:
         last = False
@@ -202,9 +126,9 @@ class Recorder:
                 self.note = f"{self._lost.total():,} rows lost by an error of the recorder: see the log"
 
     def _flush(self) -> None:
-        """Bring everything known onto the disk, or keep it for the next time and say why."""
+        """Write everything known, or keep it for the next time and note why."""
         try:
-            self._keep_info()
+            self._update_info()
             for name, table in self._tables.items():
                 self._write(name, table)
             for table in self._tables.values():
@@ -217,33 +141,32 @@ class Recorder:
             self.durable_t_ns = self._backlog.t_ns
         self.written_bytes = sum(table.written_bytes for table in self._tables.values())
 
-    def _keep_info(self) -> None:
-        """A lane that is reached late is known late."""
-        info = without_secrets_in(self._given)
+    def _update_info(self) -> None:
+        """A lane that is reached late becomes known while recording."""
+        info = session_without_secrets(self._given)
         if info.lanes != self._info.lanes:
             write_info(self._directory, info)
             self._info = info
 
     def _write(self, name: TableName, table: GrowingTable) -> None:
-        """Piece by piece, so that a long backlog takes what room there is."""
-        while rows := self._backlog.waiting(name, table.full_rows):
+        """Part by part, so that a long backlog fills the room there is."""
+        while rows := self._backlog.oldest(name, table.full_rows):
             table.append(rows)
-            self._backlog.written(name, len(rows))
+            self._backlog.drop(name, len(rows))
         if name == "events" and self._lost:
             table.append(self._losses())
             self._lost.clear()
 
     def _losses(self) -> list[EventRow]:
-        """What had to be dropped, as rows of its own."""
+        """An event for each table that lost rows."""
+        t_ns = self._backlog.t_ns or 0
         return [
-            EventRow(
-                "", self._backlog.t_ns or 0, "fault", "recorder", new=str(count), text=f"{count} {name} not recorded"
-            )
+            EventRow("", t_ns, "fault", "recorder", new=str(count), text=f"{count} {name} not recorded")
             for name, count in self._lost.items()
         ]
 
     def _pause(self, error: OSError) -> None:
-        """The screen has room for some 60 characters: the place stands last."""
+        """The screen has room for some 60 characters: the folder comes last."""
         if error.errno in _FULL:
             why = f"disk full ({_free_mb(self._directory)} MB free): paused until there is room"
         else:
@@ -251,10 +174,80 @@ class Recorder:
         self.note = f"{why}, in {self._directory}"
         log.warning(self.note)
 
-    def _compact(self) -> None:
-        from tui.recording.growing import compact
 
-        self.written_bytes = sum(compact(self._directory / name, name, self._info) for name in TABLES)
+class Backlog:
+    """Rows that are not yet on the disk, by table, oldest first."""
+
+    def __init__(self) -> None:
+        self.t_ns: int | None = None  # everything up to here has been added
+        self._rows: dict[TableName, deque[Any]] = {name: deque() for name in TABLES if name in ROW_OF}
+        self._chunks: deque[tuple[Lane, Chunks]] = deque()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        """How many rows wait."""
+        return self._counts().total()
+
+    def add(self, batch: Batch) -> None:
+        """Add what became known together."""
+        self.t_ns = batch.t_ns if self.t_ns is None else max(self.t_ns, batch.t_ns)  # lanes come in turn
+        for name, waiting in self._rows.items():
+            rows = getattr(batch, name)
+            waiting.extend(rows)
+            self._bytes += ROW_BYTES * len(rows)
+        self._chunks.extend(batch.chunks)
+        self._bytes += CHUNK_BYTES * sum(_count(packed) for _, packed in batch.chunks)
+
+    def oldest(self, table: TableName, about: int) -> list[Any]:
+        """The oldest rows of a table, at most `about`; of chunks, the packed columns that hold just so many."""
+        if table != "chunks":
+            return list(islice(self._rows[table], about))
+        packed: list[Any] = []
+        rows = 0
+        for entry in self._chunks:
+            packed.append(entry)
+            rows += _count(entry[1])
+            if rows >= about:
+                break
+        return packed
+
+    def drop(self, table: TableName, entries: int) -> None:
+        """Drop the oldest of what `oldest` returns."""
+        for _ in range(entries):
+            self._drop_oldest(table)
+
+    def shed(self, limit_bytes: int) -> Counter[TableName]:
+        """Drop the oldest until the rest fits into the limit; returns how many rows of each table were lost."""
+        lost: Counter[TableName] = Counter()
+        for table in SHED_ORDER:
+            while self._bytes > limit_bytes and (self._chunks if table == "chunks" else self._rows[table]):
+                lost[table] += self._drop_oldest(table)
+        return lost
+
+    def clear(self) -> Counter[TableName]:
+        """Drop everything; returns how many rows of each table were lost."""
+        lost = self._counts()
+        for waiting in (*self._rows.values(), self._chunks):
+            waiting.clear()
+        self._bytes = 0
+        return lost
+
+    def _counts(self) -> Counter[TableName]:
+        rows = {name: len(waiting) for name, waiting in self._rows.items()}
+        return +Counter({**rows, "chunks": sum(_count(packed) for _, packed in self._chunks)})  # without zeros
+
+    def _drop_oldest(self, table: TableName) -> int:
+        if table != "chunks":
+            self._rows[table].popleft()
+            self._bytes -= ROW_BYTES
+            return 1
+        rows = _count(self._chunks.popleft()[1])
+        self._bytes -= CHUNK_BYTES * rows
+        return rows
+
+
+def _count(packed: Chunks) -> int:
+    return len(packed.t_ns) // 8
 
 
 def _free_mb(directory: Path) -> int:

@@ -1,4 +1,4 @@
-"""What never reaches a file: keys, header values, and the tokens that hide in URLs."""
+"""What never reaches a file: keys, header values, and the secrets in URLs. On request also hosts and paths."""
 
 import os
 import re
@@ -8,22 +8,38 @@ from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 import msgspec
 
-from tui.model.session import SessionInfo
+from tui.model.session import LaneInfo, SessionInfo
 
 HIDDEN = "(not recorded)"
 _SECRET_NAME = re.compile(r"authorization|api[-_]?key|token$|secret|password|passwd|credential|cookie", re.IGNORECASE)
-_KEY_ENV = "api_key_env"
+_KEY_VARIABLE = "api_key_env"  # names the environment variable that holds the key
 _HOST_NAME = "name"
-_PLACES = frozenset({"url", "dcgm"})
-_SHORTEST_SECRET = 4  # shorter ones would blot out ordinary words
-_SHORTEST_IN_QUERY = 8  # most of a query is no secret: `?version=2024`
+_ADDRESSES = frozenset({"url", "dcgm"})
+_MIN_SECRET = 4  # shorter ones would blot out ordinary words
+_MIN_QUERY_SECRET = 8  # most of a query is no secret: `?version=2024`
 
 
-def without_secrets(profile: dict[str, Any]) -> dict[str, Any]:
-    """A profile that may be written down: the same keys, with every secret value hidden and every URL cleaned.
+def session_without_secrets(info: SessionInfo) -> SessionInfo:
+    """The same session, fit to be written down."""
+    secrets = secrets_of(info.profile)
 
-    Hidden are the values of headers, of anything that is named like a secret, and the key of an `api_key_env`
-    wherever its text turns up.
+    def clean(lane: LaneInfo) -> LaneInfo:
+        version, model = scrub(lane.version, secrets), scrub(lane.model, secrets)
+        return msgspec.structs.replace(lane, url=clean_url(lane.url), version=version, model=model)
+
+    return msgspec.structs.replace(
+        info,
+        profile=profile_without_secrets(info.profile),
+        lanes={name: clean(lane) for name, lane in info.lanes.items()},
+        ended=scrub(info.ended, secrets),
+    )
+
+
+def profile_without_secrets(profile: dict[str, Any]) -> dict[str, Any]:
+    """A profile fit to be written down: the same keys, with every secret value hidden and every URL cleaned.
+
+    Hidden are the values of headers and of anything named like a secret, and the key in the variable that
+    `api_key_env` names, wherever its text appears.
     """
     secrets = secrets_of(profile)
     return {name: _cleaned(name, value, secrets) for name, value in profile.items()}
@@ -32,12 +48,34 @@ def without_secrets(profile: dict[str, Any]) -> dict[str, Any]:
 def secrets_of(profile: dict[str, Any]) -> tuple[str, ...]:
     """The secret texts that a profile holds or names, longest first.
 
-    They are header values, what is named like a secret, passwords and queries of URLs, and the API keys in the
-    variables that it names.
+    They are header values, values named like a secret, passwords and queries of URLs, and the API keys in the
+    environment variables that it names.
     """
-    found = set(_secrets_in(profile))
-    found.update(text.removeprefix("Bearer ") for text in tuple(found))
-    return tuple(sorted((s for s in found - {HIDDEN} if len(s) >= _SHORTEST_SECRET), key=len, reverse=True))
+    secrets = set(_secrets_in(profile))
+    secrets.update(text.removeprefix("Bearer ") for text in tuple(secrets))
+    return _longest_first(secrets - {HIDDEN})
+
+
+def scrub(text: str, secrets: Iterable[str]) -> str:
+    """The text with every secret in it hidden."""
+    for secret in filter(None, secrets):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def clean_url(url: str) -> str:
+    """A URL without user, password, query and fragment. What is no URL comes back unchanged."""
+    if "://" not in url:
+        return url
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return HIDDEN
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _longest_first(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted((text for text in texts if len(text) >= _MIN_SECRET), key=len, reverse=True))
 
 
 def _secrets_in(profile: dict[str, Any]) -> Iterator[str]:
@@ -46,10 +84,10 @@ def _secrets_in(profile: dict[str, Any]) -> Iterator[str]:
             yield from map(str, value.values()) if name == "headers" else _secrets_in(value)
         elif isinstance(value, list | tuple):
             yield from _secrets_in_list(name, value)
-        elif isinstance(value, str) and name == _KEY_ENV:
+        elif isinstance(value, str) and name == _KEY_VARIABLE:
             yield os.environ.get(value, "")
         elif isinstance(value, str):
-            yield from [value] if _SECRET_NAME.search(name) else secrets_in_url(_in_full(name, value))
+            yield from [value] if _SECRET_NAME.search(name) else _secrets_in_url(_with_scheme(name, value))
 
 
 def _secrets_in_list(name: str, items: Sequence[Any]) -> Iterator[str]:
@@ -65,32 +103,14 @@ def _secrets_in_list(name: str, items: Sequence[Any]) -> Iterator[str]:
         before = "" if is_set else flag
 
 
-def secrets_in_url(text: str) -> list[str]:
-    """What is secret in a URL, and empty texts: errors quote URLs in whole and in pieces."""
+def _secrets_in_url(text: str) -> list[str]:
+    """Errors quote URLs whole and in pieces: the query counts as a whole and by its values. Some may be empty."""
     try:
         parts = urlsplit(text if "://" in text else "")
     except ValueError:
         return []
-    values = (value for _, value in parse_qsl(parts.query) if len(value) >= _SHORTEST_IN_QUERY)
+    values = (value for _, value in parse_qsl(parts.query) if len(value) >= _MIN_QUERY_SECRET)
     return [parts.query, parts.password or "", unquote(parts.password or ""), *values]
-
-
-def clean_url(url: str) -> str:
-    """A URL without user, password, query and fragment; what is no URL comes back as it is."""
-    if "://" not in url:
-        return url
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return HIDDEN
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def scrub(text: str, secrets: Iterable[str]) -> str:
-    """The text with every secret in it hidden."""
-    for secret in filter(None, secrets):
-        text = text.replace(secret, HIDDEN)
-    return text
 
 
 def _cleaned(name: str, value: Any, secrets: tuple[str, ...]) -> Any:
@@ -100,21 +120,22 @@ def _cleaned(name: str, value: Any, secrets: tuple[str, ...]) -> Any:
         return {key: _cleaned(key, inner, secrets) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_cleaned(name, inner, secrets) for inner in value]
-    if not isinstance(value, str) or name == _KEY_ENV:
+    if not isinstance(value, str) or name == _KEY_VARIABLE:
         return value
-    return HIDDEN if value and _SECRET_NAME.search(name) else scrub(clean_url(_in_full(name, value)), secrets)
+    return HIDDEN if value and _SECRET_NAME.search(name) else scrub(clean_url(_with_scheme(name, value)), secrets)
 
 
-def _in_full(name: str, value: str) -> str:
-    """A server's address with its scheme, which may be left out, so that what stands before its host is found."""
-    return f"http://{value.removeprefix('//')}" if name in _PLACES and value and "://" not in value else value
+def _with_scheme(name: str, value: str) -> str:
+    """A server's address may lack its scheme; a password in it is recognised only with one."""
+    return f"http://{value.removeprefix('//')}" if name in _ADDRESSES and value and "://" not in value else value
 
 
-def without_places(info: SessionInfo) -> SessionInfo:
-    """A session fit to be shown to strangers: no host, no URL, and of a model's path only the last part."""
+def session_without_places(info: SessionInfo) -> SessionInfo:
+    """A session fit to be shown to strangers: no host, no URL, and only the last part of a model's path."""
     private = private_texts(info)
     lanes = {
-        lane: msgspec.structs.replace(of, url=HIDDEN, model=_last_part(of.model)) for lane, of in info.lanes.items()
+        name: msgspec.structs.replace(lane, url=HIDDEN, model=_last_part(lane.model))
+        for name, lane in info.lanes.items()
     }
     return msgspec.structs.replace(
         info,
@@ -126,11 +147,11 @@ def without_places(info: SessionInfo) -> SessionInfo:
 
 def private_texts(info: SessionInfo) -> tuple[str, ...]:
     """The texts of a session that name a place: hosts, URLs, paths of models. Longest first."""
-    found = {info.host.get(_HOST_NAME, "")}
-    for url in (*(of.url for of in info.lanes.values()), *_urls(info.profile)):
-        found.update({url, urlsplit(url).netloc, urlsplit(url).hostname or ""})
-    found.update(of.model for of in info.lanes.values() if _is_path(of.model))
-    return tuple(sorted((text for text in found if len(text) >= _SHORTEST_SECRET), key=len, reverse=True))
+    texts = {info.host.get(_HOST_NAME, "")}
+    for url in (*(lane.url for lane in info.lanes.values()), *_urls(info.profile)):
+        texts.update({url, urlsplit(url).netloc, urlsplit(url).hostname or ""})
+    texts.update(lane.model for lane in info.lanes.values() if _is_path(lane.model))
+    return _longest_first(texts)
 
 
 def _urls(value: Any) -> Iterable[str]:
@@ -142,7 +163,7 @@ def _urls(value: Any) -> Iterable[str]:
 
 
 def _is_path(model: str) -> bool:
-    """A place on a disk, and not a name of the form `owner/model`."""
+    """A path on a disk, and not a name of the form `owner/model`."""
     return model.startswith(("/", "~", ".")) or model.count("/") > 1
 
 

@@ -1,4 +1,4 @@
-"""A recording, or a part of it, in the form that the analysis takes."""
+"""A recording, or a part of it, as the tables that the judge and the reports take."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,9 +12,9 @@ from tui.judge.tables import Tables
 from tui.model.rows import Lane, TableName
 from tui.model.session import SessionInfo
 from tui.model.units import NS_PER_S
-from tui.recording.reader import Recorded, Selection, select
+from tui.recording.reader import RecordedSession, Selection, select_rows
 from tui.recording.schema import rows_of_frame
-from tui.recording.tape import LaneChunks
+from tui.recording.tape import CHUNK_NAMES, LaneChunks
 
 Rows = Callable[[TableName, Selection], pl.LazyFrame]
 LASTING = ("dial", "incomparable")  # events that still hold in a part of a session that begins after them
@@ -22,7 +22,7 @@ LASTING = ("dial", "incomparable")  # events that still hold in a part of a sess
 
 @dataclass(frozen=True, slots=True)
 class TokenGaps:
-    """Inter-token latencies: the gap between two chunks of a request over the tokens that the later one brought.
+    """Inter-token latencies: the gap between two chunks of a request divided by the tokens of the later one.
 
     `itl_ms` rises; each value counts `tokens` times.
     """
@@ -32,7 +32,7 @@ class TokenGaps:
 
     @property
     def n(self) -> int:
-        """How many tokens they were."""
+        """The number of tokens."""
         return int(self.tokens.sum())
 
     def percentile(self, share: float) -> float | None:
@@ -44,25 +44,24 @@ class TokenGaps:
         return float(self.itl_ms[min(at, self.itl_ms.size - 1)])
 
 
-def tables_of(recorded: Recorded, selection: Selection | None = None) -> Tables:
-    """The tables that reports and verdicts are made of, sorted by time."""
-    chosen = selection or Selection()
-    return tables_from(recorded.info, chosen, lambda table, of: select(recorded, table, of))
+def tables_of(session: RecordedSession, selection: Selection | None = None) -> Tables:
+    """The tables sorted by time."""
+    return tables_from(session.info, selection or Selection(), lambda table, part: select_rows(session, table, part))
 
 
-def tables_from(info: SessionInfo, selection: Selection, select_rows: Rows) -> Tables:
-    """The same from rows that something chooses and cleans."""
+def tables_from(info: SessionInfo, selection: Selection, select: Rows) -> Tables:
+    """The same from rows that `select` chooses and cleans."""
 
     def rows(table: TableName) -> pl.LazyFrame:
-        return select_rows(table, selection)
+        return select(table, selection)
 
     seconds = rows("seconds").sort("t_ns", "lane").collect()
-    found = rows("events")
+    chosen = rows("events")
     if selection.limits_time and seconds.height:
-        found = select_rows("events", replace(selection, t0_ns=None, segment=None)).filter(_told_in(seconds))
-    events = rows_of_frame("events", found.sort("t_ns", maintain_order=True).collect())
+        chosen = select("events", replace(selection, t0_ns=None, segment=None)).filter(_concerns(seconds))
+    events = rows_of_frame("events", chosen.sort("t_ns", maintain_order=True).collect())
     return Tables(
-        session=_of_part(info, selection, seconds),
+        session=_session_part(info, selection, seconds),
         requests=rows("requests").sort("t_end_ns").collect(),
         seconds=seconds,
         events=events,
@@ -71,40 +70,39 @@ def tables_from(info: SessionInfo, selection: Selection, select_rows: Rows) -> T
     )
 
 
-def _told_in(seconds: pl.DataFrame) -> pl.Expr:
-    """Events from the first of the seconds until the last one's end, and what was in force by then."""
+def _concerns(seconds: pl.DataFrame) -> pl.Expr:
+    """Events from the first of the seconds to the end of the last one, and what was in force by then."""
     first_ns: int = seconds["t_ns"][0]
     end_ns: int = seconds["t_ns"][-1] + NS_PER_S
     return (pl.col("t_ns") < end_ns) & ((pl.col("t_ns") >= first_ns) | pl.col("kind").is_in(LASTING))
 
 
-def _of_part(info: SessionInfo, selection: Selection, seconds: pl.DataFrame) -> SessionInfo:
-    """The session as if there were no more of it: the chosen lanes, and as long as the chosen seconds.
+def _session_part(info: SessionInfo, selection: Selection, seconds: pl.DataFrame) -> SessionInfo:
+    """The session as if it had only the chosen lanes and seconds.
 
-    One that was cut off, or that still runs, is as long as its last whole second tells.
+    One that was cut off, or that still runs, lasts to the end of its last whole second.
     """
     duration_s = info.duration_s
     if selection.limits_time:
         duration_s = float(seconds["t_ns"].n_unique())
     elif not info.ended and seconds.height:
         duration_s = (seconds["t_ns"][-1] - info.t0_ns) / NS_PER_S + 1
-    lanes = {lane: of for lane, of in info.lanes.items() if lane in selection.lanes}
+    lanes = {name: lane for name, lane in info.lanes.items() if name in selection.lanes}
     return msgspec.structs.replace(info, lanes=lanes, duration_s=duration_s)
 
 
-def token_gaps(recorded: Recorded, selection: Selection | None = None) -> Mapping[Lane, TokenGaps]:
+def token_gaps(session: RecordedSession, selection: Selection | None = None) -> Mapping[Lane, TokenGaps]:
     """The inter-token latencies of each lane that has any."""
     selection = selection or Selection()
-    chunks = select(recorded, "chunks", selection)
-    names = ("request", "t_ns", "tokens")
+    chunks = select_rows(session, "chunks", selection)
     lanes = selection.lanes
-    frames = pl.collect_all([chunks.filter(pl.col("lane") == lane).select(names) for lane in lanes])
-    found = {lane: _gaps(LaneChunks.of(frame)) for lane, frame in zip(lanes, frames, strict=True)}
-    return {lane: gaps for lane, gaps in found.items() if gaps.itl_ms.size}
+    frames = pl.collect_all([chunks.filter(pl.col("lane") == lane).select(CHUNK_NAMES) for lane in lanes])
+    gaps = {lane: _gaps(LaneChunks.from_frame(frame)) for lane, frame in zip(lanes, frames, strict=True)}
+    return {lane: lane_gaps for lane, lane_gaps in gaps.items() if lane_gaps.itl_ms.size}
 
 
 def gaps_in_time(chunks: LaneChunks) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
-    """Of every chunk but a request's first: when it came (ns), the ITL of its tokens (ms), and how many they are."""
+    """For each chunk but a request's first: its arrival (ns), the ITL of its tokens (ms), their number."""
     order = np.argsort(chunks.request, kind="stable")
     same = np.diff(chunks.request[order]) == 0
     t_ns = chunks.t_ns[order]

@@ -29,7 +29,7 @@ from tui.export.formats import export
 from tui.load.socket import GRID_NS
 from tui.model.profile import LaneProfile, LoadProfile, Profile
 from tui.model.rows import Batch, Chunks
-from tui.recording.reader import Recorded, open_session
+from tui.recording.reader import RecordedSession, open_session
 from tui.recording.recorder import Recorder
 from tui.session.live import LiveSession
 from tui.simulator.process import start_simulator
@@ -39,7 +39,7 @@ STEP_NS = 20_000_000
 AIPERF_RECORD_BYTES = 2_600  # of a record without its list of gaps: AIPerf 0.13.0, chat, streaming, 64 requests
 Decode = Callable[[bytes], Any]
 Percentiles = dict[tuple[str, int], float]  # by lane and minute
-Read = Callable[[Path, Decode, Recorded], Percentiles]
+Read = Callable[[Path, Decode, RecordedSession], Percentiles]
 Ints = NDArray[np.int64]
 
 
@@ -56,7 +56,7 @@ def stamps(kind: str, first: Ints, rng: np.random.Generator) -> Ints:
     return t_ns
 
 
-def record(folder: Path, minutes: int, kind: str, grid_ns: int) -> Recorded:
+def record(folder: Path, minutes: int, kind: str, grid_ns: int) -> RecordedSession:
     """Requests and the chunks that belong to them, with stamps on a grid."""
     rng = np.random.default_rng(1)
     size = minutes * 60 * PER_S
@@ -92,7 +92,7 @@ def record(folder: Path, minutes: int, kind: str, grid_ns: int) -> Recorded:
     return open_session(folder)
 
 
-async def simulated(folder: Path) -> Recorded:
+async def simulated(folder: Path) -> RecordedSession:
     """A minute of two simulated engines, six times as fast as the study's."""
     engines = await asyncio.gather(*(start_simulator(engine, speed=6) for engine in ("vllm", "sglang")))
     a, b = (LaneProfile(url=engine.url) for engine in engines)
@@ -105,7 +105,7 @@ async def simulated(folder: Path) -> Recorded:
     return open_session(folder)
 
 
-def ours(recorded: Recorded) -> Percentiles:
+def ours(recorded: RecordedSession) -> Percentiles:
     """The percentile by lane and minute out of our files."""
     ttft_ms = (pl.col("t_first_ns") - pl.col("t_send_ns")) / 1e6
     minute = (pl.col("t_send_ns") - recorded.info.t0_ns) // (60 * synthetic.SECOND_NS)
@@ -114,7 +114,7 @@ def ours(recorded: Recorded) -> Percentiles:
     return {(lane, at): p99 for lane, at, p99 in found.select("lane", "minute", "p99").iter_rows()}
 
 
-def of_vllm(path: Path, decode: Decode, recorded: Recorded) -> Percentiles:
+def of_vllm(path: Path, decode: Decode, recorded: RecordedSession) -> Percentiles:
     """The same out of vLLM's result of one lane."""
     found = decode(path.read_bytes())
     start_s = recorded.info.t0_ns / 1e9
@@ -124,7 +124,7 @@ def of_vllm(path: Path, decode: Decode, recorded: Recorded) -> Percentiles:
     )
 
 
-def of_aiperf(path: Path, decode: Decode, recorded: Recorded) -> Percentiles:
+def of_aiperf(path: Path, decode: Decode, recorded: RecordedSession) -> Percentiles:
     """The same out of AIPerf's records of one lane."""
     records = [decode(line) for line in path.read_bytes().splitlines()]
     wall_s = recorded.info.wall_ns / 1e9
@@ -171,9 +171,9 @@ def timed(work: Callable[[], Percentiles]) -> tuple[float, Percentiles]:
     return min(took), found
 
 
-def compare(recorded: Recorded, what: str) -> None:
+def compare(recorded: RecordedSession, what: str) -> None:
     """Export, read back, print."""
-    directory = recorded.files.directory
+    directory = recorded.directory
     size = {table: (directory / table / f"{table}.parquet").stat().st_size for table in ("requests", "chunks")}
     rows = {table: recorded.scan(table).select(pl.len()).collect().item() for table in size}  # type: ignore[arg-type]
     mine = sum(size.values())
@@ -198,7 +198,7 @@ def compare(recorded: Recorded, what: str) -> None:
                 print(f"    read with {how}: {theirs * 1000:.0f} ms, {theirs / took:.0f} times ours")
 
 
-def _all(files: list[Path], read: Read, decode: Decode, recorded: Recorded) -> Percentiles:
+def _all(files: list[Path], read: Read, decode: Decode, recorded: RecordedSession) -> Percentiles:
     return {key: value for path in files for key, value in read(path, decode, recorded).items()}
 
 

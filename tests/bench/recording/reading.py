@@ -131,7 +131,7 @@ def rows_alone(playing: "Playing", second: int, window_s: int) -> None:
         ("chunks", "t_ns", window_s),
     )
     for table, t_ns, span_s in tables:
-        rows = playing.tape.recorded.scan(table)
+        rows = playing.tape.session.scan(table)
         rows.filter((pl.col(t_ns) >= end_ns - span_s * NS) & (pl.col(t_ns) < end_ns)).collect()
 
 
