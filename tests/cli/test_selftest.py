@@ -7,11 +7,11 @@ import pytest
 from tui.cli import selftest as ruler
 from tui.cli.main import main
 from tui.load import accuracy as measuring
-from tui.load.accuracy import Ruler
+from tui.load.accuracy import Accuracy
 from tui.model.text import UserError
 
-QUIET = Ruler(50.0, 200.0, 3.0, 9.0, 8000.0, 5.0, 30.0, 20.0, 1e6, kernel_stamps=True, bound=False)
-BUSY = Ruler(50.0, 200.0, 3.0, 9.0, 8000.0, 5.0, 9000.0, 20.0, 1e6, kernel_stamps=True, bound=False)
+QUIET = Accuracy(50.0, 200.0, 3.0, 9.0, 8000.0, 5.0, 30.0, 20.0, 1e6, kernel_stamps=True, bound=False)
+BUSY = Accuracy(50.0, 200.0, 3.0, 9.0, 8000.0, 5.0, 9000.0, 20.0, 1e6, kernel_stamps=True, bound=False)
 
 
 def called(*flags: str) -> int:
@@ -22,9 +22,9 @@ def called(*flags: str) -> int:
 
 @pytest.mark.parametrize(("measured", "code"), [(QUIET, 0), (BUSY, 1)])
 def test_the_sentence_is_the_last_line(
-    measured: Ruler, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    measured: Accuracy, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def measure(step_s: float) -> Ruler:
+    async def measure(step_s: float) -> Accuracy:
         assert step_s == 2.0
         return measured
 
@@ -37,7 +37,7 @@ def test_the_sentence_is_the_last_line(
 def test_its_former_name_is_still_accepted(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def measure(_: float) -> Ruler:
+    async def measure(_: float) -> Accuracy:
         return QUIET
 
     monkeypatch.setattr(measuring, "measure", measure)

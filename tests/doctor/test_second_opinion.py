@@ -11,7 +11,7 @@ from tests.simulator.serving import serving
 from tui.doctor.examine import Opinion, ask
 from tui.engines.detect import DetectedServer, recognise
 from tui.load.pipe import LanePlan
-from tui.load.prompts import Wanted
+from tui.load.prompts import RequestSpec
 from tui.model.dials import Dials
 from tui.model.profile import Endpoint
 
@@ -45,7 +45,7 @@ async def ours(found: DetectedServer) -> Answer:
         prompt_form="text",
         headers=dict(found.headers),
     )
-    return await once(plan, Wanted(0, PROMPT, 16, 0, 0, TOKENS, 0), Dials(temperature=0.0))
+    return await once(plan, RequestSpec(0, PROMPT, 16, 0, 0, TOKENS, 0), Dials(temperature=0.0))
 
 
 def agree(answer: Answer, opinion: Opinion) -> None:

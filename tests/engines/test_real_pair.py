@@ -10,7 +10,7 @@ from tui.engines.probe import streams
 from tui.engines.registry import engine
 from tui.model import gauges
 from tui.model.profile import Endpoint
-from tui.telemetry.server import Page, read_page
+from tui.telemetry.server import Page, gauges_from
 
 pytestmark = pytest.mark.engines
 
@@ -25,7 +25,7 @@ async def test_the_live_counter_ends_where_the_exact_one_does(kind: str) -> None
     assert (await streams(found.info.url, found.info, token_pool=found.token_pool)).prompt_tokens == 8
     async with Page(found.metrics_url, found.headers) as page:
         for _ in range(20):  # the counters of a request that has just ended arrive a moment after it
-            counted = read_page(engine(kind), await page.get())
+            counted = gauges_from(engine(kind), await page.get())
             if counted[gauges.GENERATION_TOKENS] == counted[gauges.GENERATION_TOKENS_FINISHED] > 0:
                 return
             await asyncio.sleep(0.25)

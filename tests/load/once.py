@@ -5,10 +5,10 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 
-from tui.load.body import Composer
-from tui.load.lane import address_of
+from tui.load.body import RequestBuilder
+from tui.load.lane import address_for
 from tui.load.pipe import LanePlan
-from tui.load.prompts import Wanted
+from tui.load.prompts import RequestSpec
 from tui.load.socket import Poller, StampClock, Wire, connect
 from tui.load.stream import ChunkSink, Stream, Ticket
 from tui.model.dials import Dials
@@ -23,8 +23,8 @@ class Answer:
     text: str
 
 
-async def once(plan: LanePlan, wanted: Wanted, dials: Dials) -> Answer:
-    """Send `wanted` and read its answer. WireError when there is no connection."""
+async def once(plan: LanePlan, spec: RequestSpec, dials: Dials) -> Answer:
+    """Send `spec` and read its answer. WireError when there is no connection."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[RequestRow] = loop.create_future()
 
@@ -34,12 +34,12 @@ async def once(plan: LanePlan, wanted: Wanted, dials: Dials) -> Answer:
         ended.set_result(row)
 
     clock = StampClock()
-    clock.look()
+    clock.update()
     with closing(Poller(loop)) as poller:
-        wire = await connect(address_of(plan), clock, poller)
-        ticket = Ticket(plan.lane, wanted, 0, time.monotonic_ns(), plan.endpoint)
-        stream = Stream(ticket, Composer(plan).request(wanted, dials), ChunkSink(), end)
-        stream.keep_text()
+        wire = await connect(address_for(plan), clock, poller)
+        ticket = Ticket(plan.lane, spec, 0, time.monotonic_ns(), plan.endpoint)
+        stream = Stream(ticket, RequestBuilder(plan).http_request(spec, dials), ChunkSink(), end)
+        stream.collect_text()
         stream.begin(wire, None)
         try:
             async with asyncio.timeout(plan.read_timeout_s):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tui.load.accuracy import LARGE_ERROR_US, Ruler, measure
+from tui.load.accuracy import LARGE_ERROR_US, Accuracy, measure
 
 
 async def test_the_ruler_tells_what_the_client_adds_and_what_may_be_trusted() -> None:
@@ -16,7 +16,7 @@ async def test_the_ruler_tells_what_the_client_adds_and_what_may_be_trusted() ->
 
 
 def test_a_machine_on_which_even_a_small_load_is_measured_badly_is_not_trusted() -> None:
-    quiet = Ruler(50.0, 200.0, 3.0, 9.0, 8000.0, 5.0, 30.0, 20.0, 1e6, kernel_stamps=True, bound=False)
+    quiet = Accuracy(50.0, 200.0, 3.0, 9.0, 8000.0, 5.0, 30.0, 20.0, 1e6, kernel_stamps=True, bound=False)
     assert quiet.trusted_tokens_s == 25_000
     assert "trusted up to at least 25,000 output tokens/s" in quiet.sentence()
     for busy in (replace(quiet, bound=True), replace(quiet, stamp_error_p99_us=2 * LARGE_ERROR_US)):

@@ -16,7 +16,7 @@ import pytest
 
 from tests.load.faulty_server import GOOD, HEAD, always, serving, token
 from tui.load.driver import Driver
-from tui.load.pipe import HEADER_BYTES, LanePlan, Setting, Stop, Unpacker, length, packed
+from tui.load.pipe import HEADER_BYTES, LanePlan, Setting, Stop, Unpacker, body_length, pack
 from tui.load.socket import GRID_NS
 from tui.model.dials import Dials
 from tui.model.rows import Frame
@@ -80,13 +80,13 @@ async def test_a_last_frame_larger_than_the_pipe_comes_once_and_whole() -> None:
         )
         assert worker.stdin
         assert worker.stdout
-        worker.stdin.write(packed(plan(f"http://127.0.0.1:{port}")))
-        worker.stdin.write(packed(Setting(1, Dials(concurrency=streams))))
+        worker.stdin.write(pack(plan(f"http://127.0.0.1:{port}")))
+        worker.stdin.write(pack(Setting(1, Dials(concurrency=streams))))
         first = 0
         while first < streams:
-            told = length(await worker.stdout.readexactly(HEADER_BYTES))
+            told = body_length(await worker.stdout.readexactly(HEADER_BYTES))
             first += len(msgspec.msgpack.decode(await worker.stdout.readexactly(told), type=Frame).first_t_ns) // 8
-        worker.stdin.write(packed(Stop()))
+        worker.stdin.write(pack(Stop()))
         rest = await worker.stdout.read()
     messages = list(Unpacker().feed(rest))
     assert sum(HEADER_BYTES + len(message) for message in messages) == len(rest)
@@ -120,10 +120,8 @@ async def test_the_key_is_on_no_command_line() -> None:
 
 PARENT = """
 import asyncio, sys
-from tui.load.socket import GRID_NS
 from tui.load.driver import Driver
-from tui.load.pipe import HEADER_BYTES, Unpacker, length, packed
-from tui.load.pipe import LanePlan, Setting, Stop
+from tui.load.pipe import LanePlan, Setting
 from tui.model.dials import Dials
 async def main():
     url = "http://127.0.0.1:9"

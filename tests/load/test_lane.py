@@ -196,7 +196,7 @@ async def test_a_stale_connection_is_retried_once_on_a_fresh_one() -> None:
 
 
 async def test_a_server_that_is_not_there_takes_the_lane_down_until_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(laneload, "PROBE_S", 0.05)
+    monkeypatch.setattr(laneload, "PROBE_PERIOD_S", 0.05)
     async with serving(always(GOOD)) as port:
         pass  # the port is free again
     load = LaneLoad(plan(port), closed(4))
@@ -339,7 +339,7 @@ async def test_of_requests_at_a_rate_no_more_are_sent_than_asked_for_and_then_no
         await until(lambda: len(load.rows) >= 5, load)
         await asyncio.sleep(0.1)  # twenty more would have come due
         assert load.started_total == 5
-        load.set(Setting(2, dials, requests=3, counted_anew=1))
+        load.set(Setting(2, dials, requests=3, plan_step_id=1))
         await until(lambda: len(load.rows) >= 8, load)
         await asyncio.sleep(0.05)
         assert load.started_total == 8

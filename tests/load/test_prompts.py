@@ -17,7 +17,7 @@ from tui.load.pipe import LanePlan, Setting
 from tui.model import gauges
 from tui.model.dials import Dials
 from tui.model.rows import RequestRow
-from tui.telemetry.server import read_page
+from tui.telemetry.server import gauges_from
 
 STOPPED = Setting(0, Dials(concurrency=0))
 ANSWERS_TO_LEARN = 8
@@ -93,7 +93,7 @@ async def prefix_tokens(lane: LanePlan) -> tuple[float, float]:
     """Prompt tokens that the server found in its prefix cache since its start, and those that it looked up."""
     async with httpx.AsyncClient() as client:
         page = (await client.get(f"{lane.url}/metrics")).content
-    told = read_page(engine(lane.engine), page)
+    told = gauges_from(engine(lane.engine), page)
     return told.get(gauges.PREFIX_HITS, 0.0), told.get(gauges.PREFIX_QUERIES, 0.0)
 
 

@@ -7,10 +7,10 @@ from itertools import islice
 import pytest
 
 from tests.judge.made import request
-from tui.load.body import Composer
+from tui.load.body import RequestBuilder
 from tui.load.pacing import unit_gaps
 from tui.load.pipe import LanePlan
-from tui.load.prompts import FILLER, RequestList, Wanted
+from tui.load.prompts import FILLER, RequestList, RequestSpec
 from tui.model.dials import Arrival, Dials
 
 POOL = list(range(100, 400))
@@ -23,9 +23,9 @@ def requests(salt: str = "s", seed: int = 0) -> RequestList:
 @pytest.mark.parametrize("tokens", [16, 17, 512, 100_000])
 @pytest.mark.parametrize("shared", [0.0, 0.5, 0.95])
 def test_a_prompt_has_exactly_so_many_ids_of_the_pool(tokens: int, shared: float) -> None:
-    wanted = requests().ids(3, Dials(prompt_tokens=tokens, shared_prefix=shared))
-    assert len(wanted.prompt) == tokens
-    assert set(wanted.prompt) <= set(POOL)
+    spec = requests().ids(3, Dials(prompt_tokens=tokens, shared_prefix=shared))
+    assert len(spec.prompt) == tokens
+    assert set(spec.prompt) <= set(POOL)
 
 
 def test_both_lanes_draw_the_same_list_in_any_order() -> None:
@@ -41,7 +41,7 @@ def test_another_session_has_other_prompts_and_the_same_lengths() -> None:
     assert one.output_tokens == other.output_tokens
 
 
-def shared_start(one: Wanted, other: Wanted) -> int:
+def shared_start(one: RequestSpec, other: RequestSpec) -> int:
     pairs = zip(one.prompt, other.prompt, strict=True)
     return next((place for place, (a, b) in enumerate(pairs) if a != b), len(one.prompt))
 
@@ -64,7 +64,7 @@ def test_output_lengths_vary_by_a_tenth_around_what_was_asked() -> None:
     assert statistics.mean(lengths) == pytest.approx(200, abs=2)
 
 
-def composer(**changes: object) -> Composer:
+def builder_for(**changes: object) -> RequestBuilder:
     fields = {
         "lane": "a",
         "url": "http://h:1/x",
@@ -73,7 +73,7 @@ def composer(**changes: object) -> Composer:
         "endpoint": "chat",
         "prompt_form": "text",
     }
-    return Composer(LanePlan(**(fields | changes)))  # type: ignore[arg-type]
+    return RequestBuilder(LanePlan(**(fields | changes)))  # type: ignore[arg-type]
 
 
 def letters(word: str) -> int:
@@ -93,42 +93,42 @@ def whole(_: str) -> int:
 def test_text_prompts_have_the_asked_length_by_what_the_server_counts(
     cost: Callable[[str], int], template: int
 ) -> None:
-    def counted(wanted: Wanted) -> int:
-        words = str(wanted.prompt).split()
+    def counted(spec: RequestSpec) -> int:
+        words = str(spec.prompt).split()
         return template + sum(1 if word == FILLER else cost(word) for word in words)
 
-    compose, number = composer(), 0
+    builder, number = builder_for(), 0
     for tokens in (512, 64, 8192, 2048, 512, 100_000):
         for _ in range(8):
             number += 1
-            wanted = compose.wanted(number, Dials(prompt_tokens=tokens))
-            compose.learn(wanted, request("a", number, prompt_tokens=counted(wanted)))
+            spec = builder.spec(number, Dials(prompt_tokens=tokens))
+            builder.learn(spec, request("a", number, prompt_tokens=counted(spec)))
         for further in range(20):
-            assert abs(counted(compose.wanted(1000 + further, Dials(prompt_tokens=tokens))) - tokens) <= 1
+            assert abs(counted(builder.spec(1000 + further, Dials(prompt_tokens=tokens))) - tokens) <= 1
 
 
 def test_a_server_that_counts_nonsense_is_not_followed() -> None:
-    compose = composer()
+    builder = builder_for()
     for number in range(20):
-        compose.learn(compose.wanted(number, Dials(prompt_tokens=512)), request("a", number, prompt_tokens=1))
-    assert len(str(compose.wanted(99, Dials(prompt_tokens=512)).prompt).split()) < 1100
+        builder.learn(builder.spec(number, Dials(prompt_tokens=512)), request("a", number, prompt_tokens=1))
+    assert len(str(builder.spec(99, Dials(prompt_tokens=512)).prompt).split()) < 1100
 
 
 def test_text_prompts_begin_alike_only_as_far_as_is_shared() -> None:
-    compose = composer(salt="s")
-    fresh = [str(compose.wanted(n, Dials(prompt_tokens=16)).prompt).split() for n in range(50)]
+    builder = builder_for(salt="s")
+    fresh = [str(builder.spec(n, Dials(prompt_tokens=16)).prompt).split() for n in range(50)]
     assert len({tuple(words) for words in fresh}) == 50
     shared = Dials(prompt_tokens=4000, shared_prefix=0.5)
-    common = [str(compose.wanted(n, shared).prompt).split() for n in range(50)]
+    common = [str(builder.spec(n, shared).prompt).split() for n in range(50)]
     starts = [next(i for i, (a, b) in enumerate(zip(common[0], w, strict=True)) if a != b) for w in common[1:]]
     assert min(starts) >= 2000
     assert max(starts) < 2010
 
 
 def test_the_request_goes_to_the_path_under_the_base_url_and_carries_the_headers() -> None:
-    compose = composer(headers={"Authorization": "Bearer k"})
+    builder = builder_for(headers={"Authorization": "Bearer k"})
     dials = Dials(prompt_tokens=16)
-    raw = compose.request(compose.wanted(0, dials), dials)
+    raw = builder.http_request(builder.spec(0, dials), dials)
     head, _, body = raw.partition(b"\r\n\r\n")
     assert head.startswith(b"POST /x/v1/chat/completions HTTP/1.1\r\nHost: h:1\r\n")
     assert b"Authorization: Bearer k" in head

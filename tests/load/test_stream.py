@@ -3,7 +3,7 @@
 import pytest
 
 from tests.load.faulty_server import DONE, END, HEAD, token, usage
-from tui.load.prompts import Wanted
+from tui.load.prompts import RequestSpec
 from tui.load.socket import Wire
 from tui.load.stream import ChunkSink, Stream, Ticket
 from tui.model.rows import RequestRow
@@ -18,7 +18,7 @@ def begun(*, steps: bool = False) -> tuple[Stream, ChunkSink, list[RequestRow]]:
     def ended(_: Stream, row: RequestRow, __: Wire | None) -> None:
         rows.append(row)
 
-    wanted = Wanted(0, "a b", ASKED, words=2, fillers=0, output_tokens=2, seed=0)
+    wanted = RequestSpec(0, "a b", ASKED, words=2, fillers=0, output_tokens=2, seed=0)
     sink = ChunkSink()
     return Stream(Ticket("a", wanted, 0, 0, "chat", steps), b"", sink, ended), sink, rows
 

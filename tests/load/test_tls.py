@@ -31,7 +31,7 @@ def tls() -> ssl.SSLContext:
 @pytest.fixture
 def trusted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
-    with wire.stamping():
+    with wire.keep_kernel_timestamping_on():
         yield
 
 
@@ -97,7 +97,7 @@ async def test_an_answer_cut_off_in_mid_stream(then: str) -> None:
 
 async def test_many_handshakes_take_turns_with_the_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds, steps = 0, Counter[int]()
-    loop, step = asyncio.get_running_loop(), wire._step
+    loop, step = asyncio.get_running_loop(), wire._handshake_step
 
     def turn() -> None:
         nonlocal rounds
@@ -108,11 +108,11 @@ async def test_many_handshakes_take_turns_with_the_streams(monkeypatch: pytest.M
         steps[rounds] += 1
         return step(object_)
 
-    monkeypatch.setattr(wire, "_step", counted)
+    monkeypatch.setattr(wire, "_handshake_step", counted)
     turn()
     found = await rows(always(GOOD), verify=False, count=40, streams=40)
     assert {row.outcome for row in found[:40]} == {"ok"}
-    assert max(steps.values()) <= wire.HANDSHAKES_AT_ONCE
+    assert max(steps.values()) <= wire.MAX_HANDSHAKES
 
 
 async def test_a_reset_during_the_handshake_is_a_failure_of_tls() -> None:

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import ArrayLike
 
 from tui.load import accuracy as ruler
-from tui.load.body import Composer
+from tui.load.body import RequestBuilder
 from tui.model.dials import Dials
 from tui.model.metrics import e2e_ms, tpot_ms, ttft_ms
 from tui.model.rows import Frame, RequestRow
@@ -46,9 +46,9 @@ async def test_reported_percentiles_are_those_of_the_servers_own_log() -> None:
         plan = ruler._plan(f"{source.url}/p/{TTFT_US}/{STEP_US}")
         heard = await ruler._drive(plan, DIALS, 1.0)
         log = {answer.seed: answer.sent_ns for answer in await source.log()}
-    composer = Composer(plan)
+    builder = RequestBuilder(plan)
     rows: list[RequestRow] = [row for row in heard.rows if row.outcome == "ok"]
-    sent = [np.array(log[composer.wanted(row.request, DIALS).seed]) for row in rows]
+    sent = [np.array(log[builder.spec(row.request, DIALS).seed]) for row in rows]
     merged = sum(frame.merged_reads for frame in heard.frames)
     if merged > 0.005 * len(rows) * DIALS.output_tokens or any(frame.bound for frame in heard.frames):
         pytest.skip("this host kept the driver from its core, and the driver says so: no claim is made then")

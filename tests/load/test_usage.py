@@ -12,7 +12,7 @@ from tests.judge.made import request
 from tests.load.faulty_server import DONE, END, HEAD, Manners, chunk, read_request, serving, usage
 from tests.load.test_lane import plan, until
 from tui.cli import options as target
-from tui.load.body import Composer
+from tui.load.body import RequestBuilder
 from tui.load.lane import LaneLoad
 from tui.load.pipe import LanePlan, Setting
 from tui.load.sse import EventReader
@@ -30,8 +30,8 @@ AT_THE_END = {"include_usage": True}
 WITH_EACH = AT_THE_END | {"continuous_usage_stats": True}
 
 
-def composer(engine: str, usage: str = "") -> Composer:
-    return Composer(
+def builder_for(engine: str, usage: str = "") -> RequestBuilder:
+    return RequestBuilder(
         LanePlan(
             lane="a", url="http://here", engine=engine, model="m", endpoint="completions", prompt_form="text",
             usage=usage,  # type: ignore[arg-type]
@@ -39,29 +39,29 @@ def composer(engine: str, usage: str = "") -> Composer:
     )  # fmt: skip
 
 
-def options(composer: Composer) -> dict[str, bool]:
+def options(builder: RequestBuilder) -> dict[str, bool]:
     dials = Dials()
-    body = composer.request(composer.wanted(0, dials), dials).partition(b"\r\n\r\n")[2]
+    body = builder.http_request(builder.spec(0, dials), dials).partition(b"\r\n\r\n")[2]
     found: dict[str, bool] = json.loads(body)["stream_options"]
     return found
 
 
-def learn(composer: Composer, answers: int, *, tokens: int, chunks: int) -> None:
+def learn(builder: RequestBuilder, answers: int, *, tokens: int, chunks: int) -> None:
     for number in range(answers):
         row = request("a", number, output_tokens=tokens, chunks=chunks)
-        composer.learn(composer.wanted(number, Dials()), row)
+        builder.learn(builder.spec(number, Dials()), row)
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm"])
 def test_chunks_are_counted_until_an_answer_shows_that_each_holds_a_token(engine: str) -> None:
-    asked = composer(engine)
+    asked = builder_for(engine)
     assert options(asked) == WITH_EACH
     learn(asked, 1, tokens=256, chunks=250)
     assert options(asked) == AT_THE_END
 
 
 def test_chunks_of_several_tokens_stay_counted_and_are_again_when_they_begin_to_come() -> None:
-    asked = composer("vllm")
+    asked = builder_for("vllm")
     learn(asked, 20, tokens=256, chunks=100)
     assert options(asked) == WITH_EACH
     learn(asked, 100, tokens=256, chunks=256)
@@ -79,14 +79,14 @@ def test_chunks_of_several_tokens_stay_counted_and_are_again_when_they_begin_to_
 @pytest.mark.parametrize(("usage", "found"), [("each", WITH_EACH), ("end", AT_THE_END)])
 def test_the_operator_is_followed_whatever_the_chunks_hold(usage: str, found: dict[str, bool]) -> None:
     for chunks in (100, 256):
-        asked = composer("vllm", usage)
+        asked = builder_for("vllm", usage)
         assert options(asked) == found
         learn(asked, 20, tokens=256, chunks=chunks)
         assert options(asked) == found
 
 
 def test_an_engine_that_cannot_count_each_chunk_is_never_asked_to() -> None:
-    asked = composer("openai")
+    asked = builder_for("openai")
     learn(asked, 20, tokens=256, chunks=100)
     assert options(asked) == AT_THE_END
 

@@ -11,12 +11,12 @@ import pytest
 
 from tests.load.faulty_server import GOOD, always, serving
 from tests.load.test_driver import plan
-from tui.load import self_check as openfiles
+from tui.load import self_check
 from tui.load import socket as clock
 from tui.load.driver import Driver
 from tui.load.lane import LaneLoad
 from tui.load.pipe import Setting
-from tui.load.self_check import BEAT_S, SelfWatch
+from tui.load.self_check import HEARTBEAT_S, SelfCheck
 from tui.load.socket import StampClock
 from tui.model.dials import Dials
 from tui.model.text import UserError
@@ -52,7 +52,7 @@ def test_a_step_of_the_wall_clock_is_noticed_and_drift_is_not(monkeypatch: pytes
     monkeypatch.setattr(clock, "wall_minus_monotonic_ns", lambda: next(offsets))
     stamps, steps = StampClock(), []
     for _ in range(5):
-        stamps.look()
+        stamps.update()
         steps.append(stamps.steps)
     assert steps == [0, 0, 0, 1, 1]
     assert stamps.offset_ns == 1_600_000_500
@@ -70,10 +70,10 @@ def test_a_low_limit_of_open_files_is_raised_as_far_as_it_goes(
     monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, streams: int
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", limits(soft, hard))
-    assert openfiles.most_streams() == streams
-    assert openfiles.too_many(streams) == ""
+    assert self_check.max_streams() == streams
+    assert self_check.too_many_streams(streams) == ""
     if streams < 4096:
-        assert f"at most {streams} of {streams + 1} streams" in openfiles.too_many(streams + 1)
+        assert f"at most {streams} of {streams + 1} streams" in self_check.too_many_streams(streams + 1)
 
 
 async def test_more_streams_than_the_host_allows_are_refused_or_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ async def test_more_streams_than_the_host_allows_are_refused_or_said(monkeypatch
         load = LaneLoad(lane, asked)
         assert load.in_flight == 2
         load.housekeeping()
-        assert "at most 2 of 5 streams" in load.watch.take()[2]
+        assert "at most 2 of 5 streams" in load.self_check.next_frame()[2]
         load.close()
 
 
@@ -113,10 +113,10 @@ class Hands:
 def bound_after(*lags_ms: float, has_work: bool = True) -> str:
     """What is said after frames with these lags."""
     hands = Hands()
-    watch, said = SelfWatch(hands), ""  # type: ignore[arg-type]
+    watch, said = SelfCheck(hands), ""  # type: ignore[arg-type]
     for lag_ms in lags_ms:
-        hands.turn(BEAT_S + lag_ms / 1000)
-        said = watch.take(has_work=has_work)[2]
+        hands.turn(HEARTBEAT_S + lag_ms / 1000)
+        said = watch.next_frame(has_work=has_work)[2]
     return said
 
 

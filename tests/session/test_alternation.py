@@ -152,8 +152,8 @@ def orders_of(**changes: Any) -> Orders:
 
 def test_streams_are_spread_in_turns_and_sweeps_and_not_where_an_operator_waits_or_requests_are_counted() -> None:
     timed, counted = Step(dials={"concurrency": 8}, for_s=10), Step(dials={"concurrency": 8}, requests=100)
-    assert not orders_of().setting("a").spread
-    assert orders_of(mode="alternate").setting("a").spread
+    assert not orders_of().setting("a").ramp
+    assert orders_of(mode="alternate").setting("a").ramp
     for mode, step, sweeps, spread in (
         ("together", timed, False, False),
         ("together", timed, True, True),
@@ -162,7 +162,7 @@ def test_streams_are_spread_in_turns_and_sweeps_and_not_where_an_operator_waits_
     ):
         orders = orders_of(mode=mode)
         orders.start_plan([step], lambda _: (), settled_only=sweeps)
-        assert orders.setting("a").spread == spread
+        assert orders.setting("a").ramp == spread
 
 
 async def test_a_turn_that_begins_with_spread_streams_does_not_wait_for_those_of_before(

@@ -8,7 +8,7 @@ import pytest
 from tui.model import gauges
 from tui.model.rows import GaugeRow
 from tui.telemetry import gpus as gpu
-from tui.telemetry.dcgm import names, read_page
+from tui.telemetry.dcgm import gauges_from, gpu_names
 from tui.telemetry.gpus import DcgmReader
 from tui.telemetry.polling import ReadingError
 
@@ -37,7 +37,7 @@ def exporter_page(energy_mj: int = 5_000_000, gpus: int = 2) -> str:
 
 
 def test_units_are_ours_and_reserved_memory_counts_in_the_total() -> None:
-    assert read_page(exporter_page().encode())[1] == {
+    assert gauges_from(exporter_page().encode())[1] == {
         gauges.GPU_MEMORY_USED: 70_000 * MIB,
         gauges.GPU_MEMORY_TOTAL: 80_559 * MIB,
         gauges.GPU_UTILIZATION: 87,
@@ -55,7 +55,7 @@ def test_mig_instances_share_their_gpus_power_and_add_their_memory() -> None:
         % (i, i, i)
         for i in (1, 2)
     )
-    assert read_page(page)[0] == {
+    assert gauges_from(page)[0] == {
         gauges.GPU_MEMORY_USED: 200 * MIB,
         gauges.GPU_MEMORY_TOTAL: 2000 * MIB,
         gauges.GPU_POWER: 300,
@@ -64,7 +64,7 @@ def test_mig_instances_share_their_gpus_power_and_add_their_memory() -> None:
 
 def test_throttling_by_power_cap_and_no_throttling_when_idle() -> None:
     page = b'DCGM_FI_DEV_CLOCKS_EVENT_REASONS{gpu="0"} 4\nDCGM_FI_DEV_CLOCKS_EVENT_REASONS{gpu="1"} 1\n'
-    assert {i: values[gauges.GPU_THROTTLED] for i, values in read_page(page).items()} == {0: 1, 1: 0}
+    assert {i: values[gauges.GPU_THROTTLED] for i, values in gauges_from(page).items()} == {0: 1, 1: 0}
 
 
 async def told(pages: list[str], tellings: int, gpus: tuple[int, ...] = ()) -> list[list[GaugeRow] | str]:
@@ -146,5 +146,5 @@ async def test_the_password_of_an_exporter_is_sent_and_never_told(path: str) -> 
 @pytest.mark.parametrize("index", ["²", "-1", "", "9" * 5000])
 def test_a_gpu_without_a_true_index_is_left_out(index: str) -> None:
     page = f'DCGM_FI_DEV_GPU_TEMP{{gpu="{index}"}} 40\nDCGM_FI_DEV_GPU_TEMP{{gpu="1"}} 50\n'.encode()
-    assert list(read_page(page)) == [1]
-    assert list(names(page)) == [1]
+    assert list(gauges_from(page)) == [1]
+    assert list(gpu_names(page)) == [1]

@@ -10,12 +10,12 @@ import pytest
 from tui.engines.detect import DetectedServer
 from tui.model.rows import GaugeRow
 from tui.model.session import LaneInfo
-from tui.net.prometheus import MOST_SAMPLES
+from tui.net.prometheus import MAX_SAMPLES
 from tui.telemetry import gpus as gpu
 from tui.telemetry import server
 from tui.telemetry import server as page
 from tui.telemetry.gpus import DcgmReader
-from tui.telemetry.polling import NothingToReadError, beat
+from tui.telemetry.polling import NothingToReadError, poll
 from tui.telemetry.server import Page, ServerScraper
 
 Answer = Callable[[asyncio.StreamWriter, int, bytes], Awaitable[None]]
@@ -85,7 +85,7 @@ HOSTILE: dict[str, tuple[Answer, str]] = {
     "is one long line": (sends(lambda n, m: whole((b"x " + m) * (3 * MB // (len(m) + 2)))), "shows no"),
     "has a million series": (
         sends(lambda n, m: whole(b"".join(b'%s{gpu="%d"} 1\n' % (m, i) for i in range(60_000)))),
-        f"more than {MOST_SAMPLES:,} times",
+        f"more than {MAX_SAMPLES:,} times",
     ),
     "is no number": (sends(lambda n, m: whole(b"%s NaN\n%s{} +Inf\n" % (m, m))), "shows no"),
 }  # fmt: skip
@@ -169,7 +169,7 @@ async def test_nobody_there_is_one_note_too() -> None:
             await page.get()
         return []
 
-    await beat(read, lambda rows: None, told.append, 0.01)
+    await poll(read, lambda rows: None, told.append, 0.01)
     assert told == ["nobody answers at http://127.0.0.1:1/metrics", "enough"]
 
 

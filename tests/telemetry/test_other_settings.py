@@ -4,7 +4,7 @@ from tests.engines.sites import Answers, Site, listing
 from tui.engines.detect import recognise
 from tui.engines.registry import ENGINES
 from tui.model import gauges
-from tui.telemetry.server import read_page
+from tui.telemetry.server import gauges_from
 from tui.telemetry.settings import Settings, read_settings
 
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
@@ -102,6 +102,6 @@ async def test_tgis_info_of_new_and_old() -> None:
 
 
 def test_trtllms_pool_is_its_blocks_times_their_size() -> None:
-    assert read_page(ENGINES["trtllm"], TRTLLM.encode())[gauges.KV_POOL_TOKENS] == 262_144
+    assert gauges_from(ENGINES["trtllm"], TRTLLM.encode())[gauges.KV_POOL_TOKENS] == 262_144
     halved = TRTLLM.replace("trtllm_kv_cache_tokens_per_block{", "something_else{").encode()
-    assert gauges.KV_POOL_TOKENS not in read_page(ENGINES["trtllm"], halved)
+    assert gauges.KV_POOL_TOKENS not in gauges_from(ENGINES["trtllm"], halved)

@@ -13,7 +13,7 @@ from tui.model import gauges
 from tui.model.rows import GaugeRow
 from tui.model.session import LaneInfo
 from tui.telemetry import server
-from tui.telemetry.polling import ReadingError, beat
+from tui.telemetry.polling import ReadingError, poll
 from tui.telemetry.server import ServerScraper
 
 URL = "http://engine.test/metrics"
@@ -183,6 +183,6 @@ async def test_beats_keep_their_schedule_and_skip_what_a_slow_reading_missed(mon
     monkeypatch.setattr("tui.telemetry.polling.asyncio.sleep", sleep)
     told: list[str] = []
     with pytest.raises(asyncio.CancelledError):
-        await beat(read, lambda _: None, told.append, 1.0)
+        await poll(read, lambda _: None, told.append, 1.0)
     assert started == [100, 101, 104, 105, 106]
     assert told == ["nothing"]

@@ -30,7 +30,7 @@ from tui.net.http import Site, base_url, client
 from tui.telemetry.gpus import gpu_reader
 from tui.telemetry.polling import ReadingError
 from tui.telemetry.processes import is_this_host
-from tui.telemetry.server import Page, read_page
+from tui.telemetry.server import Page, gauges_from
 from tui.telemetry.settings import Settings, read_settings
 
 # Arguments of the client's own; every other field of a body travels in its `extra_body`.
@@ -206,7 +206,7 @@ async def _tokens_served(found: DetectedServer, server: LaneProfile) -> float | 
         return None
     async with Page(found.metrics_url, found.headers, verify=server.verify_tls) as page:
         try:
-            counted = read_page(engine(found.info.engine), await page.get())
+            counted = gauges_from(engine(found.info.engine), await page.get())
         except (ReadingError, ValueError):
             return None
     # SGLang shows its counters only after its first request.
@@ -232,7 +232,7 @@ async def reset_cache(
             if answer.status in _ABSENT:
                 return f"{own.title} empties its prefix cache only when {own.reset_needs}"
             if answer.status != 200 or answer.json_object().get("success") is False:
-                why = f"HTTP {answer.status}: {answer.words()}" if answer.status else "no answer"
+                why = f"HTTP {answer.status}: {answer.error_message()}" if answer.status else "no answer"
                 return f"{own.title} did not empty its prefix cache ({why})"
     return ""
 

@@ -115,7 +115,7 @@ async def _alive(site: Site, found: Engine) -> None:
     """UserError when the engine behind the API is dead or still loading: the API may answer all the same."""
     health = await site.ask(found.cheap_health)
     if health.status == 503:
-        words = f": {health.words()}" if health.words() else ""
+        words = f": {health.error_message()}" if health.error_message() else ""
         raise UserError(f"{site.base} is not ready ({found.title} says 503 at {found.cheap_health}){words}")
 
 
@@ -142,11 +142,11 @@ def _models(answer: Answer, base: str, *, lenient: bool) -> list[dict[str, Any]]
     if lenient and answer.status == 404:
         return []
     if answer.status >= 500:
-        raise UserError(f"{base} is not ready (HTTP {answer.status}): {answer.words()}")
+        raise UserError(f"{base} is not ready (HTTP {answer.status}): {answer.error_message()}")
     if answer.status == 400 and b"HTTPS" in answer.body[:2000]:
         raise UserError(f"{base} speaks TLS; give its URL with https://")
     came = sanitize(answer.content_type.partition(";")[0], 40) or "no content type"
-    said = f"HTTP {answer.status}, {came}: {answer.words(60)}"
+    said = f"HTTP {answer.status}, {came}: {answer.error_message(60)}"
     raise UserError(f"{base} is not an OpenAI-compatible server: /v1/models answered {said}")
 
 

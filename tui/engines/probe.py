@@ -81,9 +81,9 @@ async def _read(response: httpx.Response, where: str) -> Streamed:
     content_type = response.headers.get("content-type", "")
     answer = Answer(response.status_code, content_type, "", bytes(raw))
     if answer.status in (404, 405):
-        raise UserError(f"{where} answers HTTP {answer.status}: {answer.words()}")
+        raise UserError(f"{where} answers HTTP {answer.status}: {answer.error_message()}")
     if answer.status != 200:
-        raise UserError(f"{where} refuses a small streaming request (HTTP {answer.status}): {answer.words()}")
+        raise UserError(f"{where} refuses a small streaming request (HTTP {answer.status}): {answer.error_message()}")
     if not content_type.startswith("text/event-stream"):
         came = sanitize(content_type.partition(";")[0], 40) or "an answer without a type"
         raise UserError(f"{where} does not stream: asked for a stream, it sends {came}, and there is nothing to time")
@@ -102,7 +102,7 @@ def parse_stream(raw: bytes) -> Streamed:
         answer = Answer(200, "", "", line[5:])
         event = answer.object()
         if event.get("error") or event.get("object") == "error":
-            raise UserError(f"the server answers with an error in its stream: {answer.words()}")
+            raise UserError(f"the server answers with an error in its stream: {answer.error_message()}")
         _take(found, event)
     return found
 

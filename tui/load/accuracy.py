@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tui.load.accuracy_source import Answered
-from tui.load.body import Composer
+from tui.load.accuracy_source import SourceAnswer
+from tui.load.body import RequestBuilder
 from tui.load.driver import Driver
 from tui.load.pipe import LanePlan, Setting
 from tui.model.dials import Dials
@@ -32,7 +32,7 @@ LARGE_ERROR_US = 1_000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ruler:
+class Accuracy:
     """What one lane's driver adds, and where it ends, on this machine now."""
 
     ttft_added_p50_us: float  # one stream at a time
@@ -91,14 +91,14 @@ class Ruler:
         )
 
 
-async def measure(step_s: float = 3.0) -> Ruler:
+async def measure(step_s: float = 3.0) -> Accuracy:
     """Three measurements of `step_s` seconds each: one stream, many paced ones, and as fast as it goes."""
     one = await _paced(1, FLOOR_US, step_s)
     many = await _paced(PACED_STREAMS, PACED_US, step_s)
     bulk = await _bulk(step_s)
     itl_us = np.abs(np.concatenate([np.diff(errors) for errors in one.errors_us]))
     stamp_us = np.concatenate(many.errors_us)
-    return Ruler(
+    return Accuracy(
         *_p50_p99(one.ttft_added_us),
         *_p50_p99(itl_us),
         many.tokens_s,
@@ -153,10 +153,10 @@ async def _paced(streams: int, pace_us: tuple[int, int], seconds: float) -> _Hea
         plan = _plan(f"{source.url}/p/{pace_us[0]}/{pace_us[1]}")
         heard = await _drive(plan, dials, seconds)
         log = await source.log()
-    composer, answers = Composer(plan), {answer.seed: answer for answer in log}
+    builder, answers = RequestBuilder(plan), {answer.seed: answer for answer in log}
     times = _token_times(heard.frames)
     for row in heard.rows:
-        answer = answers.get(composer.wanted(row.request, dials).seed)
+        answer = answers.get(builder.spec(row.request, dials).seed)
         if row.outcome == "ok" and answer and len(times.get(row.request, ())) == len(answer.sent_ns):
             assert row.t_first_ns is not None
             assert row.t_send_ns is not None
@@ -229,10 +229,10 @@ class _Source:
     url: str
     process: asyncio.subprocess.Process
 
-    async def log(self) -> list[Answered]:
+    async def log(self) -> list[SourceAnswer]:
         """Ends it."""
         told, _ = await self.process.communicate(b"")  # nothing to say: that ends its stdin
-        return msgspec.json.decode(told, type=list[Answered])
+        return msgspec.json.decode(told, type=list[SourceAnswer])
 
 
 @asynccontextmanager

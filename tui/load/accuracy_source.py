@@ -20,7 +20,7 @@ USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":%d,"completion_tokens":%d
 BLOCK_TOKENS = 250  # about 64 kB
 
 
-class Asked(msgspec.Struct):
+class ParsedRequest(msgspec.Struct):
     """What the source wants to know of a request's body."""
 
     prompt: list[int]
@@ -28,7 +28,7 @@ class Asked(msgspec.Struct):
     seed: int
 
 
-class Answered(msgspec.Struct):
+class SourceAnswer(msgspec.Struct):
     """One paced answer, as the source saw it."""
 
     seed: int
@@ -49,7 +49,7 @@ BLOCK = TOKEN * BLOCK_TOKENS
 class Source(asyncio.Protocol):
     """One connection."""
 
-    log: list[Answered]
+    log: list[SourceAnswer]
     _heard: bytearray = field(default_factory=bytearray)
     _room: asyncio.Event = field(default_factory=asyncio.Event)
     _answering: asyncio.Task[None] | None = None
@@ -80,7 +80,7 @@ class Source(asyncio.Protocol):
         head, end, rest = self._heard.partition(b"\r\n\r\n")
         if not end or len(rest) < int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]):
             return
-        asked = msgspec.json.decode(rest, type=Asked)
+        asked = msgspec.json.decode(rest, type=ParsedRequest)
         path = head.split(b" ")[1].decode("ascii").split("/")
         self._heard.clear()
         self._transport.write(HEAD)
@@ -90,7 +90,7 @@ class Source(asyncio.Protocol):
             work = self._pour(asked)
         self._answering = asyncio.get_running_loop().create_task(work)
 
-    async def _pace(self, asked: Asked, received_ns: int, ttft_s: float, step_s: float) -> None:
+    async def _pace(self, asked: ParsedRequest, received_ns: int, ttft_s: float, step_s: float) -> None:
         loop = asyncio.get_running_loop()
         due_s, sent_ns = loop.time() + ttft_s, []
         for left in range(asked.max_tokens, 0, -1):
@@ -98,10 +98,10 @@ class Source(asyncio.Protocol):
             sent_ns.append(time.monotonic_ns())
             self._transport.write(TOKEN if left > 1 else LAST)
             due_s += step_s
-        self.log.append(Answered(asked.seed, received_ns, sent_ns))
+        self.log.append(SourceAnswer(asked.seed, received_ns, sent_ns))
         self._end(asked)
 
-    async def _pour(self, asked: Asked) -> None:
+    async def _pour(self, asked: ParsedRequest) -> None:
         blocks, odd = divmod(asked.max_tokens - 1, BLOCK_TOKENS)
         for _ in range(blocks):
             await self._room.wait()
@@ -110,14 +110,14 @@ class Source(asyncio.Protocol):
         self._transport.write(TOKEN * odd + LAST)
         self._end(asked)
 
-    def _end(self, asked: Asked) -> None:
+    def _end(self, asked: ParsedRequest) -> None:
         usage = chunk(USAGE % (len(asked.prompt), asked.max_tokens))
         self._transport.write(usage + chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")
 
 
 async def serve() -> None:
     """Serve until stdin ends, then tell."""
-    log: list[Answered] = []
+    log: list[SourceAnswer] = []
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Source(log), "127.0.0.1", 0, backlog=1024)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")

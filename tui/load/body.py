@@ -1,7 +1,4 @@
-"""From a request of the list to the bytes that are sent: a prompt of the asked length, in the engine's own body.
-
-How often a server is asked how many tokens it has sent, by what its answers have shown.
-"""
+"""From a request's number to the bytes that are sent: a prompt of the right length, in the engine's own body."""
 
 from __future__ import annotations
 
@@ -14,28 +11,31 @@ import msgspec
 from tui.engines.base import Ask, Usage
 from tui.engines.registry import engine
 from tui.load.pipe import LanePlan
-from tui.load.prompts import Fitting, RequestList, Wanted
+from tui.load.prompts import PromptLength, RequestList, RequestSpec
 from tui.model.dials import Dials
 from tui.model.profile import PATHS
 from tui.model.rows import RequestRow
 
-FEW = 1.25  # tokens a chunk under which each chunk's own count is not worth what it costs
-SEVERAL = 1.5  # and from which on it is again: above what a late front end joins for a while
-KEPT = 15 / 16  # of what was known before, at each answer: some 16 answers are remembered
+# Below the first, a count in each chunk is not worth its cost. From the second on it is again: that is more than a
+# slow front end joins for a while.
+MIN_TOKENS_A_CHUNK_TO_KEEP, MIN_TOKENS_A_CHUNK_TO_RESUME = 1.25, 1.5
+DECAY = 15 / 16  # of earlier answers at each new one: about 16 are remembered
+
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
-class Counting:
-    """With each chunk until the first answers have ended; from then on only where chunks hold several tokens.
+class UsageMode:
+    """Asks for token usage with each chunk at first; later only where chunks hold several tokens.
 
-    A count in each chunk is work of the server's front end that no user asks for: it cost vLLM 0.26.0 and SGLang
+    Usage in each chunk is work for the server's front end that no user asks for: it cost vLLM 0.26.0 and SGLang
     0.5.16 several per cent of their tokens/s at 256 streams on an H100. Without it a chunk counts as one token, and
-    what it held beyond that counts with the answer's last one. Where chunks hold several as a rule (speculative
-    decoding, a stream interval), rates and inter-token latencies would be off by as much until then.
+    any excess is added to the answer's last chunk. Where chunks usually hold several tokens (speculative decoding, a
+    stream interval), rates and inter-token latencies would be off by that factor until then.
     """
 
-    asked: Literal["", "each", "end"]  # by the operator, who is followed
-    can: Usage  # the most that the engine does
+    requested: Literal["", "each", "end"]  # by the operator, and then final
+    supported: Usage  # the most that the engine can do
     _tokens: float = 0.0
     _chunks: float = 0.0
     _each: bool = True
@@ -43,79 +43,71 @@ class Counting:
     @property
     def usage(self) -> Usage:
         """What the next request asks for."""
-        if self.asked:
-            return self.asked
-        return "each" if self.can == "each" and self._each else "end"
+        if self.requested:
+            return self.requested
+        return "each" if self.supported == "each" and self._each else "end"
 
     def learn(self, tokens: int, chunks: int) -> None:
-        """An answer has ended that brought so many tokens in so many chunks."""
-        self._tokens = KEPT * self._tokens + tokens
-        self._chunks = KEPT * self._chunks + chunks
-        self._each = self._tokens >= (FEW if self._each else SEVERAL) * self._chunks
+        self._tokens = DECAY * self._tokens + tokens
+        self._chunks = DECAY * self._chunks + chunks
+        least = MIN_TOKENS_A_CHUNK_TO_KEEP if self._each else MIN_TOKENS_A_CHUNK_TO_RESUME
+        self._each = self._tokens >= least * self._chunks
 
 
-_encode = msgspec.json.Encoder().encode
-
-
-class Composer:
-    """Composes requests for one lane, and learns from its answers how long a prompt was and how tokens came."""
+class RequestBuilder:
+    """Builds the requests of one lane. Learns from its answers how long prompts were and how tokens are chunked."""
 
     def __init__(self, plan: LanePlan) -> None:
         self._plan = plan
         self._engine = engine(plan.engine)
+        self._token_pool = plan.token_pool if plan.prompt_form == "ids" else []
         self._list = RequestList(
-            seed=plan.seed,
-            salt=plan.salt,
-            output_jitter=plan.output_jitter,
-            token_pool=plan.token_pool if plan.prompt_form == "ids" else [],
+            seed=plan.seed, salt=plan.salt, output_jitter=plan.output_jitter, token_pool=self._token_pool
         )
-        self._ids = plan.prompt_form == "ids" and bool(plan.token_pool)
-        self._fitting = Fitting()
-        self._counting = Counting(plan.usage, self._engine.usage)
+        self._prompt_length = PromptLength()
+        self._usage_mode = UsageMode(plan.usage, self._engine.usage)
         self._head = _head(plan)
 
     @property
-    def steps(self) -> bool:
-        """Whether the engine sends an event at each of its steps: those that can count their tokens there do."""
+    def count_empty_chunks(self) -> bool:
+        """Whether the engine sends an event at each of its steps: those that can count tokens per chunk do."""
         return self._engine.usage == "each"
 
-    def wanted(self, number: int, dials: Dials) -> Wanted:
-        """Request `number` under these dials."""
-        if self._ids:
+    def spec(self, number: int, dials: Dials) -> RequestSpec:
+        if self._token_pool:
             return self._list.ids(number, dials)
-        return self._list.text(number, dials, *self._fitting.fit(dials.prompt_tokens))
+        return self._list.text(number, dials, *self._prompt_length.words_for(dials.prompt_tokens))
 
-    def request(self, wanted: Wanted, dials: Dials) -> bytes:
-        """The HTTP request."""
+    def http_request(self, spec: RequestSpec, dials: Dials) -> bytes:
         ask = Ask(
             endpoint=self._plan.endpoint,
             model=self._plan.model,
-            prompt=wanted.prompt,
-            output_tokens=wanted.output_tokens,
+            prompt=spec.prompt,
+            output_tokens=spec.output_tokens,
             temperature=dials.temperature,
-            seed=wanted.seed,
-            usage=self._counting.usage,
+            seed=spec.seed,
+            usage=self._usage_mode.usage,
         )
         body = _encode(self._engine.body(ask) | self._plan.extra_body)
         return b"%sContent-Length: %d\r\n\r\n%s" % (self._head, len(body), body)
 
-    def learn(self, wanted: Wanted, row: RequestRow) -> None:
-        """An answer is whole: by what it counted the next text prompt comes closer to the length asked for."""
-        self._counting.learn(row.output_tokens, row.chunks)
-        if row.prompt_tokens and not self._ids:
-            self._fitting.learn(wanted.words, wanted.fillers, row.prompt_tokens)
+    def learn(self, spec: RequestSpec, row: RequestRow) -> None:
+        """Take in a complete answer: its prompt count brings the next text prompts closer to their length."""
+        self._usage_mode.learn(row.output_tokens, row.chunks)
+        if row.prompt_tokens and not self._token_pool:
+            self._prompt_length.learn(spec.words, spec.fillers, row.prompt_tokens)
 
 
 def _head(plan: LanePlan) -> bytes:
-    """Request line and headers, but for the length."""
-    where = urlsplit(plan.url)
-    path = where.path.rstrip("/") + PATHS[plan.endpoint]
+    """Request line and headers without Content-Length."""
+    url = urlsplit(plan.url)
     headers = {
-        "Host": where.netloc.rpartition("@")[2],
+        "Host": url.netloc.rpartition("@")[2],
         "User-Agent": "dragstrip",
         "Accept": "text/event-stream",
         "Content-Type": "application/json",
         **plan.headers,
     }
+    path = url.path.rstrip("/") + PATHS[plan.endpoint]
     lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     return "".join(f"{line}\r\n" for line in lines).encode("latin-1", "replace")

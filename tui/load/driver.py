@@ -9,13 +9,13 @@ from typing import Self
 
 import msgspec
 
-from tui.load.pipe import HEADER_BYTES, LanePlan, Setting, Stop, length, packed
-from tui.load.self_check import too_many
+from tui.load.pipe import HEADER_BYTES, LanePlan, Setting, Stop, body_length, pack
+from tui.load.self_check import too_many_streams
 from tui.model.rows import Frame
 from tui.model.text import UserError, sanitize
 
-STOP_WITHIN_S = 3.0
-WORDS_KEPT = 20  # lines of the driver's stderr
+STOP_TIMEOUT_S = 3.0
+MAX_STDERR_LINES = 20  # lines of the driver's stderr
 _decode = msgspec.msgpack.Decoder(Frame).decode
 
 
@@ -25,7 +25,7 @@ class Driver:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.reason = ""  # why it ended
         self._process = process
-        self._words: deque[str] = deque(maxlen=WORDS_KEPT)
+        self._words: deque[str] = deque(maxlen=MAX_STDERR_LINES)
         self._stopping = False
         self._listening = asyncio.create_task(self._listen())
 
@@ -35,7 +35,7 @@ class Driver:
 
         UserError when this host does not allow so many streams.
         """
-        if why := too_many(setting.dials.concurrency):
+        if why := too_many_streams(setting.dials.concurrency):
             raise UserError(why)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tui.load.worker"),
@@ -46,7 +46,7 @@ class Driver:
             start_new_session=True,
         )
         driver = cls(process)
-        driver._write(packed(plan) + packed(setting))
+        driver._write(pack(plan) + pack(setting))
         return driver
 
     @property
@@ -56,7 +56,7 @@ class Driver:
 
     def set(self, setting: Setting) -> None:
         """Turn the dials."""
-        self._write(packed(setting))
+        self._write(pack(setting))
 
     async def frames(self) -> AsyncIterator[Frame]:
         """Frames as they come, until the driver ends; `reason` then says why, if nobody asked it to."""
@@ -64,7 +64,7 @@ class Driver:
         with contextlib.suppress(asyncio.IncompleteReadError):
             while True:
                 header = await self._process.stdout.readexactly(HEADER_BYTES)
-                yield _decode(await self._process.stdout.readexactly(length(header)))
+                yield _decode(await self._process.stdout.readexactly(body_length(header)))
         code = await self._process.wait()
         if not self._stopping:
             with contextlib.suppress(TimeoutError):
@@ -78,9 +78,9 @@ class Driver:
             await self._process.wait()
             return
         self._stopping = True
-        self._write(packed(Stop()))
+        self._write(pack(Stop()))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), STOP_WITHIN_S)
+            await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_S)
         if self._process.returncode is None:
             self._process.kill()
             await self._process.wait()

@@ -1,21 +1,21 @@
-"""One HTTP response, parsed by llhttp; body bytes go on as they come."""
+"""One HTTP response, parsed by llhttp; body bytes are handed on as they arrive."""
 
-import json
 from typing import Any
 
 import httptools
 
 from tui.model.text import sanitize
+from tui.net.http import error_message
 
 MAX_ERROR_BYTES = 1 << 16
 
 
 class BadResponseError(Exception):
-    """What came is not HTTP, or its framing is broken."""
+    """Not HTTP, or broken framing."""
 
 
 class Response:
-    """Feed it bytes; it says when the head is there, hands the body on, and knows when the message is over."""
+    """Feed it bytes; it knows when the head and the message are complete, and hands on the body."""
 
     __slots__ = (
         "_error",
@@ -42,7 +42,6 @@ class Response:
         self._parser: Any = httptools.HttpResponseParser(self)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """The parser found a header."""
         name = name.lower()
         if name == b"content-type":
             self.content_type = value.lower()
@@ -50,22 +49,20 @@ class Response:
             self.until_close = False
 
     def on_headers_complete(self) -> None:
-        """The parser found the end of the head; that of a 1xx answer is not the one that counts."""
+        """Called by the parser; the head of a 1xx answer does not count."""
         self.head_complete = self._parser.get_status_code() >= 200
 
     def on_message_complete(self) -> None:
-        """The parser found the end of the message. It knows only here whether the connection stays."""
+        """Called by the parser, which knows only here whether the connection stays open."""
         self.complete = self.head_complete
         self.keep_alive = self.complete and bool(self._parser.should_keep_alive()) and not self.until_close
 
     @property
     def status(self) -> int:
-        """The status code."""
         return int(self._parser.get_status_code())
 
     @property
     def is_stream(self) -> bool:
-        """Whether the body is a stream of events."""
         return self.content_type.startswith(b"text/event-stream")
 
     def feed(self, data: bytes) -> None:
@@ -81,21 +78,13 @@ class Response:
         self.body.clear()
         return data
 
-    def let_go(self) -> None:
-        """Free the parser, which holds this object as this object holds it: only the collector would free both."""
+    def release(self) -> None:
+        """Free the parser: it and this object refer to each other, and only the garbage collector would free them."""
         del self._parser
 
-    def keep_error(self, data: bytes) -> None:
-        """Gather the start of a body that is not a stream."""
+    def collect_error(self, data: bytes) -> None:
+        """Collect the start of a body that is not an event stream."""
         self._error += data[: MAX_ERROR_BYTES - len(self._error)]
 
-    def error_words(self) -> str:
-        """What the server said was wrong, in whichever shape it says so, cleaned."""
-        try:
-            told = json.loads(bytes(self._error))
-        except (ValueError, RecursionError):
-            return sanitize(self._error.decode("utf-8", "replace"))
-        if isinstance(told, dict):
-            error = told.get("error") or told.get("message") or told.get("detail") or told
-            told = error.get("message", error) if isinstance(error, dict) else error
-        return sanitize(told)
+    def error_message(self) -> str:
+        return error_message(self._error)

@@ -1,4 +1,4 @@
-"""The load of one lane: how many streams, when they start, on which wire, and what happens when they fail."""
+"""The load of one lane: how many streams, when they start, on which connection, and what happens when they fail."""
 
 import asyncio
 import ssl
@@ -7,21 +7,29 @@ from collections.abc import Coroutine
 from itertools import count
 from urllib.parse import urlsplit
 
-from tui.load.body import Composer
-from tui.load.pacing import Arrivals, Spread
+from tui.load.body import RequestBuilder
+from tui.load.pacing import Arrivals, Ramp
 from tui.load.pipe import LanePlan, Setting
-from tui.load.self_check import SelfWatch, most_streams, too_many
-from tui.load.socket import Address, Lookup, Poller, StampClock, Wire, WireError, connect, stamping
+from tui.load.self_check import SelfCheck, max_streams, too_many_streams
+from tui.load.socket import (
+    Address,
+    Poller,
+    Resolver,
+    StampClock,
+    Wire,
+    WireError,
+    connect,
+    keep_kernel_timestamping_on,
+)
 from tui.load.stream import ChunkSink, Stream, Ticket
 from tui.model.rows import Cause, RequestRow
 
-IDLE_WIRE_S = 4.0  # vLLM and SGLang close an idle connection after 5 s
-LINGER_S = 1.0  # after the end mark, for the end of the message
-FIRST_BACK_OFF_S = 0.1
-LONGEST_BACK_OFF_S = 2.0
-PROBE_S = 1.0
-PACE_LOOK_S = 0.01  # between two looks at how far the stream is that others follow
-FEW, FILL_S = 16, 0.005  # so many requests are begun in one go, and no more when that took so long
+MAX_IDLE_S = 4.0  # vLLM and SGLang close an idle connection after 5 s
+MAX_LINGER_S = 1.0  # from the end mark to the end of the message
+MIN_BACK_OFF_S, MAX_BACK_OFF_S = 0.1, 2.0
+PROBE_PERIOD_S = 1.0
+RAMP_PERIOD_S = 0.01
+MAX_STARTS_AT_ONCE, MAX_FILL_S = 16, 0.005  # after so many starts, and so long, the streams are read in between
 CANNOT_CONNECT: frozenset[Cause] = frozenset({"dns", "refused", "unreachable", "connect timeout", "tls"})
 
 
@@ -31,80 +39,79 @@ class LaneLoad:
     def __init__(self, plan: LanePlan, setting: Setting) -> None:
         self.rows: list[RequestRow] = []
         self.sink = ChunkSink()
-        self.down = ""
+        self.down = ""  # why no connection can be made
         self.due_total = 0
         self.started_total = 0
         self.setting = setting
         self._plan = plan
         self._loop = asyncio.get_running_loop()
-        self._address = address_of(plan)
-        self._composer = Composer(plan)
+        self._address = address_for(plan)
+        self._builder = RequestBuilder(plan)
         self._clock = StampClock()
-        self._clock.look()
+        self._clock.update()
         self._poller = Poller(self._loop)
-        self._stamping = stamping()
+        self._timestamping = keep_kernel_timestamping_on()
         self._numbers = count(plan.first_request)
         self._streams: dict[Stream, None] = {}  # in order of their start; a retry keeps its place
         self._free: list[Wire] = []
         self._sent_at_a_rate = 0
-        self._resting = 0  # slots that wait after a failure, or think
+        self._paused_slots = 0  # closed loop: waiting after a failure, or thinking
         self._failures = 0  # in a row
-        self._most_streams = most_streams()
+        self._max_streams = max_streams()
         self._arrivals = Arrivals(plan.seed)
-        self._spread: Spread | None = None
+        self._ramp: Ramp | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.watch = SelfWatch(self._loop)  # last: what came before is not the loop's fault
-        self._add_streams(0)
-        self._arrange()
+        self.self_check = SelfCheck(self._loop)  # last: what came before is not the loop's fault
+        self._start_ramp(0)
+        self._follow_dials()
 
     @property
     def in_flight(self) -> int:
-        """Requests begun and not ended."""
         return len(self._streams)
 
     @property
     def has_work(self) -> bool:
-        """Whether anything runs or should: else no lateness of ours does harm."""
+        """Whether anything runs or should: otherwise our own lateness does no harm."""
         return bool(self._streams) or self._timer is not None or self.setting.dials.concurrency > 0
 
     @property
     def ramping(self) -> bool:
-        """Whether a closed loop is still on its way to the streams asked for, upwards spread or downwards."""
-        too_many = self.setting.dials.arrival == "closed" and len(self._streams) > self._slots(self.setting)
-        return self._spread is not None or too_many
+        """Whether a closed loop is still on its way to its streams: a ramp upwards, or draining downwards."""
+        draining = self.setting.dials.arrival == "closed" and len(self._streams) > self._slots(self.setting)
+        return self._ramp is not None or draining
 
     def set(self, setting: Setting) -> None:
-        """New dials. Raised concurrency starts streams at once unless they are to be spread; lowered, running ones
-        finish unless cancelled.
+        """Follow new dials. Raised concurrency starts streams at once, or in a ramp if the setting says so; lowered,
+        running ones finish unless the setting cancels them.
         """
-        if setting.counted_anew != self.setting.counted_anew:
+        if setting.plan_step_id != self.setting.plan_step_id:
             self._sent_at_a_rate = 0
         before, self.setting = self._slots(self.setting), setting
-        self._add_streams(before)
+        self._start_ramp(before)
         if setting.cancel and setting.dials.arrival == "closed":
             for stream in list(self._streams)[setting.dials.concurrency :]:
                 stream.cancel()
-        self._arrange()
+        self._follow_dials()
 
     def housekeeping(self) -> None:
-        """Every frame: the clock's offset, streams that nothing is heard of, wires that are idle too long."""
-        self._clock.look()
+        """Once a frame: update the clock's offset, end silent streams, close idle connections."""
+        self._clock.update()
         now_ns = time.monotonic_ns()
-        silent_ns, lingering_ns = now_ns - int(self._plan.read_timeout_s * 1e9), now_ns - int(LINGER_S * 1e9)
+        silent_ns, lingering_ns = now_ns - int(self._plan.read_timeout_s * 1e9), now_ns - int(MAX_LINGER_S * 1e9)
         for stream in [s for s in self._streams if s.wire is not None]:
-            if stream.is_said and stream.heard_ns < lingering_ns:
-                stream.leave()
+            if stream.saw_done and stream.heard_ns < lingering_ns:
+                stream.finish_early()
             elif stream.heard_ns < silent_ns:
                 stream.fail("read timeout", f"nothing came for {self._plan.read_timeout_s:g} s")
-        if self.setting.dials.arrival == "closed" and (why := too_many(self.setting.dials.concurrency)):
-            self.watch.limited(why)
+        if self.setting.dials.arrival == "closed" and (why := too_many_streams(self.setting.dials.concurrency)):
+            self.self_check.limited(why)
         now_s = self._loop.time()
-        while self._free and (not self._free[0].is_open or now_s - self._free[0].idle_since_s > IDLE_WIRE_S):
+        while self._free and (not self._free[0].is_open or now_s - self._free[0].idle_since_s > MAX_IDLE_S):
             self._free.pop(0).close()
 
     def close(self) -> None:
-        """Cancel what runs and let every connection go."""
+        """Cancel what runs and close every connection."""
         self.setting = Setting(self.setting.segment, self.setting.dials.__class__(concurrency=0))
         if self._timer is not None:
             self._timer.cancel()
@@ -115,101 +122,99 @@ class LaneLoad:
         for wire in self._free:
             wire.close()
         self._poller.close()
-        self._stamping.close()
+        self._timestamping.close()
 
     # When streams start.
 
     def _slots(self, setting: Setting) -> int:
-        """Streams that a closed loop asks for; at a rate there is no such number."""
-        return min(setting.dials.concurrency, self._most_streams) if setting.dials.arrival == "closed" else 0
+        """Streams that a closed loop keeps running; 0 at a rate, where there is no such number."""
+        return min(setting.dials.concurrency, self._max_streams) if setting.dials.arrival == "closed" else 0
 
-    def _add_streams(self, before: int) -> None:
-        """More slots than before: those that are added may be spread."""
-        wanted = self._slots(self.setting)
-        if wanted > before and self.setting.spread:
-            self._spread = Spread(min(before, len(self._streams) + self._resting))
-            self._loop.call_soon(self._look_at_pace, self._spread)
-        elif wanted < before or not self.setting.spread:
-            self._spread = None
+    def _start_ramp(self, before: int) -> None:
+        """With more slots than before, begin a ramp if the setting asks for one."""
+        slots = self._slots(self.setting)
+        if slots > before and self.setting.ramp:
+            self._ramp = Ramp(min(before, len(self._streams) + self._paused_slots))
+            self._loop.call_soon(self._advance_ramp, self._ramp)
+        elif slots < before or not self.setting.ramp:
+            self._ramp = None
 
-    def _look_at_pace(self, spread: Spread) -> None:
-        if spread is self._spread:
+    def _advance_ramp(self, ramp: Ramp) -> None:
+        if ramp is self._ramp:
             self._fill()
-            self._loop.call_later(PACE_LOOK_S, self._look_at_pace, spread)
+            self._loop.call_later(RAMP_PERIOD_S, self._advance_ramp, ramp)
 
-    def _arrange(self) -> None:
-        """Follow the dials: keep slots full, or let requests come due."""
-        all_were_sent = self._timer is None
+    def _follow_dials(self) -> None:
+        """Keep slots full, or let requests come due."""
+        was_idle = self._timer is None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         dials, arrivals = self.setting.dials, self._arrivals
-        arrivals.ask(dials.arrival, dials.request_rate, self._loop.time())
-        if arrivals.are_due and not self._all_sent:
-            if all_were_sent:  # what came due meanwhile was not asked for
+        arrivals.follow(dials.arrival, dials.request_rate, self._loop.time())
+        if arrivals.is_open_loop and not self._all_sent:
+            if was_idle:  # what came due meanwhile was not asked for
                 arrivals.next_due_s = max(arrivals.next_due_s, self._loop.time())
-            self._timer = self._loop.call_at(arrivals.next_due_s, self._due)
+            self._timer = self._loop.call_at(arrivals.next_due_s, self._send_due)
         else:
             self._fill()
 
     def _fill(self) -> None:
-        """Closed loop: a request for every free slot. Of many, some go first and then what streams is read."""
-        dials = self.setting.dials
-        if self.down or dials.arrival != "closed":
+        """Closed loop: start a request in every free slot; of many, the rest after the streams were read."""
+        if self.down or self.setting.dials.arrival != "closed":
             return
         begun_s, started, slots = self._loop.time(), 0, self._slots(self.setting)
-        if self._spread is not None and self._spread.is_over:
-            self._spread = None
-        if (spread := self._spread) is not None:
-            slots = spread.slots(slots)
-        while len(self._streams) + self._resting < slots and not self.down:
-            if started >= FEW and self._loop.time() - begun_s > FILL_S:
+        if self._ramp is not None and self._ramp.is_over:
+            self._ramp = None
+        if (ramp := self._ramp) is not None:
+            slots = ramp.slots(slots)
+        while len(self._streams) + self._paused_slots < slots and not self.down:
+            if started >= MAX_STARTS_AT_ONCE and self._loop.time() - begun_s > MAX_FILL_S:
                 self._loop.call_soon(self._fill)
                 return
             self.due_total += 1
             stream = self._start(time.monotonic_ns())
             started += 1
-            if spread is not None and spread.pace is None:
-                spread.pace = stream
+            if ramp is not None and ramp.lead_stream is None:
+                ramp.lead_stream = stream
 
     @property
     def _all_sent(self) -> bool:
-        most = self.setting.requests
-        return most is not None and self._sent_at_a_rate >= most
+        limit = self.setting.requests
+        return limit is not None and self._sent_at_a_rate >= limit
 
-    def _due(self) -> None:
-        """Open loop: everything that is due by now, whatever has become of the requests before."""
+    def _send_due(self) -> None:
+        """Open loop: start all that is due by now, whatever has become of the requests before."""
         arrivals, now_s = self._arrivals, self._loop.time()
         while arrivals.next_due_s <= now_s and not self._all_sent:
             self.due_total += 1
-            self.watch.sent_late(now_s - arrivals.next_due_s)
-            if len(self._streams) >= self._most_streams:
-                self.watch.limited(
+            self.self_check.sent_late(now_s - arrivals.next_due_s)
+            if len(self._streams) >= self._max_streams:
+                self.self_check.limited(
                     f"{len(self._streams)} requests are in flight, and no more can be: some are not sent"
                 )
             elif not self.down:
                 self._start(round(arrivals.next_due_s * 1e9))  # the loop's clock is the monotonic one
                 self._sent_at_a_rate += 1
-            arrivals.step()
+            arrivals.advance()
         if not self._all_sent:
-            self._timer = self._loop.call_at(arrivals.next_due_s, self._due)
+            self._timer = self._loop.call_at(arrivals.next_due_s, self._send_due)
 
     def _start(self, t_sched_ns: int) -> Stream:
-        dials = self.setting.dials
-        wanted = self._composer.wanted(next(self._numbers), dials)
-        ticket = Ticket(
-            self._plan.lane, wanted, self.setting.segment, t_sched_ns, self._plan.endpoint, self._composer.steps
-        )
-        stream = Stream(ticket, self._composer.request(wanted, dials), self.sink, self._ended)
+        plan, builder, dials = self._plan, self._builder, self.setting.dials
+        spec = builder.spec(next(self._numbers), dials)
+        segment = self.setting.segment
+        ticket = Ticket(plan.lane, spec, segment, t_sched_ns, plan.endpoint, builder.count_empty_chunks)
+        stream = Stream(ticket, builder.http_request(spec, dials), self.sink, self._ended)
         self._streams[stream] = None
         self.started_total += 1
         self._send(stream)
         return stream
 
-    # On which wire.
+    # On which connection.
 
     def _send(self, stream: Stream) -> None:
-        """On the wire that was used last, or on a new one."""
+        """On the connection used last, or on a new one."""
         while self._free:
             wire = self._free.pop()
             if wire.is_open:
@@ -222,8 +227,9 @@ class LaneLoad:
         try:
             wire = await connect(self._address, self._clock, self._poller)
         except WireError as error:
-            if error.cause in CANNOT_CONNECT:
-                self._go_down(error)
+            if error.cause in CANNOT_CONNECT and not self.down:
+                self.down = f"{error.cause}: {error.detail}"
+                self._spawn(self._probe())
             stream.fail(error.cause, error.detail)
             return
         if stream in self._streams:
@@ -232,65 +238,61 @@ class LaneLoad:
             wire.close()  # cancelled meanwhile
 
     def _ended(self, stream: Stream, row: RequestRow, wire: Wire | None) -> None:
-        """A stream is over: its wire is free, its slot too unless the failure asks for a pause."""
+        """Free the stream's connection and slot; after a failure the slot pauses."""
         if row.cause == "reset" and stream.may_be_retried:
             self._retry(stream)
             return
         del self._streams[stream]
         self.rows.append(row)
         if wire is not None:
-            wire.idle_since_s = self._loop.time()
-            self._free.append(wire)
+            self._keep(wire)
         if row.outcome == "ok":
             self._failures = 0
-            self._composer.learn(stream.ticket.wanted, row)
+            self._builder.learn(stream.ticket.spec, row)
             if self.setting.dials.arrival == "closed":
-                self._rest(self._plan.think_s)
+                self._pause_slot(self._plan.think_s)
         elif row.outcome == "failed" and not self.down:
             self._back_off()
         self._fill()
 
     def _retry(self, stream: Stream) -> None:
-        """The server had closed a kept-alive connection before the request reached it: once more on a fresh one."""
+        """Send once more on a new connection: the server closed the kept-alive one before the request reached it."""
         del self._streams[stream]
         again = Stream(stream.ticket, stream.request_bytes, self.sink, self._ended, retry_of=stream)
         self._streams[again] = None
         self._spawn(self._connect_and_send(again))
 
+    def _keep(self, wire: Wire) -> None:
+        wire.idle_since_s = self._loop.time()
+        self._free.append(wire)
+
     # When the server fails.
 
     def _back_off(self) -> None:
-        """A slot rests after a failure, longer from one to the next, so that a failing server is not hammered."""
+        """Pause a slot after a failure, longer each time in a row, so that a failing server is not hammered."""
         self._failures += 1
-        wait_s = min(FIRST_BACK_OFF_S * 2 ** min(self._failures - 1, 10), LONGEST_BACK_OFF_S)
-        self._rest(max(wait_s, self._plan.think_s))
+        wait_s = min(MIN_BACK_OFF_S * 2 ** min(self._failures - 1, 10), MAX_BACK_OFF_S)
+        self._pause_slot(max(wait_s, self._plan.think_s))
 
-    def _rest(self, wait_s: float) -> None:
-        """A slot stays empty so long."""
+    def _pause_slot(self, wait_s: float) -> None:
         if wait_s > 0:
-            self._resting += 1
-            self._loop.call_later(wait_s, self._rested)
+            self._paused_slots += 1
+            self._loop.call_later(wait_s, self._resume_slot)
 
-    def _rested(self) -> None:
-        self._resting -= 1
+    def _resume_slot(self) -> None:
+        self._paused_slots -= 1
         self._fill()
 
-    def _go_down(self, error: WireError) -> None:
-        if not self.down:
-            self.down = f"{error.cause}: {error.detail}"
-            self._spawn(self._probe())
-
     async def _probe(self) -> None:
-        """One connection a second instead of requests, until one succeeds."""
+        """Try one connection a second instead of requests, until one succeeds."""
         while True:
-            await asyncio.sleep(PROBE_S)
+            await asyncio.sleep(PROBE_PERIOD_S)
             try:
                 wire = await connect(self._address, self._clock, self._poller)
             except WireError as error:
                 self.down = f"{error.cause}: {error.detail}"
                 continue
-            wire.idle_since_s = self._loop.time()
-            self._free.append(wire)
+            self._keep(wire)
             self.down = ""
             self._failures = 0
             self._fill()
@@ -302,15 +304,15 @@ class LaneLoad:
         task.add_done_callback(self._tasks.discard)
 
 
-def address_of(plan: LanePlan) -> Address:
-    """Where a lane's server is, and by which rules its certificate is checked."""
-    where = urlsplit(plan.url)
+def address_for(plan: LanePlan) -> Address:
+    """Where a lane's server is, and how its certificate is checked."""
+    url = urlsplit(plan.url)
     context: ssl.SSLContext | None = None
-    if where.scheme == "https":
+    if url.scheme == "https":
         context = ssl.create_default_context()
         if not plan.verify_tls:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-    port = where.port or (443 if context else 80)
-    host = where.hostname or ""
-    return Address(host, port, Lookup(host, port), context, plan.connect_timeout_s)
+    port = url.port or (443 if context else 80)
+    host = url.hostname or ""
+    return Address(host, port, Resolver(host, port), context, plan.connect_timeout_s)

@@ -1,15 +1,6 @@
-"""One connection: a non-blocking socket whose reads carry the kernel's arrival stamp, with TLS between if asked for.
+"""One connection: a non-blocking socket whose reads carry the kernel's arrival timestamp, with TLS if asked for.
 
-The stamp is that of the last segment that a read joined.
-
-Which sockets can be read, asked of the kernel directly.
-
-asyncio makes a handle of each readable socket and runs it in a context of its own, which was 1 of the 10 us that a
-token took. One epoll within its own, looked at when anything in it is readable, calls the readers straight away.
-
-The kernel stamps packets in wall-clock time; the session runs on the monotonic clock. This is the step between.
-
-Where a host's name leads. Looked up once for all connections: 4,096 of them must not queue in resolver threads.
+When one read joins several segments, its timestamp is the last segment's.
 """
 
 from __future__ import annotations
@@ -20,50 +11,65 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic_ns
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from tui.model.rows import Cause
 from tui.model.text import sanitize
 
-Readable = Callable[[], None]
+READ_BYTES = 1 << 16
+RECORD_BYTES = 1 << 14  # the most that one TLS record holds
+ANCILLARY_BYTES = 64
+MAX_HANDSHAKES = 4  # at once: a thousand would keep the running streams waiting for half a second
+MAX_STAMP_AGE_NS = 50_000_000  # an older timestamp, or one from the future, has us check for a stepped wall clock
+MIN_CLOCK_STEP_NS = 5_000_000  # an offset that moves further between two updates is a stepped clock, not drift
+OFFSET_PROBES = 5  # the offset is taken between two readings of the clock; the closest pair counts
+GRID_NS = 1_024  # resolution of arrivals: timestamps err by 9 us (p99 12), and finer digits would double a recording
+MAX_LOOKUP_AGE_S = 30.0
+SO_TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)  # Linux
+_timespec = struct.Struct("@ll").unpack_from  # seconds and nanoseconds
+
+OnReadable = Callable[[], None]
 
 
 class Poller:
-    """Calls back whoever reads a socket when it can be read. Everything happens on one event loop."""
+    """Calls back the readers of sockets, straight from an epoll within that of the event loop.
+
+    asyncio makes a handle of each readable socket and runs it in a context of its own, which was 1 of the 10 us that
+    a token took.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._readers: dict[int, Readable] = {}
+        self._readers: dict[int, OnReadable] = {}
         self._epoll = select.epoll() if hasattr(select, "epoll") else None  # Linux; elsewhere asyncio does it all
         if self._epoll is not None:
-            loop.add_reader(self._epoll.fileno(), self._look)
+            loop.add_reader(self._epoll.fileno(), self._read_all)
 
-    def add(self, fd: int, readable: Readable) -> None:
-        """Call `readable` whenever there is something to read."""
+    def add(self, fd: int, on_readable: OnReadable) -> None:
         if self._epoll is None:
-            self._loop.add_reader(fd, readable)
+            self._loop.add_reader(fd, on_readable)
             return
-        self._readers[fd] = readable
+        self._readers[fd] = on_readable
         self._epoll.register(fd, select.EPOLLIN)
 
     def remove(self, fd: int) -> None:
-        """No more, before `fd` is closed; one that was never added does no harm."""
+        """Call before `fd` is closed; harmless for one that was never added."""
         if self._epoll is None:
             self._loop.remove_reader(fd)
         elif self._readers.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
     def close(self) -> None:
-        """Let go of the kernel's own file."""
         if self._epoll is not None and not self._epoll.closed:
             self._loop.remove_reader(self._epoll.fileno())
             self._epoll.close()
 
-    def _look(self) -> None:
-        """All that can be read now, once each: those that end meanwhile are not asked any more."""
+    def _read_all(self) -> None:
+        """Read every readable socket once; a reader removed meanwhile is not called any more."""
         assert self._epoll is not None
         readers = self._readers
         for fd, _ in self._epoll.poll(0, max(len(readers), 1)):
@@ -71,15 +77,10 @@ class Poller:
                 readers[fd]()
 
 
-PROBES = 5  # the offset is taken between two readings of the clock; the closest pair of a few is kept
-GRID_NS = 1_024  # arrivals are told no finer: stamps err by 9 us (p99 12), and such digits double a recording
-STEP_NS = 5_000_000  # an offset that moved further than this between two looks is a stepped clock, not drift
-
-
 def wall_minus_monotonic_ns() -> int:
     """CLOCK_REALTIME - CLOCK_MONOTONIC now, within about a microsecond."""
     best_gap, best = 1 << 62, 0
-    for _ in range(PROBES):
+    for _ in range(OFFSET_PROBES):
         before = time.monotonic_ns()
         wall = time.time_ns()
         after = time.monotonic_ns()
@@ -88,78 +89,59 @@ def wall_minus_monotonic_ns() -> int:
     return best
 
 
-def on_grid(t_ns: int) -> int:
-    """The last moment of the grid of arrivals that is not after this one."""
+def round_down_to_grid(t_ns: int) -> int:
+    """The latest moment of the arrivals' grid that is not after this one."""
     return t_ns & -GRID_NS
 
 
 @dataclass(slots=True)
 class StampClock:
-    """Turns the kernel's stamps into monotonic ones. Call `look` often: wall clocks are slewed and stepped."""
+    """Offset from the kernel's wall-clock timestamps to the session's monotonic clock.
+
+    Call `update` often: wall clocks are slewed and stepped.
+    """
 
     offset_ns: int = 0
     steps: int = 0
 
-    def look(self) -> None:
-        """Take the offset again."""
+    def update(self) -> None:
         offset_ns = wall_minus_monotonic_ns()
-        if self.offset_ns and abs(offset_ns - self.offset_ns) > STEP_NS:
+        if self.offset_ns and abs(offset_ns - self.offset_ns) > MIN_CLOCK_STEP_NS:
             self.steps += 1
         self.offset_ns = offset_ns
 
 
-FRESH_S = 30.0
+# What getaddrinfo returns: family, type, protocol, canonical name, address.
+AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
-class Place(NamedTuple):
-    """One way to reach a host, as the resolver tells it."""
-
-    family: int
-    kind: int
-    protocol: int
-    name: str
-    address: Any
-
-
-class Lookup:
-    """The places of one host. OSError when nobody knows it."""
+class Resolver:
+    """Looks a host up once for all connections: 4,096 of them must not queue in resolver threads."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
-        self._asked_s = 0.0
-        self._asking: asyncio.Task[list[Place]] | None = None
+        self._started_s = 0.0
+        self._lookup: asyncio.Task[Sequence[AddressInfo]] | None = None
 
-    async def places(self) -> list[Place]:
-        """Where to connect; what was found stays good for half a minute."""
-        now_s = time.monotonic()
-        if self._asking is None or now_s - self._asked_s > FRESH_S or _failed(self._asking):
-            self._asking, self._asked_s = asyncio.create_task(self._ask()), now_s
-        return await asyncio.shield(self._asking)
+    async def addresses(self) -> Sequence[AddressInfo]:
+        """Where to connect. Raises OSError when nobody knows the host."""
+        lookup, now_s = self._lookup, time.monotonic()
+        failed = lookup is not None and lookup.done() and (lookup.cancelled() or lookup.exception() is not None)
+        if lookup is None or failed or now_s - self._started_s > MAX_LOOKUP_AGE_S:
+            lookup = self._lookup = asyncio.create_task(self._resolve())
+            self._started_s = now_s
+        return await asyncio.shield(lookup)
 
-    async def _ask(self) -> list[Place]:
-        try:  # an address in figures needs no thread
-            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    async def _resolve(self) -> Sequence[AddressInfo]:
+        host, port, kind = self._host, self._port, socket.SOCK_STREAM
+        try:  # a numeric address needs no thread
+            return socket.getaddrinfo(host, port, type=kind, flags=socket.AI_NUMERICHOST)
         except socket.gaierror:
-            loop = asyncio.get_running_loop()
-            found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        return [Place(*place) for place in found]
-
-
-def _failed(asked: asyncio.Task[list[Place]]) -> bool:
-    return asked.done() and (asked.cancelled() or asked.exception() is not None)
-
-
-READ_BYTES = 1 << 16
-RECORD_BYTES = 1 << 14  # the most that one TLS record holds
-ANCILLARY_BYTES = 64
-HANDSHAKES_AT_ONCE = 4  # a thousand at once would keep the running streams waiting for half a second
-DOUBTFUL_NS = 50_000_000  # a stamp this old, or from the future, makes us look whether the wall clock was stepped
-SO_TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)  # Linux
-_timespec = struct.Struct("@ll").unpack_from  # seconds and nanoseconds
+            return await asyncio.get_running_loop().getaddrinfo(host, port, type=kind)
 
 
 class WireError(Exception):
-    """A connection that failed, with the cause that its request's row gets."""
+    """A connection that failed; `cause` and `detail` go into its request's row."""
 
     def __init__(self, cause: Cause, detail: str) -> None:
         super().__init__(detail)
@@ -168,27 +150,25 @@ class WireError(Exception):
 
 
 class Reader(Protocol):
-    """Who reads a wire."""
-
     def received(self, data: bytes, t_ns: int, kernel: bool) -> None:
-        """Bytes came at `t_ns`; whether that is the kernel's stamp."""
+        """Bytes arrived at `t_ns`, by the kernel's timestamp or else by our own clock."""
         ...
 
     def closed(self, error: WireError | None) -> None:
-        """The other side closed, in order or not."""
+        """The other side closed, with or without an error."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to connect."""
+    """A server, and how to connect to it."""
 
     host: str
     port: int
-    lookup: Lookup
+    resolver: Resolver
     tls: ssl.SSLContext | None
     connect_timeout_s: float
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(HANDSHAKES_AT_ONCE))
+    handshakes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_HANDSHAKES))
 
 
 class Wire:
@@ -208,15 +188,15 @@ class Wire:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
 
-    async def shake_hands(self, context: ssl.SSLContext, host: str, turns: asyncio.Semaphore) -> None:
+    async def shake_hands(self, context: ssl.SSLContext, host: str, handshakes: asyncio.Semaphore) -> None:
         """Begin TLS. Raises WireError.
 
-        A step takes half a millisecond of arithmetic: `turns` are few, and whoever had one gives the streams a turn.
+        A step is half a millisecond of arithmetic: few run at once, and after each the streams get a turn.
         """
         tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         while True:
-            async with turns:
-                is_done = _step(tls)
+            async with handshakes:
+                is_done = _handshake_step(tls)
                 await asyncio.sleep(0)
             try:
                 await self._flush_handshake()
@@ -235,11 +215,10 @@ class Wire:
             await self._loop.sock_sendall(self._sock, data)
 
     def listen(self) -> None:
-        """Read from now on."""
         self._poller.add(self._sock.fileno(), self._readable)
 
     def send(self, data: bytes) -> None:
-        """Hand bytes to the kernel, and what it does not take at once when it does. Raises WireError."""
+        """Send now what the kernel takes, and the rest when it can take it. Raises WireError."""
         if self._tls is not None:
             self._tls.write(data)
             data = self._outgoing.read()
@@ -257,7 +236,7 @@ class Wire:
             self._loop.add_writer(self._sock.fileno(), self._writable)
 
     def close(self) -> None:
-        """Close at once; the server sees the end of a stream that was cut off."""
+        """Close at once: the server sees that the stream was cut off."""
         if self._open:
             self._open = False
             self._poller.remove(self._sock.fileno())
@@ -267,7 +246,6 @@ class Wire:
 
     @property
     def is_open(self) -> bool:
-        """Whether it can carry a request."""
         return self._open
 
     def _writable(self) -> None:
@@ -294,12 +272,12 @@ class Wire:
         if not data:
             self._end(None)
         elif self._tls is None:
-            self._hand_on(data, t_ns, kernel)
+            self._deliver(data, t_ns, kernel)
         else:
             self._decrypt(self._tls, data, t_ns, kernel)
 
     def _stamp(self, ancillary: list[tuple[int, int, bytes]]) -> tuple[int, bool]:
-        """When a read arrived, and whether the kernel says so: not on the first read after the clock was stepped."""
+        """When a read arrived, and whether by the kernel's timestamp: not on the first read after a clock step."""
         now_ns = monotonic_ns()
         if not ancillary:
             return now_ns, False
@@ -307,19 +285,19 @@ class Wire:
         seconds, ns = _timespec(ancillary[0][2])
         wall_ns = seconds * 1_000_000_000 + ns
         t_ns = wall_ns - clock.offset_ns
-        if not 0 <= now_ns - t_ns < DOUBTFUL_NS:
-            clock.look()
+        if not 0 <= now_ns - t_ns < MAX_STAMP_AGE_NS:
+            clock.update()
             t_ns = wall_ns - clock.offset_ns
         if self._clock_steps != clock.steps:
             self._clock_steps = clock.steps
             return now_ns, False
         return min(t_ns, now_ns), True
 
-    def _hand_on(self, data: bytes, t_ns: int, kernel: bool) -> None:
+    def _deliver(self, data: bytes, t_ns: int, kernel: bool) -> None:
         if self.reader is not None:
             self.reader.received(data, t_ns, kernel)
         else:
-            self._end(None)  # an answer that nobody asked for
+            self._end(None)  # an answer without a request
 
     def _decrypt(self, tls: ssl.SSLObject, data: bytes, t_ns: int, kernel: bool) -> None:
         self._incoming.write(data)
@@ -329,7 +307,7 @@ class Wire:
             while part := tls.read(RECORD_BYTES):
                 parts.append(part)
                 if not self._incoming.pending:
-                    break  # asking once more would cost an exception a token
+                    break  # one more call would cost an exception per token
             else:
                 closed = True
         except ssl.SSLWantReadError:
@@ -338,20 +316,20 @@ class Wire:
             closed = True
         except ssl.SSLError as error:
             closed, broken = True, WireError("tls", error.reason or str(error))
-        if parts:  # what came before the end was still said
-            self._hand_on(b"".join(parts), t_ns, kernel)
+        if parts:  # the server did send what came before the end
+            self._deliver(b"".join(parts), t_ns, kernel)
         if closed:
             self._end(broken)
 
     def _end(self, error: WireError | None) -> None:
-        reader = self.reader  # whoever it is must hear of it once
+        reader = self.reader  # notify the reader exactly once
         self.close()
         if reader is not None:
             reader.closed(error)
 
 
 async def connect(address: Address, clock: StampClock, poller: Poller) -> Wire:
-    """A wire to the server, ready to send on. Raises WireError."""
+    """An open wire to the server. Raises WireError."""
     try:
         async with asyncio.timeout(address.connect_timeout_s):
             return await _connect(address, clock, poller)
@@ -362,11 +340,11 @@ async def connect(address: Address, clock: StampClock, poller: Poller) -> Wire:
 async def _connect(address: Address, clock: StampClock, poller: Poller) -> Wire:
     loop = asyncio.get_running_loop()
     try:
-        found = await address.lookup.places()
+        addresses = await address.resolver.addresses()
     except OSError as error:
         raise WireError("dns", f"{address.host}: {error.strerror or error}") from error
     refused: OSError | None = None
-    for family, kind, protocol, _, where in found:
+    for family, kind, protocol, _, endpoint in addresses:
         try:
             sock = socket.socket(family, kind, protocol)
         except OSError as error:  # no such protocol on this host, or too many open files
@@ -375,15 +353,15 @@ async def _connect(address: Address, clock: StampClock, poller: Poller) -> Wire:
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with_stamps(sock)
-            await loop.sock_connect(sock, where)
+            request_kernel_timestamps(sock)
+            await loop.sock_connect(sock, endpoint)
             wire = Wire(sock, loop, clock, poller)
             if address.tls is not None:
-                await wire.shake_hands(address.tls, address.host, address.turns)
+                await wire.shake_hands(address.tls, address.host, address.handshakes)
         except OSError as error:
             sock.close()
             refused = error
-        except BaseException:  # cancelled, timed out or no TLS: the socket is nobody's
+        except BaseException:  # cancelled, timed out or no TLS: nobody else closes it
             sock.close()
             raise
         else:
@@ -393,8 +371,8 @@ async def _connect(address: Address, clock: StampClock, poller: Poller) -> Wire:
     raise WireError(cause, f"{address.host}:{address.port}: {refused.strerror if refused else 'no address'}")
 
 
-def _step(tls: ssl.SSLObject) -> bool:
-    """Go on with a handshake; whether it is done, else more must come."""
+def _handshake_step(tls: ssl.SSLObject) -> bool:
+    """Continue a handshake. Returns whether it is complete."""
     try:
         tls.do_handshake()
     except ssl.SSLWantReadError:
@@ -404,21 +382,18 @@ def _step(tls: ssl.SSLObject) -> bool:
     return True
 
 
-def stamping() -> socket.socket:
-    """A socket that keeps the kernel stamping while it is open.
+def keep_kernel_timestamping_on() -> socket.socket:
+    """A socket that keeps the kernel timestamping as long as it is open.
 
-    Linux begins to stamp a moment after the first socket asks, on a busy host some milliseconds: without this one the
-    first answers would go without.
+    Linux begins some time after the first socket asks, on a busy host a few milliseconds: without this socket the
+    first answers would have no kernel timestamp.
     """
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with_stamps(sock)
+    request_kernel_timestamps(sock)
     return sock
 
 
-def with_stamps(sock: socket.socket) -> bool:
-    """Ask the kernel to stamp what arrives; False where it cannot."""
-    try:
+def request_kernel_timestamps(sock: socket.socket) -> None:
+    """Have the kernel timestamp what arrives, where it can."""
+    with suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-    except OSError:
-        return False
-    return True

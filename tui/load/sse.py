@@ -15,10 +15,10 @@ from tui.model.profile import Endpoint
 from tui.model.text import sanitize
 
 MAX_LINE_BYTES = 8 << 20
-MOST_TOKENS = 1 << 24  # no answer is so long: a count beyond it is nonsense, and a recording has no room for it
-MOST_DIGITS = 10  # of a count
+MAX_TOKENS = 1 << 24  # no answer is so long: a count beyond it is nonsense, and a recording has no room for it
+MAX_DIGITS = 10  # of a count
 END_MARK_BYTES = 24  # the end mark is the last thing of a block, or not in it
-WORTH_HALVING_BYTES = 800  # about three events
+MIN_HALVING_BYTES = 800  # about three events
 TEXT_KEYS = (b'"content"', b'"text"', b'"reasoning_content"', b'"reasoning"')
 OUTPUT_KEYS = ("content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal")
 _DATA = b"data: {"
@@ -37,7 +37,7 @@ class EventReader:
     """Reads one response's events. After each `feed`, `tokens` says how many output tokens that block brought."""
 
     endpoint: Endpoint
-    steps: bool = False  # the server sends an event at each step, also where its token shows no text
+    count_empty_chunks: bool = False  # the server sends an event at each step, also where its token shows no text
     tokens: int = 0  # of the last block
     chunks: int = 0  # events with output, in all
     k_first: int = 0  # tokens in the first of them
@@ -102,7 +102,7 @@ class EventReader:
         if self._fast(block):
             return
         middle = block.find(b"\n\n", len(block) // 2) + 2
-        if len(block) < WORTH_HALVING_BYTES or b"\r" in block or not 2 <= middle < len(block):
+        if len(block) < MIN_HALVING_BYTES or b"\r" in block or not 2 <= middle < len(block):
             for event in block.replace(b"\r\n", b"\n").split(b"\n\n"):
                 if event:
                     self._event(event)
@@ -175,7 +175,7 @@ class EventReader:
     def _is_step(self) -> bool:
         """Whether an event without text, and without a count, stands for a token: of a chat the last only ends it."""
         goes_on = self.endpoint == "completions" or not self.finish_reason
-        return self.steps and self.chunks > 0 and not self.has_usage and goes_on
+        return self.count_empty_chunks and self.chunks > 0 and not self.has_usage and goes_on
 
     def _of_generate(self, told: dict[str, Any]) -> dict[str, Any]:
         """SGLang's own event in the form of a completion's; text and counts are of the whole answer so far."""
@@ -247,7 +247,7 @@ def _json(payload: bytes) -> Any:
 
 def _count(value: object) -> int | None:
     """A count of tokens, or None where a server wrote something else there."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS else None
 
 
 def _number(data: bytes, start: int) -> int:
@@ -258,4 +258,4 @@ def _number(data: bytes, start: int) -> int:
     start = end
     while data[end : end + 1].isdigit():
         end += 1
-    return (start < end <= start + MOST_DIGITS and _count(int(data[start:end]))) or 0
+    return (start < end <= start + MAX_DIGITS and _count(int(data[start:end]))) or 0

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from tui.load.lane import LaneLoad
-from tui.load.pipe import HEADER_BYTES, LanePlan, Setting, Stop, Unpacker, length, packed
-from tui.load.self_check import raise_limit, resident_bytes
-from tui.load.socket import on_grid
+from tui.load.pipe import HEADER_BYTES, LanePlan, Setting, Stop, Unpacker, body_length, pack
+from tui.load.self_check import raise_open_file_limit, resident_bytes
+from tui.load.socket import round_down_to_grid
 from tui.load.stream import ChunkSink
 from tui.model.rows import FRAME_PERIOD_S, Chunks, Frame
 
@@ -88,9 +88,9 @@ class Worker:
 
     def _emit(self, t_ns: int) -> None:
         load, sink = self._load, self._load.sink
-        cpu_s, lag_ms, bound = load.watch.take(has_work=load.has_work)
+        cpu_s, lag_ms, bound = load.self_check.next_frame(has_work=load.has_work)
         frame = Frame(
-            t_ns=on_grid(t_ns),  # as arrivals are: what comes just after it is not told as before it
+            t_ns=round_down_to_grid(t_ns),  # as arrivals are: what comes just after it is not told as before it
             segment=load.setting.segment,
             concurrency=load.setting.dials.concurrency,
             in_flight=load.in_flight,
@@ -111,7 +111,7 @@ class Worker:
         )
         load.rows = []
         sink.clear()
-        self._send(packed(frame))
+        self._send(pack(frame))
 
     def _send(self, data: bytes) -> None:
         self._unsent += data
@@ -139,7 +139,7 @@ def _chunks(sink: ChunkSink) -> Chunks:
 
 def _first(kind: type[First]) -> First:
     """A message before the event loop runs; unbuffered, so that the commands behind it stay in the pipe."""
-    return msgspec.msgpack.decode(_exactly(length(_exactly(HEADER_BYTES))), type=kind)
+    return msgspec.msgpack.decode(_exactly(body_length(_exactly(HEADER_BYTES))), type=kind)
 
 
 def _exactly(count: int) -> bytes:
@@ -158,7 +158,7 @@ async def _main(plan: LanePlan, setting: Setting) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c is for the screen, which ends this process in order
-    raise_limit()
+    raise_open_file_limit()
     first_plan, first_setting = _first(LanePlan), _first(Setting)
     gc.collect()
     gc.freeze()  # what is there now stays; the collector looks seldom at the rest

@@ -1,7 +1,4 @@
-"""One HTTP answer, limited in time and in size whatever the server does.
-
-A server's URL as people type it becomes a base URL that can be shown, and headers that cannot.
-"""
+"""HTTP that is not timed: answers limited in time and size whatever the server does, and URLs as people type them."""
 
 from __future__ import annotations
 
@@ -20,50 +17,58 @@ if TYPE_CHECKING:
     import httpx
 
 
-BODY_LIMIT = 4 << 20
+MAX_BODY_BYTES = 4 << 20
 
 
 class TooLargeError(Exception):
-    """The answer went over its size limit."""
+    """The answer exceeds its size limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, whole."""
-
-    status: int
+    status: int  # 0 when an optional endpoint gave no answer
     content_type: str
     server: str  # the Server header
     body: bytes
 
     def json(self) -> Any:
-        """The body as JSON, or None when it is not."""
-        try:
-            return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
+        """The decoded body, or None when it is not JSON."""
+        return _decode(self.body)
 
     def object(self) -> dict[str, Any]:
-        """The body as a JSON object, empty when it is none."""
+        """The body as a JSON object; empty when it is not one."""
         decoded = self.json()
         return decoded if isinstance(decoded, dict) else {}
 
     def json_object(self) -> dict[str, Any]:
-        """The JSON object of a good answer, empty for any other: an error's body is an object too."""
+        """The JSON object of a 200 answer; empty for any other, because the body of an error is an object too."""
         return self.object() if self.status == 200 else {}
 
-    def words(self, limit: int = 120) -> str:
-        """The server's own words, cleaned: the message of an error body, else the start of the text."""
-        found = self.object()
-        inner = found.get("error", found)
-        message = inner.get("message") or inner.get("detail") if isinstance(inner, dict) else inner
-        return sanitize(message or self.body[:2000].decode("utf-8", "replace"), limit)
+    def error_message(self, limit: int = 120) -> str:
+        return error_message(self.body, limit)
+
+
+def error_message(body: bytes | bytearray, limit: int = 200) -> str:
+    """The message of an error body, in whichever shape it comes, else the start of the text. Sanitized."""
+    decoded, message = _decode(body), None
+    if isinstance(decoded, dict):
+        message = decoded.get("error") or decoded.get("message") or decoded.get("detail")
+    if isinstance(message, dict):
+        message = message.get("message") or message.get("detail") or message
+    return sanitize(message or body[:2000].decode("utf-8", "replace"), limit)
+
+
+def _decode(body: bytes | bytearray) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def client(headers: Mapping[str, str], *, verify: bool = True, transport: Any = None) -> httpx.AsyncClient:
-    """A client as the probes and scrapes use it: straight to the server, as the load goes, past any proxy.
+    """A client for probes and scrapes. It goes straight to the server, past any proxy, as the load does.
 
-    It wants plain bytes: vLLM would compress its metrics page for each scrape, on the loop that serves the load.
+    It asks for plain bytes: vLLM would compress its metrics page for each scrape, on the loop that serves the load.
     """
     import httpx
 
@@ -76,12 +81,12 @@ async def fetch(
     url: str,
     *,
     timeout_s: float,
-    limit: int = BODY_LIMIT,
+    limit: int = MAX_BODY_BYTES,
     payload: Any = None,
 ) -> Answer:
     """GET `url`, or POST `payload` to it as JSON.
 
-    Raises `httpx.HTTPError` or TimeoutError when nothing whole comes within `timeout_s`, TooLargeError above `limit`.
+    Raises `httpx.HTTPError` or TimeoutError without a whole answer in `timeout_s`, TooLargeError above `limit`.
     """
     import httpx
 
@@ -100,29 +105,26 @@ async def fetch(
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A server whose optional endpoints are asked: one that is absent or broken answers with status 0."""
+    """A server's optional endpoints: one that is absent or broken gives an answer of status 0."""
 
     http: httpx.AsyncClient
     base: str
     timeout_s: float
 
     async def ask(self, path: str, payload: Any = None) -> Answer:
-        """The answer to GET `path`, or to a POST of `payload`."""
+        """GET `path`, or POST `payload` to it."""
         import httpx
 
         try:
             return await fetch(self.http, self.base + path, timeout_s=self.timeout_s, payload=payload)
         except (httpx.HTTPError, TimeoutError, TooLargeError):
-            return _NOTHING
-
-
-_NOTHING = Answer(0, "", "", b"")
+            return Answer(0, "", "", b"")
 
 
 def base_url(url: str) -> str:
-    """Scheme, host, port and path, without `/v1`, trailing slashes or credentials.
+    """Scheme, host, port and path, without `/v1`, trailing slashes or credentials: safe to show.
 
-    `127.0.0.1:8000` is taken as http. UserError for any scheme but http and https, and for a URL without a host.
+    `127.0.0.1:8000` is read as http. UserError for any scheme but http and https, and for a URL without a host.
     """
     text = url.strip()
     if "://" not in text:
@@ -143,7 +145,7 @@ def base_url(url: str) -> str:
 
 
 def request_headers(url: str, key: str, extra: Mapping[str, str]) -> dict[str, str]:
-    """Headers of every request: the key as a bearer token, else the URL's own credentials, then the extra ones."""
+    """Headers of every request: the key as a bearer token, else the URL's credentials; then the extra ones."""
     headers: dict[str, str] = {}
     credentials, at, _ = urlsplit(url.strip() if "://" in url else f"http://{url.strip()}").netloc.rpartition("@")
     if key:

@@ -8,9 +8,9 @@ the ratio; the tests hold both to the same result).
 import re
 from collections.abc import Iterable
 
-MOST_SAMPLES = 2048  # of one metric; a server of 64 ranks shows some hundred
-MOST_LABELS = 256  # of one sample; vLLM's configuration has some forty
-LONGEST_VALUE = 400  # characters
+MAX_SAMPLES = 2048  # of one metric; a server of 64 ranks shows some hundred
+MAX_LABELS = 256  # of one sample; vLLM's configuration has some forty
+MAX_VALUE_CHARS = 400  # characters
 
 Sample = tuple[dict[str, str], float]  # labels, value
 
@@ -33,8 +33,8 @@ def parse(page: bytes, wanted: Iterable[str]) -> dict[str, list[Sample]]:
     for name in wanted:
         samples: list[Sample] = []
         for end in _ends(page, name.encode()):
-            if len(samples) == MOST_SAMPLES:
-                raise ValueError(f"it shows {name} more than {MOST_SAMPLES:,} times")
+            if len(samples) == MAX_SAMPLES:
+                raise ValueError(f"it shows {name} more than {MAX_SAMPLES:,} times")
             samples.append(_sample(page, end))
         if samples:
             found[name] = samples
@@ -64,7 +64,7 @@ def _sample(page: bytes, at: int) -> Sample:
         at += 1
     if page[at : at + 1] == b"{":
         at += 1
-        while (label := _LABEL.match(page, at)) and len(labels) < MOST_LABELS:
+        while (label := _LABEL.match(page, at)) and len(labels) < MAX_LABELS:
             labels[label[1].decode()] = _unescape(label[2].decode("utf-8", "replace"))
             at = label.end()
         close = _CLOSE.match(page, at)
@@ -72,7 +72,7 @@ def _sample(page: bytes, at: int) -> Sample:
             raise ValueError("a metric's labels do not end")
         at = close.end()
     value = _VALUE.match(page, at)
-    if value is None or len(value[1]) > LONGEST_VALUE:
+    if value is None or len(value[1]) > MAX_VALUE_CHARS:
         raise ValueError("a metric has no value")
     try:
         return labels, float(value[1])

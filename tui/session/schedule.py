@@ -156,7 +156,7 @@ class Orders:
         begun = 0 if self.plan is None else self.plan.begun
         dials = stopped(asked) if waits else asked
         off = not self.board.load_on  # at once: a server is not to go on while the screen says that it stopped
-        return Setting(self.segment, dials, cancel=off, requests=most, counted_anew=begun, spread=self._spreads)
+        return Setting(self.segment, dials, cancel=off, requests=most, plan_step_id=begun, ramp=self._spreads)
 
     def rests(self, lane: Lane) -> bool:
         """Whether what the lane does now is another's turn, or the beginning of its own."""

@@ -13,7 +13,7 @@ from tui.telemetry.nvml import THROTTLE_REASONS
 from tui.telemetry.polling import ReadingError
 from tui.telemetry.server import Page
 
-MOST_GPUS = 64  # of one host; the largest have 16
+MAX_GPUS = 64  # of one host; the largest have 16
 _INDEX = re.compile(r"[0-9]{1,4}")  # `isdigit` takes more signs than `int` does
 _MIB = float(1 << 20)
 _USED, _FREE, _RESERVED = "DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_FB_FREE", "DCGM_FI_DEV_FB_RESERVED"
@@ -45,7 +45,7 @@ class DcgmGpus:
         body = await page.get()
         t_ns = time.monotonic_ns()
         try:
-            found = read_page(body)
+            found = gauges_from(body)
         except ValueError as error:
             raise ReadingError(f"{page.url} cannot be read: {error}") from error
         if not found:
@@ -64,7 +64,7 @@ class DcgmGpus:
         ]
 
 
-def read_page(page: bytes) -> dict[int, dict[str, float]]:
+def gauges_from(page: bytes) -> dict[int, dict[str, float]]:
     """The gauges of each GPU, by its index as the exporter counts. ValueError when the page is malformed."""
     raw: dict[int, dict[str, float]] = {}
     for name, samples in parse(page, _WANTED).items():
@@ -72,12 +72,12 @@ def read_page(page: bytes) -> dict[int, dict[str, float]]:
             if _INDEX.fullmatch(labels.get("gpu", "")) and math.isfinite(value):
                 of_gpu = raw.setdefault(int(labels["gpu"]), {})
                 of_gpu[name] = value + (of_gpu.get(name, 0.0) if name in _SUMMED else 0.0)
-    if len(raw) > MOST_GPUS:
+    if len(raw) > MAX_GPUS:
         raise ValueError(f"it shows {len(raw):,} GPUs")
     return {index: _gauges(raw[index]) for index in sorted(raw)}
 
 
-def names(page: bytes) -> dict[int, str]:
+def gpu_names(page: bytes) -> dict[int, str]:
     """The names of the exporter's GPUs by index. ValueError when the page is malformed."""
     samples = parse(page, (_USED, _POWER, _TEMPERATURE))
     labels = [

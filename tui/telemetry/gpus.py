@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 from tui.model.rows import GaugeRow, Lane
 from tui.model.text import sanitize
 from tui.net.http import base_url, request_headers
-from tui.telemetry.dcgm import DcgmGpus, names
+from tui.telemetry.dcgm import DcgmGpus, gpu_names
 from tui.telemetry.nvml import Nvml
-from tui.telemetry.polling import Emit, Fault, ReadingError, aside, beat
+from tui.telemetry.polling import Emit, Fault, ReadingError, call_in_thread, poll
 from tui.telemetry.processes import is_this_host, serving_pids
 from tui.telemetry.server import Page
 
-LOOK_AGAIN_S = 10.0
+REFRESH_S = 10.0
 
 
 class LocalGpus:
@@ -64,7 +64,7 @@ class LocalGpus:
         nvml = self._nvml = self._nvml or Nvml()
         fresh = time.monotonic() >= self._look_at
         if fresh:
-            self._look_at = time.monotonic() + LOOK_AGAIN_S
+            self._look_at = time.monotonic() + REFRESH_S
             self._pids = self._find_pids(self._port, self._pids)
             self._indices = self._named or self._used(nvml)
         if not self._indices:
@@ -140,7 +140,7 @@ class NvmlReader(GpuReader):
         if away := await self._away():
             raise ReadingError(away)
         try:
-            found = await aside(self._gpus.names, _NVML_TIMEOUT_S)
+            found = await call_in_thread(self._gpus.names, _NVML_TIMEOUT_S)
         except TimeoutError as error:
             raise ReadingError(_HANGS) from error
         self.note = self._gpus.note
@@ -152,7 +152,7 @@ class NvmlReader(GpuReader):
             fault(away)
             return
         try:
-            await beat(lambda: self._read(fault), emit, fault, PERIOD_S)
+            await poll(lambda: self._read(fault), emit, fault, PERIOD_S)
         finally:
             if self._busy.acquire(blocking=False):
                 self._gpus.close()
@@ -160,7 +160,7 @@ class NvmlReader(GpuReader):
     async def _away(self) -> str:
         """Why this host's GPUs are not the server's, or an empty string."""
         try:
-            here = await aside(lambda: is_this_host(self._host), _NVML_TIMEOUT_S)
+            here = await call_in_thread(lambda: is_this_host(self._host), _NVML_TIMEOUT_S)
         except TimeoutError:
             here = False
         host = sanitize(self._host, 60)
@@ -170,7 +170,7 @@ class NvmlReader(GpuReader):
         if self._busy.locked():
             raise ReadingError(_HANGS)
         try:
-            rows = await aside(self._read_blocking, _NVML_TIMEOUT_S)
+            rows = await call_in_thread(self._read_blocking, _NVML_TIMEOUT_S)
         except TimeoutError as error:
             raise ReadingError(_HANGS) from error
         if self.note != self._gpus.note:
@@ -203,7 +203,7 @@ class DcgmReader(GpuReader):
         """As `GpuReader.names`."""
         async with Page(self._url, self._headers, transport=self._transport) as page:
             try:
-                found = names(await page.get())
+                found = gpu_names(await page.get())
             except ValueError as error:
                 raise ReadingError(f"{page.url} cannot be read: {error}") from error
         return {index: name for index, name in found.items() if not self._named or index in self._named}
@@ -211,7 +211,7 @@ class DcgmReader(GpuReader):
     async def run(self, emit: Emit, fault: Fault) -> None:
         """As `GpuReader.run`."""
         async with Page(self._url, self._headers, transport=self._transport) as page:
-            await beat(lambda: self._gpus.read(page), emit, fault, PERIOD_S)
+            await poll(lambda: self._gpus.read(page), emit, fault, PERIOD_S)
 
 
 def gpu_reader(lane: Lane, *, url: str, dcgm_url: str = "", gpus: Sequence[int] = ()) -> GpuReader:

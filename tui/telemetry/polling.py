@@ -26,7 +26,7 @@ class NothingToReadError(ReadingError):
     """Why there will never be anything to read."""
 
 
-async def beat(read: Callable[[], Awaitable[list[GaugeRow]]], emit: Emit, fault: Fault, period_s: float) -> None:
+async def poll(read: Callable[[], Awaitable[list[GaugeRow]]], emit: Emit, fault: Fault, period_s: float) -> None:
     """Read once a period, until there is nothing to read. Beats missed by a long reading are not made up for.
 
     `fault` is told a line when reading fails in a new way, and an empty string when it works again.
@@ -54,7 +54,7 @@ async def beat(read: Callable[[], Awaitable[list[GaugeRow]]], emit: Emit, fault:
 T = TypeVar("T")
 
 
-async def aside(work: Callable[[], T], timeout_s: float) -> T:
+async def call_in_thread(work: Callable[[], T], timeout_s: float) -> T:
     """What `work` returns. TimeoutError when it takes longer; it then goes on unseen, and its thread ends with it."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()

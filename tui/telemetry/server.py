@@ -28,7 +28,7 @@ from tui.model.rows import GaugeRow, Lane
 from tui.model.text import sanitize
 from tui.net.http import TooLargeError, client, fetch
 from tui.net.prometheus import Sample, parse
-from tui.telemetry.polling import Emit, Fault, NothingToReadError, ReadingError, beat
+from tui.telemetry.polling import Emit, Fault, NothingToReadError, ReadingError, poll
 
 if TYPE_CHECKING:
     import httpx
@@ -91,7 +91,7 @@ class Page:
         return answer.body
 
 
-def read_page(engine: Engine, page: bytes) -> dict[str, float]:
+def gauges_from(engine: Engine, page: bytes) -> dict[str, float]:
     """The gauges of a metrics page, by `records.gauges` name. ValueError when the page is malformed."""
     selectors = [selector for options in engine.gauges.values() for selector in options]
     names = dict.fromkeys(
@@ -164,7 +164,7 @@ _FIELDS: dict[str, tuple[str, str, float]] = {
 _OF_EACH_RANK = (gauges.KV_USAGE, gauges.WEIGHTS_BYTES, gauges.KV_BYTES)
 
 
-def read_loads(page: bytes) -> dict[str, float]:
+def gauges_from_loads(page: bytes) -> dict[str, float]:
     """Gauges over all data-parallel ranks: sums, but means of shares and bytes a GPU. ValueError: not that JSON."""
     try:
         decoded = msgspec.json.decode(page)
@@ -211,13 +211,13 @@ class ServerScraper:
         if not found.metrics_url:
             return
         async with Page(found.metrics_url, found.headers, verify=self._verify, transport=self._transport) as page:
-            await beat(lambda: self._read(page), emit, fault, PERIOD_S)
+            await poll(lambda: self._read(page), emit, fault, PERIOD_S)
 
     async def _read(self, page: Page) -> list[GaugeRow]:
         body = await page.get()
         t_ns = time.monotonic_ns()
         try:
-            values = read_loads(body) if body.lstrip()[:1] == b"{" else read_page(self._engine, body)
+            values = gauges_from_loads(body) if body.lstrip()[:1] == b"{" else gauges_from(self._engine, body)
         except ValueError as error:
             raise ReadingError(f"{page.url} cannot be read: {error}") from error
         if not values:

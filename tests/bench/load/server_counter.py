@@ -11,14 +11,14 @@ import numpy as np
 
 from tui.engines.registry import ENGINES
 from tui.model.gauges import GENERATION_TOKENS
-from tui.telemetry.server import read_page
+from tui.telemetry.server import gauges_from
 
 READ_EVERY_S = 0.25
 
 
 def live_tokens(engine: str, page: bytes) -> float:
     """The tokens that a page of metrics says were generated so far, unfinished answers with them."""
-    return read_page(ENGINES[engine], page).get(GENERATION_TOKENS, nan)
+    return gauges_from(ENGINES[engine], page).get(GENERATION_TOKENS, nan)
 
 
 @contextmanager

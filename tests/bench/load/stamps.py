@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.bench.load.source import CORES, Sent, sent, source
-from tui.load.body import Composer
+from tui.load.body import RequestBuilder
 from tui.load.driver import Driver
 from tui.load.pipe import LanePlan, Setting
 from tui.load.self_check import waited_for_core_s
@@ -101,10 +101,10 @@ def by_request(lane: LanePlan, dials: Dials, heard: Heard, log: list[Sent]) -> l
     request starts when it comes to read.
     """
     lines = {line.seed: line for line in log}
-    composer = Composer(lane)
+    builder = RequestBuilder(lane)
     opened_ns = max(row.t_first_ns or 0 for number, row in heard.rows.items() if number < dials.concurrency)
     return [
-        (row, lines[composer.wanted(number, dials).seed])
+        (row, lines[builder.spec(number, dials).seed])
         for number, row in heard.rows.items()
         if (row.t_send_ns or 0) > opened_ns
     ]

@@ -17,8 +17,8 @@ from tui.simulator.scheduler import Scheduler, Stream
 TOKENS = 4
 
 
-def spread(streams: int, segment: int = 1) -> Setting:
-    return Setting(segment, Dials(concurrency=streams, prompt_tokens=16, output_tokens=TOKENS), spread=True)
+def ramped(streams: int, segment: int = 1) -> Setting:
+    return Setting(segment, Dials(concurrency=streams, prompt_tokens=16, output_tokens=TOKENS), ramp=True)
 
 
 class Paced:
@@ -39,7 +39,7 @@ class Paced:
 async def test_streams_follow_as_the_first_one_gets_along() -> None:
     server = Paced()
     async with serving(server) as port:
-        load = LaneLoad(plan(port, read_timeout_s=10.0, output_jitter=0.0), spread(8))
+        load = LaneLoad(plan(port, read_timeout_s=10.0, output_jitter=0.0), ramped(8))
         for told, in_flight in enumerate((1, 3, 5, 7)):  # eight slots for the four tokens of an answer
             if told:
                 server.tell(0)
@@ -56,10 +56,10 @@ async def test_streams_follow_as_the_first_one_gets_along() -> None:
 async def test_what_is_added_in_a_run_is_spread_and_what_runs_goes_on() -> None:
     server = Paced()
     async with serving(server) as port:
-        load = LaneLoad(plan(port, read_timeout_s=10.0, output_jitter=0.0), spread(1))
+        load = LaneLoad(plan(port, read_timeout_s=10.0, output_jitter=0.0), ramped(1))
         await until(lambda: len(server.asked) == 1, load)
-        load.set(spread(5, segment=2))
-        load.set(spread(5, segment=2))  # said again, it does not begin again
+        load.set(ramped(5, segment=2))
+        load.set(ramped(5, segment=2))  # said again, it does not begin again
         await until(lambda: len(server.asked) == 2, load)
         server.tell(0, last=True)  # not one of those that were added
         await until(lambda: len(server.asked) == 3, load)
@@ -68,14 +68,14 @@ async def test_what_is_added_in_a_run_is_spread_and_what_runs_goes_on() -> None:
         await until(lambda: load.in_flight == 3, load)
         server.tell(1, last=True)
         await until(lambda: load.in_flight == 5 and not load.ramping, load)
-        load.set(spread(2, segment=3))
+        load.set(ramped(2, segment=3))
         assert load.ramping  # until what is too many has ended
         load.close()
 
 
 async def test_a_first_stream_that_fails_does_not_hold_the_others_up() -> None:
     async with serving(always(plain(b"500 Internal Server Error".decode(), b"{}"))) as port:
-        load = LaneLoad(plan(port), spread(4))
+        load = LaneLoad(plan(port), ramped(4))
         await until(lambda: len(load.rows) >= 4, load)
         assert not load.ramping
         load.close()
