@@ -77,10 +77,18 @@ def test_every_benchmark_is_listed() -> None:
             assert f"python -m tests.bench.{file.parent.name}.{file.stem}" in text
 
 
+def anchors(markdown: Path) -> set[str]:
+    """The headings of a page, as GitHub writes them in links."""
+    headings = re.findall(r"^#+ (.*)$", markdown.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @readmes
 def test_every_link_leads_somewhere(readme: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", readme.read_text(encoding="utf-8")):
-        assert target.startswith("https://") or (readme.parent / target).exists(), target
+    for link in re.findall(r"\]\(([^)\s]+)\)", readme.read_text(encoding="utf-8")):
+        target, _, anchor = link.partition("#")
+        assert (readme.parent / target).exists(), link
+        assert not anchor or anchor in anchors(readme.parent / target), link
 
 
 @readmes
