@@ -16,16 +16,22 @@ from tui.judge.comparable import reason
 from tui.model.profile import LaneProfile, Profile
 from tui.model.session import LaneInfo
 from tui.model.text import UserError
-from tui.telemetry.settings import Settings
 
 QUIET = Host(cores=16, load=0.5, files=20_000)
 
 
 def examined(lane: str, **more: object) -> LaneCheck:
     engine = "vllm" if lane == "a" else "sglang"
-    settings = Settings(
-        engine, "0", "m", "w", max_model_len=8192, kv_tokens=65_536, prefix_cache=True, max_running=256
-    )
+    settings = {
+        "engine": engine,
+        "version": "0",
+        "model": "m",
+        "weights": "w",
+        "max_model_len": 8192,
+        "kv_tokens": 65_536,
+        "prefix_cache": True,
+        "max_running": 256,
+    }
     info = LaneInfo(url=f"http://{lane}:1", engine=engine, title=engine, model="m")
     one = LaneCheck(
         "a" if lane == "a" else "b",
@@ -59,7 +65,15 @@ def test_two_alike_are_comparable() -> None:
 
 
 def test_a_difference_is_marked_explained_and_the_sentence() -> None:
-    other = Settings("sglang", "0", "m", "w", max_model_len=8192, kv_tokens=32_768, prefix_cache=True)
+    other = {
+        "engine": "sglang",
+        "version": "0",
+        "model": "m",
+        "weights": "w",
+        "max_model_len": 8192,
+        "kv_tokens": 32_768,
+        "prefix_cache": True,
+    }
     told = report(profile(), [examined("a"), examined("b", settings=other)], QUIET)
     assert not told.comparable
     assert told.sentence == "not comparable because KV tokens differ (65,536 against 32,768)"
@@ -75,9 +89,16 @@ def test_a_difference_is_marked_explained_and_the_sentence() -> None:
 
 
 def test_a_waived_difference_is_no_obstacle_and_stays_in_the_sentence() -> None:
-    other = Settings(
-        "sglang", "0", "m", "w", max_model_len=8192, kv_tokens=32_768, prefix_cache=True, max_running=256
-    )
+    other = {
+        "engine": "sglang",
+        "version": "0",
+        "model": "m",
+        "weights": "w",
+        "max_model_len": 8192,
+        "kv_tokens": 32_768,
+        "prefix_cache": True,
+        "max_running": 256,
+    }
     told = report(profile(waive=["kv_tokens"]), [examined("a"), examined("b", settings=other)], QUIET)
     assert told.comparable
     assert told.sentence == "comparable: nothing known stands between them; waived: KV tokens"
@@ -114,7 +135,7 @@ def test_other_gpus_are_other_hardware() -> None:
 
 def test_gpus_beyond_what_the_engine_uses_are_to_be_left_out() -> None:
     lanes = [examined(lane, gpus={0: "H100", 1: "H100"}) for lane in "ab"]
-    lanes[0].settings = Settings("vllm", "0", "m", "w", tensor_parallel=1)
+    lanes[0].settings = {"engine": "vllm", "version": "0", "model": "m", "weights": "w", "tensor_parallel": 1}
     told = row(report(profile(), lanes, QUIET), "GPU numbers")
     assert told.lines == ("lane A uses 1 of these 2: name them with gpus = [...]",)
 
@@ -155,7 +176,15 @@ def test_a_simulated_engine_says_so() -> None:
 
 
 def test_the_table_is_plain_text_with_marks() -> None:
-    other = Settings("sglang", "0", "m", "w", max_model_len=8192, kv_tokens=32_768, prefix_cache=True)
+    other = {
+        "engine": "sglang",
+        "version": "0",
+        "model": "m",
+        "weights": "w",
+        "max_model_len": 8192,
+        "kv_tokens": 32_768,
+        "prefix_cache": True,
+    }
     lines = text(report(profile(), [examined("a"), examined("b", settings=other)], QUIET)).splitlines()
     assert lines[0].split() == ["lane", "A", "B"]
     assert any(line.startswith("! KV tokens") and line.endswith("32,768") for line in lines)
@@ -191,7 +220,7 @@ async def test_a_server_is_examined_with_our_reader_and_with_the_official_client
     assert told.trouble == ""
     assert told.url == f"http://{address}"
     assert (told.prompt_tokens, told.opinion, told.here) == (5, "", True)
-    assert told.settings is not None
+    assert told.settings
     assert told.tokens_served is None  # it has no metrics
 
 
@@ -211,7 +240,7 @@ async def test_a_glance_generates_nothing_and_counts_a_prompt_by_the_servers_own
         server.shutdown()
     assert (seen.prompt_tokens, seen.here) == (5, True)
     assert set(asked) == {"/tokenize"}
-    assert seen.settings is not None
+    assert seen.settings
     assert seen.gpus or seen.gpu_note
 
 
@@ -243,7 +272,7 @@ async def test_watch_and_run_see_what_doctor_sees(
     async def glanced(lane: str, *_: object) -> LaneCheck:
         return seen[lane]
 
-    monkeypatch.setattr("tui.doctor.checks.glance", glanced)
+    monkeypatch.setattr("tui.doctor.checks.quick_check", glanced)
     found = {lane: one.found for lane, one in seen.items() if one.found is not None}
     assert reason(await setting_differences(profile(mode=mode), {"a": found["a"], "b": found["b"]})) == sentence
 

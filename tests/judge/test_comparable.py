@@ -3,7 +3,7 @@
 import pytest
 
 from tui.judge.comparable import differences, reason, standing
-from tui.model.settings import ENGINE_SETTING, ENGINE_SETTINGS, Flag, version_numbers
+from tui.model.settings import ENGINE_SETTING, ENGINE_SETTINGS
 from tui.model.text import UserError
 
 VLLM: dict[str, object] = {
@@ -19,21 +19,16 @@ def test_alike_settings_make_no_difference() -> None:
     assert reason([]) == ""
 
 
-def test_a_difference_names_both_values_its_effect_and_each_engines_flag() -> None:
+def test_a_difference_names_both_values_and_its_effect() -> None:
     (found,) = differences(VLLM, SGLANG | {"kv_tokens": 65_536})
     assert found.sentence == "KV tokens differ (1,048,576 against 65,536)"
     assert found.effect == "the smaller pool queues and preempts first"
-    assert found.flag_a == "--num-gpu-blocks-override 512"  # of 128 tokens each
-    assert found.flag_b == "--max-total-tokens 1048576"
     assert reason([found]) == "not comparable because KV tokens differ (1,048,576 against 65,536)"
 
 
-def test_switches_name_the_flag_that_turns_them_and_none_for_a_default() -> None:
+def test_a_switch_is_on_or_off() -> None:
     (found,) = differences(VLLM, SGLANG | {"prefix_cache": False})
     assert found.sentence == "prefix cache differs (on against off)"
-    assert (found.flag_a, found.flag_b) == ("--no-enable-prefix-caching", "")
-    (found,) = differences(VLLM | {"cuda_graphs": False}, SGLANG | {"version": "0.5.10"})
-    assert found.flag_b == "--disable-cuda-graph"
 
 
 def test_what_one_does_not_tell_is_no_difference() -> None:
@@ -64,11 +59,6 @@ def test_the_gravest_come_first_and_notes_do_not_stand_in_the_way() -> None:
     assert [d.key for d in standing(found)] == ["max_model_len"]
 
 
-def test_no_flag_is_advised_with_a_value_that_the_engine_does_not_take() -> None:
-    (found,) = differences(VLLM, SGLANG | {"kv_block": 1})
-    assert (found.flag_a, found.flag_b) == ("", "--page-size 128")
-
-
 def test_a_difference_can_be_waived_by_its_key() -> None:
     other = SGLANG | {"kv_tokens": 1, "prefix_cache": False}
     assert reason(differences(VLLM, other, waived=["kv_tokens"])) == (
@@ -79,29 +69,11 @@ def test_a_difference_can_be_waived_by_its_key() -> None:
         differences(VLLM, other, waived=["kv"])
 
 
-def test_sampling_defaults_are_named_as_each_engine_names_them() -> None:
+def test_sampling_defaults_are_a_note() -> None:
     (found,) = differences(VLLM, SGLANG | {"sampling_defaults": "model"})
-    assert (found.flag_a, found.flag_b) == ("--generation-config auto", "--sampling-defaults openai")
     assert found.severity == "note"
 
 
 def test_terms_are_declared_once_with_words_for_everything() -> None:
     assert len(ENGINE_SETTING) == len(ENGINE_SETTINGS)
     assert all(term.label and term.effect for term in ENGINE_SETTINGS)
-    assert {kind for term in ENGINE_SETTINGS for kind in term.flags} <= {
-        "vllm", "sglang", "trtllm", "lmdeploy", "llamacpp", "ollama", "tgi",
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("version", "numbers"), [("0.5.20.post1", (0, 5, 20)), ("v1.2", (1, 2)), ("b0-unknown", ()), ("", ())]
-)
-def test_version_numbers(version: str, numbers: tuple[int, ...]) -> None:
-    assert version_numbers(version) == numbers
-
-
-def test_an_unknown_version_is_taken_as_new() -> None:
-    flag = Flag("--new {}", since=(2, 0), before=Flag("--old {}"))
-    assert [flag.of(version).text(3) for version in ("", "dev", "2.0", "1.9.9")] == [
-        "--new 3", "--new 3", "--new 3", "--old 3",
-    ]  # fmt: skip

@@ -13,7 +13,6 @@ from tui.model.rows import EventRow, Lane
 from tui.session.live import LiveSession
 from tui.session.view import View
 from tui.simulator.process import SimulatorProcess, start_simulator
-from tui.telemetry.settings import Settings
 
 WHY = "not comparable because KV tokens differ (65,536 against 32,768)"
 
@@ -30,10 +29,16 @@ class Pools:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.of: dict[Lane, int] = {"a": 65_536, "b": 32_768}
-        monkeypatch.setattr("tui.doctor.checks.glance", self._glance)
+        monkeypatch.setattr("tui.doctor.checks.quick_check", self._glance)
 
     async def _glance(self, lane: Lane, server: LaneProfile, found: DetectedServer) -> LaneCheck:
-        settings = Settings(found.info.engine, "0", "m", "w", kv_tokens=self.of[lane])
+        settings = {
+            "engine": found.info.engine,
+            "version": "0",
+            "model": "m",
+            "weights": "w",
+            "kv_tokens": self.of[lane],
+        }
         return LaneCheck(lane, found.info.url, found=found, settings=settings)
 
 

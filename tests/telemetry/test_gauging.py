@@ -4,8 +4,9 @@ import pytest
 
 from tests.telemetry.pages import CAPTURED, kind, page
 from tui.engines.registry import engine
+from tui.engines.sglang import read_loads
 from tui.model import gauges
-from tui.telemetry.server import gauges_from, gauges_from_loads
+from tui.telemetry.server import gauges_from
 
 
 def read(name: str) -> dict[str, float]:
@@ -77,7 +78,7 @@ def test_nan_and_none_are_no_reading() -> None:
 
 
 def test_loads_stand_in_for_sglangs_metrics() -> None:
-    found = gauges_from_loads((CAPTURED / "sglang-0.5.23-loads-c32.json").read_bytes())
+    found = read_loads((CAPTURED / "sglang-0.5.23-loads-c32.json").read_bytes())
     assert found[gauges.RUNNING] == 32
     assert found[gauges.KV_USAGE] == pytest.approx(0.1077)
     assert found[gauges.KV_POOL_TOKENS] == 65_536
@@ -86,10 +87,10 @@ def test_loads_stand_in_for_sglangs_metrics() -> None:
 
 def test_loads_of_several_ranks() -> None:
     raw = b'{"loads":[{"num_running_reqs":3,"token_usage":0.2},{"num_running_reqs":4,"token_usage":0.4}]}'
-    assert gauges_from_loads(raw) == {gauges.RUNNING: 7, gauges.KV_USAGE: pytest.approx(0.3)}
+    assert read_loads(raw) == {gauges.RUNNING: 7, gauges.KV_USAGE: pytest.approx(0.3)}
 
 
 @pytest.mark.parametrize("raw", [b"{", b"[]", b'{"loads": {}}', b'{"detail":"Not Found"}'])
 def test_other_json_is_an_error(raw: bytes) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        gauges_from_loads(raw)
+        read_loads(raw)

@@ -24,7 +24,7 @@ def call(args: argparse.Namespace) -> int:
 async def _examine(profile: Profile, *, empty: bool) -> int:
     from tui.cli.simulate import SimulatedLanes
     from tui.doctor.checks import examine, text
-    from tui.doctor.examine import empty_caches
+    from tui.engines.prefix_cache import empty_caches
 
     simulated = SimulatedLanes()
     try:

@@ -14,6 +14,7 @@ from typing import Literal
 
 from tui.doctor.examine import LaneCheck, examine_lane, quick_check
 from tui.engines.detect import DetectedServer
+from tui.engines.settings import flag_for
 from tui.judge.comparable import Difference, differences, reason, shared_gpus, standing, written
 from tui.model.profile import Profile
 from tui.model.rows import LANES, Lane
@@ -124,7 +125,7 @@ def term_rows(known: Sequence[Mapping[str, object]], found: Sequence[Difference]
         values = tuple("?" if value is None else written(value, term.key) for value in told)
         difference = by_key.get(term.key)
         if difference is not None:
-            rows.append(Row(term.label, values, _mark(difference), _advice(difference)))
+            rows.append(Row(term.label, values, _mark(difference), _advice(difference, known)))
         else:
             rows.append(Row(term.label, values, "unknown" if None in told else "same"))
     notes = tuple(str(lane["note"]) for lane in known if lane.get("note"))
@@ -135,10 +136,11 @@ def _mark(difference: Difference) -> Mark:
     return "wrong" if difference.severity == "incomparable" and not difference.waived else "note"
 
 
-def _advice(difference: Difference) -> tuple[str, ...]:
+def _advice(difference: Difference, known: Sequence[Mapping[str, object]] = ()) -> tuple[str, ...]:
     lines = [difference.effect + (" (waived)" if difference.waived else "")]
-    lines += [f"A like B: {difference.flag_a}"] if difference.flag_a else []
-    lines += [f"B like A: {difference.flag_b}"] if difference.flag_b else []
+    for lane, settings, other, wanted in zip("AB", known, "BA", (difference.b, difference.a), strict=False):
+        if flag := flag_for(settings, difference.key, wanted):
+            lines.append(f"{lane} like {other}: {flag}")
     lines += [f"or accept it: --waive {difference.key}"] if _mark(difference) == "wrong" else []
     return tuple(lines)
 
@@ -151,7 +153,7 @@ def load_rows(profile: Profile, known: Sequence[Mapping[str, object]]) -> list[R
     for length, lane in zip(longest, known, strict=False):
         context = lane.get("max_model_len")
         if isinstance(context, int) and length > context:
-            why = f"requests are longer than the context of {context:,}: vLLM cuts their answers short, others refuse"
+            why = f"requests are longer than the context of {context:,}: some engines cut the answer, others refuse"
             return [Row("load", values, "wrong", (why,))]
     streams = streams_of(profile)
     for length, lane in zip(longest, known, strict=False):
@@ -211,7 +213,7 @@ def _gpu_row(lanes: Sequence[LaneCheck], found: Sequence[Difference]) -> Row:
     too_many = tuple(
         f"lane {lane.lane.upper()} uses {used} of these {len(lane.gpus)}: name them with gpus = [...]"
         for lane in lanes
-        if lane.settings is not None and (used := lane.settings.tensor_parallel) and len(lane.gpus) > used
+        if (used := lane.settings.get("tensor_parallel")) and len(lane.gpus) > used
     )
     return Row("GPU numbers", numbers, "note" if too_many else "same", too_many)
 

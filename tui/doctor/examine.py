@@ -1,10 +1,6 @@
 """One lane looked at before it is measured: everything that a comparison could fail on.
 
 The official `openai` client asks the same thing as we do: what an application would see of this server.
-
-Empties a server's prefix cache, so that a measurement begins with none of the last one's prompts in it.
-
-Empties the prefix caches of a profile's servers: both begin with nothing, whatever they served before.
 """
 
 from __future__ import annotations
@@ -18,20 +14,20 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tui.engines.base import Ask, Engine
+from tui.engines.base import Ask, Settings
 from tui.engines.detect import DetectedServer, detect_lane
 from tui.engines.probe import OUTPUT_TOKENS, Streamed, streams, tokenize
 from tui.engines.registry import engine
+from tui.engines.settings import read_settings
 from tui.model import gauges
-from tui.model.profile import PATHS, LaneProfile, Profile
-from tui.model.rows import LANES, Lane
+from tui.model.profile import PATHS, LaneProfile
+from tui.model.rows import Lane
 from tui.model.text import UserError, sanitize
 from tui.net.http import Site, base_url, client
 from tui.telemetry.gpus import gpu_reader
 from tui.telemetry.polling import ReadingError
 from tui.telemetry.processes import is_this_host
 from tui.telemetry.server import Page, gauges_from
-from tui.telemetry.settings import Settings, read_settings
 
 # Arguments of the client's own; every other field of a body travels in its `extra_body`.
 _OFFICIAL = frozenset({
@@ -125,7 +121,7 @@ class LaneCheck:
     trouble: str = ""
     found: DetectedServer | None = None
     answer_ms: float | None = None
-    settings: Settings | None = None
+    settings: Settings = field(default_factory=dict)  # by key
     tokens_served: float | None = None  # before we asked for any
     streamed: Streamed | None = None
     prompt_tokens: int | None = None  # of PROMPT, as the server counts
@@ -136,8 +132,8 @@ class LaneCheck:
     here: bool = False  # it runs on this host
 
     def comparable(self) -> dict[str, object]:
-        """Its settings by the keys of `records.terms`, with what only an examination tells."""
-        known = self.settings.known() if self.settings is not None else {}
+        """Its settings by the keys of `model.settings`, with what only an examination tells."""
+        known = dict(self.settings)
         if self.found is not None:
             known["endpoint"] = PATHS[self.found.info.endpoint]
         if self.prompt_tokens is not None:
@@ -209,54 +205,6 @@ async def _tokens_served(found: DetectedServer, server: LaneProfile) -> float | 
             counted = gauges_from(engine(found.info.engine), await page.get())
         except (ReadingError, ValueError):
             return None
-    # SGLang shows its counters only after its first request.
+    # Some engines show their counters only after the first request.
     fallback = 0.0 if counted else None
     return counted.get(gauges.GENERATION_TOKENS_FINISHED, counted.get(gauges.GENERATION_TOKENS, fallback))
-
-
-_ABSENT = (404, 501)
-_MOST_SLOTS = 1024
-
-
-async def reset_cache(
-    found: DetectedServer, *, verify: bool = True, timeout_s: float = 10, transport: Any = None
-) -> str:
-    """Empty the cache. Returns an empty string when that is done, else one line that says why it is not."""
-    own = engine(found.info.engine)
-    if not own.reset_path:
-        return f"{own.title} has no endpoint that empties its prefix cache; restart it"
-    async with client(found.headers, verify=verify, transport=transport) as http:
-        site = Site(http, found.info.url, timeout_s)
-        for path in await _paths(site, own):
-            answer = await site.ask(path, {})
-            if answer.status in _ABSENT:
-                return f"{own.title} empties its prefix cache only when {own.reset_needs}"
-            if answer.status != 200 or answer.json_object().get("success") is False:
-                why = f"HTTP {answer.status}: {answer.error_message()}" if answer.status else "no answer"
-                return f"{own.title} did not empty its prefix cache ({why})"
-    return ""
-
-
-async def _paths(site: Site, own: Engine) -> list[str]:
-    """Where to post: once, or for each of the slots that hold a cache of their own."""
-    if "{slot}" not in own.reset_path:
-        return [own.reset_path]
-    slots = (await site.ask("/props")).json_object().get("total_slots")
-    return [
-        own.reset_path.replace("{slot}", str(n))
-        for n in range(min(slots, _MOST_SLOTS) if isinstance(slots, int) else 1)
-    ]
-
-
-async def empty_caches(profile: Profile) -> list[str]:
-    """A line for each lane: that its cache is empty, or why it is not."""
-    servers = {lane: server for lane, server in zip(LANES, (profile.a, profile.b), strict=True) if server is not None}
-    return list(await asyncio.gather(*(_empty(lane, server) for lane, server in servers.items())))
-
-
-async def _empty(lane: Lane, server: LaneProfile) -> str:
-    try:
-        why = await reset_cache(await detect_lane(server), verify=server.verify_tls)
-    except UserError as error:
-        why = str(error)
-    return f"lane {lane.upper()}: {why or 'its prefix cache is empty now'}"

@@ -1,13 +1,22 @@
-"""What an engine file declares: data, and the few functions that really differ."""
+"""What an engine file declares, as one `Engine`, and the parts of a request body that engines share."""
 
-from collections.abc import Callable, Mapping
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tui.model.profile import Endpoint
+from tui.model.session import LaneInfo
+from tui.model.settings import Value
+from tui.net.http import Answer, Site
 
 PromptForm = Literal["ids", "text"]
 Usage = Literal["each", "end"]
+# What a server reports about itself, by key: those of `model.settings`, `version`, `weights`, `note`. None: nothing.
+Settings = dict[str, Any]
+KV_BLOCK = 16  # tokens, where nothing else is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +29,33 @@ class Ask:
     output_tokens: int
     temperature: float
     seed: int
-    usage: Usage = "each"  # how often the answer is to say how many tokens it has brought, where the engine can
+    usage: Usage = "each"  # how often the answer should report its token count, where the engine can
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """An optional endpoint that only this engine answers so. `/v1/models` has been asked already."""
+
+    path: str
+    matches: Callable[[Answer], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenizer:
+    """The endpoint that tokenizes: the field that holds the text, and what keeps special tokens out."""
+
+    path: str
+    text: str
+    options: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
     """Picks samples of one exposed metric: every label in `where` must have one of the values given.
 
-    `label` reads the value out of that label instead of the sample; `times` multiplies it by another label.
-    `scale` turns it into our unit. The samples of `plus`, another metric, are added when they are there, and it is
-    multiplied by those of `by`, which must be there.
+    `label` reads the value from that label instead of the sample; `times` multiplies it by another label.
+    `scale` converts it to our unit. The samples of the metric `plus` are added if there are any; the value is
+    multiplied by the metric `by`, which must be there.
     """
 
     metric: str
@@ -42,26 +68,171 @@ class Selector:
 
 
 @dataclass(frozen=True, slots=True)
+class Flag:
+    """How an engine is given a setting: by `value`, with {} for it or {blocks} for it in KV blocks, or by a switch.
+
+    A text that begins with `env:` or `file:` is no flag but a variable, or a key of the engine's configuration file.
+    """
+
+    value: str = ""
+    on: str = ""
+    off: str = ""
+    spelled: Mapping[str, str] = field(default_factory=dict)  # our word: the engine's; it takes no other
+    times: str = ""  # the engine wants the value multiplied by this setting
+    least: int = 0  # it takes no smaller value
+    since: tuple[int, ...] = ()
+    before: Flag | None = None  # in versions below `since`
+
+    def for_version(self, version: str) -> Flag:
+        """The flag in that version; an unknown version is taken as new."""
+        numbers = version_numbers(version)
+        return self.before if self.before is not None and numbers and numbers < self.since else self
+
+    def text(self, value: Value, settings: Mapping[str, object] = {}) -> str:
+        """The flag that sets `value` next to the other `settings`; empty when the engine has none for it."""
+        if isinstance(value, bool):
+            return self.on if value else self.off
+        if self.spelled:
+            value = self.spelled.get(str(value), "")
+        if value == "" or (isinstance(value, int) and value < self.least):
+            return ""
+        if isinstance(value, int | float):
+            value *= _count(settings, self.times, 1)
+            blocks = math.ceil(value / _count(settings, "kv_block", KV_BLOCK))
+            return self.value.replace("{blocks}", str(blocks)).replace("{}", str(value))
+        return self.value.replace("{}", value)
+
+
+def _count(settings: Mapping[str, object], key: str, default: int) -> int:
+    number = settings.get(key)
+    return number if isinstance(number, int) and number > 0 else default
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    """`0.5.20.post1` as (0, 5, 20); empty when it does not begin with numbers."""
+    numbers: list[int] = []
+    for part in version.removeprefix("v").split("."):
+        if not part.isdigit():
+            break
+        numbers.append(int(part))
+    return tuple(numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How the engine is started, and what its log says meanwhile."""
+
+    command: tuple[str, ...]
+    model: str = "{}"  # the weights
+    served_name: str = ""  # empty: it cannot serve them under another name
+    host: str = "--host {}"
+    port: str = "--port {}"
+    always: tuple[str, ...] = ()  # turns on what dragstrip reads
+    env: Mapping[str, str] = field(default_factory=dict)
+    # Patterns of log lines, the first match counts: the stage that begins, with {} for what the groups caught.
+    progress: Mapping[str, str] = field(default_factory=dict)
+
+
+def _no_loads(page: bytes) -> dict[str, float]:
+    raise ValueError("JSON where metrics should be")
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
-    """One server kind."""
+    """One kind of server."""
 
     kind: str
     title: str
-    owned_by: tuple[str, ...]  # in /v1/models
     endpoint: Endpoint  # the one that measures it best
     prompt_form: PromptForm
     body: Callable[[Ask], dict[str, Any]]
+    cheap_health: str  # an endpoint that costs no generation
+    owned_by: tuple[str, ...] = ()  # in /v1/models
+    sign: Sign | None = None  # asked for when no `owned_by` is known
+    usage: Usage = "end"  # the most it does: count its tokens in each chunk, or only at the end of an answer
+    generates: bool = False  # it has the endpoint `generate` as well
+    tokenizer: Tokenizer | None = None
+
     metrics_path: str = ""  # empty: it has none
     metrics_hint: str = ""  # how to turn them on
-    loads_path: str = ""  # JSON that stands in for metrics that are off
-    gauges: Mapping[str, tuple[Selector, ...]] = field(default_factory=dict)  # by `records.gauges` name, best first
+    gauges: Mapping[str, tuple[Selector, ...]] = field(default_factory=dict)  # by name in `model.gauges`, best first
     mean_of: frozenset[str] = frozenset()  # gauges that are averaged over ranks; the others are summed
-    rank_labels: tuple[str, ...] = ()  # of series that differ only in these, each tells the same: the lowest counts
-    tokenize_path: str = ""
-    cheap_health: str = ""  # an endpoint that costs no generation
-    reset_path: str = ""  # a POST to it empties the prefix cache; with {slot} in it, to that of every slot
-    reset_needs: str = ""  # when it has that endpoint
-    usage: Usage = "end"  # the most it does: count its tokens in each chunk, or only at the end of an answer
+    rank_labels: tuple[str, ...] = ()  # series that differ only in these report the same: the lowest rank counts
     refresh_s: float = 0.0  # its gauges are renewed only so often, whenever they are read
-    generates: bool = False  # it answers `generate` as well
     kv_preallocated: bool = False  # it takes its whole KV pool when it starts
+    loads_path: str = ""  # JSON that stands in for metrics that are off
+    read_loads: Callable[[bytes], dict[str, float]] = _no_loads  # its gauges; ValueError: not that JSON
+
+    # Reports `version` and `max_model_len` of the model of that name.
+    read_details: Callable[[Site, str], Awaitable[Settings]] | None = None
+    read_settings: Callable[[Site, LaneInfo], Awaitable[Settings]] | None = None
+    flags: Mapping[str, Flag] = field(default_factory=dict)  # by key in `model.settings` or field of `Launch`
+    start: Start | None = None  # None: dragstrip cannot start it
+
+    reset_path: str = ""  # a POST to it empties the prefix cache; with {slot} in it, that of one slot
+    reset_needs: str = ""  # when it has that endpoint
+    read_slots: Callable[[Site], Awaitable[int]] | None = None  # how many slots there are
+
+
+async def read_version(site: Site, model: str) -> Settings:
+    """`read_details` of engines that answer `/version`."""
+    return {"version": (await site.ask("/version")).json_object().get("version")}
+
+
+# A field that one engine accepts another refuses (TensorRT-LLM answers 400 to any field it does not know), so each
+# engine file adds its own. Every sampling field that an engine knows is sent, because defaults differ by engine, by
+# endpoint and by the model's `generation_config.json`.
+#
+# `min_tokens` is not sent: `ignore_eos` alone gives the exact length, and both vLLM and SGLang would mask the end
+# token in the logits at every step for it, work that no ordinary request asks for.
+
+
+def official_body(ask: Ask, *, length_field: str = "max_tokens") -> dict[str, Any]:
+    """A streaming body of fields in OpenAI's own API. A chat gets its prompt as one user message.
+
+    Without a field that forbids the end token, the answer may end early. ValueError for a chat with token ids: no
+    chat endpoint takes them.
+    """
+    body: dict[str, Any] = {"model": ask.model}
+    if ask.endpoint == "completions":
+        body["prompt"] = ask.prompt
+    elif isinstance(ask.prompt, str):
+        body["messages"] = [{"role": "user", "content": ask.prompt}]
+    else:
+        raise ValueError("a chat takes its prompt as text, not as token ids")
+    return body | {
+        length_field: ask.output_tokens,
+        "temperature": ask.temperature,
+        "top_p": 1.0,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
+        "seed": ask.seed,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+
+def exact_body(ask: Ask, *, top_k: int) -> dict[str, Any]:
+    """A body for an answer of exact length that can report usage with every chunk; `top_k` is what turns that off.
+
+    Usage with each chunk makes a chunk's tokens exact, at a cost (`load.body.Counting`); at the end only, a chunk
+    counts as one token until the total is known.
+    """
+    each = {"continuous_usage_stats": True} if ask.usage == "each" else {}
+    return official_body(ask, length_field="max_completion_tokens" if ask.endpoint == "chat" else "max_tokens") | {
+        "top_k": top_k,
+        "min_p": 0.0,
+        "repetition_penalty": 1.0,
+        "ignore_eos": True,
+        "stream_options": {"include_usage": True} | each,
+    }
+
+
+def without_seed_when_random(body: dict[str, Any]) -> dict[str, Any]:
+    """The body less its seed where tokens are drawn at random.
+
+    vLLM then draws each seeded request by itself, one kernel a request at every step ("this can be slow", says
+    `v1/sample/ops/topk_topp_sampler.py` of 0.32), while SGLang ignores the seed unless it was started for
+    deterministic inference: the seed would cost one of them and give neither the other's tokens.
+    """
+    return {key: value for key, value in body.items() if key != "seed" or not body["temperature"]}

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tui.engines import details
 from tui.engines.base import Engine
 from tui.engines.probe import token_pool
-from tui.engines.registry import ENGINES, engine
+from tui.engines.registry import ENGINES, FALLBACK, engine
 from tui.model.profile import PATHS, Endpoint, LaneProfile
 from tui.model.session import LaneInfo
 from tui.model.text import UserError, sanitize
@@ -22,6 +21,7 @@ from tui.net.http import Answer, Site, TooLargeError, base_url, client, fetch, r
 
 SIMULATOR = "dragstrip-simulator"
 _NAMES_SHOWN = 8
+_MODELS = "/v1/models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ async def recognise(  # noqa: PLR0913 - each keyword is a key of a profile's lan
                 f"{found_kind.title} has no {PATHS[endpoint]}: leave endpoint out, or ask for completions"
             )
         await _alive(site, found_kind)
-        more = await details.read(site, found_kind.kind, entry)
+        details = await found_kind.read_details(site, name) if found_kind.read_details is not None else {}
         takes_ids = found_kind.prompt_form == "ids" and endpoint != "chat"
         pool = await token_pool(site, found_kind, name) if takes_ids else []
         metrics_url, metrics_note = await _metrics(site, found_kind)
@@ -74,9 +74,9 @@ async def recognise(  # noqa: PLR0913 - each keyword is a key of a profile's lan
         url=base,
         engine=found_kind.kind,
         title=found_kind.title,
-        version=sanitize(more.version, 40),
+        version=sanitize(details.get("version") or "", 40),
         model=sanitize(name),
-        max_model_len=more.max_model_len,
+        max_model_len=_count(details.get("max_model_len")) or _count(entry.get("max_model_len")),
         simulated=answer.server.startswith(SIMULATOR) or entry.get("simulated") is True,
         endpoint=endpoint or found_kind.endpoint,
         prompt_form="ids" if pool else "text",
@@ -90,7 +90,7 @@ async def _reach(site: Site, *, key_env: str) -> Answer:
 
     base = site.base
     try:
-        answer = await fetch(site.http, f"{base}/v1/models", timeout_s=site.timeout_s)
+        answer = await fetch(site.http, f"{base}{_MODELS}", timeout_s=site.timeout_s)
     except (httpx.TimeoutException, TimeoutError) as error:
         other = ", and does it speak TLS" if base.startswith("https://") else ""
         raise UserError(f"{base} does not answer within {site.timeout_s:g} s; is the server up{other}?") from error
@@ -181,21 +181,25 @@ def _listing(names: Iterable[str]) -> str:
 
 async def _kind(site: Site, models: Answer, entry: dict[str, Any]) -> Engine:
     """The engine by its model list, else by what only it answers, else any OpenAI-compatible server."""
-    owner = entry.get("owned_by")
-    for known in ENGINES.values():
-        if owner in known.owned_by:
-            return known
-    if models.server == "llama.cpp":
-        return ENGINES["llamacpp"]
-    if b"Ollama is running" in (await site.ask("/")).body[:100]:
-        return ENGINES["ollama"]
-    if "max_total_tokens" in (await site.ask("/info")).json_object():
-        return ENGINES["tgi"]
+    for own in ENGINES.values():
+        if entry.get("owned_by") in own.owned_by:
+            return own
+    answers = {_MODELS: models}
+    for own in ENGINES.values():
+        if (sign := own.sign) is not None:
+            if sign.path not in answers:
+                answers[sign.path] = await site.ask(sign.path)
+            if sign.matches(answers[sign.path]):
+                return own
     exposed = (await site.ask("/metrics")).body
-    for known in ENGINES.values():
-        if any(selector.metric.encode() in exposed for options in known.gauges.values() for selector in options):
-            return known
-    return ENGINES["openai"]
+    for own in ENGINES.values():
+        if any(selector.metric.encode() in exposed for options in own.gauges.values() for selector in options):
+            return own
+    return FALLBACK
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 async def _metrics(site: Site, found: Engine) -> tuple[str, str]:
@@ -209,7 +213,7 @@ async def _metrics(site: Site, found: Engine) -> tuple[str, str]:
     why = f"HTTP {answer.status}" if answer.status else "no answer"
     note = f"{found.title} shows no metrics at {found.metrics_path} ({why})"
     note += f": {found.metrics_hint}" if found.metrics_hint else ""
-    if found.loads_path and "loads" in (await site.ask(found.loads_path)).json_object():
+    if found.loads_path and (await site.ask(found.loads_path)).json_object():
         endpoint = found.loads_path.partition("?")[0]
         return site.base + found.loads_path, f"{note}; until then {endpoint} gives its gauges, without counters"
     return "", note

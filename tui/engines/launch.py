@@ -1,6 +1,6 @@
-"""The command that starts an engine, from settings in neutral terms. Pure: nothing is started here.
+"""The command that starts an engine, from settings that suit every engine, and the stage of a start by its log.
 
-How far a starting engine is, by the lines of its log.
+Pure: nothing is started here.
 """
 
 from __future__ import annotations
@@ -8,75 +8,21 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tui.engines.registry import engine
+from tui.engines.base import KV_BLOCK, Engine, Flag
+from tui.engines.registry import ENGINES, engine
 from tui.model.profile import Launch
-from tui.model.settings import ENGINE_SETTING, Value
+from tui.model.settings import Value
 from tui.model.text import UserError
 
-# Fields of `Launch` that are terms, by the term's key.
-_TERMS = (
+# Fields of `Launch` that a flag sets, in the order of the command line.
+_FLAGS = (
     "dtype", "quantisation", "tensor_parallel", "max_model_len", "max_running", "prefill_budget", "kv_block",
-    "kv_tokens", "kv_dtype", "prefix_cache", "cuda_graphs", "cuda_graph_max", "seed",
+    "kv_tokens", "kv_dtype", "prefix_cache", "cuda_graphs", "cuda_graph_max", "seed", "memory_fraction",
+    "dummy_weights",
 )  # fmt: skip
-_KV_BLOCK = 16
-
-
-@dataclass(frozen=True, slots=True)
-class _Start:
-    """What is an engine's own: how it is called, and flags whose meaning no other engine shares."""
-
-    command: tuple[str, ...]
-    model: str = ""  # the flag before the model; empty: its place is enough
-    name: str = ""
-    host: str = "--host {}"
-    port: str = "--port {}"
-    memory_fraction: str = ""
-    dummy_weights: str = ""
-    neutral_sampling: str = ""
-    always: tuple[str, ...] = ()  # what dragstrip wants to see
-    env: Mapping[str, str] = field(default_factory=dict)
-
-
-_STARTS: Mapping[str, _Start] = {
-    "vllm": _Start(
-        ("vllm", "serve"),
-        name="--served-model-name {}",
-        memory_fraction="--gpu-memory-utilization {}",
-        dummy_weights="--load-format dummy",
-        neutral_sampling="--generation-config vllm",
-        always=("--enable-prompt-tokens-details",),
-        env={"VLLM_SERVER_DEV_MODE": "1"},  # without it /server_info does not tell the settings
-    ),
-    "sglang": _Start(
-        ("python", "-m", "sglang.launch_server"),
-        "--model-path {}",
-        "--served-model-name {}",
-        memory_fraction="--mem-fraction-static {}",
-        dummy_weights="--load-format dummy",
-        neutral_sampling="--sampling-defaults openai",
-        always=("--enable-metrics", "--enable-cache-report"),
-    ),
-    "trtllm": _Start(("trtllm-serve",), memory_fraction="--kv_cache_free_gpu_memory_fraction {}"),
-    "lmdeploy": _Start(
-        ("lmdeploy", "serve", "api_server"),
-        name="--model-name {}",
-        host="--server-name {}",
-        port="--server-port {}",
-        memory_fraction="--cache-max-entry-count {}",
-        dummy_weights="--empty-init",
-    ),
-    "llamacpp": _Start(("llama-server",), "-m {}", "--alias {}", always=("--metrics",)),
-    "tgi": _Start(
-        ("text-generation-launcher",),
-        "--model-id {}",
-        host="--hostname {}",
-        memory_fraction="--cuda-memory-fraction {}",
-    ),
-}
 
 
 def command(
@@ -87,75 +33,58 @@ def command(
     UserError when that engine cannot be started so, or has no flag for a setting that is asked for: a setting is
     never left out in silence.
     """
-    start = _STARTS.get(kind)
+    own = engine(kind)
+    start = own.start
     if start is None:
-        raise UserError(f"dragstrip cannot start {engine(kind).title}; there are: {', '.join(_STARTS)}")
-    arguments = [*_prefix(start, launch), *_filled(start.model or "{}", launch.model)]
+        raise UserError(f"dragstrip cannot start {own.title}; there are: {', '.join(startable())}")
+    arguments = [*_prefix(start.command, launch.command), *_filled(start.model, launch.model)]
     if served_name:
-        arguments += _wanted(kind, "model", start.name, served_name)
+        if not start.served_name:
+            raise UserError(f"{own.title} has no flag for model; leave it out of its launch table")
+        arguments += _filled(start.served_name, served_name)
     arguments += [*_filled(start.host, host), *_filled(start.port, port)]
-    for key in _TERMS:
-        value = _value(kind, launch, key)
-        if value is not None and value != "":
-            arguments += _term(kind, launch, key, value)
-    if launch.memory_fraction is not None:
-        arguments += _wanted(kind, "memory_fraction", start.memory_fraction, launch.memory_fraction)
-    if launch.dummy_weights:
-        arguments += _wanted(kind, "dummy_weights", start.dummy_weights, True)
-    if launch.neutral_sampling:
-        arguments += start.neutral_sampling.split()
+    settings = _settings(own, launch)
+    for key, value in settings.items():
+        arguments += _flag(own, launch.version, key, value, settings)
     return [*arguments, *start.always, *launch.extra], {**start.env, **_gpu_env(launch.gpus), **launch.env}
 
 
-def _prefix(start: _Start, launch: Launch) -> list[str]:
-    """What comes before the model. A path may begin with ~; without a shell nobody else would resolve it."""
-    given = launch.command
-    words = [given, *start.command[1:]] if given and isinstance(given, str) else [*(given or start.command)]
-    return [str(Path(words[0]).expanduser()) if words[0].startswith("~") else words[0], *words[1:]]
+def startable() -> list[str]:
+    """The kinds of engine that can be started."""
+    return [kind for kind, own in ENGINES.items() if own.start is not None]
 
 
-def shell(arguments: Sequence[str], env: Mapping[str, str]) -> str:
-    """The command ready to paste into a shell, a flag a line."""
-    pieces = [f"{name}={shlex.quote(value)}" for name, value in env.items()]
-    for argument in arguments:
-        if argument.startswith("--") or (argument.startswith("-") and "\n" in pieces[-1]):
-            pieces.append("\\\n  " + shlex.quote(argument))
-        else:
-            pieces.append(shlex.quote(argument))
-    return " ".join(pieces)
+def _settings(own: Engine, launch: Launch) -> dict[str, Value]:
+    """The settings that the launch table asks for, by key."""
+    wanted: dict[str, Value | None] = {key: getattr(launch, key) for key in _FLAGS}
+    wanted["dummy_weights"] = launch.dummy_weights or None
+    if launch.kv_tokens is not None and "{blocks}" in own.flags.get("kv_tokens", Flag()).value:
+        wanted["kv_block"] = (
+            launch.kv_block or KV_BLOCK
+        )  # the pool is asked for in blocks, so their size must be known
+    if launch.neutral_sampling and "sampling_defaults" in own.flags:
+        wanted["sampling_defaults"] = "neutral"
+    return {key: value for key, value in wanted.items() if value is not None and value != ""}
 
 
-def _value(kind: str, launch: Launch, key: str) -> Value | None:
-    value: Value | None = getattr(launch, key)
-    if kind == "llamacpp" and key == "max_model_len" and launch.max_model_len is not None:
-        return launch.max_model_len * (launch.max_running or 1)  # its context is shared out over the slots
-    if kind in ("vllm", "lmdeploy") and key == "kv_block" and value is None and launch.kv_tokens is not None:
-        return _KV_BLOCK  # the pool is asked for in blocks, so their size must be known
-    return value
-
-
-def _term(kind: str, launch: Launch, key: str, value: Value) -> list[str]:
-    term = ENGINE_SETTING[key]
-    if kind not in term.flags:
-        return _wanted(kind, key, "", value)
-    flag = term.flags[kind].of(launch.version)
-    text = flag.text(value, launch.kv_block or _KV_BLOCK)
-    if not text and isinstance(value, bool) and (flag.on or flag.off):
-        return []  # the engine's default already
-    return _wanted(kind, key, text, value)
-
-
-def _wanted(kind: str, key: str, text: str, value: Value) -> list[str]:
-    """The flag's words. UserError when there is no such flag."""
-    title = engine(kind).title
+def _flag(own: Engine, version: str, key: str, value: Value, settings: Mapping[str, Value]) -> list[str]:
+    """The words of the flag that sets this value. UserError when there is no such flag."""
+    flag = own.flags.get(key, Flag()).for_version(version)
+    text = flag.text(value, settings)
     if text.startswith("file:"):
         raise UserError(
-            f"{title} takes {key} only from its configuration file: write {text.removeprefix('file:')} there "
+            f"{own.title} takes {key} only from its configuration file: write {text.removeprefix('file:')} there "
             "and name the file in extra, as --config FILE"
         )
-    if not text:
-        raise UserError(f"{title} has no flag for {key}; leave it out of its launch table")
-    return _filled(text, value)
+    if not text and not (isinstance(value, bool) and (flag.on or flag.off)):  # else it is the engine's default
+        raise UserError(f"{own.title} has no flag for {key}; leave it out of its launch table")
+    return text.split()
+
+
+def _prefix(command: Sequence[str], given: str | Sequence[str]) -> list[str]:
+    """What comes before the model. A path may begin with ~, which no shell resolves here."""
+    words = [given, *command[1:]] if given and isinstance(given, str) else [*(given or command)]
+    return [str(Path(words[0]).expanduser()) if words[0].startswith("~") else words[0], *words[1:]]
 
 
 def _filled(template: str, value: Value) -> list[str]:
@@ -169,50 +98,28 @@ def _gpu_env(gpus: Sequence[int]) -> dict[str, str]:
     return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))}
 
 
+def shell(arguments: Sequence[str], env: Mapping[str, str]) -> str:
+    """The command ready to paste into a shell, a flag a line."""
+    pieces = [f"{name}={shlex.quote(value)}" for name, value in env.items()]
+    for argument in arguments:
+        if argument.startswith("--") or (argument.startswith("-") and "\n" in pieces[-1]):
+            pieces.append("\\\n  " + shlex.quote(argument))
+        else:
+            pieces.append(shlex.quote(argument))
+    return " ".join(pieces)
+
+
 QUARTER: Final = 25  # per cent
-_VLLM = (
-    (r"Loading .*checkpoint shards: +(\d+)%", "loading weights {} %"),
-    (r"Resolved architecture|Initializing a V1 LLM engine", "reading the model's configuration"),
-    (r"Starting to load model|Initializing model took", "loading weights"),
-    (r"Model loading took ([\d.]+) GiB", "weights are loaded, {} GiB on each GPU"),
-    (r"Loading weights took|Model loading took", "weights are loaded"),
-    (r"Available KV cache memory: ([\d.]+) GiB", "KV pool of {} GiB on each GPU"),
-    (r"torch\.compile takes|Dynamo bytecode|Compiling a graph|saved AOT compiled", "compiling"),
-    (r"KV cache size: ([\d,]+) tokens", "KV pool of {} tokens"),
-    (r"Capturing CUDA graphs.*?(\d+)%", "capturing CUDA graphs {} %"),
-    (r"Capturing CUDA graph|Graph capturing", "capturing CUDA graphs"),
-    (r"Starting vLLM (?:API )?server|Application startup complete", "serving"),
-)
-_SGLANG = (
-    (r"server_args=", "reading the model's configuration"),
-    (r"shards: +(\d+)%", "loading weights {} %"),
-    (r"Load weight begin", "loading weights"),
-    (r"Load weight end.*mem usage=([\d.]+) GB", "weights are loaded, {} GiB on each GPU"),
-    (r"Load weight end", "weights are loaded"),
-    (r"KV Cache is allocated.*#tokens: (\d+)", "KV pool of {} tokens"),
-    (r"Capturing batches.*?(\d+)%", "capturing CUDA graphs {} %"),
-    (r"Capture (?:\w+ )*cuda graph begin", "capturing CUDA graphs"),
-    (r"Uvicorn running", "warming up"),
-    (r"fired up and ready", "serving"),
-)
-_LLAMACPP = (
-    (r"load_tensors|loading model", "loading weights"),
-    (r"warming up", "warming up"),
-    (r"server is listening|listening on", "serving"),
-)
-_PATTERNS: Mapping[str, tuple[tuple[re.Pattern[str], str], ...]] = {
-    kind: tuple((re.compile(pattern), stage) for pattern, stage in stages)
-    for kind, stages in (("vllm", _VLLM), ("sglang", _SGLANG), ("llamacpp", _LLAMACPP))
-}
 
 
 def stage(kind: str, line: str) -> str:
-    """What a log line says about the start, as people say it; empty when it says nothing about it.
+    """What a log line says about the start, in plain words; empty when it says nothing about it.
 
-    A share is told in quarters: engines write a line at each per cent.
+    A share is reported in quarters: engines write a line at each per cent.
     """
-    for pattern, text in _PATTERNS.get(kind, ()):
-        if match := pattern.search(line):
+    start = engine(kind).start
+    for pattern, text in start.progress.items() if start is not None else ():
+        if match := re.search(pattern, line):
             if text.endswith("%"):
                 return text.format(int(match[1]) // QUARTER * QUARTER)
             return text.format(*(f"{int(n):,}" if n.isdigit() else n for n in match.groups()))

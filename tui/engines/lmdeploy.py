@@ -2,18 +2,44 @@
 
 from typing import Any
 
-from tui.engines.base import Ask, Engine, Selector
-from tui.engines.bodies import official
+from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, Tokenizer, official_body
+from tui.engines.typed_values import flag, metrics, opposite, text, whole
 from tui.model import gauges
+from tui.model.session import LaneInfo
+from tui.net.http import Site
+
+_CONFIG = "lmdeploy:backend_config_info"
+_KV_POLICY = {"0": "auto", "4": "int4", "8": "int8"}  # of --quant-policy
 
 
 def body(ask: Ask) -> dict[str, Any]:
     """A request of exact length. 0 turns `top_k` off; its own default is 40."""
-    return official(ask, length_field="max_completion_tokens") | {
+    return official_body(ask, length_field="max_completion_tokens") | {
         "top_k": 0,
         "min_p": 0.0,
         "repetition_penalty": 1.0,
         "ignore_eos": True,
+    }
+
+
+async def read_settings(site: Site, info: LaneInfo) -> Settings:
+    """From the labels of its configuration gauge alone, which some versions leave empty."""
+    samples = (await metrics(site, "/metrics", (_CONFIG,))).get(_CONFIG)
+    config = samples[0][0] if samples else {}
+    if not config:
+        return {"note": "LMDeploy does not tell its settings: compare the commands that started both"}
+    weights = config.get("model_format")
+    return {
+        "dtype": text(config.get("dtype")),
+        "quantisation": "none" if weights in ("hf", "None") else text(weights),  # hf: weights as they were trained
+        "tensor_parallel": whole(config.get("tp")),
+        "max_model_len": whole(config.get("session_len")),
+        "max_running": whole(config.get("max_batch_size")),
+        "prefix_cache": flag(config.get("enable_prefix_caching")),
+        "prefill_budget": whole(config.get("max_prefill_token_num")),
+        "kv_block": whole(config.get("cache_block_seq_len") or config.get("block_size")),
+        "kv_dtype": _KV_POLICY.get(config.get("quant_policy", "")),
+        "cuda_graphs": opposite(flag(config.get("eager_mode"))),
     }
 
 
@@ -24,6 +50,8 @@ ENGINE = Engine(
     endpoint="completions",
     prompt_form="text",  # a list of ids is read as several prompts
     body=body,
+    tokenizer=Tokenizer("/v1/encode", "input", {"add_bos": False}),
+    cheap_health="/health",
     metrics_path="/metrics",
     metrics_hint="start it without --disable-metrics",
     gauges={
@@ -36,8 +64,30 @@ ENGINE = Engine(
         gauges.PROMPT_TOKENS: (Selector("lmdeploy:prompt_tokens_total"),),
     },
     mean_of=frozenset({gauges.KV_USAGE}),
-    tokenize_path="/v1/encode",
     refresh_s=10.0,
     kv_preallocated=True,
-    cheap_health="/health",
+    read_settings=read_settings,
+    flags={
+        "quantisation": Flag("--model-format {}"),
+        "dtype": Flag("--dtype {}"),
+        "tensor_parallel": Flag("--tp {}"),
+        "max_model_len": Flag("--session-len {}"),
+        "kv_tokens": Flag("--num-gpu-blocks {blocks}"),
+        "max_running": Flag("--max-batch-size {}"),
+        "prefix_cache": Flag(on="--enable-prefix-caching"),
+        "speculative": Flag("--speculative-algorithm {}"),
+        "cuda_graphs": Flag(off="--eager-mode"),
+        "kv_dtype": Flag("--quant-policy {}"),
+        "cuda_graph_max": Flag("--cudagraph-capture-batch-sizes {}"),
+        "prefill_budget": Flag("--max-prefill-token-num {}"),
+        "kv_block": Flag("--cache-block-seq-len {}"),
+        "memory_fraction": Flag("--cache-max-entry-count {}"),
+        "dummy_weights": Flag(on="--empty-init"),
+    },
+    start=Start(
+        ("lmdeploy", "serve", "api_server"),
+        served_name="--model-name {}",
+        host="--server-name {}",
+        port="--server-port {}",
+    ),
 )

@@ -2,22 +2,50 @@
 
 from typing import Any
 
-from tui.engines.base import Ask, Engine
-from tui.engines.bodies import official
+from tui.engines.base import Engine, Flag, Settings, Sign, official_body
+from tui.engines.typed_values import gguf_weights, rows, table, whole
+from tui.model.session import LaneInfo
+from tui.net.http import Site
 
 
-def body(ask: Ask) -> dict[str, Any]:
-    """An official body. The answer may end early: Ollama has no field that forbids the end token."""
-    return official(ask)
+async def _row(site: Site, path: str, model: str) -> dict[str, Any]:
+    """The model's entry in a list of models; the tag "latest" may be left out."""
+    names = (model, f"{model}:latest")
+    listed = rows((await site.ask(path)).json_object().get("models"))
+    return next((row for row in listed if row.get("name") in names or row.get("model") in names), {})
+
+
+async def read_details(site: Site, model: str) -> Settings:
+    version = (await site.ask("/api/version")).json_object().get("version")
+    return {"version": version, "max_model_len": (await _row(site, "/api/ps", model)).get("context_length")}
+
+
+async def read_settings(site: Site, info: LaneInfo) -> Settings:
+    """It loads a model with the first request: before that only what kind of weights it has is known."""
+    loaded = await _row(site, "/api/ps", info.model)
+    known = loaded or await _row(site, "/api/tags", info.model)
+    note = "Ollama does not tell OLLAMA_NUM_PARALLEL, OLLAMA_KV_CACHE_TYPE and OLLAMA_FLASH_ATTENTION"
+    return gguf_weights(table(known, "details").get("quantization_level")) | {
+        "weights": info.model or None,
+        "max_model_len": whole(loaded.get("context_length")),
+        "note": note if loaded else f"{note}, and has not loaded the model yet",
+    }
 
 
 ENGINE = Engine(
     kind="ollama",
     title="Ollama",
     owned_by=("library",),
+    sign=Sign("/", lambda answer: b"Ollama is running" in answer.body[:100]),
     endpoint="chat",
     prompt_form="text",
-    body=body,
-    metrics_hint="Ollama exposes none",
+    body=official_body,
     cheap_health="/",
+    read_details=read_details,
+    read_settings=read_settings,
+    flags={
+        "max_model_len": Flag("env:OLLAMA_CONTEXT_LENGTH={}"),
+        "max_running": Flag("env:OLLAMA_NUM_PARALLEL={}"),
+        "kv_dtype": Flag("env:OLLAMA_KV_CACHE_TYPE={}"),
+    },
 )

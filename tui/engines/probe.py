@@ -164,13 +164,10 @@ signal green yellow orange silver copper
 
 async def tokenize(site: Site, engine: Engine, model: str, text: str) -> list[int]:
     """The token ids of `text` without special tokens, or an empty list when the server does not tell."""
-    if not engine.tokenize_path:
+    own = engine.tokenizer
+    if own is None:
         return []
-    # vLLM and SGLang read `prompt` and `add_special_tokens`, llama.cpp `content` and `add_special`, LMDeploy `input`
-    # and `add_bos`, TGI `inputs`; each ignores the others' fields.
-    payload: dict[str, Any] = {"model": model, "add_special_tokens": False, "add_special": False, "add_bos": False}
-    payload |= dict.fromkeys(("prompt", "content", "input", "inputs"), text)
-    answer = await site.ask(engine.tokenize_path, payload)
+    answer = await site.ask(own.path, {"model": model, own.text: text, **own.options})
     decoded = answer.json() if answer.status == 200 else None
     if isinstance(decoded, dict):
         decoded = decoded.get("tokens", decoded.get("input_ids"))

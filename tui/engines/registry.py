@@ -1,12 +1,32 @@
-"""Every server kind that dragstrip knows."""
+"""Every kind of server that dragstrip knows."""
 
-from tui.engines import llamacpp, lmdeploy, ollama, openai, sglang, tgi, trtllm, vllm
+from collections.abc import Iterable
+from importlib import import_module
+
 from tui.engines.base import Engine
 from tui.model.text import UserError
 
-ENGINES: dict[str, Engine] = {
-    module.ENGINE.kind: module.ENGINE for module in (vllm, sglang, trtllm, lmdeploy, llamacpp, ollama, tgi, openai)
-}
+# The files of this folder that declare an engine, in the order in which detection tries them.
+FILES = (
+    "vllm",
+    "sglang",
+    "trtllm",
+    "lmdeploy",
+    "llamacpp",
+    "ollama",
+    "tgi",
+    "openai",
+)
+
+
+def load_engines(files: Iterable[str]) -> dict[str, Engine]:
+    """The engines declared in these files, by kind."""
+    engines: list[Engine] = [import_module(f"tui.engines.{name}").ENGINE for name in files]
+    return {each.kind: each for each in engines}
+
+
+ENGINES = load_engines(FILES)
+FALLBACK = ENGINES["openai"]  # any other server with an OpenAI-compatible API
 
 
 def engine(kind: str) -> Engine:

@@ -1,15 +1,67 @@
 """TensorRT-LLM's `trtllm-serve` (read at 1.2 and its 2026 main). It answers 400 to any field it does not know."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from tui.engines.base import Ask, Engine, Selector
-from tui.engines.bodies import exact
+from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, exact_body, read_version
+from tui.engines.typed_values import flag, last_part, metrics, text, whole
 from tui.model import gauges
+from tui.model.session import LaneInfo
+from tui.model.text import sanitize
+from tui.net.http import Site
+from tui.net.prometheus import Sample
+
+_METRICS = "/prometheus/metrics"  # /metrics is JSON there, and each reading drains it
+_MODEL, _PARALLEL = "trtllm_model_config_info", "trtllm_parallel_config_info"
+_SPECULATIVE, _CACHE = "trtllm_speculative_config_info", "trtllm_kv_cache_config_info"
+_CACHE_OLD = "trtllm_cache_config_info"
+_BLOCKS, _BLOCK = "trtllm_kv_cache_max_blocks", "trtllm_kv_cache_tokens_per_block"
+_BATCH, _TOKENS = "trtllm_max_batch_size_runtime", "trtllm_max_num_tokens_runtime"
 
 
 def body(ask: Ask) -> dict[str, Any]:
     """A request of exact length that can report usage with every chunk. 0 turns `top_k` off."""
-    return exact(ask, top_k=0)
+    return exact_body(ask, top_k=0)
+
+
+async def read_settings(site: Site, info: LaneInfo) -> Settings:
+    """From the labels of its configuration gauges; those of pool and limits appear with the first request.
+
+    Older versions have none of them.
+    """
+    names = (_MODEL, _PARALLEL, _SPECULATIVE, _CACHE, _CACHE_OLD, _BLOCKS, _BLOCK, _BATCH, _TOKENS)
+    exposed = await metrics(site, _METRICS, names)
+    model, parallel, speculative = (_labels(exposed, name) for name in (_MODEL, _PARALLEL, _SPECULATIVE))
+    cache = _labels(exposed, _CACHE) or _labels(exposed, _CACHE_OLD)
+    if not model and not cache:
+        return {
+            "note": "TensorRT-LLM tells its settings only with return_perf_metrics: true in its configuration file"
+        }
+    block = whole(cache.get("page_size")) or _value(exposed, _BLOCK)
+    blocks = _value(exposed, _BLOCKS)
+    return {
+        "weights": last_part(model.get("model")),
+        "quantisation": text(model.get("quantization")),
+        "dtype": text(model.get("dtype", "").removeprefix("torch.")),
+        "max_model_len": whole(model.get("max_model_len")),
+        "tensor_parallel": whole(parallel.get("tensor_parallel_size")),
+        "speculative": text(speculative.get("spec_method")) or ("off" if model else None),
+        "kv_tokens": blocks * block if blocks and block else None,
+        "kv_block": block,
+        "kv_dtype": sanitize(cache.get("cache_dtype", ""), 40) or None,
+        "prefix_cache": flag(cache.get("enable_block_reuse")),
+        "max_running": _value(exposed, _BATCH),
+        "prefill_budget": _value(exposed, _TOKENS),
+    }
+
+
+def _labels(exposed: Mapping[str, list[Sample]], name: str) -> dict[str, str]:
+    return exposed[name][0][0] if name in exposed else {}
+
+
+def _value(exposed: Mapping[str, list[Sample]], name: str) -> int | None:
+    """A gauge's number, None while it is still 0."""
+    return whole(exposed[name][0][1]) or None if name in exposed else None
 
 
 ENGINE = Engine(
@@ -19,21 +71,44 @@ ENGINE = Engine(
     endpoint="completions",
     prompt_form="ids",
     body=body,
-    # /metrics is JSON there, and each reading drains it.
-    metrics_path="/prometheus/metrics",
+    usage="each",
+    cheap_health="/health",
+    metrics_path=_METRICS,
     metrics_hint="set return_perf_metrics: true in its configuration file",
     gauges={
         gauges.RUNNING: (Selector("trtllm_num_requests_running"),),
         gauges.WAITING: (Selector("trtllm_num_requests_waiting"),),
         gauges.KV_USAGE: (Selector("trtllm_kv_cache_utilization"),),
-        gauges.KV_POOL_TOKENS: (Selector("trtllm_kv_cache_max_blocks", by="trtllm_kv_cache_tokens_per_block"),),
+        gauges.KV_POOL_TOKENS: (Selector(_BLOCKS, by=_BLOCK),),
         gauges.PREFIX_HITS: (Selector("trtllm_prompt_cached_tokens_total"),),
         gauges.PREFIX_QUERIES: (Selector("trtllm_prompt_tokens_total"),),
         gauges.GENERATION_TOKENS_FINISHED: (Selector("trtllm_generation_tokens_total"),),
         gauges.PROMPT_TOKENS: (Selector("trtllm_prompt_tokens_total"),),
     },
     mean_of=frozenset({gauges.KV_USAGE}),
-    usage="each",
     kv_preallocated=True,
-    cheap_health="/health",
+    read_details=read_version,
+    read_settings=read_settings,
+    flags={
+        "quantisation": Flag("file:quant_config"),
+        "dtype": Flag("file:dtype {}"),
+        "tensor_parallel": Flag("--tp_size {}"),
+        "max_model_len": Flag("--max_seq_len {}"),
+        "kv_tokens": Flag("file:kv_cache_config.max_tokens {}"),
+        "max_running": Flag("--max_batch_size {}"),
+        "prefix_cache": Flag(
+            on="file:kv_cache_config.enable_block_reuse true", off="file:kv_cache_config.enable_block_reuse false"
+        ),
+        "speculative": Flag("file:speculative_config"),
+        "cuda_graphs": Flag(off="file:cuda_graph_config null"),
+        "kv_dtype": Flag("file:kv_cache_config.dtype {}"),
+        "cuda_graph_max": Flag("file:cuda_graph_config.max_batch_size {}"),
+        "prefill_budget": Flag("--max_num_tokens {}"),
+        "chunked_prefill": Flag(on="--enable_chunked_prefill"),
+        "kv_block": Flag("file:kv_cache_config.tokens_per_block {}"),
+        "overlap": Flag(off="file:disable_overlap_scheduler true"),
+        "stream_interval": Flag("file:stream_interval {}"),
+        "memory_fraction": Flag("--kv_cache_free_gpu_memory_fraction {}"),
+    },
+    start=Start(("trtllm-serve",)),
 )

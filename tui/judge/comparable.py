@@ -1,18 +1,16 @@
-"""What makes two servers incomparable: their settings side by side, and the flags that would make them alike."""
+"""What makes two servers incomparable: their settings side by side."""
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from tui.model.settings import ENGINE_SETTING, ENGINE_SETTINGS, EngineSetting, Severity, Value
+from tui.model.settings import ENGINE_SETTING, ENGINE_SETTINGS, EngineSetting, Severity
 from tui.model.text import UserError
-
-KV_BLOCK = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One setting in which the lanes differ, and what to do about it in either."""
+    """One setting in which the lanes differ."""
 
     key: str
     label: str
@@ -20,8 +18,6 @@ class Difference:
     b: object
     effect: str  # on the result
     severity: Severity
-    flag_a: str  # makes lane A like lane B; empty: that engine has no flag for it
-    flag_b: str  # makes lane B like lane A
     waived: bool = False
     words: str = ""  # said instead of both values
 
@@ -55,8 +51,6 @@ def differences(
             b[term.key],
             term.effect,
             _severity(term, a[term.key], b[term.key], streams),
-            flag_for(term, a, b[term.key]),
-            flag_for(term, b, a[term.key]),
             term.key in waived,
         )
         for term in ENGINE_SETTINGS
@@ -78,7 +72,7 @@ def shared_gpus(gpus: Iterable[int], *, waived: Collection[str] = ()) -> Differe
     """Both lanes' engines at work on the same GPUs at the same time."""
     term, which = ENGINE_SETTING["shared_gpu"], ", ".join(map(str, sorted(gpus)))
     return Difference(
-        term.key, term.label, which, which, term.effect, term.severity, "", "", term.key in waived,
+        term.key, term.label, which, which, term.effect, term.severity, term.key in waived,
         words=f'both use GPU {which} at once: set mode = "alternate"',
     )  # fmt: skip
 
@@ -106,20 +100,6 @@ def same_setting(term: EngineSetting, a: Mapping[str, object], b: Mapping[str, o
     return False
 
 
-def flag_for(term: EngineSetting, settings: Mapping[str, object], value: object) -> str:
-    """The flag that gives the server with these `settings` another `value`, as its engine and version spells it."""
-    flag = term.flags.get(str(settings.get("engine", "")))
-    if flag is None or not isinstance(value, str | int | float):
-        return ""
-    block = settings.get("kv_block")
-    mine: Value = value
-    if term.key == "sampling_defaults":
-        mine = _SAMPLING.get((str(settings.get("engine")), str(value)), "")
-        if not mine:
-            return ""
-    return flag.of(str(settings.get("version", ""))).text(mine, block if isinstance(block, int) else KV_BLOCK)
-
-
 def written(value: object, key: str = "") -> str:
     """A setting as people read it."""
     if key == "seed":
@@ -127,14 +107,6 @@ def written(value: object, key: str = "") -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-_SAMPLING = {
-    ("vllm", "model"): "auto",
-    ("vllm", "neutral"): "vllm",
-    ("sglang", "model"): "model",
-    ("sglang", "neutral"): "openai",
-}
 
 
 def _severity(term: EngineSetting, left: object, right: object, streams: int | None) -> Severity:

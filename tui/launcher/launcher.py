@@ -10,7 +10,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from tui.engines.detect import DetectedServer, detect_lane
-from tui.engines.launch import command, shell, stage
+from tui.engines.launch import command, shell, stage, startable
 from tui.engines.probe import streams
 from tui.launcher.process import EngineProcess
 from tui.model.profile import LaneProfile, Profile
@@ -162,7 +162,7 @@ def _command(lane: Lane, server: LaneProfile) -> Command:
     if server.launch is None or not server.url:
         raise UserError(f"lane {lane.upper()} needs a url: its engine is started at that host and port")
     if not server.engine:
-        raise UserError(f"lane {lane.upper()} needs engine, the kind to start: vllm, sglang, …")
+        raise UserError(f"lane {lane.upper()} needs engine, the kind to start: {', '.join(startable())}")
     host, port = _place(server)
     return command(server.engine, server.launch, port, host=host, served_name=server.model)
 

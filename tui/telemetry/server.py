@@ -3,10 +3,6 @@
 One page fetched again and again over a kept connection.
 
 An engine's metrics become gauges under our names and units.
-
-Numbers that a server names, which may be anything.
-
-SGLang's /v1/loads, which answers when /metrics is off: gauges only, published about every 15 decode steps.
 """
 
 from __future__ import annotations
@@ -17,12 +13,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tui.engines.base import Engine, Selector
 from tui.engines.detect import DetectedServer
 from tui.engines.registry import engine
-from tui.model import gauges
 from tui.model.gauges import SERVER
 from tui.model.rows import GaugeRow, Lane
 from tui.model.text import sanitize
@@ -141,52 +134,6 @@ def _value(selector: Selector, labels: Mapping[str, str], exposed: float) -> flo
         return math.nan  # vLLM writes "None" where it does not know
 
 
-def finite(value: object) -> float | None:
-    """A finite number, also from the text of a label; None when it is none. A whole number may be beyond a float."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-_GB = float(1 << 30)
-_FIELDS: dict[str, tuple[str, str, float]] = {
-    gauges.RUNNING: ("", "num_running_reqs", 1),
-    gauges.WAITING: ("", "num_waiting_reqs", 1),
-    gauges.KV_USAGE: ("", "token_usage", 1),
-    gauges.KV_POOL_TOKENS: ("", "max_total_num_tokens", 1),
-    gauges.WEIGHTS_BYTES: ("memory", "weight_gb", _GB),
-    gauges.KV_BYTES: ("memory", "kv_cache_gb", _GB),
-}
-_OF_EACH_RANK = (gauges.KV_USAGE, gauges.WEIGHTS_BYTES, gauges.KV_BYTES)
-
-
-def gauges_from_loads(page: bytes) -> dict[str, float]:
-    """Gauges over all data-parallel ranks: sums, but means of shares and bytes a GPU. ValueError: not that JSON."""
-    try:
-        decoded = msgspec.json.decode(page)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError("broken JSON") from error
-    rows = decoded.get("loads") if isinstance(decoded, dict) else None
-    if not rows or not isinstance(rows, list):
-        raise ValueError("JSON without a list of loads")
-    found: dict[str, float] = {}
-    for name, (table, key, scale) in _FIELDS.items():
-        values = [value * scale for row in rows if (value := _number(row, table, key)) is not None]
-        if values:
-            found[name] = sum(values) / (len(values) if name in _OF_EACH_RANK else 1)
-    return found
-
-
-def _number(row: Any, table: str, key: str) -> float | None:
-    inner = row.get(table) if table and isinstance(row, dict) else row
-    value = inner.get(key) if isinstance(inner, dict) else None
-    return finite(value)
-
-
 PERIOD_S = 1.0
 
 
@@ -217,7 +164,8 @@ class ServerScraper:
         body = await page.get()
         t_ns = time.monotonic_ns()
         try:
-            values = gauges_from_loads(body) if body.lstrip()[:1] == b"{" else gauges_from(self._engine, body)
+            is_json = body.lstrip()[:1] == b"{"
+            values = self._engine.read_loads(body) if is_json else gauges_from(self._engine, body)
         except ValueError as error:
             raise ReadingError(f"{page.url} cannot be read: {error}") from error
         if not values:

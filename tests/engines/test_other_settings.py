@@ -1,11 +1,12 @@
 """Settings of the engines that do not run here, from answers in the words of their own sources and documents."""
 
 from tests.engines.sites import Answers, Site, listing
+from tui.engines.base import Settings
 from tui.engines.detect import recognise
 from tui.engines.registry import ENGINES
+from tui.engines.settings import read_settings
 from tui.model import gauges
 from tui.telemetry.server import gauges_from
-from tui.telemetry.settings import Settings, read_settings
 
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 
@@ -34,20 +35,21 @@ trtllm_max_num_tokens_runtime{{{TRTLLM_LABELS}}} 8192.0
 
 async def test_trtllms_configuration_gauges() -> None:
     found = await settings("trtllm", {"GET /prometheus/metrics": TRTLLM.encode(), "GET /version": {"version": "1.3"}})
-    assert found == Settings(
-        engine="trtllm", version="1.3", model=MODEL, weights="Llama-3.1-8B-Instruct", quantisation="none",
-        dtype="bfloat16", tensor_parallel=2, max_model_len=8192, kv_tokens=262_144, max_running=2048,
-        prefix_cache=True, speculative="off", kv_dtype="auto", prefill_budget=8192, kv_block=32, memory_fraction=0.9,
-    )  # fmt: skip
+    assert found == {
+        "engine": "trtllm", "version": "1.3", "model": MODEL, "weights": "Llama-3.1-8B-Instruct",
+        "quantisation": "none", "dtype": "bfloat16", "tensor_parallel": 2, "max_model_len": 8192,
+        "kv_tokens": 262_144, "max_running": 2048, "prefix_cache": True, "speculative": "off", "kv_dtype": "auto",
+        "prefill_budget": 8192, "kv_block": 32,
+    }  # fmt: skip
 
 
 async def test_trtllm_that_guesses_ahead_and_one_without_gauges() -> None:
     page = (
         TRTLLM + 'trtllm_speculative_config_info{spec_enabled="true",spec_method="Eagle",spec_num_tokens="5"} 1.0\n'
     )
-    assert (await settings("trtllm", {"GET /prometheus/metrics": page.encode()})).speculative == "Eagle"
+    assert (await settings("trtllm", {"GET /prometheus/metrics": page.encode()})).get("speculative") == "Eagle"
     bare = await settings("trtllm", {"GET /prometheus/metrics": b"request_success_total 3\n"})
-    assert "return_perf_metrics: true" in bare.note
+    assert "return_perf_metrics: true" in bare["note"]
 
 
 async def test_lmdeploys_configuration_where_the_gauge_has_labels() -> None:
@@ -56,13 +58,13 @@ async def test_lmdeploys_configuration_where_the_gauge_has_labels() -> None:
         b'cache_max_entry_count="0.8",cache_block_seq_len="64",enable_prefix_caching="False",quant_policy="8",'
         b'max_prefill_token_num="8192",model_format="awq"} 1.0\n'
     )
-    assert await settings("lmdeploy", {"GET /metrics": page}) == Settings(
-        engine="lmdeploy", version="", model=MODEL, quantisation="awq", tensor_parallel=2,
-        max_model_len=16_384, max_running=128, prefix_cache=False, kv_dtype="int8", prefill_budget=8192, kv_block=64,
-        memory_fraction=0.8,
-    )  # fmt: skip
+    assert await settings("lmdeploy", {"GET /metrics": page}) == {
+        "engine": "lmdeploy", "version": "", "model": MODEL, "quantisation": "awq", "tensor_parallel": 2,
+        "max_model_len": 16_384, "max_running": 128, "prefix_cache": False, "kv_dtype": "int8",
+        "prefill_budget": 8192, "kv_block": 64,
+    }  # fmt: skip
     silent = await settings("lmdeploy", {"GET /metrics": b"lmdeploy:backend_config_info 1.0\n"})
-    assert silent.note == "LMDeploy does not tell its settings: compare the commands that started both"
+    assert silent["note"] == "LMDeploy does not tell its settings: compare the commands that started both"
 
 
 OLLAMA_ROW = {
@@ -75,14 +77,14 @@ async def test_ollamas_loaded_model_and_one_that_is_not_loaded_yet() -> None:
     models = {"GET /v1/models": listing("llama3.1:8b", owner="library")}
     loaded = {"models": [OLLAMA_ROW | {"size_vram": 6654289920, "context_length": 4096}]}
     found = await settings("ollama", {**models, "GET /api/ps": loaded, "GET /api/version": {"version": "0.33.0"}})
-    assert (found.weights, found.quantisation, found.dtype) == ("llama3.1:8b", "Q4_K_M", None)
-    assert (found.max_model_len, found.version) == (4096, "0.33.0")
-    assert "OLLAMA_NUM_PARALLEL" in found.note
+    assert (found.get("weights"), found["quantisation"], found.get("dtype")) == ("llama3.1:8b", "Q4_K_M", None)
+    assert (found["max_model_len"], found["version"]) == (4096, "0.33.0")
+    assert "OLLAMA_NUM_PARALLEL" in found["note"]
     cold = await settings(
         "ollama", {**models, "GET /api/ps": {"models": []}, "GET /api/tags": {"models": [OLLAMA_ROW]}}
     )
-    assert (cold.quantisation, cold.max_model_len) == ("Q4_K_M", None)
-    assert cold.note.endswith("has not loaded the model yet")
+    assert (cold.get("quantisation"), cold.get("max_model_len")) == ("Q4_K_M", None)
+    assert cold["note"].endswith("has not loaded the model yet")
 
 
 async def test_tgis_info_of_new_and_old() -> None:
@@ -92,13 +94,14 @@ async def test_tgis_info_of_new_and_old() -> None:
         "router": "text-generation-router", "version": "3.3.7",
     }  # fmt: skip
     found = await settings("tgi", {"GET /info": new})
-    assert (found.weights, found.max_model_len, found.max_running) == ("Llama-3.1-8B-Instruct", 4096, None)
+    assert (found["weights"], found["max_model_len"]) == ("Llama-3.1-8B-Instruct", 4096)
+    assert "max_running" not in found
     old = {
         "model_id": "bigscience/bloom", "model_dtype": "torch.float16", "max_total_tokens": 2048,
         "max_batch_total_tokens": 32_000, "max_batch_size": 16, "version": "2.0.4",
     }  # fmt: skip
     found = await settings("tgi", {"GET /info": old})
-    assert (found.dtype, found.kv_tokens, found.max_running) == ("float16", 32_000, 16)
+    assert (found["dtype"], found["kv_tokens"], found["max_running"]) == ("float16", 32_000, 16)
 
 
 def test_trtllms_pool_is_its_blocks_times_their_size() -> None:

@@ -1,0 +1,45 @@
+"""The settings of a running server that decide whether it may be compared, and the flag that changes one of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tui.engines.base import Settings
+from tui.engines.detect import DetectedServer
+from tui.engines.registry import ENGINES, engine
+from tui.net.http import Site, client
+
+
+async def read_settings(
+    found: DetectedServer, *, verify: bool = True, timeout_s: float = 5, transport: Any = None
+) -> Settings:
+    """The settings that a detected server reports, by key. `note` says why it reports few.
+
+    An endpoint that is absent leaves its settings out.
+    """
+    info = found.info
+    known: Settings = {
+        "engine": info.engine,
+        "version": info.version,
+        "model": info.model,
+        "max_model_len": info.max_model_len,
+    }
+    read = engine(info.engine).read_settings
+    if read is None:
+        known["note"] = f"{info.title} has no endpoint that tells its settings"
+    else:
+        async with client(found.headers, verify=verify, transport=transport) as http:
+            reported = await read(Site(http, info.url, timeout_s), info)
+        known |= {key: value for key, value in reported.items() if value is not None}
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def flag_for(settings: Mapping[str, object], key: str, value: object) -> str:
+    """The flag that gives the server with these settings another value, as its engine and version spell it.
+
+    Empty when there is none.
+    """
+    own = ENGINES.get(str(settings.get("engine")))
+    flag = own.flags.get(key) if own is not None else None
+    if flag is None or not isinstance(value, str | int | float):
+        return ""
+    return flag.for_version(str(settings.get("version", ""))).text(value, settings)
