@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from tui.cli import selftest as ruler
+from tui.cli import selftest
 from tui.cli.main import main
 from tui.load import accuracy as measuring
 from tui.load.accuracy import Accuracy
@@ -16,8 +16,8 @@ BUSY = Accuracy(50.0, 200.0, 3.0, 9.0, 8000.0, 5.0, 9000.0, 20.0, 1e6, kernel_st
 
 def called(*flags: str) -> int:
     parser = argparse.ArgumentParser()
-    ruler.arguments(parser)
-    return ruler.call(parser.parse_args(flags))
+    selftest.arguments(parser)
+    return selftest.call(parser.parse_args(flags))
 
 
 @pytest.mark.parametrize(("measured", "code"), [(QUIET, 0), (BUSY, 1)])
@@ -30,7 +30,7 @@ def test_the_sentence_is_the_last_line(
 
     monkeypatch.setattr(measuring, "measure", measure)
     assert called("--step", "2") == code
-    assert capsys.readouterr().out.splitlines()[-1] == measured.sentence()
+    assert capsys.readouterr().out.splitlines()[-1] == measured.conclusion()
 
 
 @pytest.mark.parametrize("name", ["selftest", "ruler"])
@@ -42,7 +42,7 @@ def test_its_former_name_is_still_accepted(
 
     monkeypatch.setattr(measuring, "measure", measure)
     assert main([name]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == QUIET.sentence()
+    assert capsys.readouterr().out.splitlines()[-1] == QUIET.conclusion()
 
 
 @pytest.mark.parametrize("step", ["0", "-1", "nan", "601"])

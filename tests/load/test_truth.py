@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from tui.load import accuracy as ruler
+from tui.load import accuracy
 from tui.load.body import RequestBuilder
 from tui.model.dials import Dials
 from tui.model.metrics import e2e_ms, tpot_ms, ttft_ms
@@ -42,15 +42,15 @@ def itl(frames: list[Frame]) -> LatencyHistogram:
 
 
 async def test_reported_percentiles_are_those_of_the_servers_own_log() -> None:
-    async with ruler._source() as source:
-        plan = ruler._plan(f"{source.url}/p/{TTFT_US}/{STEP_US}")
-        heard = await ruler._drive(plan, DIALS, 1.0)
+    async with accuracy._source() as source:
+        plan = accuracy._plan(f"{source.url}/p/{TTFT_US}/{STEP_US}")
+        run = await accuracy._drive(plan, DIALS, 1.0)
         log = {answer.seed: answer.sent_ns for answer in await source.log()}
     builder = RequestBuilder(plan)
-    rows: list[RequestRow] = [row for row in heard.rows if row.outcome == "ok"]
+    rows: list[RequestRow] = [row for row in run.rows if row.outcome == "ok"]
     sent = [np.array(log[builder.spec(row.request, DIALS).seed]) for row in rows]
-    merged = sum(frame.merged_reads for frame in heard.frames)
-    if merged > 0.005 * len(rows) * DIALS.output_tokens or any(frame.bound for frame in heard.frames):
+    merged = sum(frame.merged_reads for frame in run.frames)
+    if merged > 0.005 * len(rows) * DIALS.output_tokens or any(frame.bound for frame in run.frames):
         pytest.skip("this host kept the driver from its core, and the driver says so: no claim is made then")
     assert len(rows) >= DIALS.concurrency
     assert [row.output_tokens for row in rows] == [len(times) for times in sent]
@@ -60,4 +60,4 @@ async def test_reported_percentiles_are_those_of_the_servers_own_log() -> None:
     assert near(counted([e2e_ms(row) for row in rows]), [(times[-1] - t) / 1e6 for times, t in pairs])
     means = [(times[-1] - times[0]) / 1e6 / (len(times) - 1) for times in sent]
     assert near(counted([tpot_ms(row) for row in rows]), means)
-    assert near(itl(heard.frames), np.concatenate([np.diff(times) / 1e6 for times in sent]), [0.5])
+    assert near(itl(run.frames), np.concatenate([np.diff(times) / 1e6 for times in sent]), [0.5])

@@ -27,7 +27,7 @@ def call(args: argparse.Namespace) -> int:
         raise UserError(f"--step is {args.step:g}, but must lie between 1 and 600 seconds")
     from tui.load.accuracy import measure
 
-    ruler = asyncio.run(measure(args.step))
-    for line in ruler.lines():
+    accuracy = asyncio.run(measure(args.step))
+    for line in accuracy.lines():
         print_result(line)
-    return 0 if ruler.trusted_tokens_s else 1
+    return 0 if accuracy.trusted_tokens_s else 1

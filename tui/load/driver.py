@@ -20,21 +20,18 @@ _decode = msgspec.msgpack.Decoder(Frame).decode
 
 
 class Driver:
-    """A running driver. It ends by itself when this process does, because its stdin ends then."""
+    """A running driver. It ends when this process does, because its stdin ends then."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.reason = ""  # why it ended
+        self.reason = ""  # why it ended, if nobody stopped it
         self._process = process
-        self._words: deque[str] = deque(maxlen=MAX_STDERR_LINES)
+        self._stderr: deque[str] = deque(maxlen=MAX_STDERR_LINES)
         self._stopping = False
-        self._listening = asyncio.create_task(self._listen())
+        self._reading_stderr = asyncio.create_task(self._read_stderr())
 
     @classmethod
     async def start(cls, plan: LanePlan, setting: Setting) -> Self:
-        """Spawn the process and tell it what to do, over the pipe: the plan may hold a key.
-
-        UserError when this host does not allow so many streams.
-        """
+        """Start the process. UserError when this host does not allow so many streams."""
         if why := too_many_streams(setting.dials.concurrency):
             raise UserError(why)
         process = await asyncio.create_subprocess_exec(
@@ -51,15 +48,13 @@ class Driver:
 
     @property
     def pid(self) -> int:
-        """The process."""
         return self._process.pid
 
     def set(self, setting: Setting) -> None:
-        """Turn the dials."""
         self._write(pack(setting))
 
     async def frames(self) -> AsyncIterator[Frame]:
-        """Frames as they come, until the driver ends; `reason` then says why, if nobody asked it to."""
+        """Frames until the driver ends; then `reason` is set if nobody stopped it."""
         assert self._process.stdout is not None
         with contextlib.suppress(asyncio.IncompleteReadError):
             while True:
@@ -68,12 +63,11 @@ class Driver:
         code = await self._process.wait()
         if not self._stopping:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._listening), 1)
-            last = self._words[-1] if self._words else f"exit code {code}"
-            self.reason = last
+                await asyncio.wait_for(asyncio.shield(self._reading_stderr), 1)
+            self.reason = self._stderr[-1] if self._stderr else f"exit code {code}"
 
     async def stop(self) -> None:
-        """Ask it to end; its last frame still comes. Kill it when it does not."""
+        """Ask it to end, which still sends its last frame; kill it if it does not."""
         if self._stopping:
             await self._process.wait()
             return
@@ -84,16 +78,16 @@ class Driver:
         if self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
-        self._listening.cancel()
+        self._reading_stderr.cancel()
 
     def _write(self, data: bytes) -> None:
         stdin = self._process.stdin
         if stdin is not None and not stdin.is_closing():
             stdin.write(data)
 
-    async def _listen(self) -> None:
-        """Keep the last words, for the event that says why it ended."""
+    async def _read_stderr(self) -> None:
+        """Keep the last lines, for the event that says why it ended."""
         assert self._process.stderr is not None
         async for line in self._process.stderr:
-            if words := sanitize(line.decode("utf-8", "replace")):
-                self._words.append(words)
+            if text := sanitize(line.decode("utf-8", "replace")):
+                self._stderr.append(text)

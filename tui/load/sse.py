@@ -1,9 +1,8 @@
-"""Server-sent events out of body bytes: how many tokens they brought, and what the few that matter say.
+"""Server-sent events from body bytes: how many tokens they brought, and what the few that matter say.
 
-A block of whole events goes the fast way when counting bytes proves that each of them carries output; every other
-block is looked at event by event. Inside a JSON string a quote is always escaped, so a key's bytes, quotes
-included, occur only as that key. Which key carries the output, and whether a space follows the colon, is learnt
-from the events that were looked at.
+A block of whole events is only counted when counting bytes proves that each event carries output; every other block
+is decoded event by event. Inside a JSON string a quote is always escaped, so a key's bytes, quotes included, occur
+only as that key. Which key carries the output, and whether a space follows the colon, is learnt from decoded events.
 """
 
 from dataclasses import dataclass, field
@@ -15,9 +14,9 @@ from tui.model.profile import Endpoint
 from tui.model.text import sanitize
 
 MAX_LINE_BYTES = 8 << 20
-MAX_TOKENS = 1 << 24  # no answer is so long: a count beyond it is nonsense, and a recording has no room for it
+MAX_TOKENS = 1 << 24  # no answer is so long: a larger count is nonsense, and would not fit into a recording
 MAX_DIGITS = 10  # of a count
-END_MARK_BYTES = 24  # the end mark is the last thing of a block, or not in it
+END_MARK_BYTES = 24  # the end mark is at the end of a block or not in it
 MIN_HALVING_BYTES = 800  # about three events
 TEXT_KEYS = (b'"content"', b'"text"', b'"reasoning_content"', b'"reasoning"')
 OUTPUT_KEYS = ("content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal")
@@ -29,26 +28,26 @@ _decode = msgspec.json.Decoder().decode
 
 
 class BadEventsError(ValueError):
-    """The body is no event stream: a line without end, or an event that is not JSON."""
+    """Not an event stream: a line without end, or an event that is not JSON."""
 
 
 @dataclass(slots=True)
 class EventReader:
-    """Reads one response's events. After each `feed`, `tokens` says how many output tokens that block brought."""
+    """Reads one response's events. After each `feed`, `tokens` is the number of output tokens in that block."""
 
     endpoint: Endpoint
-    count_empty_chunks: bool = False  # the server sends an event at each step, also where its token shows no text
+    count_empty_chunks: bool = False  # the server sends an event per step, even when the token shows no text
     tokens: int = 0  # of the last block
-    chunks: int = 0  # events with output, in all
+    chunks: int = 0  # events with output, total
     k_first: int = 0  # tokens in the first of them
-    completion_tokens: int = 0  # as the server's usage says, so far
+    completion_tokens: int = 0  # by the server's usage, so far
     has_usage: bool = False
-    usage_each: bool = False  # usage came with output, not only behind it
+    usage_each: bool = False  # usage came with output, not only after it
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
     finish_reason: str = ""
-    done: bool = False  # the end mark came
-    error: str = ""  # the server's words, cleaned
+    done: bool = False  # the end mark has arrived
+    error: str = ""  # the server's message, sanitized
     text: list[str] | None = None  # collects the output when it is a list
     _held: list[bytes] = field(default_factory=list)
     _held_bytes: int = 0
@@ -61,11 +60,11 @@ class EventReader:
 
     def _expect(self, key: bytes, colon: bytes) -> None:
         self._key, self._empty = key + colon, key + colon + b'"'
-        # In an event of `generate` the reason is an object.
+        # In `generate` events the reason is an object.
         self._finish = _FINISH + (colon[:-1] + b"{" if self.endpoint == "generate" else colon)
 
     def _learn(self, event: bytes) -> None:
-        """An event with output that the expected key did not show: find the one that it has."""
+        """Expect the output key of this event, which has output under another key than expected."""
         for key in TEXT_KEYS:
             for colon in (b':"', b': "'):
                 start = event.find(key + colon)
@@ -74,7 +73,7 @@ class EventReader:
                     return
 
     def feed(self, data: bytes) -> None:
-        """Take body bytes. Raises BadEventsError."""
+        """Raises BadEventsError."""
         self.tokens = 0
         if not self._held and data.endswith(b"\n\n"):
             self._read(data)
@@ -91,14 +90,14 @@ class EventReader:
         self._read(block)
 
     def _hold(self, data: bytes) -> None:
-        """Keep the beginning of an event until the rest of it comes."""
+        """Keep the start of an event until the rest arrives."""
         self._held.append(data)
         self._held_bytes += len(data)
         if self._held_bytes > MAX_LINE_BYTES:
             raise BadEventsError(f"an event of more than {MAX_LINE_BYTES >> 20} MB")
 
     def _read(self, block: bytes) -> None:
-        """Read whole events; halving a block isolates the few that must be looked at in a handful of steps."""
+        """Read whole events; halving a block isolates the few to decode in a handful of steps."""
         if self._fast(block):
             return
         middle = block.find(b"\n\n", len(block) // 2) + 2
@@ -111,7 +110,7 @@ class EventReader:
             self._read(block[middle:])
 
     def _fast(self, block: bytes) -> bool:
-        """Count a block in which every event is an ordinary one with output; False when that is not certain."""
+        """Count a block in which every event is an ordinary one with output; False if that is not certain."""
         if self.text is not None or not self.chunks or b"\r" in block:
             return False
         events = block.count(_DATA)
@@ -123,9 +122,9 @@ class EventReader:
             if block.count(_COMPLETION_TOKENS) != events:
                 return False
             start = block.rfind(_COMPLETION_TOKENS) + len(_COMPLETION_TOKENS)
-            told = _number(block, start)
-            self.tokens += max(told - self.completion_tokens, 0)
-            self.completion_tokens = max(told, self.completion_tokens)
+            completion = _number(block, start)
+            self.tokens += max(completion - self.completion_tokens, 0)
+            self.completion_tokens = max(completion, self.completion_tokens)
         else:
             if _COMPLETION_TOKENS in block:
                 return False
@@ -140,53 +139,53 @@ class EventReader:
         if payload == b"[DONE]":
             self.done = True
             return
-        told = _json(payload)
-        if isinstance(told, dict):
+        decoded = _json(payload)
+        if isinstance(decoded, dict):
             chunks = self.chunks
-            self._told(told)
+            self._take(decoded)
             if self.chunks > chunks and (self._key not in event or self._empty in event):
                 self._learn(event)
 
-    def _told(self, told: dict[str, Any]) -> None:
-        if told.get("error") is not None or told.get("object") == "error":
-            self._take_error(told)
+    def _take(self, event: dict[str, Any]) -> None:
+        if event.get("error") is not None or event.get("object") == "error":
+            self._take_error(event)
             return
         if self.endpoint == "generate":
-            told = self._of_generate(told)
-        choices = told.get("choices")
+            event = self._as_completion(event)
+        choices = event.get("choices")
         has_output = False
         for choice in choices if isinstance(choices, list) else ():
             has_output = self._take_choice(choice) or has_output
-        usage = told.get("usage")
+        usage = event.get("usage")
         counted = self._take_usage(usage) if isinstance(usage, dict) else 0
-        ends = not choices  # the usage at the end brings no output of its own
+        ends = not choices  # the usage at the end comes without output
         if has_output or (counted and self.chunks and not ends) or (not ends and self._is_step):
-            # Without usage on every chunk a chunk with output is a token.
-            brought = counted if self.has_usage else 1
+            # Without usage in every chunk, a chunk with output is a token.
+            tokens = counted if self.has_usage else 1
             self.usage_each = self.usage_each or bool(counted and not (self.chunks and self.finish_reason))
             self.chunks += 1
-            self.tokens += brought
-            self.k_first = self.k_first or max(brought, 1)
+            self.tokens += tokens
+            self.k_first = self.k_first or max(tokens, 1)
         elif counted and not ends:
-            # Tokens that show no text yet, held back for UTF-8 or a stop string: they count with the next output.
+            # Tokens without text yet, held back for UTF-8 or a stop string: count them with the next output.
             self.completion_tokens -= counted
 
     @property
     def _is_step(self) -> bool:
-        """Whether an event without text, and without a count, stands for a token: of a chat the last only ends it."""
+        """Whether an event with neither text nor count is a token: the last event of a chat only ends it."""
         goes_on = self.endpoint == "completions" or not self.finish_reason
         return self.count_empty_chunks and self.chunks > 0 and not self.has_usage and goes_on
 
-    def _of_generate(self, told: dict[str, Any]) -> dict[str, Any]:
-        """SGLang's own event in the form of a completion's; text and counts are of the whole answer so far."""
-        about, text = told.get("meta_info"), told.get("text")
-        if not isinstance(about, dict):
+    def _as_completion(self, event: dict[str, Any]) -> dict[str, Any]:
+        """SGLang's own event in the form of a completion's; its text and counts cover the whole answer so far."""
+        meta, text = event.get("meta_info"), event.get("text")
+        if not isinstance(meta, dict):
             return {}
         if self.text is not None and isinstance(text, str) and text.startswith("".join(self.text)):
             self.text.clear()
-        reason = about.get("finish_reason")
+        reason = meta.get("finish_reason")
         choice = {"text": text, "finish_reason": reason.get("type") if isinstance(reason, dict) else None}
-        return {"choices": [choice], "usage": about | {"prompt_tokens_details": about}}
+        return {"choices": [choice], "usage": meta | {"prompt_tokens_details": meta}}
 
     def _take_choice(self, choice: Any) -> bool:
         """Whether a choice carries output: text, reasoning or a tool call. A role alone or an empty delta is none."""
@@ -202,7 +201,7 @@ class EventReader:
         return any(parts)
 
     def _take_usage(self, usage: dict[str, Any]) -> int:
-        """Note the usage; returns by how many tokens it rose."""
+        """Returns by how many tokens the usage rose."""
         prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
         self.prompt_tokens = prompt or self.prompt_tokens
         details = usage.get("prompt_tokens_details")
@@ -210,21 +209,21 @@ class EventReader:
         self.cached_tokens = self.cached_tokens if cached is None else cached
         if completion is None:
             return 0
-        # Until there is a usage, every chunk has counted as one token.
-        risen = completion - (self.completion_tokens if self.has_usage else self.chunks)
+        # Until there was usage, every chunk counted as one token.
+        increase = completion - (self.completion_tokens if self.has_usage else self.chunks)
         self.has_usage = self.has_usage or completion > 0
         self.completion_tokens = max(completion, self.completion_tokens)
-        return max(risen, 0)
+        return max(increase, 0)
 
-    def _take_error(self, told: dict[str, Any]) -> None:
-        error = told.get("error", told)
+    def _take_error(self, event: dict[str, Any]) -> None:
+        error = event.get("error", event)
         if isinstance(error, dict):
             error = error.get("message") or error
         self.error = sanitize(error) or "an error without a message"
 
 
 def _end_of_events(data: bytes, before: bytes) -> int:
-    """Where in `data` the last whole event ends; 0 when none does. `before`: the bytes just before it."""
+    """Where in `data` the last whole event ends; 0 if none does. `before`: the bytes just before `data`."""
     if data.endswith(b"\n\n"):
         return len(data)
     joined = before + data
@@ -233,7 +232,7 @@ def _end_of_events(data: bytes, before: bytes) -> int:
 
 
 def _json(payload: bytes) -> Any:
-    """The payload of an event; bytes that are no UTF-8 do not spoil the rest. Raises BadEventsError."""
+    """The payload of an event; bytes that are not UTF-8 do not spoil the rest. Raises BadEventsError."""
     try:
         try:
             return _decode(payload)
@@ -246,12 +245,12 @@ def _json(payload: bytes) -> Any:
 
 
 def _count(value: object) -> int | None:
-    """A count of tokens, or None where a server wrote something else there."""
+    """A plausible count of tokens, else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS else None
 
 
 def _number(data: bytes, start: int) -> int:
-    """The count of tokens that begins at `start`, after spaces; 0 when none does that can be true."""
+    """The count of tokens that begins at `start`, after spaces; 0 without a plausible one."""
     end = start
     while data[end : end + 1] == b" ":
         end += 1
