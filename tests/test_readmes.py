@@ -91,6 +91,11 @@ def test_every_link_leads_somewhere(readme: Path) -> None:
         assert not anchor or anchor in anchors(readme.parent / target), link
 
 
+def test_the_map_has_every_folder() -> None:
+    mapped = re.findall(r"^\| `(\w+)` \|", READMES[3].read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(mapped) == {file.parent.name for file in (TOP / "tui").glob("*/__init__.py")}
+
+
 @readmes
 def test_every_module_and_test_that_is_named_exists(readme: Path) -> None:
     for line in code(readme.read_text(encoding="utf-8")):
