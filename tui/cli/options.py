@@ -44,7 +44,7 @@ def load(parser: argparse.ArgumentParser) -> None:
     """How much to ask, how to judge it, and where it is recorded."""
     for flag, (_, kind, text) in DIAL_FLAGS.items():
         parser.add_argument(flag, type=kind, metavar="N", help=text)
-    parser.add_argument("--endpoint", choices=PATHS, help="what to ask both servers; generate is SGLang's own API")
+    parser.add_argument("--endpoint", choices=PATHS, help="what to ask both servers; generate: the engine's own API")
     parser.add_argument(
         "--usage",
         choices=("each", "end"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tui.cli.console import print_notice
-from tui.model.profile import LaneProfile, Profile
+from tui.model.profile import SIMULATED, LaneProfile, Profile
 from tui.model.text import UserError
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ MOST_PORT = 65535
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which engine, and where."""
-    engines = ("vllm", "sglang")
-    parser.add_argument("--engine", choices=engines, default="vllm", help="whose manners it takes on (vllm)")
+    engine = SIMULATED[0]
+    parser.add_argument("--engine", choices=SIMULATED, default=engine, help=f"engine to simulate ({engine})")
     parser.add_argument("--host", default="127.0.0.1", help="where it listens (127.0.0.1)")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one (0)")
     parser.add_argument("--seed", type=int, default=0, help="seed of its jitter (0)")

@@ -43,10 +43,16 @@ def command(
             raise UserError(f"{own.title} has no flag for model; leave it out of its launch table")
         arguments += _filled(start.served_name, served_name)
     arguments += [*_filled(start.host, host), *_filled(start.port, port)]
+    env = dict(start.env)
     settings = _settings(own, launch)
     for key, value in settings.items():
-        arguments += _flag(own, launch.version, key, value, settings)
-    return [*arguments, *start.always, *launch.extra], {**start.env, **_gpu_env(launch.gpus), **launch.env}
+        words = _flag(own, launch.version, key, value, settings)
+        if words and words[0].startswith("env:"):
+            name, _, text = words[0].removeprefix("env:").partition("=")
+            env[name] = text
+        else:
+            arguments += words
+    return [*arguments, *start.always, *launch.extra], {**env, **_gpu_env(launch.gpus), **launch.env}
 
 
 def startable() -> list[str]:

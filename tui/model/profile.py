@@ -61,6 +61,9 @@ PATHS: Final[Mapping[Endpoint, str]] = {
 Mode = Literal["together", "alternate"]
 
 
+SIMULATED: Final = ("vllm", "sglang")  # the engines that there is a simulator for
+
+
 class LaneProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One server. Exactly one of `url` and `simulate` is given."""
 

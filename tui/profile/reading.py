@@ -15,7 +15,7 @@ import tomli
 
 from tui.model.dials import DIAL, Dials, check
 from tui.model.metrics import MLPERF_LIMITS_MS
-from tui.model.profile import LaneProfile, Profile, Slo
+from tui.model.profile import SIMULATED, LaneProfile, Profile, Slo
 from tui.model.text import UserError
 
 _HEADER = re.compile(r"^\s*\[+\s*([\w.\-\"' ]+?)\s*\]+\s*(#.*)?$")
@@ -171,8 +171,8 @@ def _problems(profile: Profile) -> list[Problem]:
     for name, lane in profile.lanes.items():
         if bool(lane.url) == bool(lane.simulate):
             found.append(((name, "url"), "give either url or simulate, not both and not neither"))
-        if lane.simulate not in ("", "vllm", "sglang"):
-            found.append(((name, "simulate"), f"expected vllm or sglang, got {lane.simulate}"))
+        if lane.simulate not in ("", *SIMULATED):
+            found.append(((name, "simulate"), f"expected {' or '.join(SIMULATED)}, got {lane.simulate}"))
         found += [((name, "dials", key), problem) for key, problem in _dial_problems(lane.dials)]
     return found
 

@@ -1,0 +1,177 @@
+"""A new engine is one file and one line of the registry: here a module that declares one, and all that then works."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import msgspec
+import pytest
+
+from tests.engines.sites import TOKENS, Answers, Site, listing
+from tui.doctor.checks import Host, report
+from tui.doctor.examine import LaneCheck
+from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Sign, Start, Tokenizer, official_body
+from tui.engines.detect import recognise
+from tui.engines.launch import command, stage
+from tui.engines.prefix_cache import reset_cache
+from tui.engines.registry import ENGINES, FALLBACK, FILES, engine, load_engines
+from tui.engines.settings import read_settings
+from tui.model import gauges
+from tui.model.profile import Launch, Profile
+from tui.model.session import LaneInfo
+from tui.model.text import UserError
+from tui.net.http import Site as Server
+from tui.telemetry.server import gauges_from
+
+PAGE = b"swift_running 3\nswift_queue 4\nswift_tokens 500\n"
+ANSWERS: Answers = {
+    "GET /v1/models": listing("m"),
+    "GET /about": {"name": "swift", "version": "1.4", "context": 4096},
+    "GET /metrics": PAGE,
+    "GET /settings": {"batch": 32, "pool": 1000, "cache": True},
+    "POST /split": TOKENS,
+    "POST /forget": {},
+}
+
+
+async def read_details(site: Server, model: str) -> Settings:
+    about = (await site.ask("/about")).json_object()
+    return {"version": about.get("version"), "max_model_len": about.get("context")}
+
+
+async def swift_settings(site: Server, info: LaneInfo) -> Settings:
+    reported = (await site.ask("/settings")).json_object()
+    return {
+        "max_running": reported.get("batch"),
+        "kv_tokens": reported.get("pool"),
+        "prefix_cache": reported.get("cache"),
+    }
+
+
+SWIFT = Engine(
+    kind="swift",
+    title="SwiftServe",
+    sign=Sign("/about", lambda answer: answer.json_object().get("name") == "swift"),
+    endpoint="completions",
+    prompt_form="ids",
+    body=lambda ask: official_body(ask) | {"exactly": True},
+    tokenizer=Tokenizer("/split", "words"),
+    cheap_health="/about",
+    metrics_path="/metrics",
+    gauges={
+        gauges.RUNNING: (Selector("swift_running"),),
+        gauges.WAITING: (Selector("swift_queue"),),
+        gauges.GENERATION_TOKENS: (Selector("swift_tokens"),),
+    },
+    read_details=read_details,
+    read_settings=swift_settings,
+    flags={
+        "max_running": Flag("--batch {}", since=(1, 2), before=Flag("--slots {}")),
+        "kv_tokens": Flag("--pool {}"),
+        "prefix_cache": Flag(off="--forgetful"),
+        "dtype": Flag("env:SWIFT_DTYPE={}"),
+    },
+    start=Start(
+        ("swift", "up"),
+        served_name="--name {}",
+        progress={r"shard (\d+)%": "loading weights {} %", "listen": "serving"},
+    ),
+    reset_path="/forget",
+)
+
+
+@pytest.fixture(autouse=True)
+def swift(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file `tui/engines/swift.py`, and its line."""
+    module = ModuleType("tui.engines.swift")
+    module.ENGINE = SWIFT  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for kind, own in load_engines([*FILES, "swift"]).items():
+        monkeypatch.setitem(ENGINES, kind, own)
+
+
+async def test_it_is_recognised_and_read() -> None:
+    site = Site(ANSWERS)
+    found = await recognise("http://engine.test", transport=site)
+    info = found.info
+    assert (info.engine, info.title, info.version, info.max_model_len) == ("swift", "SwiftServe", "1.4", 4096)
+    assert (info.prompt_form, found.token_pool) == ("ids", [10, 20, 30])
+    assert (found.metrics_url, found.metrics_note) == ("http://engine.test/metrics", "")
+    assert await read_settings(found, transport=site) == {
+        "engine": "swift", "version": "1.4", "model": "m", "max_model_len": 4096, "max_running": 32,
+        "kv_tokens": 1000, "prefix_cache": True,
+    }  # fmt: skip
+    assert await reset_cache(found, transport=site) == ""
+
+
+async def test_it_is_known_by_its_owner_or_by_its_metrics_too() -> None:
+    unsigned = {name: answer for name, answer in ANSWERS.items() if "about" not in name}
+    assert (await recognise("http://engine.test", transport=Site(unsigned))).info.engine == "swift"
+
+
+def test_its_gauges_are_read_and_its_requests_sent_in_its_own_form() -> None:
+    assert gauges_from(engine("swift"), PAGE) == {
+        gauges.RUNNING: 3, gauges.WAITING: 4, gauges.GENERATION_TOKENS: 500,
+    }  # fmt: skip
+    assert engine("swift").body(Ask("completions", "m", [1], 5, 0.0, 7))["exactly"] is True
+
+
+def test_it_is_started_and_its_log_read() -> None:
+    launch = Launch(model="weights", max_running=32, prefix_cache=False, dtype="fp8")
+    arguments, env = command("swift", launch, 9, served_name="m")
+    assert arguments == [
+        "swift", "up", "weights", "--name", "m", "--host", "127.0.0.1", "--port", "9", "--batch", "32", "--forgetful",
+    ]  # fmt: skip
+    assert env == {"SWIFT_DTYPE": "fp8"}
+    assert "--slots" in command("swift", msgspec.structs.replace(launch, version="1.1"), 9)[0]
+    with pytest.raises(UserError, match="SwiftServe has no flag for seed"):
+        command("swift", msgspec.structs.replace(launch, seed=1), 9)
+    assert [stage("swift", line) for line in ("shard 60%", "listening", "other")] == [
+        "loading weights 50 %",
+        "serving",
+        "",
+    ]
+
+
+def test_doctor_names_its_flags() -> None:
+    lanes = []
+    for lane, pool in (("a", 1000), ("b", 2000)):
+        info = LaneInfo(url=f"http://{lane}:1", engine="swift", title="SwiftServe", model="m")
+        settings = {"engine": "swift", "version": "1.4", "model": "m", "kv_tokens": pool}
+        lanes.append(LaneCheck("a" if lane == "a" else "b", info.url, settings=settings))
+    profile = msgspec.convert({"a": {"url": "http://a:1"}, "b": {"url": "http://b:1"}}, Profile)
+    lines = [line for row in report(profile, lanes, Host(8, 0.0, None)).rows for line in row.lines]
+    assert {"A like B: --pool 2000", "B like A: --pool 1000"} <= set(lines)
+
+
+# Named after the schema of a file, or after a simulator.
+_SCHEMAS_AND_SIMULATORS = ("simulator", "export", "model/profile.py", "cli/export.py", "cli/main.py", "ui/dialogs.py")
+
+
+def test_no_other_file_names_an_engine() -> None:
+    package = Path(__file__).parents[2] / "tui"
+    kinds = [own for own in load_engines(FILES).values() if own is not FALLBACK]  # which is named after the API
+    names = [re.escape(name) for own in kinds for name in (own.kind, own.title)]
+    pattern = re.compile(rf"\b({'|'.join(names)})\b", re.IGNORECASE)
+    allowed = (*_SCHEMAS_AND_SIMULATORS, "engines/registry.py", *(f"engines/{name}.py" for name in FILES))
+    for path in package.rglob("*.py"):
+        where = path.relative_to(package).as_posix()
+        if not where.startswith(allowed):
+            named = [text for text in _strings_and_names(path.read_text()) if pattern.search(text)]
+            assert named == [], where
+
+
+def _strings_and_names(source: str) -> list[str]:
+    """Every string and name in the code; comments and docstrings may say why something is so by an engine's name."""
+    tree = ast.parse(source)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {id(n.body[0].value) for n in ast.walk(tree) if isinstance(n, documented) and ast.get_docstring(n)}  # type: ignore[attr-defined]
+    texts = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            texts.append(node.value)
+        elif isinstance(node, ast.Name):
+            texts.append(node.id)
+    return texts
