@@ -27,6 +27,32 @@ def test_a_real_server_and_its_child_are_found() -> None:
     assert serving_pids(port) == frozenset()
 
 
+INHERITED = """
+import os, socket, sys
+server = socket.create_server(("127.0.0.1", 0))
+children = [os.fork()]
+if children[0]:
+    children.append(os.fork())
+if 0 in children:
+    if len(children) == 2:
+        server.close()  # a worker; the other child serves too
+    sys.stdin.read()
+    os._exit(0)
+print(server.getsockname()[1], *children, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_socket_that_a_second_server_process_inherits_leads_to_the_whole_family() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", INHERITED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        port, *children = map(int, server.stdout.readline().split())
+        assert serving_pids(port) == {server.pid, *children}
+        server.communicate()
+
+
 def _process(proc: Path, pid: int, parent: int, name: str = "python3", socket: str = "") -> None:
     (proc / str(pid) / "fd").mkdir(parents=True)
     (proc / str(pid) / "stat").write_text(f"{pid} ({name}) S {parent} 1 1 0 -1")

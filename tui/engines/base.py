@@ -215,7 +215,7 @@ def official_body(ask: Ask, *, length_field: str = "max_tokens") -> dict[str, An
 def exact_body(ask: Ask, *, top_k: int) -> dict[str, Any]:
     """A body for an answer of exact length that can report usage with every chunk; `top_k` is what turns that off.
 
-    Usage with each chunk makes a chunk's tokens exact, at a cost (`load.body.Counting`); at the end only, a chunk
+    Usage with each chunk makes a chunk's tokens exact, at a cost (`load.body.UsageMode`); at the end only, a chunk
     counts as one token until the total is known.
     """
     each = {"continuous_usage_stats": True} if ask.usage == "each" else {}
