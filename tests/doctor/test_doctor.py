@@ -11,7 +11,7 @@ from tests.launcher.fake_engine import Handler
 from tui.doctor.checks import DoctorReport, Host, Row, examine, report, setting_differences, text
 from tui.doctor.examine import LaneCheck, Opinion, examine_lane, quick_check
 from tui.engines.detect import DetectedServer, detect_lane
-from tui.engines.probe import Streamed
+from tui.engines.probe import StreamedAnswer
 from tui.judge.comparable import reason
 from tui.model.profile import LaneProfile, Profile
 from tui.model.session import LaneInfo
@@ -40,7 +40,7 @@ def examined(lane: str, **more: object) -> LaneCheck:
         answer_ms=3.0,
         settings=settings,
         tokens_served=5_000,
-        streamed=Streamed(4, "text", 70, 4, "length"),
+        streamed=StreamedAnswer(4, "text", 70, 4, "length"),
         prompt_tokens=70,
     )
     for name, value in more.items():
@@ -149,7 +149,7 @@ def test_a_load_that_does_not_fit_is_told() -> None:
 
 
 def test_a_busy_host_few_files_cold_servers_and_missing_usage_are_told() -> None:
-    cold = examined("a", tokens_served=12.0, streamed=Streamed(4, "text", 70, None, "length"))
+    cold = examined("a", tokens_served=12.0, streamed=StreamedAnswer(4, "text", 70, None, "length"))
     told = report(profile(), [cold, examined("b", tokens_served=None)], Host(cores=2, load=1.9, files=100))
     assert row(told, "served so far").values == ("12 tokens, cold", "?")
     assert row(told, "streams usage").values == ("no", "yes")
@@ -203,7 +203,7 @@ def test_the_table_is_plain_text_with_marks() -> None:
     ],
 )
 def test_a_second_opinion_against_ours(opinion: Opinion, words: str) -> None:
-    assert opinion.against(Streamed(4, "text", 70, 4, "length")) == words
+    assert opinion.against(StreamedAnswer(4, "text", 70, 4, "length")) == words
 
 
 @pytest.fixture

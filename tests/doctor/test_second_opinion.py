@@ -6,10 +6,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import msgspec
 import pytest
 
+from tests.engines.sites import lane
 from tests.load.once import Answer, once
 from tests.simulator.serving import serving
 from tui.doctor.examine import Opinion, ask
-from tui.engines.detect import DetectedServer, recognise
+from tui.engines.detect import DetectedServer, detect_lane
 from tui.load.pipe import LanePlan
 from tui.load.prompts import RequestSpec
 from tui.model.dials import Dials
@@ -30,7 +31,7 @@ def simulated(engine: str) -> Asking:
 
 
 async def found_at(url: str, endpoint: Endpoint) -> DetectedServer:
-    found = await recognise(url)
+    found = await detect_lane(lane(url))
     info = msgspec.structs.replace(found.info, endpoint=endpoint, prompt_form="text")
     return DetectedServer(info, [], found.metrics_url, found.metrics_note, found.headers)
 

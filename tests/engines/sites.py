@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import msgspec
 
+from tui.model.profile import LaneProfile
+
 CAPTURED = Path(__file__).parent / "captured"
 Answers = Mapping[str, "bytes | dict[str, Any] | httpx.Response"]
 
@@ -61,6 +63,11 @@ LLAMACPP: Answers = {
     "GET /metrics": b"llamacpp:requests_processing 0\n",
     "POST /tokenize": {"tokens": [1, 30, 20, 10, 2]},
 }
+
+
+def lane(url: str = "http://engine.test", **keys: object) -> LaneProfile:
+    """A lane of a profile with these keys."""
+    return msgspec.convert({"url": url} | keys, LaneProfile)
 
 
 def listing(*models: str, owner: str = "somebody", **more: Any) -> dict[str, Any]:

@@ -7,20 +7,20 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.engines.sites import LLAMACPP, METRICS, SGLANG, VLLM, Answers, Site, captured, listing
-from tui.engines.detect import DetectedServer, recognise
+from tests.engines.sites import LLAMACPP, METRICS, SGLANG, VLLM, Answers, Site, captured, lane, listing
+from tui.engines.detect import DetectedServer, detect_lane
 from tui.model.text import UserError
 
 URL = "http://engine.test:8000"
 
 
 async def at(answers: Answers, server: str = "uvicorn", **how: Any) -> DetectedServer:
-    return await recognise(URL, transport=Site(answers, server), **how)
+    return await detect_lane(lane(URL, **how), transport=Site(answers, server))
 
 
 async def refusal(transport: httpx.AsyncBaseTransport, **how: Any) -> str:
     with pytest.raises(UserError) as caught:
-        await recognise(URL, transport=transport, **how)
+        await detect_lane(lane(URL, **how), transport=transport)
     return str(caught.value)
 
 
@@ -41,7 +41,7 @@ async def test_an_api_whose_engine_is_dead_is_not_ready() -> None:
 
 async def test_sglang_is_never_asked_for_its_health_which_costs_a_generation() -> None:
     site = Site(SGLANG)
-    found = await recognise(URL, transport=site)
+    found = await detect_lane(lane(URL), transport=site)
     assert (found.info.engine, found.info.version, found.info.max_model_len) == ("sglang", "0.5.23", 16_384)
     assert not [path for path in site.paths if "health" in path]
 
@@ -104,26 +104,29 @@ async def test_metrics_that_are_off_say_how_to_turn_them_on() -> None:
 
 async def test_trtllm_json_is_not_taken_for_its_metrics_nor_drained() -> None:
     site = Site({"GET /v1/models": listing("m", owner="tensorrt_llm"), "GET /metrics": b"[]"})
-    found = await recognise(URL, transport=site)
+    found = await detect_lane(lane(URL), transport=site)
     assert found.metrics_url == ""
     assert "/metrics" not in site.paths
 
 
-async def test_the_key_goes_along_and_is_never_shown() -> None:
+async def test_the_key_goes_along_and_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLLM_KEY", "sesame")
     site = Site(VLLM)
-    found = await recognise("http://user:hidden@engine.test", key="sesame", headers={"X-Team": "a"}, transport=site)
+    profile = lane("http://user:hidden@engine.test", api_key_env="VLLM_KEY", headers={"X-Team": "a"})
+    found = await detect_lane(profile, transport=site)
     assert {request.headers["authorization"] for request in site.asked} == {"Bearer sesame"}
     assert {request.headers["x-team"] for request in site.asked} == {"a"}
     assert "sesame" not in repr(found)
     assert "hidden" not in repr(found)
 
 
-async def test_a_key_that_is_wanted_or_wrong_names_the_variable() -> None:
+async def test_a_key_that_is_wanted_or_wrong_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLLM_KEY", "sesame")
     for status in (401, 403):
         closed = {"GET /v1/models": httpx.Response(status, json={"error": "Unauthorized"})}
         assert f"wants an API key ({status})" in await refusal(Site(closed))
         assert "api_key_env" in await refusal(Site(closed))
-        told = await refusal(Site(closed), key="sesame", key_env="VLLM_KEY")
+        told = await refusal(Site(closed), api_key_env="VLLM_KEY")
         assert "refuses the key in $VLLM_KEY" in told
         assert "sesame" not in told
 
@@ -157,7 +160,7 @@ async def test_an_empty_list_needs_a_model() -> None:
 
 async def test_a_server_without_a_list_needs_engine_and_model() -> None:
     assert "is not an OpenAI-compatible server" in await refusal(Site({}), model="m")
-    assert (await at({}, model="m", kind="openai")).info.model == "m"
+    assert (await at({}, model="m", engine="openai")).info.model == "m"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +182,7 @@ async def test_what_is_no_engine_is_told_with_what_came(answer: httpx.Response, 
 
 
 async def test_an_unknown_engine_kind_is_refused() -> None:
-    assert "there is no engine kind vlm" in await refusal(Site(VLLM), kind="vlm")
+    assert "there is no engine kind vlm" in await refusal(Site(VLLM), engine="vlm")
 
 
 @pytest.fixture
@@ -199,7 +202,7 @@ async def deaf_port() -> AsyncIterator[int]:
 
 async def told(url: str, timeout_s: float = 5) -> str:
     with pytest.raises(UserError) as caught:
-        await recognise(url, timeout_s=timeout_s)
+        await detect_lane(lane(url), timeout_s=timeout_s)
     return str(caught.value)
 
 

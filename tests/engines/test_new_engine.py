@@ -9,17 +9,18 @@ from types import ModuleType
 import msgspec
 import pytest
 
-from tests.engines.sites import TOKENS, Answers, Site, listing
+from tests.engines.sites import TOKENS, Answers, Site, lane, listing
 from tui.doctor.checks import Host, report
 from tui.doctor.examine import LaneCheck
 from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Sign, Start, Tokenizer, official_body
-from tui.engines.detect import recognise
+from tui.engines.detect import detect_lane
 from tui.engines.launch import command, stage
 from tui.engines.prefix_cache import reset_cache
 from tui.engines.registry import ENGINES, FALLBACK, FILES, engine, load_engines
 from tui.engines.settings import read_settings
 from tui.model import gauges
 from tui.model.profile import Launch, Profile
+from tui.model.rows import LANES
 from tui.model.session import LaneInfo
 from tui.model.text import UserError
 from tui.net.http import Site as Server
@@ -94,7 +95,7 @@ def swift(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_it_is_recognised_and_read() -> None:
     site = Site(ANSWERS)
-    found = await recognise("http://engine.test", transport=site)
+    found = await detect_lane(lane(), transport=site)
     info = found.info
     assert (info.engine, info.title, info.version, info.max_model_len) == ("swift", "SwiftServe", "1.4", 4096)
     assert (info.prompt_form, found.token_pool) == ("ids", [10, 20, 30])
@@ -108,7 +109,7 @@ async def test_it_is_recognised_and_read() -> None:
 
 async def test_it_is_known_by_its_owner_or_by_its_metrics_too() -> None:
     unsigned = {name: answer for name, answer in ANSWERS.items() if "about" not in name}
-    assert (await recognise("http://engine.test", transport=Site(unsigned))).info.engine == "swift"
+    assert (await detect_lane(lane(), transport=Site(unsigned))).info.engine == "swift"
 
 
 def test_its_gauges_are_read_and_its_requests_sent_in_its_own_form() -> None:
@@ -137,10 +138,9 @@ def test_it_is_started_and_its_log_read() -> None:
 
 def test_doctor_names_its_flags() -> None:
     lanes = []
-    for lane, pool in (("a", 1000), ("b", 2000)):
-        info = LaneInfo(url=f"http://{lane}:1", engine="swift", title="SwiftServe", model="m")
+    for number, pool in enumerate((1000, 2000)):
         settings = {"engine": "swift", "version": "1.4", "model": "m", "kv_tokens": pool}
-        lanes.append(LaneCheck("a" if lane == "a" else "b", info.url, settings=settings))
+        lanes.append(LaneCheck(LANES[number], "http://engine.test", settings=settings))
     profile = msgspec.convert({"a": {"url": "http://a:1"}, "b": {"url": "http://b:1"}}, Profile)
     lines = [line for row in report(profile, lanes, Host(8, 0.0, None)).rows for line in row.lines]
     assert {"A like B: --pool 2000", "B like A: --pool 1000"} <= set(lines)

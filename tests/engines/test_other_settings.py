@@ -1,8 +1,8 @@
 """Settings of the engines that do not run here, from answers in the words of their own sources and documents."""
 
-from tests.engines.sites import Answers, Site, listing
+from tests.engines.sites import Answers, Site, lane, listing
 from tui.engines.base import Settings
-from tui.engines.detect import recognise
+from tui.engines.detect import detect_lane
 from tui.engines.registry import ENGINES
 from tui.engines.settings import read_settings
 from tui.model import gauges
@@ -13,7 +13,7 @@ MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 
 async def settings(kind: str, answers: Answers) -> Settings:
     site = Site({"GET /v1/models": listing(MODEL), **answers})
-    found = await recognise("http://engine.test", kind=kind, transport=site)
+    found = await detect_lane(lane(engine=kind), transport=site)
     return await read_settings(found, transport=site)
 
 

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from tests.engines.sites import LLAMACPP, SGLANG, VLLM, Answers, Site, listing
-from tui.engines.detect import recognise
+from tests.engines.sites import LLAMACPP, SGLANG, VLLM, Answers, Site, lane, listing
+from tui.engines.detect import detect_lane
 from tui.engines.prefix_cache import reset_cache
 
 OLLAMA: Answers = {"GET /v1/models": listing("llama3:8b", owner="library"), "GET /": b"Ollama is running"}
@@ -26,7 +26,7 @@ OLLAMA: Answers = {"GET /v1/models": listing("llama3:8b", owner="library"), "GET
 )  # fmt: skip
 async def test_it_is_done_or_said_why_not(answers: Answers, line: str) -> None:
     site = Site(answers)
-    found = await recognise("http://engine.test", transport=site)
+    found = await detect_lane(lane(), transport=site)
     assert await reset_cache(found, transport=site) == line
 
 
@@ -34,7 +34,7 @@ async def test_every_slot_of_llamacpp_is_erased() -> None:
     props = {"total_slots": 3, "default_generation_settings": {"n_ctx": 8}}
     erased = {f"POST /slots/{slot}": {"id_slot": slot, "n_erased": 24} for slot in range(3)}
     site = Site({**LLAMACPP, "GET /props": props, **erased})
-    found = await recognise("http://engine.test", transport=site)
+    found = await detect_lane(lane(), transport=site)
     assert await reset_cache(found, transport=site) == ""
     asked = [str(request.url) for request in site.asked if request.url.path.startswith("/slots")]
     assert asked == [f"http://engine.test/slots/{slot}?action=erase" for slot in range(3)]

@@ -1,13 +1,12 @@
 """The tiny request that proves that a server streams."""
 
-from typing import Literal
-
 import httpx
 import msgspec
 import pytest
 
 from tests.engines.sites import Site, captured
-from tui.engines.probe import parse_stream, streams
+from tui.engines.detect import DetectedServer
+from tui.engines.probe import parse_stream, probe_stream
 from tui.model.profile import Endpoint
 from tui.model.session import LaneInfo
 from tui.model.text import UserError
@@ -16,8 +15,9 @@ URL = "http://engine.test:8000"
 SSE = {"content-type": "text/event-stream; charset=utf-8"}
 
 
-def lane(kind: str = "vllm", endpoint: Endpoint = "completions", form: Literal["ids", "text"] = "ids") -> LaneInfo:
-    return LaneInfo(url=URL, engine=kind, title=kind, model="m", endpoint=endpoint, prompt_form=form)
+def server(kind: str = "vllm", endpoint: Endpoint = "completions", ids: int = 0) -> DetectedServer:
+    info = LaneInfo(url=URL, engine=kind, title=kind, model="m", endpoint=endpoint)
+    return DetectedServer(info, list(range(100, 100 + ids)), "", "", {"Authorization": "x"})
 
 
 @pytest.mark.parametrize(
@@ -42,9 +42,9 @@ async def test_ids_or_text_go_to_the_lanes_endpoint() -> None:
         for path in ("completions", "chat/completions")
     }
     site = Site(answers)
-    await streams(URL, lane(), token_pool=list(range(100, 120)), transport=site)
-    await streams(URL, lane(form="text"), prompt="hello", transport=site)
-    await streams(URL, lane("openai", "chat", "text"), prompt="hello", headers={"Authorization": "x"}, transport=site)
+    await probe_stream(server(ids=20), transport=site)
+    await probe_stream(server(ids=20), prompt="hello", transport=site)
+    await probe_stream(server("openai", "chat"), prompt="hello", transport=site)
     sent = [msgspec.json.decode(request.content) for request in site.asked]
     assert site.paths == ["/v1/completions", "/v1/completions", "/v1/chat/completions"]
     assert sent[0]["prompt"] == list(range(100, 108))
@@ -70,14 +70,14 @@ async def test_ids_or_text_go_to_the_lanes_endpoint() -> None:
 )
 async def test_what_does_not_stream_is_told(answer: httpx.Response, words: str) -> None:
     with pytest.raises(UserError, match=r"http://engine\.test|error in its stream") as caught:
-        await streams(URL, lane(), transport=Site({"POST /v1/completions": answer}))
+        await probe_stream(server(), transport=Site({"POST /v1/completions": answer}))
     assert words in str(caught.value)
 
 
 async def test_an_answer_that_never_ends_is_cut() -> None:
     endless = httpx.Response(200, headers=SSE, content=b'data: {"choices":[{"text":"x"}]}\n\n' * 50_000)
     with pytest.raises(UserError, match="does not keep to the four tokens"):
-        await streams(URL, lane(), transport=Site({"POST /v1/completions": endless}))
+        await probe_stream(server(), transport=Site({"POST /v1/completions": endless}))
 
 
 async def test_a_server_that_breaks_off_is_told() -> None:
@@ -85,7 +85,7 @@ async def test_a_server_that_breaks_off_is_told() -> None:
         raise httpx.ReadError("peer closed")
 
     with pytest.raises(UserError, match="broke off while it answered: peer closed"):
-        await streams(URL, lane(), transport=httpx.MockTransport(broken))
+        await probe_stream(server(), transport=httpx.MockTransport(broken))
 
 
 def test_reasoning_and_tool_calls_are_output() -> None:

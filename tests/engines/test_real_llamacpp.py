@@ -2,15 +2,16 @@
 
 import asyncio
 
-from tui.engines.detect import recognise
-from tui.engines.probe import streams
+from tests.engines.sites import lane
+from tui.engines.detect import detect_lane
+from tui.engines.probe import probe_stream
 from tui.model import gauges
 from tui.model.rows import GaugeRow
 from tui.telemetry.server import ServerScraper
 
 
 async def test_it_is_recognised_streams_and_counts_what_it_sent(llamacpp_url: str) -> None:
-    found = await recognise(llamacpp_url)
+    found = await detect_lane(lane(llamacpp_url))
     assert found.info.engine == "llamacpp"
     assert found.info.prompt_form == "ids"
     assert len(found.token_pool) > 20
@@ -31,7 +32,7 @@ async def test_it_is_recognised_streams_and_counts_what_it_sent(llamacpp_url: st
         return {row.name: row.value for row in rows}
 
     before = await gauge_now()
-    streamed = await streams(found.info.url, found.info, token_pool=found.token_pool)
+    streamed = await probe_stream(found)
     assert streamed.output_tokens == 4
     after = await gauge_now()
     assert after[gauges.GENERATION_TOKENS_FINISHED] - before[gauges.GENERATION_TOKENS_FINISHED] == 4

@@ -5,8 +5,9 @@ import os
 
 import pytest
 
-from tui.engines.detect import recognise
-from tui.engines.probe import streams
+from tests.engines.sites import lane
+from tui.engines.detect import detect_lane
+from tui.engines.probe import probe_stream
 from tui.engines.registry import engine
 from tui.model import gauges
 from tui.model.profile import Endpoint
@@ -17,12 +18,12 @@ pytestmark = pytest.mark.engines
 
 @pytest.mark.parametrize("kind", ["vllm", "sglang"])
 async def test_the_live_counter_ends_where_the_exact_one_does(kind: str) -> None:
-    found = await recognise(os.environ[f"DRAGSTRIP_{kind.upper()}_URL"])
+    found = await detect_lane(lane(os.environ[f"DRAGSTRIP_{kind.upper()}_URL"]))
     assert found.info.engine == kind
     assert found.info.version
     assert found.info.max_model_len
     assert len(found.token_pool) > 100
-    assert (await streams(found.info.url, found.info, token_pool=found.token_pool)).prompt_tokens == 8
+    assert (await probe_stream(found)).prompt_tokens == 8
     async with Page(found.metrics_url, found.headers) as page:
         for _ in range(20):  # the counters of a request that has just ended arrive a moment after it
             counted = gauges_from(engine(kind), await page.get())
@@ -34,7 +35,7 @@ async def test_the_live_counter_ends_where_the_exact_one_does(kind: str) -> None
 
 async def test_generate_gives_the_answer_of_completions() -> None:
     asked: tuple[Endpoint, ...] = ("completions", "generate")
-    found = [await recognise(os.environ["DRAGSTRIP_SGLANG_URL"], endpoint=endpoint) for endpoint in asked]
-    told = [await streams(each.info.url, each.info, token_pool=each.token_pool) for each in found]
+    found = [await detect_lane(lane(os.environ["DRAGSTRIP_SGLANG_URL"], endpoint=endpoint)) for endpoint in asked]
+    told = [await probe_stream(each) for each in found]
     answers = [(one.text, one.prompt_tokens, one.output_tokens, one.finish_reason) for one in told]
     assert answers[0] == answers[1]

@@ -6,10 +6,10 @@ import httpx
 import msgspec
 import pytest
 
-from tests.engines.sites import LLAMACPP, SGLANG, TOKENS, VLLM, Answers, Site, listing
+from tests.engines.sites import LLAMACPP, SGLANG, TOKENS, VLLM, Answers, Site, lane, listing
 from tests.telemetry.pages import CAPTURED, page
 from tui.engines.base import Settings
-from tui.engines.detect import recognise
+from tui.engines.detect import detect_lane
 from tui.engines.settings import read_settings
 
 VLLM_PAGE = page("vllm-0.32.0-idle.txt")
@@ -17,7 +17,7 @@ VLLM_PAGE = page("vllm-0.32.0-idle.txt")
 
 async def settings(answers: Answers) -> Settings:
     site = Site(answers)
-    return await read_settings(await recognise("http://engine.test", transport=site), transport=site)
+    return await read_settings(await detect_lane(lane(), transport=site), transport=site)
 
 
 def info(name: str) -> dict[str, Any]:
@@ -52,7 +52,7 @@ async def test_vllm_that_does_not_answer_in_time_is_not_told_to_turn_development
 
     answered = Site({**VLLM, "GET /metrics": VLLM_PAGE})
     site = httpx.MockTransport(late)
-    found = await read_settings(await recognise("http://engine.test", transport=site), transport=site)
+    found = await read_settings(await detect_lane(lane(), transport=site), transport=site)
     assert found["note"] == "vLLM does not answer at /server_info in time: ask again"
     assert found["kv_tokens"] == 1_048_576
 
@@ -134,7 +134,7 @@ async def test_whatever_stands_where_a_setting_should_is_no_crash(kind: str) -> 
         told: dict[str, object] = dict.fromkeys(keys, odd)
         answers: Answers = {**base, path: {inner: told} if inner else told}
         site = Site(answers)
-        found = await recognise("http://engine.test", kind=kind, transport=site)
+        found = await detect_lane(lane(engine=kind), transport=site)
         assert (await read_settings(found, transport=site))["model"] == "m"
 
 

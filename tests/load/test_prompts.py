@@ -9,8 +9,9 @@ import httpx
 import msgspec
 import pytest
 
+from tests.engines.sites import lane
 from tests.simulator.serving import serving
-from tui.engines.detect import recognise
+from tui.engines.detect import detect_lane
 from tui.engines.registry import engine
 from tui.load.lane import LaneLoad
 from tui.load.pipe import LanePlan, Setting
@@ -28,7 +29,7 @@ LARGEST_PAGE_TOKENS = 128  # vLLM's on a CPU
 
 
 async def plan(url: str, **changes: object) -> LanePlan:
-    found = await recognise(url)
+    found = await detect_lane(lane(url))
     fields = {
         "lane": "a",
         "url": url,

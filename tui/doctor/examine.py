@@ -12,18 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-
 from tui.engines.base import Ask, Settings
 from tui.engines.detect import DetectedServer, detect_lane
-from tui.engines.probe import OUTPUT_TOKENS, Streamed, streams, tokenize
+from tui.engines.probe import OUTPUT_TOKENS, StreamedAnswer, probe_stream
 from tui.engines.registry import engine
 from tui.engines.settings import read_settings
+from tui.engines.tokenizer import tokenize
 from tui.model import gauges
 from tui.model.profile import PATHS, LaneProfile
 from tui.model.rows import Lane
 from tui.model.text import UserError, sanitize
-from tui.net.http import Site, base_url, client
+from tui.net.http import Site, base_url
 from tui.telemetry.gpus import gpu_reader
 from tui.telemetry.polling import ReadingError
 from tui.telemetry.processes import is_this_host
@@ -46,7 +45,7 @@ class Opinion:
     finish_reason: str = ""
     trouble: str = ""
 
-    def against(self, ours: Streamed) -> str:
+    def against(self, ours: StreamedAnswer) -> str:
         """In what it differs from our own reading of the same request, or an empty string."""
         if self.trouble:
             return f"the openai client fails: {self.trouble}"
@@ -60,12 +59,7 @@ class Opinion:
 
 
 async def ask(
-    found: DetectedServer,
-    prompt: str,
-    *,
-    output_tokens: int = OUTPUT_TOKENS,
-    verify: bool = True,
-    timeout_s: float = 30,
+    found: DetectedServer, prompt: str, *, output_tokens: int = OUTPUT_TOKENS, timeout_s: float = 30
 ) -> Opinion:
     """Stream a few tokens through the official client."""
     import openai
@@ -77,7 +71,7 @@ async def ask(
     )
     official = {name: value for name, value in request.items() if name in _OFFICIAL}
     extra = {name: value for name, value in request.items() if name not in _OFFICIAL}
-    http = openai.DefaultAsyncHttpxClient(verify=verify, trust_env=False)
+    http = openai.DefaultAsyncHttpxClient(verify=found.verify_tls, trust_env=False)
     async with openai.AsyncOpenAI(
         base_url=f"{info.url}/v1",
         api_key="none",
@@ -123,7 +117,7 @@ class LaneCheck:
     answer_ms: float | None = None
     settings: Settings = field(default_factory=dict)  # by key
     tokens_served: float | None = None  # before we asked for any
-    streamed: Streamed | None = None
+    streamed: StreamedAnswer | None = None
     prompt_tokens: int | None = None  # of PROMPT, as the server counts
     opinion: str = ""  # how the official client's reading differs from ours
     gpus: Mapping[int, str] = field(default_factory=dict)
@@ -153,18 +147,15 @@ async def examine_lane(lane: Lane, server: LaneProfile) -> LaneCheck:
         found = result.found = await detect_lane(server)
         result.here = await asyncio.to_thread(is_this_host, urlsplit(found.info.url).hostname or "")
         result.answer_ms = (time.monotonic() - began) * 1e3
-        result.tokens_served = await _tokens_served(found, server)
-        result.settings = await read_settings(found, verify=server.verify_tls)
-        in_words = msgspec.structs.replace(found.info, prompt_form="text")
-        streamed = await streams(
-            found.info.url, in_words, headers=found.headers, prompt=PROMPT, verify=server.verify_tls
-        )
+        result.tokens_served = await _tokens_served(found)
+        result.settings = await read_settings(found)
+        streamed = await probe_stream(found, prompt=PROMPT)
     except UserError as error:
         result.trouble = str(error)
         return result
     result.streamed = streamed
     result.prompt_tokens = streamed.prompt_tokens
-    result.opinion = (await ask(found, PROMPT, verify=server.verify_tls)).against(streamed)
+    result.opinion = (await ask(found, PROMPT)).against(streamed)
     await _look_at_gpus(result, server)
     return result
 
@@ -174,14 +165,14 @@ async def quick_check(lane: Lane, server: LaneProfile, found: DetectedServer) ->
     result = LaneCheck(lane, found.info.url, found=found)
     result.here = await asyncio.to_thread(is_this_host, urlsplit(found.info.url).hostname or "")
     result.settings, result.prompt_tokens, _ = await asyncio.gather(
-        read_settings(found, verify=server.verify_tls), _tokenized(found, server), _look_at_gpus(result, server)
+        read_settings(found), _tokenized(found), _look_at_gpus(result, server)
     )
     return result
 
 
-async def _tokenized(found: DetectedServer, server: LaneProfile) -> int | None:
+async def _tokenized(found: DetectedServer) -> int | None:
     """How many tokens PROMPT is to the server's tokenizer, None when it has none to ask."""
-    async with client(found.headers, verify=server.verify_tls) as http:
+    async with found.client() as http:
         site = Site(http, found.info.url, TOKENIZER_TIMEOUT_S)
         return len(await tokenize(site, engine(found.info.engine), found.info.model, PROMPT)) or None
 
@@ -196,11 +187,11 @@ async def _look_at_gpus(result: LaneCheck, server: LaneProfile) -> None:
         result.gpu_note = str(error)
 
 
-async def _tokens_served(found: DetectedServer, server: LaneProfile) -> float | None:
+async def _tokens_served(found: DetectedServer) -> float | None:
     """How many tokens the server has generated since its start; None when it does not tell."""
     if not found.metrics_url:
         return None
-    async with Page(found.metrics_url, found.headers, verify=server.verify_tls) as page:
+    async with Page(found.metrics_url, found.headers, verify=found.verify_tls) as page:
         try:
             counted = gauges_from(engine(found.info.engine), await page.get())
         except (ReadingError, ValueError):

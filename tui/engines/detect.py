@@ -1,7 +1,4 @@
-"""What is at a URL: which engine, which version, which model, and what it lets us see.
-
-The server of a lane, recognised as its profile describes it.
-"""
+"""What is at a URL: which engine, which version, which model, and which metrics it shows."""
 
 from __future__ import annotations
 
@@ -9,15 +6,18 @@ import os
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tui.engines.base import Engine
-from tui.engines.probe import token_pool
 from tui.engines.registry import ENGINES, FALLBACK, engine
-from tui.model.profile import PATHS, Endpoint, LaneProfile
+from tui.engines.tokenizer import token_pool
+from tui.model.profile import PATHS, LaneProfile
 from tui.model.session import LaneInfo
 from tui.model.text import UserError, sanitize
 from tui.net.http import Answer, Site, TooLargeError, base_url, client, fetch, request_headers
+
+if TYPE_CHECKING:
+    import httpx
 
 SIMULATOR = "dragstrip-simulator"
 _NAMES_SHOWN = 8
@@ -26,65 +26,67 @@ _MODELS = "/v1/models"
 
 @dataclass(frozen=True, slots=True)
 class DetectedServer:
-    """A server as recognised. `headers` may hold a key: they are for requests, never for showing."""
+    """A server as detected. `headers` may hold a key: they are for requests, never for showing."""
 
     info: LaneInfo
     token_pool: list[int]  # empty: prompts must be text
     metrics_url: str  # empty: none, and `metrics_note` says why
     metrics_note: str
     headers: Mapping[str, str] = field(repr=False, default_factory=dict)
+    verify_tls: bool = True
+
+    def client(self, transport: Any = None) -> httpx.AsyncClient:
+        """A client for further requests to it."""
+        return client(self.headers, verify=self.verify_tls, transport=transport)
 
 
-async def recognise(  # noqa: PLR0913 - each keyword is a key of a profile's lane
-    url: str,
-    *,
-    key: str = "",
-    kind: str = "",
-    model: str = "",
-    endpoint: Endpoint | Literal[""] = "",
-    headers: Mapping[str, str] = {},
-    verify: bool = True,
-    timeout_s: float = 5,
-    key_env: str = "",
-    transport: Any = None,
-) -> DetectedServer:
-    """Ask the server at `url` who it is, with cheap requests only: none of them generates a token.
+async def detect_lane(lane: LaneProfile, *, timeout_s: float = 5, transport: Any = None) -> DetectedServer:
+    """Detect the server of a lane, with cheap requests only: none of them generates a token.
 
-    `kind`, `model` and `endpoint` given by the operator are taken as given, and checked against what is served.
-    `key_env` names the variable that `key` came from, for the error text. Raises UserError with one sentence.
+    The engine, model and endpoint of the profile are taken as given, and checked against what is served. The key
+    comes from the environment variable that the profile names; it goes nowhere but into a header. Raises UserError
+    with one sentence.
     """
-    base = base_url(url)
-    sent = request_headers(url, key, headers)
-    async with client(sent, verify=verify, transport=transport) as http:
+    base = base_url(lane.url)
+    key = os.environ.get(lane.api_key_env, "") if lane.api_key_env else ""
+    headers = request_headers(lane.url, key, lane.headers)
+    async with client(headers, verify=lane.verify_tls, transport=transport) as http:
         site = Site(http, base, timeout_s)
-        answer = await _reach(site, key_env=key_env if key else "")
-        models = _models(answer, base, lenient=bool(kind and model))
-        name, entry = _choose(models, model, base)
-        found_kind = engine(kind) if kind else await _kind(site, answer, entry)
-        if endpoint == "generate" and not found_kind.generates:
-            raise UserError(
-                f"{found_kind.title} has no {PATHS[endpoint]}: leave endpoint out, or ask for completions"
-            )
-        await _alive(site, found_kind)
-        details = await found_kind.read_details(site, name) if found_kind.read_details is not None else {}
-        takes_ids = found_kind.prompt_form == "ids" and endpoint != "chat"
-        pool = await token_pool(site, found_kind, name) if takes_ids else []
-        metrics_url, metrics_note = await _metrics(site, found_kind)
+        listed = await _list_models(site, key_env=lane.api_key_env if key else "")
+        models = _models(listed, base, lenient=bool(lane.engine and lane.model))
+        model, entry = _choose(models, lane.model, base)
+        own = engine(lane.engine) if lane.engine else await _kind(site, listed, entry)
+        _check_profile(lane, own)
+        await _check_health(site, own)
+        details = await own.read_details(site, model) if own.read_details is not None else {}
+        takes_ids = own.prompt_form == "ids" and lane.endpoint != "chat"
+        pool = await token_pool(site, own, model) if takes_ids else []
+        metrics_url, metrics_note = await _metrics(site, own)
     info = LaneInfo(
         url=base,
-        engine=found_kind.kind,
-        title=found_kind.title,
+        engine=own.kind,
+        title=own.title,
         version=sanitize(details.get("version") or "", 40),
-        model=sanitize(name),
+        model=sanitize(model),
         max_model_len=_count(details.get("max_model_len")) or _count(entry.get("max_model_len")),
-        simulated=answer.server.startswith(SIMULATOR) or entry.get("simulated") is True,
-        endpoint=endpoint or found_kind.endpoint,
+        simulated=listed.server.startswith(SIMULATOR) or entry.get("simulated") is True,
+        endpoint=lane.endpoint or own.endpoint,
         prompt_form="ids" if pool else "text",
     )
-    return DetectedServer(info, pool, metrics_url, metrics_note, sent)
+    return DetectedServer(info, pool, metrics_url, metrics_note, headers, lane.verify_tls)
 
 
-async def _reach(site: Site, *, key_env: str) -> Answer:
+def _check_profile(lane: LaneProfile, own: Engine) -> None:
+    """UserError when the engine cannot do what the profile asks for."""
+    if lane.endpoint == "generate" and not own.generates:
+        raise UserError(f"{own.title} has no {PATHS['generate']}: leave endpoint out, or ask for completions")
+    if lane.usage == "each" and own.usage == "end":
+        raise UserError(f"{own.title} counts tokens at the end of an answer only: leave usage out, or end")
+    if lane.usage == "end" and lane.endpoint == "generate":
+        raise UserError(f"{own.title} counts tokens in every chunk of /generate: leave usage out, or each")
+
+
+async def _list_models(site: Site, *, key_env: str) -> Answer:
     """The answer of /v1/models, or one sentence that says why there is none."""
     import httpx
 
@@ -111,12 +113,12 @@ async def _reach(site: Site, *, key_env: str) -> Answer:
     return answer
 
 
-async def _alive(site: Site, found: Engine) -> None:
+async def _check_health(site: Site, own: Engine) -> None:
     """UserError when the engine behind the API is dead or still loading: the API may answer all the same."""
-    health = await site.ask(found.cheap_health)
+    health = await site.ask(own.cheap_health)
     if health.status == 503:
         words = f": {health.error_message()}" if health.error_message() else ""
-        raise UserError(f"{site.base} is not ready ({found.title} says 503 at {found.cheap_health}){words}")
+        raise UserError(f"{site.base} is not ready ({own.title} says 503 at {own.cheap_health}){words}")
 
 
 def _refused(base: str, error: Exception) -> str:
@@ -202,41 +204,18 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
-async def _metrics(site: Site, found: Engine) -> tuple[str, str]:
+async def _metrics(site: Site, own: Engine) -> tuple[str, str]:
     """Where to scrape, and a note when that is nowhere or second best."""
-    if not found.metrics_path:
-        return "", f"{found.title} exposes no metrics"
-    url = site.base + found.metrics_path
-    answer = await site.ask(found.metrics_path)
+    if not own.metrics_path:
+        return "", f"{own.title} exposes no metrics"
+    url = site.base + own.metrics_path
+    answer = await site.ask(own.metrics_path)
     if answer.status == 200 and not answer.body.lstrip().startswith((b"{", b"[", b"<")):
         return url, ""
     why = f"HTTP {answer.status}" if answer.status else "no answer"
-    note = f"{found.title} shows no metrics at {found.metrics_path} ({why})"
-    note += f": {found.metrics_hint}" if found.metrics_hint else ""
-    if found.loads_path and (await site.ask(found.loads_path)).json_object():
-        endpoint = found.loads_path.partition("?")[0]
-        return site.base + found.loads_path, f"{note}; until then {endpoint} gives its gauges, without counters"
+    note = f"{own.title} shows no metrics at {own.metrics_path} ({why})"
+    note += f": {own.metrics_hint}" if own.metrics_hint else ""
+    if own.loads_path and (await site.ask(own.loads_path)).json_object():
+        endpoint = own.loads_path.partition("?")[0]
+        return site.base + own.loads_path, f"{note}; until then {endpoint} gives its gauges, without counters"
     return "", note
-
-
-async def detect_lane(server: LaneProfile, *, timeout_s: float = 5) -> DetectedServer:
-    """Recognise it. UserError when there is none, or it cannot do what the profile asks of it.
-
-    The key comes from the environment variable that the profile names; it goes nowhere but into a header.
-    """
-    found = await recognise(
-        server.url,
-        key=os.environ.get(server.api_key_env, "") if server.api_key_env else "",
-        key_env=server.api_key_env,
-        kind=server.engine,
-        model=server.model,
-        endpoint=server.endpoint,
-        headers=server.headers,
-        verify=server.verify_tls,
-        timeout_s=timeout_s,
-    )
-    if server.usage == "each" and engine(found.info.engine).usage == "end":
-        raise UserError(f"{found.info.title} counts tokens at the end of an answer only: leave usage out, or end")
-    if server.usage == "end" and found.info.endpoint == "generate":
-        raise UserError(f"{found.info.title} counts tokens in every chunk of /generate: leave usage out, or each")
-    return found

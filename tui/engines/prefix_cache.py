@@ -9,21 +9,19 @@ from tui.engines.registry import engine
 from tui.model.profile import LaneProfile, Profile
 from tui.model.rows import Lane
 from tui.model.text import UserError
-from tui.net.http import Site, client
+from tui.net.http import Site
 
 _ABSENT = (404, 501)
 _MAX_SLOTS = 1024
 
 
-async def reset_cache(
-    found: DetectedServer, *, verify: bool = True, timeout_s: float = 10, transport: Any = None
-) -> str:
+async def reset_cache(server: DetectedServer, *, timeout_s: float = 10, transport: Any = None) -> str:
     """Empty the cache. Returns an empty string when that is done, else one line that says why it is not."""
-    own = engine(found.info.engine)
+    own = engine(server.info.engine)
     if not own.reset_path:
         return f"{own.title} has no endpoint that empties its prefix cache; restart it"
-    async with client(found.headers, verify=verify, transport=transport) as http:
-        site = Site(http, found.info.url, timeout_s)
+    async with server.client(transport) as http:
+        site = Site(http, server.info.url, timeout_s)
         for path in await _paths(site, own):
             answer = await site.ask(path, {})
             if answer.status in _ABSENT:
@@ -47,9 +45,9 @@ async def empty_caches(profile: Profile) -> list[str]:
     return list(await asyncio.gather(*(_empty(lane, server) for lane, server in profile.lanes.items())))
 
 
-async def _empty(lane: Lane, server: LaneProfile) -> str:
+async def _empty(lane: Lane, profile: LaneProfile) -> str:
     try:
-        why = await reset_cache(await detect_lane(server), verify=server.verify_tls)
+        why = await reset_cache(await detect_lane(profile))
     except UserError as error:
         why = str(error)
     return f"lane {lane.upper()}: {why or 'its prefix cache is empty now'}"

@@ -6,17 +6,15 @@ from typing import Any
 from tui.engines.base import Settings
 from tui.engines.detect import DetectedServer
 from tui.engines.registry import ENGINES, engine
-from tui.net.http import Site, client
+from tui.net.http import Site
 
 
-async def read_settings(
-    found: DetectedServer, *, verify: bool = True, timeout_s: float = 5, transport: Any = None
-) -> Settings:
+async def read_settings(server: DetectedServer, *, timeout_s: float = 5, transport: Any = None) -> Settings:
     """The settings that a detected server reports, by key. `note` says why it reports few.
 
     An endpoint that is absent leaves its settings out.
     """
-    info = found.info
+    info = server.info
     known: Settings = {
         "engine": info.engine,
         "version": info.version,
@@ -27,7 +25,7 @@ async def read_settings(
     if read is None:
         known["note"] = f"{info.title} has no endpoint that tells its settings"
     else:
-        async with client(found.headers, verify=verify, transport=transport) as http:
+        async with server.client(transport) as http:
             reported = await read(Site(http, info.url, timeout_s), info)
         known |= {key: value for key, value in reported.items() if value is not None}
     return {key: value for key, value in known.items() if value is not None}

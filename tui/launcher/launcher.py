@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tui.engines.detect import DetectedServer, detect_lane
 from tui.engines.launch import command, shell, stage, startable
-from tui.engines.probe import streams
+from tui.engines.probe import probe_stream
 from tui.launcher.process import EngineProcess
 from tui.model.profile import LaneProfile, Profile
 from tui.model.rows import Lane
@@ -135,14 +135,7 @@ class Launcher:
         while process.status is None:
             try:
                 found = await detect_lane(server)
-                await streams(
-                    found.info.url,
-                    found.info,
-                    headers=found.headers,
-                    token_pool=found.token_pool,
-                    verify=server.verify_tls,
-                    timeout_s=120,
-                )
+                await probe_stream(found, timeout_s=120)
             except UserError as error:
                 if str(error) != trouble and not _STARTING.search(str(error)):
                     trouble = str(error)

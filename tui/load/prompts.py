@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from tui.engines.probe import WORDS
+from tui.engines.tokenizer import WORDS
 from tui.model.dials import Dials
 
 BASE_TOKENS = 1 << 18  # drawn once and cut into prompts: drawing 100,000 ids takes 20 ms

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tui.engines.detect import DetectedServer, detect_lane
-from tui.engines.probe import streams
+from tui.engines.probe import probe_stream
 from tui.load.driver import Driver
 from tui.load.pipe import LanePlan, Setting
 from tui.model.dials import Dials
@@ -82,13 +82,7 @@ class LaneRun:
     async def first_look(self) -> LaneInfo:
         """Find the server once. UserError when it cannot be measured."""
         self.found = await self._recognise()
-        await streams(
-            self.found.info.url,
-            self.found.info,
-            headers=self.found.headers,
-            token_pool=self.found.token_pool,
-            verify=self.server.verify_tls,
-        )
+        await probe_stream(self.found)
         return self.found.info
 
     @property
