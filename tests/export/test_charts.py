@@ -10,8 +10,8 @@ import pytest
 
 from tests.recording import coherent, synthetic
 from tests.recording.conftest import Make
+from tui.export.charts import over_time
 from tui.export.formats import export
-from tui.export.lane_run import over_time
 from tui.model.dials import DIAL
 from tui.model.session import LaneInfo
 from tui.model.text import UserError
@@ -69,12 +69,12 @@ def test_a_percentile_is_of_values_in_the_shortest_window_that_carries_it() -> N
     found = over_time({"a": slow}, ("p99", "p95"), 10)
     assert found is not None
     assert (found.percentile, found.window_s) == ("p99", 10)
-    assert set(found.lines["a"]) == {sorted(slow["ms"])[395]}  # the 396th of 400
+    assert set(found.lanes["a"]) == {sorted(slow["ms"])[395]}  # the 396th of 400
     found = over_time({"a": slow, "b": slow.filter(pl.col("second") < 4)}, ("p99", "p95"), 10)
     assert found is not None
     assert (found.percentile, found.window_s) == ("p95", 2)
-    assert found.lines["a"][0] == sorted(slow["ms"][:80])[75]
-    assert found.lines["b"] == [*found.lines["a"][:4], *[None] * 6]
+    assert found.lanes["a"][0] == sorted(slow["ms"][:80])[75]
+    assert found.lanes["b"] == [*found.lanes["a"][:4], *[None] * 6]
     assert over_time({"a": slow.head(71)}, ("p99", "p95"), 10) is None
     assert over_time({"a": slow.clear()}, ("p50",), 10) is None
 

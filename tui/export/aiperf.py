@@ -8,14 +8,13 @@ cancelled requests are errors, counted and in no latency. Tokens are the server'
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tui.export.job import SIMULATED, ExportedFile, Job, exported
-from tui.export.lane_run import NS, ExportedLane, Floats, exported_lanes, first_setting, good, origin, tpot_or_zero_s
-from tui.export.tables import write_filled, write_lines
+from tui.export.distributions import NS, Floats
+from tui.export.exported_lane import ExportedLane, exported_lanes, exported_setting, origin
+from tui.export.job import SIMULATED, ExportedFile, Job, exported, write_filled, write_lines
 
 VERSION = "0.13.0"  # whose definitions these are
 SCHEMA = "1.4"
@@ -26,79 +25,74 @@ Metric = dict[str, Any]
 
 def write_aiperf(job: Job) -> list[ExportedFile]:
     """A folder a lane: `profile_export_aiperf.json`, the summary, and `profile_export.jsonl`, a line a request."""
-    return [file for run in exported_lanes(job, with_cancelled=True) for file in _write(job, run)]
+    return [file for lane in exported_lanes(job, with_cancelled=True) for file in _write(job, lane)]
 
 
-def _write(job: Job, run: ExportedLane) -> list[ExportedFile]:
-    folder = f"{job.recorded.name}.{run.lane}.aiperf" + (f".{SIMULATED}" if job.info.simulated else "")
-    summary, records = (_path(job, folder, name) for name in ("profile_export_aiperf.json", "profile_export.jsonl"))
-    write_filled(summary, _summary(job, run), {})
-    what = f"lane {run.lane}"
-    write_lines(records, job.passing(_records(job, run), what, run.requests.height))
-    return [exported(summary, what, 1), exported(records, what, run.requests.height)]
+def _write(job: Job, lane: ExportedLane) -> list[ExportedFile]:
+    """Its tools look for these very file names, so the folder has to say what is simulated."""
+    folder = job.target / f"{job.session.name}.{lane.name}.aiperf{f'.{SIMULATED}' if job.info.simulated else ''}"
+    summary = job.allowed(folder / "profile_export_aiperf.json")
+    records = job.allowed(folder / "profile_export.jsonl")
+    write_filled(summary, _summary(job, lane), {})
+    what, requests = f"lane {lane.name}", lane.requests.height
+    write_lines(records, job.with_progress(_records(job, lane), what, requests))
+    return [exported(summary, what, 1), exported(records, what, requests)]
 
 
-def _path(job: Job, folder: str, name: str) -> Path:
-    """Its tools look for these very names, so that the folder has to say what is simulated."""
-    return job.place(Path(folder) / name)
-
-
-def _summary(job: Job, run: ExportedLane) -> dict[str, Any]:
+def _summary(job: Job, lane: ExportedLane) -> dict[str, Any]:
     wall_s = (job.info.wall_ns - job.info.t0_ns) / NS
-    dials = first_setting(job, run)
-    load = {"concurrency": dials.concurrency} if dials.closed else {"request_rate": dials.request_rate}
+    setting = exported_setting(job, lane)
+    load = {"concurrency": setting.concurrency} if setting.closed else {"request_rate": setting.request_rate}
     return {
         "schema_version": SCHEMA,
         "aiperf_version": VERSION,
-        "benchmark_id": f"{job.info.name}.{run.lane}",
+        "benchmark_id": f"{job.info.name}.{lane.name}",
         "simulated": job.info.simulated,
-        "dragstrip": origin(job, run) | {"model": run.info.model} | load,
-        **_metrics(job, run),
+        "dragstrip": origin(job, lane) | {"model": lane.info.model} | load,
+        **{name: metric for name, metric in (_metrics(lane) | _rates(job, lane)).items() if metric},
         "was_cancelled": False,
         "is_complete": bool(job.info.ended),
         "incomplete_reason": None if job.info.ended else "the recording was cut off",
-        "error_summary": _errors(run),
-        "start_time": datetime.fromtimestamp(wall_s + run.start_ns / NS, UTC).isoformat(),
-        "end_time": datetime.fromtimestamp(wall_s + run.end_ns / NS, UTC).isoformat(),
+        "error_summary": _error_summary(lane),
+        "start_time": datetime.fromtimestamp(wall_s + lane.start_ns / NS, UTC).isoformat(),
+        "end_time": datetime.fromtimestamp(wall_s + lane.end_ns / NS, UTC).isoformat(),
     }
 
 
-def _metrics(job: Job, run: ExportedLane) -> dict[str, Metric]:
-    ok = run.ok
-    n, prompt = run.count("output_tokens")[ok], run.prompt_tokens[ok]
-    latency_s, ttft_s = run.span("t_send_ns", "t_last_ns")[ok], run.span("t_send_ns", "t_first_ns")[ok]
-    itl_s = _itl_s(run)
-    errors = int((~ok).sum())
-    found = {
-        "request_latency": _spread("ms", latency_s * 1000),
-        "time_to_first_token": _spread("ms", ttft_s * 1000),
+def _metrics(lane: ExportedLane) -> dict[str, Metric]:
+    output_tokens, prompt_tokens = lane.output_tokens, lane.prompt_tokens[lane.ok]
+    itl_s = _itl_s(lane)
+    errors = int((~lane.ok).sum())
+    metrics = {
+        "request_latency": _spread("ms", lane.latency_s * 1000),
+        "time_to_first_token": _spread("ms", lane.ttft_s * 1000),
         "inter_token_latency": _spread("ms", itl_s * 1000),
         "output_token_throughput_per_user": _spread("tokens/sec/user", 1 / itl_s[itl_s > 0]),
-        "output_sequence_length": _spread("tokens", n.astype(float)),
-        "output_token_count": _spread("tokens", n.astype(float)),
-        "input_sequence_length": _spread("tokens", prompt.astype(float)),
-        "request_count": _single("requests", int(ok.sum())),
+        "output_sequence_length": _spread("tokens", output_tokens.astype(float)),
+        "output_token_count": _spread("tokens", output_tokens.astype(float)),
+        "input_sequence_length": _spread("tokens", prompt_tokens.astype(float)),
+        "request_count": _single("requests", int(lane.ok.sum())),
         "error_request_count": _single("requests", errors) if errors else {},
-        "total_osl": _single("tokens", int(n.sum())),
-        "total_output_tokens": _single("tokens", int(n.sum())),
-        "total_isl": _single("tokens", int(prompt.sum())),
+        "total_osl": _single("tokens", int(output_tokens.sum())),
+        "total_output_tokens": _single("tokens", int(output_tokens.sum())),
+        "total_isl": _single("tokens", int(prompt_tokens.sum())),
     }
-    if run.has_chunks:
-        found["inter_chunk_latency"] = _spread("ms", run.all_gaps_s * 1000)
-        found["time_to_second_token"] = _spread("ms", _second_token_s(run) * 1000)
-    return {name: metric for name, metric in (found | _rates(job, run)).items() if metric}
+    if lane.has_chunks:
+        metrics["inter_chunk_latency"] = _spread("ms", lane.all_gaps_s * 1000)
+        metrics["time_to_second_token"] = _spread("ms", _second_token_s(lane) * 1000)
+    return metrics
 
 
-def _rates(job: Job, run: ExportedLane) -> dict[str, Metric]:
+def _rates(job: Job, lane: ExportedLane) -> dict[str, Metric]:
     """What is divided by AIPerf's duration; nothing without a request that ended well."""
-    ok = run.ok
+    ok = lane.ok
     if not ok.any():
         return {}
-    sent_ns, last_ns = int(run.moment("t_send_ns")[ok].min()), int(run.moment("t_last_ns")[ok].max())
+    sent_ns, last_ns = int(lane.moment("t_send_ns")[ok].min()), int(lane.moment("t_last_ns")[ok].max())
     duration_s = max(last_ns - sent_ns, 1) / NS
-    tokens_out, tokens_in = int(run.count("output_tokens")[ok].sum()), int(run.prompt_tokens[ok].sum())
+    tokens_out, tokens_in = int(lane.output_tokens.sum()), int(lane.prompt_tokens[ok].sum())
     wall_ns = job.info.wall_ns - job.info.t0_ns
-    met = _good(job, run)
+    good = lane.good(job.info.profile.get("slo", {}))
     return {
         "benchmark_duration": _single("sec", duration_s),
         "min_request_timestamp": _single("ns", sent_ns + wall_ns),
@@ -106,52 +100,49 @@ def _rates(job: Job, run: ExportedLane) -> dict[str, Metric]:
         "request_throughput": _single("requests/sec", int(ok.sum()) / duration_s),
         "output_token_throughput": _single("tokens/sec", tokens_out / duration_s),
         "total_token_throughput": _single("tokens/sec", (tokens_in + tokens_out) / duration_s),
-        "good_request_count": {} if met is None else _single("requests", met),
-        "goodput": {} if met is None else _single("requests/sec", met / duration_s),
+        "good_request_count": {} if good is None else _single("requests", good),
+        "goodput": {} if good is None else _single("requests/sec", good / duration_s),
     }
 
 
-def _good(job: Job, run: ExportedLane) -> int | None:
-    ttft_s, e2e_s = run.span("t_send_ns", "t_first_ns")[run.ok], run.span("t_send_ns", "t_last_ns")[run.ok]
-    tpot_s = tpot_or_zero_s(e2e_s, ttft_s, run.count("output_tokens")[run.ok])
-    return good(ttft_s, tpot_s, e2e_s, job.info.profile.get("slo", {}))
-
-
-def _itl_s(run: ExportedLane) -> Floats:
+def _itl_s(lane: ExportedLane) -> Floats:
     """Of requests with at least two tokens; by `n - 1` where what the first chunk held makes no sense."""
-    n = run.count("output_tokens")
-    after = n - run.count("k_first")
-    after = np.where((run.count("k_first") <= 0) | (after < 1), n - 1, after)
-    itl_s: Floats = run.span("t_first_ns", "t_last_ns") / np.maximum(after, 1)
-    return itl_s[run.ok & (n > 1)]
+    tokens, in_first = lane.count("output_tokens"), lane.count("k_first")
+    after = np.where((in_first <= 0) | (tokens - in_first < 1), tokens - 1, tokens - in_first)
+    itl_s: Floats = lane.span("t_first_ns", "t_last_ns") / np.maximum(after, 1)
+    return itl_s[lane.ok & (tokens > 1)]
 
 
-def _second_token_s(run: ExportedLane) -> Floats:
-    counts = np.diff(run.chunk_ends, prepend=0)
-    first = (run.chunk_ends - counts)[run.ok & (counts > 1)]
-    return (run.chunk_t_ns[first + 1] - run.chunk_t_ns[first]) / NS
+def _second_token_s(lane: ExportedLane) -> Floats:
+    counts = np.diff(lane.chunk_ends, prepend=0)
+    first = (lane.chunk_ends - counts)[lane.ok & (counts > 1)]
+    return (lane.chunk_t_ns[first + 1] - lane.chunk_t_ns[first]) / NS
 
 
 def _spread(unit: str, values: Floats) -> Metric:
     if not values.size:
         return {}
-    percents = {f"p{at}": float(value) for at, value in zip(PERCENTS, np.percentile(values, PERCENTS), strict=True)}
-    edges = {"min": float(values.min()), "max": float(values.max()), "std": float(values.std())}
-    return {"unit": unit, "avg": float(values.mean()), **percents, **edges, **_amount(values)}
-
-
-def _amount(values: Floats) -> Metric:
-    return {"count": values.size, "sum": float(values.sum())}
+    percentiles = np.percentile(values, PERCENTS)
+    return {
+        "unit": unit,
+        "avg": float(values.mean()),
+        **{f"p{percent}": float(value) for percent, value in zip(PERCENTS, percentiles, strict=True)},
+        "min": float(values.min()),
+        "max": float(values.max()),
+        "std": float(values.std()),
+        "count": values.size,
+        "sum": float(values.sum()),
+    }
 
 
 def _single(unit: str, value: float) -> Metric:
     return {"unit": unit, "avg": value}
 
 
-def _errors(run: ExportedLane) -> list[dict[str, Any]]:
-    failed = run.requests.filter(~run.ok)
+def _error_summary(lane: ExportedLane) -> list[dict[str, Any]]:
+    failed = lane.requests.filter(~lane.ok)
     counts = Counter(zip(failed["http_status"], failed["cause"], failed["detail"], strict=True))
-    return [{"error_details": _error(*what), "count": count} for what, count in counts.most_common()]
+    return [{"error_details": _error(*kind), "count": count} for kind, count in counts.most_common()]
 
 
 def _error(status: int | None, cause: str, detail: str) -> dict[str, Any]:
@@ -159,19 +150,19 @@ def _error(status: int | None, cause: str, detail: str) -> dict[str, Any]:
     return {"code": status, "type": kind, "message": detail or kind}
 
 
-def _records(job: Job, run: ExportedLane) -> Iterator[dict[str, Any]]:
+def _records(job: Job, lane: ExportedLane) -> Iterator[dict[str, Any]]:
     wall_ns = job.info.wall_ns - job.info.t0_ns
-    rows = run.requests.iter_rows(named=True)
-    for at, (row, gaps_s, ok) in enumerate(zip(rows, run.gaps_s(), run.ok.tolist(), strict=True)):
+    rows = lane.requests.iter_rows(named=True)
+    for at, (row, gaps_s, ok) in enumerate(zip(rows, lane.gaps_s(), lane.ok.tolist(), strict=True)):
         yield {
             "metadata": {
                 "session_num": at,
-                "x_request_id": f"{run.lane}-{row['request']}",
+                "x_request_id": f"{lane.name}-{row['request']}",
                 "turn_index": 0,
                 "credit_issued_ns": row["t_sched_ns"] + wall_ns,
                 "request_start_ns": (row["t_send_ns"] or row["t_sched_ns"]) + wall_ns,
                 "request_end_ns": (row["t_last_ns"] if ok else row["t_end_ns"]) + wall_ns,
-                "worker_id": f"dragstrip-{run.lane}",
+                "worker_id": f"dragstrip-{lane.name}",
                 "record_processor_id": "dragstrip",
                 "benchmark_phase": "profiling",
                 "was_cancelled": row["outcome"] == "cancelled",
@@ -183,22 +174,22 @@ def _records(job: Job, run: ExportedLane) -> Iterator[dict[str, Any]]:
 
 
 def _record_metrics(row: dict[str, Any], gaps_s: list[float]) -> dict[str, Any]:
-    n, after = row["output_tokens"], row["output_tokens"] - row["k_first"]
-    after = after if row["k_first"] > 0 and after >= 1 else n - 1
+    tokens, after = row["output_tokens"], row["output_tokens"] - row["k_first"]
+    after = after if row["k_first"] > 0 and after >= 1 else tokens - 1
     decode_ms = (row["t_last_ns"] - row["t_first_ns"]) / 1e6
     prompt = row["prompt_tokens"] if row["prompt_tokens"] is not None else row["prompt_tokens_asked"]
-    found: dict[str, tuple[Any, str]] = {
+    metrics: dict[str, tuple[Any, str]] = {
         "request_latency": ((row["t_last_ns"] - row["t_send_ns"]) / 1e6, "ms"),
         "time_to_first_token": ((row["t_first_ns"] - row["t_send_ns"]) / 1e6, "ms"),
-        "output_sequence_length": (n, "tokens"),
-        "output_token_count": (n, "tokens"),
+        "output_sequence_length": (tokens, "tokens"),
+        "output_token_count": (tokens, "tokens"),
         "input_sequence_length": (prompt, "tokens"),
     }
-    if n > 1:
-        found["inter_token_latency"] = (decode_ms / after, "ms")
+    if tokens > 1:
+        metrics["inter_token_latency"] = (decode_ms / after, "ms")
         if decode_ms > 0:
-            found["output_token_throughput_per_user"] = (1000 * after / decode_ms, "tokens/sec/user")
+            metrics["output_token_throughput_per_user"] = (1000 * after / decode_ms, "tokens/sec/user")
     if gaps_s:
-        found["time_to_second_token"] = (gaps_s[0] * 1000, "ms")
-        found["inter_chunk_latency"] = ([gap * 1000 for gap in gaps_s], "ms")
-    return {name: {"value": value, "unit": unit} for name, (value, unit) in found.items()}
+        metrics["time_to_second_token"] = (gaps_s[0] * 1000, "ms")
+        metrics["inter_chunk_latency"] = ([gap * 1000 for gap in gaps_s], "ms")
+    return {name: {"value": value, "unit": unit} for name, (value, unit) in metrics.items()}

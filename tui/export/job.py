@@ -1,13 +1,14 @@
-"""What an export is asked to do, and what it did."""
+"""What an export is asked to write, and the files that it wrote."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, BinaryIO, TypeVar
 
+import msgspec
 import polars as pl
 
-from tui.model.rows import TableName
+from tui.model.rows import Lane, TableName
 from tui.model.session import SessionInfo
 from tui.model.text import UserError
 from tui.recording.reader import RecordedSession, Selection, select_rows
@@ -16,10 +17,11 @@ from tui.recording.redact import scrub
 Progress = Callable[[str, int, int], None]
 """Called with a table or a lane, the rows done and the rows there are; from any thread, one call at a time."""
 Item = TypeVar("Item")
-TELL_EVERY = 1_000  # requests
+PROGRESS_EVERY = 1_000  # requests
 
 SIMULATED = "SIMULATED"
-_TEXTS = ("detail", "text", "old", "new")  # the columns in which a server's own words may stand
+_TEXTS = ("detail", "text", "old", "new")  # the columns that may quote a server
+_BATCH = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,32 +38,37 @@ class ExportedFile:
 class Job:
     """One export."""
 
-    recorded: RecordedSession
+    session: RecordedSession
     selection: Selection
     target: Path
-    info: SessionInfo  # redacted, when that was asked
+    info: SessionInfo  # redacted if the selection says so
     private: tuple[str, ...] = ()  # texts that must not appear
     progress: Progress | None = None
 
+    @property
+    def lanes(self) -> list[Lane]:
+        """The selected lanes that the session has."""
+        return [lane for lane in self.selection.lanes if lane in self.info.lanes]
+
     def rows(self, table: TableName, selection: Selection | None = None) -> pl.LazyFrame:
-        """The chosen rows of a table, without private texts, counted as they pass."""
-        rows = select_rows(self.recorded, table, selection or self.selection)
+        """The selected rows of a table, without private texts. They report progress as they pass."""
+        rows = select_rows(self.session, table, selection or self.selection)
         names = [name for name in _TEXTS if name in rows.collect_schema()]
         if self.private and names:
             rows = rows.with_columns(
                 pl.col(name).map_elements(lambda text: scrub(text, self.private), pl.String) for name in names
             )
-        return rows if self.progress is None else _counted(rows, table, self.progress)
+        return rows if self.progress is None else _with_progress(rows, table, self.progress)
 
-    def passing(self, items: Iterable[Item], what: str, of: int) -> Iterator[Item]:
-        """The same items, counted as they pass: for files that are written request by request."""
+    def with_progress(self, items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
+        """The same items; they report progress as they pass: for files that are written request by request."""
         done = 0
         for done, item in enumerate(items, 1):
-            if self.progress is not None and done % TELL_EVERY == 0:
-                self.progress(what, done, of)
+            if self.progress is not None and done % PROGRESS_EVERY == 0:
+                self.progress(what, done, total)
             yield item
         if self.progress is not None:
-            self.progress(what, done, of)
+            self.progress(what, done, total)
 
     def path(self, name: str, suffix: str, alone: bool) -> Path:
         """Where a file goes: the target itself when it is the only one and has a suffix, else in the target folder.
@@ -71,15 +78,12 @@ class Job:
         path = self.target if alone and self.target.suffix else self.target / f"{name}{suffix}"
         if self.info.simulated and f".{SIMULATED}." not in path.name:
             path = path.with_name(f"{path.stem}.{SIMULATED}{path.suffix}")
-        return self._allowed(path)
+        return self.allowed(path)
 
-    def place(self, below: Path) -> Path:
-        """Where a file with a name of its own goes, below the target folder."""
-        return self._allowed(self.target / below)
-
-    def _allowed(self, path: Path) -> Path:
-        if self.recorded.directory.resolve() in path.resolve().parents:
-            raise UserError(f"{path} lies in the session that is exported: name a place outside it")
+    def allowed(self, path: Path) -> Path:
+        """The path, once its folder exists. UserError where nothing can or may be written."""
+        if self.session.directory.resolve() in path.resolve().parents:
+            raise UserError(f"{path} is inside the session that is exported: name a place outside it")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -88,11 +92,11 @@ class Job:
 
 
 def exported(path: Path, what: str, rows: int) -> ExportedFile:
-    """The account of a file that is complete."""
+    """A file that is complete."""
     return ExportedFile(path, what, rows, path.stat().st_size)
 
 
-def _counted(rows: pl.LazyFrame, table: TableName, progress: Progress) -> pl.LazyFrame:
+def _with_progress(rows: pl.LazyFrame, table: TableName, progress: Progress) -> pl.LazyFrame:
     total = rows.select(pl.len()).collect().item()
     done = 0
 
@@ -103,3 +107,43 @@ def _counted(rows: pl.LazyFrame, table: TableName, progress: Progress) -> pl.Laz
         return part
 
     return rows.map_batches(count, streamable=True)
+
+
+def placeholder(name: str) -> str:
+    """Marks where `write_filled` puts the list of that name."""
+    return f"\0list {name}\0"
+
+
+def write_filled(path: Path, value: Any, lists: Mapping[str, Iterable[Any]]) -> None:
+    """Write a JSON value, with lists too long for memory in place of its placeholders, in their order."""
+    rest = msgspec.json.encode(value)
+    with path.open("wb") as file:
+        for name, items in lists.items():
+            before, separator, rest = rest.partition(msgspec.json.encode(placeholder(name)))
+            assert separator, f"no place for {name}"
+            file.write(before)
+            _write_list(file, items)
+        file.write(rest + b"\n")
+
+
+def write_object(path: Path, head: Mapping[str, Any], lists: Mapping[str, Iterable[Any]]) -> None:
+    """One JSON object in one line: the keys of `head`, then those of `lists`."""
+    write_filled(path, {**head, **{name: placeholder(name) for name in lists}}, lists)
+
+
+def write_lines(path: Path, items: Iterable[Any]) -> None:
+    """One JSON value a line."""
+    with path.open("wb") as file:
+        for item in items:
+            file.write(msgspec.json.encode(item) + b"\n")
+
+
+def _write_list(file: BinaryIO, items: Iterable[Any]) -> None:
+    waiting: list[bytes] = []
+    separator = b"["
+    for item in items:
+        waiting.append(msgspec.json.encode(item))
+        if len(waiting) == _BATCH:
+            file.write(separator + b",".join(waiting))
+            waiting, separator = [], b","
+    file.write(separator + b",".join(waiting) + b"]" if waiting or separator == b"[" else b"]")

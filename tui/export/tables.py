@@ -1,13 +1,9 @@
-"""Our own tables as CSV, Parquet, NDJSON and JSON. All of them stream: no table is held in memory.
-
-A JSON value whose lists are too long to hold: they are written item by item.
-"""
+"""Our own tables as CSV, Parquet, NDJSON and JSON. All of them stream: no table is held in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import msgspec
 import polars as pl
@@ -39,7 +35,7 @@ def write_ndjson(job: Job) -> list[ExportedFile]:
 
 def write_json(job: Job) -> list[ExportedFile]:
     """One object: `schema`, `simulated`, `session` and `tables`, each a list of objects."""
-    path = job.path(job.recorded.name, ".json", alone=True)
+    path = job.path(job.session.name, ".json", alone=True)
     head = {"schema": SCHEMA, "simulated": job.info.simulated, "session": msgspec.to_builtins(job.info)}
     count = 0
     with path.open("wb") as file:
@@ -62,61 +58,18 @@ def _each_table(job: Job, suffix: str, sink: Sink) -> list[ExportedFile]:
 
 
 def _one_table(job: Job, table: TableName, path: Path, sink: Sink) -> ExportedFile:
-    count = 0
+    rows = 0
 
-    def note(part: pl.DataFrame) -> pl.DataFrame:
-        nonlocal count
-        count += part.height
+    def count(part: pl.DataFrame) -> pl.DataFrame:
+        nonlocal rows
+        rows += part.height
         return part
 
-    sink(job.rows(table).map_batches(note, streamable=True), path, job)
-    return exported(path, table, count)
+    sink(job.rows(table).map_batches(count, streamable=True), path, job)
+    return exported(path, table, rows)
 
 
 def _sink_ndjson(rows: pl.LazyFrame, path: Path, job: Job) -> None:
     if job.info.simulated:
         rows = rows.with_columns(simulated=pl.lit(value=True))
     rows.sink_ndjson(path)
-
-
-_BATCH = 4096
-
-
-def placeholder(name: str) -> str:
-    """Stands in a value where the list of that name goes."""
-    return f"\0list {name}\0"
-
-
-def write_filled(path: Path, value: Any, lists: Mapping[str, Iterable[Any]]) -> None:
-    """Write a value with each list put in its place. The lists are taken in the order of their places."""
-    rest = msgspec.json.encode(value)
-    with path.open("wb") as file:
-        for name, items in lists.items():
-            before, found, rest = rest.partition(msgspec.json.encode(placeholder(name)))
-            assert found, f"no place for {name}"
-            file.write(before)
-            _write_list(file, items)
-        file.write(rest + b"\n")
-
-
-def write_object(path: Path, head: Mapping[str, Any], lists: Mapping[str, Iterable[Any]]) -> None:
-    """One object in one line: the keys of `head`, then those of `lists`."""
-    write_filled(path, {**head, **{name: placeholder(name) for name in lists}}, lists)
-
-
-def write_lines(path: Path, items: Iterable[Any]) -> None:
-    """One JSON value a line."""
-    with path.open("wb") as file:
-        for item in items:
-            file.write(msgspec.json.encode(item) + b"\n")
-
-
-def _write_list(file: BinaryIO, items: Iterable[Any]) -> None:
-    waiting: list[bytes] = []
-    separator = b"["
-    for item in items:
-        waiting.append(msgspec.json.encode(item))
-        if len(waiting) == _BATCH:
-            file.write(separator + b",".join(waiting))
-            waiting, separator = [], b","
-    file.write(separator + b",".join(waiting) + b"]" if waiting or separator == b"[" else b"]")

@@ -11,22 +11,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tui.export.job import ExportedFile, Job, exported
-from tui.export.lane_run import (
-    NS,
-    ExportedLane,
-    busiest_second,
-    exported_lanes,
-    first_setting,
-    good,
-    most_at_once,
-    or_zero,
-    origin,
-    summary_ms,
-    tpot_or_zero_s,
-    tpot_s,
-)
-from tui.export.tables import write_object
+from tui.export.distributions import NS, busiest_second, most_at_once, or_zero, summaries_ms, tpot_s
+from tui.export.exported_lane import ExportedLane, exported_lanes, exported_setting, origin
+from tui.export.job import ExportedFile, Job, exported, write_object
 from tui.model.profile import Endpoint
 
 PERCENTS = (50, 90, 95, 99)
@@ -36,79 +23,77 @@ BACKENDS: Mapping[Endpoint, str] = {"completions": "openai", "chat": "openai-cha
 
 def write_vllm(job: Job) -> list[ExportedFile]:
     """One result file a lane."""
-    runs = exported_lanes(job)
-    return [_write(job, run, len(runs) == 1) for run in runs]
+    lanes = exported_lanes(job)
+    return [_write(job, lane, len(lanes) == 1) for lane in lanes]
 
 
-def _write(job: Job, run: ExportedLane, alone: bool) -> ExportedFile:
-    path = job.path(f"{job.recorded.name}.{run.lane}.vllm", ".json", alone)
-    size = run.requests.height
+def _write(job: Job, lane: ExportedLane, alone: bool) -> ExportedFile:
+    path = job.path(f"{job.session.name}.{lane.name}.vllm", ".json", alone)
+    size = lane.requests.height
     lists = {
-        "input_lens": run.prompt_tokens.tolist(),
-        "output_lens": np.where(run.ok, run.count("output_tokens"), 0).tolist(),
-        "ttfts": or_zero(run.span("t_send_ns", "t_first_ns")),
-        "itls": job.passing(run.gaps_s(), f"lane {run.lane}", size),
-        "latencies": or_zero(np.where(run.ok, run.span("t_send_ns", "t_last_ns"), 0.0)),
-        "start_times": (run.requests.select(pl.coalesce("t_send_ns", "t_sched_ns")).to_series() / NS).to_list(),
-        "queue_times": or_zero(run.span("t_sched_ns", "t_send_ns")),
+        "input_lens": lane.prompt_tokens.tolist(),
+        "output_lens": np.where(lane.ok, lane.count("output_tokens"), 0).tolist(),
+        "ttfts": or_zero(lane.span("t_send_ns", "t_first_ns")),
+        "itls": job.with_progress(lane.gaps_s(), f"lane {lane.name}", size),
+        "latencies": or_zero(np.where(lane.ok, lane.span("t_send_ns", "t_last_ns"), 0.0)),
+        "start_times": (lane.requests.select(pl.coalesce("t_send_ns", "t_sched_ns")).to_series() / NS).to_list(),
+        "queue_times": or_zero(lane.span("t_sched_ns", "t_send_ns")),
         "generated_texts": ("" for _ in range(size)),
-        "errors": run.errors,
+        "errors": lane.errors,
     }
-    write_object(path, _head(job, run) | _totals(run, job.info.profile.get("slo", {})) | _latencies(run), lists)
-    return exported(path, f"lane {run.lane}", size)
+    write_object(path, _head(job, lane) | _totals(job, lane) | _latencies(lane), lists)
+    return exported(path, f"lane {lane.name}", size)
 
 
-def _head(job: Job, run: ExportedLane) -> dict[str, Any]:
-    dials = first_setting(job, run)
-    when = datetime.fromtimestamp(job.info.wall_ns / NS + (run.start_ns - job.info.t0_ns) / NS, UTC)
-    backend = BACKENDS[run.info.endpoint]
+def _head(job: Job, lane: ExportedLane) -> dict[str, Any]:
+    setting = exported_setting(job, lane)
+    when = datetime.fromtimestamp(job.info.wall_ns / NS + (lane.start_ns - job.info.t0_ns) / NS, UTC)
+    backend = BACKENDS[lane.info.endpoint]
     return {
         "date": f"{when:%Y%m%d-%H%M%S}",
         "endpoint_type": backend,
         "backend": backend,
-        "label": f"{job.info.name}.{run.lane}",
-        "model_id": run.info.model,
-        "tokenizer_id": run.info.model,
-        "num_prompts": run.requests.height,
+        "label": f"{job.info.name}.{lane.name}",
+        "model_id": lane.info.model,
+        "tokenizer_id": lane.info.model,
+        "num_prompts": lane.requests.height,
         "simulated": job.info.simulated,
-        "dragstrip": origin(job, run),
-        "request_rate": "inf" if dials.closed else dials.request_rate,
-        "burstiness": 1.0 if dials.arrival in ("closed", "poisson") else None,  # its gamma arrivals are no others
-        "max_concurrency": dials.concurrency if dials.closed else None,
+        "dragstrip": origin(job, lane),
+        "request_rate": "inf" if setting.closed else setting.request_rate,
+        "burstiness": 1.0
+        if setting.arrival in ("closed", "poisson")
+        else None,  # of its gamma arrivals we have no others
+        "max_concurrency": setting.concurrency if setting.closed else None,
     }
 
 
-def _totals(run: ExportedLane, slo: dict[str, Any]) -> dict[str, Any]:
-    ok, duration_s = run.ok, run.duration_s
-    completed = int(ok.sum())
-    tokens_in, tokens_out = int(run.prompt_tokens[ok].sum()), int(run.count("output_tokens")[ok].sum())
-    starts_ns = run.moment("t_send_ns")[ok]
-    met = _good(run, slo)
+def _totals(job: Job, lane: ExportedLane) -> dict[str, Any]:
+    duration_s = lane.duration_s
+    completed = int(lane.ok.sum())
+    tokens_in, tokens_out = int(lane.prompt_tokens[lane.ok].sum()), int(lane.output_tokens.sum())
+    starts_ns = lane.moment("t_send_ns")[lane.ok]
+    met = lane.good(job.info.profile.get("slo", {}))
     return {
         "duration": duration_s,
         "completed": completed,
-        "failed": run.requests.height - completed,
+        "failed": lane.requests.height - completed,
         "total_input_tokens": tokens_in,
         "total_output_tokens": tokens_out,
         "request_throughput": completed / duration_s,
         "request_goodput": None if met is None else met / duration_s,
         "output_throughput": tokens_out / duration_s,
         "total_token_throughput": (tokens_in + tokens_out) / duration_s,
-        "max_output_tokens_per_s": busiest_second(run.ok_chunk_t_ns, int(starts_ns.min())) if completed else 0.0,
-        "max_concurrent_requests": most_at_once(starts_ns, run.span("t_send_ns", "t_last_ns")[ok]),
+        "max_output_tokens_per_s": busiest_second(lane.ok_chunk_t_ns, int(starts_ns.min())) if completed else 0.0,
+        "max_concurrent_requests": most_at_once(starts_ns, lane.latency_s),
         "rtfx": 0.0,
     }
 
 
-def _good(run: ExportedLane, slo: dict[str, Any]) -> int | None:
-    ttft_s, e2e_s = run.span("t_send_ns", "t_first_ns")[run.ok], run.span("t_send_ns", "t_last_ns")[run.ok]
-    return good(ttft_s, tpot_or_zero_s(e2e_s, ttft_s, run.count("output_tokens")[run.ok]), e2e_s, slo)
-
-
-def _latencies(run: ExportedLane) -> dict[str, float]:
-    ttft_s, e2e_s = run.span("t_send_ns", "t_first_ns")[run.ok], run.span("t_send_ns", "t_last_ns")[run.ok]
-    found = summary_ms("ttft", ttft_s, PERCENTS)
-    found |= summary_ms("tpot", tpot_s(e2e_s, ttft_s, run.count("output_tokens")[run.ok]), PERCENTS)
-    if run.has_chunks:
-        found |= summary_ms("itl", run.all_gaps_s, PERCENTS)
-    return found | summary_ms("e2el", e2e_s, PERCENTS)
+def _latencies(lane: ExportedLane) -> dict[str, float]:
+    values_s = {
+        "ttft": lane.ttft_s,
+        "tpot": tpot_s(lane.latency_s, lane.ttft_s, lane.output_tokens),
+        **({"itl": lane.all_gaps_s} if lane.has_chunks else {}),
+        "e2el": lane.latency_s,
+    }
+    return summaries_ms(values_s, PERCENTS)
