@@ -50,7 +50,7 @@ def not_an_engine() -> Iterator[str]:
         (["run"], "name a profile or give --a URL --b URL"),
         (["run", "demo", "--a", "http://x"], "give a profile or --a URL, not both"),
         (["run", "--b", "http://x"], "--b needs --a"),
-        (["run", "demo", "--for", "soon"], "soon is no length of time"),
+        (["run", "demo", "--for", "soon"], "soon is not a duration"),
         (["run", "demo", "--max-concurrency", "9999"], "concurrency is 9999, but must lie between 0 and 4096"),
         (["run", "demo", "--goodput", "ttfb:3"], "--goodput ttfb:3: expected one of"),
         (["run", "--a", "http://127.0.0.1:9", "--for", "1s"], "nobody answers at http://127.0.0.1:9"),
@@ -69,13 +69,13 @@ def not_an_engine() -> Iterator[str]:
         (["export", "h100-sweep", "--from", "5", "--until", "1"], "--from 5 is not before --until 1"),
         (["export", "h100-sweep", "--segment", "99"], "h100-sweep has no segment 99"),
         (["run", "demo", "--api-key-env", "NO_SUCH_KEY"], "the variable NO_SUCH_KEY is not set"),
-        (["demo", "--a", "http://x"], "`dragstrip demo` does not know --a"),
+        (["demo", "--a", "http://x"], "`dragstrip demo` does not take --a"),
         (["run", "demo", "--sweep", "x=1..2"], "or one of concurrency, prompt_tokens, output_tokens"),
         (["run", "old-vs-new", "--plan"], "[[plan]]"),
-        (["run", "--concurrency", "8"], "does not know --concurrency: did you mean --max-concurrency?"),
-        (["run", "--prompt=64"], "does not know --prompt=64: did you mean --random-input-len?"),
-        (["watch", "--usge", "end"], "does not know --usge: did you mean --usage?"),
-        (["demo", "--frob"], "`dragstrip demo` does not know --frob: `dragstrip demo --help`"),
+        (["run", "--concurrency", "8"], "does not take --concurrency: did you mean --max-concurrency?"),
+        (["run", "--prompt=64"], "does not take --prompt=64: did you mean --random-input-len?"),
+        (["watch", "--usge", "end"], "does not take --usge: did you mean --usage?"),
+        (["demo", "--frob"], "`dragstrip demo` does not take --frob: `dragstrip demo --help`"),
         (["demo"], "there is no terminal to draw on; `dragstrip run`"),
         (["watch", "--a", "ftp://host"], "give an http:// or https:// URL"),
         (["simulate", "--port", "99999"], "--port is 99999, but must lie between 0 and 65535"),
@@ -84,9 +84,9 @@ def not_an_engine() -> Iterator[str]:
             "dragstrip: --max-concurrency takes a whole number, not 'many'; ",
         ),
         (["run", "--request-rate", "fast"], "dragstrip: --request-rate takes a number, not 'fast'; "),
-        (["--frob"], "dragstrip: `dragstrip` does not know --frob: `dragstrip --help` lists what it knows"),
-        (["run", "--for"], "dragstrip: --for: expected one argument; `dragstrip run --help` tells more\n"),
-        (["export"], "dragstrip: the following arguments are required: session; `dragstrip export --help`"),
+        (["--frob"], "dragstrip: `dragstrip` does not take --frob: `dragstrip --help` lists its flags"),
+        (["run", "--for"], "dragstrip: --for: expected one argument; see `dragstrip run --help`\n"),
+        (["export"], "dragstrip: the following arguments are required: session; see `dragstrip export --help`"),
         (["simulate", "--speed", "0"], "--speed is 0, but must be above 0"),
         (["simulate", "--host", "203.0.113.1"], "cannot listen on 203.0.113.1:0"),
     ],
@@ -130,5 +130,5 @@ def test_alone_it_lists_the_commands_and_where_to_begin(capsys: pytest.CaptureFi
     assert main([]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert "Begin with `dragstrip demo`" in err
+    assert "Start with `dragstrip demo`" in err
     assert "replay" in err

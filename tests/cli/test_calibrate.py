@@ -2,7 +2,7 @@
 
 import pytest
 
-from tui.cli import calibrate, noise_store
+from tui.cli import calibrate
 from tui.cli.main import main
 from tui.model.profile import LaneProfile, LoadProfile, Profile
 from tui.model.rows import Lane
@@ -26,24 +26,24 @@ def test_a_measured_floor_is_used_for_that_setting_and_no_other(
     monkeypatch.setattr(calibrate, "settled_tps", measured)
     assert main(["calibrate", "--a", PROFILE.a.url, "--max-concurrency", "8"]) == 0
     assert "δ = 1.0%" in capsys.readouterr().out
-    same = noise_store.with_floor(PROFILE)
+    same = calibrate.with_noise_floor(PROFILE)
     assert same.delta == pytest.approx(0.01)
     assert same.delta_from.startswith("calibrated 2")
     assert Standing.under(same).delta == same.delta
     other = Profile(name="x", a=PROFILE.a, load=LoadProfile(concurrency=9))
-    assert noise_store.with_floor(other).delta is None
+    assert calibrate.with_noise_floor(other).delta is None
     named = Profile(name="x", a=PROFILE.a, load=PROFILE.load, delta=0.2)
-    assert noise_store.with_floor(named).delta == 0.2
+    assert calibrate.with_noise_floor(named).delta == 0.2
 
 
 def test_a_run_too_short_for_a_floor_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["calibrate", "demo", "--for", "2s"]) == 2
     assert "run it longer" in capsys.readouterr().err
-    assert noise_store.floors() == []
+    assert calibrate.noise_floors() == []
 
 
 def test_a_damaged_store_is_named() -> None:
-    noise_store.store_path().parent.mkdir(parents=True, exist_ok=True)
-    noise_store.store_path().write_text("{")
+    calibrate.store_path().parent.mkdir(parents=True, exist_ok=True)
+    calibrate.store_path().write_text("{")
     with pytest.raises(UserError, match=r"noise\.json"):
-        noise_store.floors()
+        calibrate.noise_floors()

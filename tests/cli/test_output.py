@@ -11,11 +11,11 @@ from tui.cli.console import print_notice, print_result
 
 PROGRAM = """
 import sys
-from tui.cli.console import complain, say
+from tui.cli.console import print_notice, print_result
 sys.stdin.buffer.read()  # until the terminal is gone
-complain("nobody hears this")
+print_notice("nobody hears this")
 try:
-    say("nor this")
+    print_result("nor this")
 except BrokenPipeError:
     sys.stdout = None  # what is buffered can go nowhere
     sys.exit(7)

@@ -64,4 +64,4 @@ def test_the_template_has_every_key(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_template_is_no_profile_that_can_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "template" not in list_profiles()
     assert main(["profiles", "new", "mine"]) == 2
-    assert "takes no name" in capsys.readouterr().err
+    assert "does not take mine" in capsys.readouterr().err

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from tui.cli.main import main
-from tui.cli.recording import naming
+from tui.cli.options import session_argument
 from tui.model.rows import TABLES
 from tui.profile.reading import read_profile
 
@@ -149,8 +149,8 @@ def test_the_key_is_in_no_file_and_no_output(
 def test_a_session_elsewhere_is_told_by_its_folder(tmp_path: Path) -> None:
     profile = read_profile("demo")
     at_home, elsewhere = (argparse.Namespace(out=out) for out in (None, str(tmp_path / "my runs")))
-    assert naming(at_home, profile)("2026_demo") == "2026_demo"
-    assert naming(elsewhere, profile)("2026_demo") == f"'{tmp_path}/my runs/2026_demo'"
+    assert session_argument(at_home, profile, "2026_demo") == "2026_demo"
+    assert session_argument(elsewhere, profile, "2026_demo") == f"'{tmp_path}/my runs/2026_demo'"
 
 
 def test_nothing_is_written_when_that_is_asked(llamacpp_url: str) -> None:

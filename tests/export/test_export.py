@@ -12,7 +12,7 @@ import pytest
 from tests.recording import coherent, synthetic
 from tests.recording.conftest import Make
 from tests.recording.test_recorder import record
-from tui.cli.export import Bar
+from tui.cli.export import ProgressBar
 from tui.cli.main import main
 from tui.export.formats import FORMATS, export
 from tui.judge.ledger import visited
@@ -179,10 +179,10 @@ def test_the_bar_comes_when_it_takes_long_and_goes_at_the_end(monkeypatch: pytes
     said = io.StringIO()
     monkeypatch.setattr(said, "isatty", lambda: True)
     monkeypatch.setattr("sys.stderr", said)
-    bar = Bar(after_s=60)
+    bar = ProgressBar(after_s=60)
     bar.show("requests", 1, 4)
     assert said.getvalue() == ""
-    bar = Bar(after_s=0)
+    bar = ProgressBar(after_s=0)
     bar.show("requests", 1, 4)
     assert said.getvalue() == f"\rrequests  {'█' * 8:<30}  25%"
     bar.clear()

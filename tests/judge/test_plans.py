@@ -7,9 +7,10 @@ import pytest
 from tests.judge.made import requests_frame, second, seconds_frame, session, turned
 from tests.report.test_report import ran
 from tui.judge.ledger import ledger
-from tui.judge.sweep import PlannedStep, curve, plan_of_moves, sweep_plan, value_of
+from tui.judge.sweep import curve, plan_of_moves, sweep_plan, value_of
 from tui.judge.tables import Tables
 from tui.model.dials import DIALS, dial_text
+from tui.model.profile import Step
 from tui.model.rows import LANES
 from tui.model.text import UserError
 
@@ -20,8 +21,8 @@ def test_the_moves_of_a_session_are_a_plan() -> None:
     first, second, third = plan_of_moves(tables)
     assert (first.dials["concurrency"], first.dials["arrival"], first.for_s) == (8, "closed", 10.5)
     assert set(first.dials) == {spec.name for spec in DIALS}
-    assert second == PlannedStep({"concurrency": 32, "prompt_tokens": 1024}, 30.0)
-    assert third == PlannedStep({"shared_prefix": 0.25}, 19.5)
+    assert second == Step(dials={"concurrency": 32, "prompt_tokens": 1024}, for_s=30.0)
+    assert third == Step(dials={"shared_prefix": 0.25}, for_s=19.5)
 
 
 def test_of_lanes_in_turns_a_step_is_as_long_as_each_lanes_share() -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.judge.made import request
 from tests.load.faulty_server import DONE, END, HEAD, Manners, chunk, read_request, serving, usage
 from tests.load.test_lane import plan, until
-from tui.cli import options as target
+from tui.cli.options import profile_from, target_flags
 from tui.load.body import RequestBuilder
 from tui.load.lane import LaneLoad
 from tui.load.pipe import LanePlan, Setting
@@ -163,8 +163,8 @@ def test_tokens_known_only_at_the_end_make_no_gap_of_zero() -> None:
 @pytest.mark.parametrize("asked", ["each", "end", None])
 def test_the_flag_is_for_both_lanes(asked: str | None) -> None:
     parser = argparse.ArgumentParser()
-    target.arguments(parser)
-    profile = target.profile_of(parser.parse_args(["demo", *(("--usage", asked) if asked else ())]))
+    target_flags(parser)
+    profile = profile_from(parser.parse_args(["demo", *(("--usage", asked) if asked else ())]))
     assert profile.b is not None
     assert {profile.a.usage, profile.b.usage} == {asked or ""}
 

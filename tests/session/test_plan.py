@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from tests.session.made_seconds import Run
-from tui.cli.run import Sweep, first_pass
+from tui.cli.run import SweepPasses
+from tui.judge.sweep import sweep_plan
 from tui.model.dials import Dials
 from tui.model.profile import Step
 from tui.model.rows import LANES, Lane, RequestRow
@@ -173,8 +174,8 @@ def test_a_plan_that_cannot_run_says_why(steps: list[Step], why: str) -> None:
 
 
 def test_a_sweep_doubles_and_then_halves_around_the_knees() -> None:
-    steps = first_pass("concurrency=4..32", 20)
-    sweep = Sweep.of(steps, 20)
+    steps = sweep_plan("concurrency=4..32", 20)
+    sweep = SweepPasses(steps)
     todo, visited = [int(step.dials["concurrency"]) for step in steps], [8]
     run = Run()
     while todo:
@@ -185,7 +186,7 @@ def test_a_sweep_doubles_and_then_halves_around_the_knees() -> None:
         run.rate = {"a": 100.0 * useful, "b": 90.0 * useful}
         run.ttft_ms = dict.fromkeys(LANES, 20 + 50.0 * (setting / 16) ** 4)
         run.seconds(20)
-        more = sweep.measured(Step(dials={"concurrency": setting}), run.view())
+        more = sweep.next_steps(Step(dials={"concurrency": setting}, for_s=20), run.view())
         todo += [int(step.dials["concurrency"]) for step in more]
     assert visited[1:5] == [4, 8, 16, 32]
     assert visited[5:7] == [6, 12]  # the power, throughput over latency, is largest at 8

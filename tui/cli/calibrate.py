@@ -1,51 +1,73 @@
-"""`dragstrip calibrate`: lane A's server against itself, for the δ under which two servers are called level."""
+"""`dragstrip calibrate`: measure one server against itself, for the δ within which two servers are level.
+
+The measured noise floors are kept in the user's data folder.
+"""
+
+from __future__ import annotations
 
 import argparse
 import asyncio
 import math
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from tui.cli import noise_store
-from tui.cli import options as target
 from tui.cli.console import print_notice, print_result
+from tui.cli.options import profile_from, target_flags
+from tui.model.dials import DIALS, dial_text
 from tui.model.profile import Profile
 from tui.model.rows import Lane
 from tui.model.text import UserError
+from tui.profile.reading import lane_dials
 
 if TYPE_CHECKING:
     from tui.session.live import LiveSession
 
-LEAST_S = 80  # four batches of 20 s
-LONGEST_SETTLING_S = 90
+MIN_S = 80  # four batches of 20 s
+MAX_SETTLING_S = 90
 HELP = "measure the noise floor: one server in both lanes (it carries the load of both)"
 
 
+class NoiseFloor(msgspec.Struct, frozen=True, kw_only=True):
+    """δ of one server under one setting, and the A/A run it comes from."""
+
+    server: str  # its URL, or the engine that a simulator imitates
+    model: str
+    setting: str
+    delta: float
+    ratio: float
+    low: float
+    high: float
+    seconds: int
+    measured: str  # the day, as 2026-11-23
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Targets, dials and how long."""
-    target.arguments(parser)
+    """Server, load and time."""
+    target_flags(parser)
     parser.add_argument(
-        "--for", dest="duration", default="120s", metavar="TIME", help="how many settled seconds, 80 at least (120s)"
+        "--for", dest="duration", default="120s", metavar="TIME", help="settled time to measure, at least 80s (120s)"
     )
 
 
 def call(args: argparse.Namespace) -> int:
-    """Run A against A, store δ, say it."""
+    """Run A against A; print and store δ."""
     from tui.cli.run import seconds
     from tui.stats.verdict import noise_floor
 
-    profile = target.profile_of(args)
-    server, model, setting = noise_store.identity(profile)
+    profile = profile_from(args)
+    server, model, setting = _identity(profile)
     for_s = seconds(args.duration)
-    if for_s < LEAST_S:
-        raise UserError(f"no noise floor can be told of {for_s:g} s: run it longer, {LEAST_S} s at least")
+    if for_s < MIN_S:
+        raise UserError(f"{for_s:g} s are too short for a noise floor: run it longer, {MIN_S} s at least")
     tps = asyncio.run(settled_tps(profile, for_s))
     noise = noise_floor(tps["a"], tps["b"])
-    noise_store.keep(
-        noise_store.Floor(
+    _store(
+        NoiseFloor(
             server=server,
             model=model,
             setting=setting,
@@ -58,36 +80,81 @@ def call(args: argparse.Namespace) -> int:
         f"A/A ratio {noise.ratio:.3f} [{noise.low:.3f} … {noise.high:.3f}] over {noise.seconds} settled seconds"
     )
     if noise.biased:
-        print_notice("dragstrip: the lanes differ although the server is one; δ covers it, but look for the cause")
+        print_notice("dragstrip: the lanes differ although they load one server; δ covers it, but look for the cause")
     return 0
 
 
 async def settled_tps(profile: Profile, for_s: float) -> dict[Lane, list[float]]:
-    """The tokens of each settled second of lane A's server in both lanes, `for_s` of them if they come."""
-    from tui.cli.simulate import SimulatedLanes
+    """Output tokens of each settled second of lane A's server in both lanes: `for_s` seconds, if they come."""
+    from tui.cli.headless import run_until
     from tui.session.live import LiveSession
+    from tui.simulator.process import SimulatedLanes
 
     simulated = SimulatedLanes()
-    alone = await simulated.prepare(msgspec.structs.replace(profile, b=None, mode="together"))
+    alone = await simulated.start(msgspec.structs.replace(profile, b=None, mode="together"))
     session = LiveSession(msgspec.structs.replace(alone, b=alone.a), release=simulated.stop)
     try:
-        await session.reach()
-        await session.start(lambda: None)
-        ended = asyncio.create_task(session.ended())
-        complete = asyncio.create_task(_settled(session, for_s))
-        await asyncio.wait({ended, complete}, return_when=asyncio.FIRST_COMPLETED)
-        complete.cancel()
-        if ended.done():
-            ended.result()
-        ended.cancel()
+        await run_until(session, partial(_settled, for_s=for_s))
         return {lane: list(values) for lane, values in session.view(10).segment_tps.items()}
     finally:
         await session.stop("done")
 
 
-async def _settled(session: "LiveSession", for_s: float) -> None:
+async def _settled(session: LiveSession, *, for_s: float) -> None:
     for second in count(math.ceil(for_s)):
         await session.elapsed(second)
         settled_s = min(map(len, session.view(10).segment_tps.values()))
-        if settled_s >= for_s or second > for_s + LONGEST_SETTLING_S:
+        if settled_s >= for_s or second > for_s + MAX_SETTLING_S:
             return
+
+
+def with_noise_floor(profile: Profile) -> Profile:
+    """The profile with the δ measured for it; unchanged when it has a δ or none was measured."""
+    if profile.delta is not None:
+        return profile
+    floor = next((floor for floor in noise_floors() if _key(floor) == _identity(profile)), None)
+    if floor is None:
+        return profile
+    return msgspec.structs.replace(profile, delta=floor.delta, delta_from=f"calibrated {floor.measured}")
+
+
+def store_path() -> Path:
+    """The file of all noise floors."""
+    from tui.recording.catalog import sessions_root
+
+    return sessions_root().parent / "noise.json"
+
+
+def noise_floors() -> list[NoiseFloor]:
+    """Every stored noise floor. UserError when the file is damaged."""
+    path = store_path()
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[NoiseFloor])
+    except FileNotFoundError:
+        return []
+    except (OSError, msgspec.DecodeError) as error:
+        raise UserError(f"{path} cannot be read ({error}); delete it and calibrate again") from error
+
+
+def _store(floor: NoiseFloor) -> None:
+    """Store a floor in place of an older one of the same server, model and setting."""
+    path = store_path()
+    floors = [other for other in noise_floors() if _key(other) != _key(floor)] + [floor]
+    scratch = path.with_suffix(".new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch.write_bytes(msgspec.json.format(msgspec.json.encode(floors)))
+        scratch.replace(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror})") from error
+
+
+def _identity(profile: Profile) -> tuple[str, str, str]:
+    """Server, model and setting of lane A as the profile starts it."""
+    lane, dials = profile.a, lane_dials(profile, profile.a)
+    setting = ", ".join(f"{spec.label} {dial_text(spec, getattr(dials, spec.name))}" for spec in DIALS)
+    return lane.url or f"simulated {lane.simulate}", lane.model, setting
+
+
+def _key(floor: NoiseFloor) -> tuple[str, str, str]:
+    return floor.server, floor.model, floor.setting

@@ -1,4 +1,4 @@
-"""`dragstrip compare`: several sessions, each one draw; a condition for CI of an engine build."""
+"""`dragstrip compare`: several sessions, each one draw; a condition as a gate for CI."""
 
 import argparse
 
@@ -12,10 +12,12 @@ HELP = "compare A and B over several sessions; --fail-if makes it a gate"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which sessions, in which form, and the condition."""
     parser.add_argument("sessions", nargs="+", help="folders or names of sessions")
-    report.looks(parser)
+    report.form_flags(parser)
     report.goodput_flag(parser)
     parser.add_argument(
-        "--fail-if", metavar="CONDITION", help='exit with 1 when it surely holds: "b.ttft_p95 > a.ttft_p95 * 1.05"'
+        "--fail-if",
+        metavar="CONDITION",
+        help='exit with 1 when this certainly holds: "b.ttft_p95 > a.ttft_p95 * 1.05"',
     )
 
 
@@ -31,16 +33,18 @@ def call(args: argparse.Namespace) -> int:
     from tui.report.comparison import comparison_report
 
     folders = [session_named(name).resolve() for name in args.sessions]
-    for place, folder in enumerate(folders):
-        if folder in folders[:place]:
-            raise UserError(f"{args.sessions[place]} is given twice: each session is one draw and counts once")
+    for number, folder in enumerate(folders):
+        if folder in folders[:number]:
+            raise UserError(f"{args.sessions[number]} is given twice: each session is one draw and counts once")
     if args.fail_if is not None:
-        parse(args.fail_if)  # a slip of the pen is told before anything is reckoned
+        parse(args.fail_if)  # refuse a mistake before the work
     tables = [tables_of(open_session(folder)) for folder in folders]
     limits = report.limits_from(args)
     figures = [measured(table, limits=limits or limits_of(table.session.profile)) for table in tables]
     condition = fail_if(args.fail_if, figures) if args.fail_if else None
-    report.write(args, comparison_report([table.session for table in tables], compare(tables, limits), condition))
+    report.write_document(
+        args, comparison_report([table.session for table in tables], compare(tables, limits), condition)
+    )
     if condition is not None:
         why = f" (not comparable, because {condition.obstacle})" if condition.obstacle else ""
         print_notice(f"{args.fail_if}: {condition.holds}{why}")

@@ -1,23 +1,30 @@
-"""What a command says on its two streams."""
+"""What a command writes to the terminal: results on stdout, notices on stderr, or the screen."""
 
+from __future__ import annotations
+
+import argparse
 import errno
 import sys
-from typing import Final
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-# Escape codes would steer the terminal, and bidi overrides turn a line around: both may stand in what a server or a
-# recording says, which most callers have cleaned before.
-_NOT_TOLD: Final = dict.fromkeys(
+from tui.model.text import UserError
+
+if TYPE_CHECKING:
+    from tui.session.source import Source
+
+# Escape codes would steer the terminal and bidi overrides reverse a line. Servers and recordings may contain both;
+# most callers have sanitized them before.
+_REMOVED: Final = dict.fromkeys(
     [*range(9), *range(11, 32), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 )
 
 
 def print_result(text: str = "") -> None:
-    """A line of result, on stdout.
-
-    BrokenPipeError when nobody can read it any more, whether a pipe was closed or the terminal is gone (EIO).
-    """
+    """Print a line on stdout. BrokenPipeError when the pipe was closed or the terminal is gone (EIO)."""
     try:
-        sys.stdout.write(text.translate(_NOT_TOLD) + "\n")
+        sys.stdout.write(text.translate(_REMOVED) + "\n")
         sys.stdout.flush()
     except OSError as error:
         if error.errno == errno.EIO:
@@ -26,13 +33,61 @@ def print_result(text: str = "") -> None:
 
 
 def print_notice(text: str) -> None:
-    """A line about what goes on or went wrong, on stderr, so that stdout stays free for results.
+    """Print a line about progress or trouble on stderr, so that stdout stays free for results.
 
-    Where nobody can read it, it is lost: what was going on is more than the sentence about it.
+    Lost when nobody can read it: the work matters more than the sentence about it.
     """
     try:
-        sys.stderr.write(text.translate(_NOT_TOLD) + "\n")
+        sys.stderr.write(text.translate(_REMOVED) + "\n")
         sys.stderr.flush()
     except OSError as error:
         if error.errno not in {errno.EPIPE, errno.EIO}:
             raise
+
+
+def save_text(path: Path, text: str) -> None:
+    """Write a file and print its name. UserError when the place cannot be written."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); name another place") from error
+    print_notice(f"wrote {path}")
+
+
+def screen_flags(parser: argparse.ArgumentParser) -> None:
+    """How the screen is drawn."""
+    parser.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
+
+
+def require_terminal(instead: str) -> None:
+    """UserError that names what to do instead, unless Textual can read keys on stdin and draw on stderr."""
+    if not all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__)):
+        raise UserError(f"there is no terminal to draw on; {instead}")
+
+
+def run_screen(
+    make_source: Callable[[], Source],
+    *,
+    ascii_only: bool,
+    named: Callable[[str], str],
+    export: Callable[[float | None, float | None], str] | None = None,
+) -> int:
+    """Run the screen until the operator leaves it; returns the exit code.
+
+    `named` turns a session's name into what a command line takes for it. `export` writes a part of the session
+    (seconds from and until, None: all) and says what it wrote. `make_source` is called once the terminal is prepared:
+    the first paint waits for all that is imported before.
+    """
+    from tui.ui.terminal import prepare_terminal
+
+    prepare_terminal()
+
+    from tui.ui.app import DragstripApp
+
+    app = DragstripApp(make_source(), ascii_only=ascii_only, named=named, export=export)
+    code = app.run()
+    for line in app.summary:
+        print_result(line)
+    if app.log_path:
+        print_notice(f"dragstrip: it ended in an error, which is written in {app.log_path}")
+    return code or app.return_code or 0

@@ -2,16 +2,17 @@
 
 import argparse
 
-from tui.cli import options as target
-from tui.cli import screen, watch
+from tui.cli import watch
+from tui.cli.console import screen_flags
+from tui.cli.options import load_flags
 
 HELP = "the whole screen on two simulated engines; nothing else needed"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of `watch`, without servers to name."""
-    target.load(parser)
-    screen.looks(parser)
+    """The flags of `watch`, without those that name servers."""
+    load_flags(parser)
+    screen_flags(parser)
     parser.set_defaults(profile="demo", a=None, b=None, model=None, api_key_env=None, waive=None)
 
 

@@ -1,37 +1,37 @@
-"""`dragstrip doctor`: may these two be compared?"""
+"""`dragstrip doctor`: may these two servers be compared?"""
 
 import argparse
 import asyncio
 
-from tui.cli import options as target
 from tui.cli.console import print_result
+from tui.cli.options import profile_from, target_flags
 from tui.model.profile import Profile
 
-HELP = "are these two comparable? settings side by side, what is unfair, and the flag that mends it"
+HELP = "are these two servers comparable? settings side by side, and the flags that change those that differ"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The targets of `watch`."""
-    target.arguments(parser)
+    """The servers."""
+    target_flags(parser)
     parser.add_argument("--reset-cache", action="store_true", help="empty both servers' prefix caches afterwards")
 
 
 def call(args: argparse.Namespace) -> int:
-    """Print the table and the sentence; 0 when they are comparable, else 1."""
-    return asyncio.run(_examine(target.profile_of(args), empty=args.reset_cache))
+    """Print the settings and the answer; 0 when they are comparable, else 1."""
+    return asyncio.run(_examine(profile_from(args), reset_cache=args.reset_cache))
 
 
-async def _examine(profile: Profile, *, empty: bool) -> int:
-    from tui.cli.simulate import SimulatedLanes
+async def _examine(profile: Profile, *, reset_cache: bool) -> int:
     from tui.doctor.checks import examine, text
     from tui.engines.prefix_cache import empty_caches
+    from tui.simulator.process import SimulatedLanes
 
     simulated = SimulatedLanes()
     try:
-        profile = await simulated.prepare(profile)
+        profile = await simulated.start(profile)
         report = await examine(profile)
         print_result(text(report))
-        for line in await empty_caches(profile) if empty else ():
+        for line in await empty_caches(profile) if reset_cache else ():
             print_result(line)
     finally:
         await simulated.stop()

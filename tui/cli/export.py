@@ -1,4 +1,4 @@
-"""`dragstrip export`: a recorded session as files for others."""
+"""`dragstrip export`: a recorded session in other file formats."""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui.cli.console import print_result
+from tui.cli.options import session_flag
 from tui.model.rows import TABLES
 from tui.model.text import UserError
 from tui.ui.widgets.numbers import counted, size
@@ -21,16 +22,16 @@ FORMATS = "csv, parquet, json, ndjson, vllm, sglang, guidellm, aiperf, markdown,
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Which session, what of it, in which form, where to."""
-    parser.add_argument("session", help="a folder, a name that `dragstrip sessions` lists, or the beginning of one")
+    """Which session, which part of it, in which form, where to."""
+    session_flag(parser)
     parser.add_argument("--format", default="csv", metavar="FORMAT", help=f"{FORMATS} (csv)")
     parser.add_argument("--to", metavar="PATH", help="folder or file to write (./NAME-FORMAT)")
-    parser.add_argument("--table", choices=TABLES, action="append", help="only this table; may be given again")
+    parser.add_argument("--table", choices=TABLES, action="append", help="only this table; may be repeated")
     parser.add_argument("--from", dest="from_s", type=float, metavar="S", help="from this second of the session")
     parser.add_argument("--until", dest="to_s", type=float, metavar="S", help="to this second")
     parser.add_argument("--lane", choices=("a", "b"), help="only this lane")
     parser.add_argument("--segment", type=int, metavar="N", help="only this segment")
-    parser.add_argument("--redact", action="store_true", help="leave out hosts and the paths of models")
+    parser.add_argument("--redact", action="store_true", help="leave out host names and model paths")
 
 
 def call(args: argparse.Namespace) -> int:
@@ -47,10 +48,10 @@ def call(args: argparse.Namespace) -> int:
         raise UserError(f"{recorded.name} has no segment {args.segment}: `dragstrip report` lists its settings")
     selection = Selection(tuple(args.table or TABLES), t0_ns, t1_ns, args.lane, args.segment, args.redact)
     target = Path(args.to or f"{recorded.name}-{args.format}")
-    bar = Bar()
-    for written in export(recorded, args.format, target, selection, bar.show):
+    bar = ProgressBar()
+    for file in export(recorded, args.format, target, selection, bar.show):
         bar.clear()
-        print_result(f"{written.path}  {written.what}, {counted(written.rows, 'row')}, {size(written.size_bytes)}")
+        print_result(f"{file.path}  {file.what}, {counted(file.rows, 'row')}, {size(file.size_bytes)}")
     for missing in recorded.missing:
         print_result(f"missing: {missing}")
     return 0
@@ -62,23 +63,23 @@ def _has_segment(recorded: "RecordedSession", number: int) -> bool:
     return recorded.scan("seconds").filter(pl.col("segment") == number).limit(1).collect().height > 0
 
 
-class Bar:
-    """Progress on stderr, once the work has taken a second."""
+class ProgressBar:
+    """On stderr, once the work has taken a second."""
 
     def __init__(self, after_s: float = PROGRESS_AFTER_S) -> None:
         self._from_s = time.monotonic() + after_s
         self._shown = False
 
-    def show(self, table: str, done: int, of: int) -> None:
-        """`done` rows of `of`."""
+    def show(self, table: str, done: int, total: int) -> None:
+        """Show how many rows are written."""
         if sys.stderr.isatty() and time.monotonic() >= self._from_s:
-            share = done / max(of, 1)
+            share = done / max(total, 1)
             sys.stderr.write(f"\r{table:<9} {'█' * round(30 * share):<30} {share:4.0%}")
             sys.stderr.flush()
             self._shown = True
 
     def clear(self) -> None:
-        """Give the line back."""
+        """Clear the line for other output."""
         if self._shown:
             sys.stderr.write("\r" + " " * 50 + "\r")
             self._shown = False

@@ -13,18 +13,18 @@ HELP = "start both engines of a profile with one configuration, or print the two
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Which profile, and whether to start."""
+    """Which profile, and whether to start it."""
     parser.add_argument("profile", help="a profile with tables [a.launch] and [b.launch]")
     parser.add_argument("--print", dest="only_print", action="store_true", help="print the commands, start nothing")
     parser.add_argument(
         "--together",
         action="store_true",
-        help="start both at once although they share a GPU: when their KV pools do not depend on the free memory",
+        help="start both at once although they share a GPU: for KV pools of a fixed size",
     )
 
 
 def call(args: argparse.Namespace) -> int:
-    """Start, examine, keep them until interrupted, and end them in order."""
+    """Start and compare the engines, keep them until interrupted, stop them."""
     from tui.launcher.launcher import printed
 
     profile = read_profile(args.profile)
@@ -58,7 +58,7 @@ async def _launch(profile: Profile, *, together: bool) -> int:
 
 
 async def _unless(interrupted: asyncio.Event, work: Coroutine[object, object, object]) -> bool:
-    """Whether the work was done before the operator interrupted; its errors are raised."""
+    """Whether the work was done before the operator interrupted. Raises its errors."""
     doing, waiting = asyncio.ensure_future(work), asyncio.ensure_future(interrupted.wait())
     await asyncio.wait({doing, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()

@@ -7,68 +7,54 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
-from types import ModuleType
 from typing import NoReturn
 
 from tui import __version__
 from tui.cli.console import print_notice
 from tui.model.text import UserError, sanitize
 
-# What is typed → its module, in the order in which help lists them. Only the one that is called is imported: the
-# screen's first paint waits for it.
-COMMANDS = {
-    "demo": "demo",
-    "watch": "watch",
-    "run": "run",
-    "doctor": "doctor",
-    "calibrate": "calibrate",
-    "launch": "launch",
-    "selftest": "selftest",
-    "sessions": "sessions",
-    "replay": "replay",
-    "plan": "plan",
-    "report": "report",
-    "compare": "compare",
-    "export": "export",
-    "profiles": "profiles",
-    "simulate": "simulate",
-}
-ALIASES = {"ruler": "selftest"}  # what a command was called
+# In the order of help; a module each. Only the one that is called is imported: the first paint waits for it.
+COMMANDS = (
+    *("demo", "watch", "run", "doctor", "calibrate", "launch", "selftest", "sessions", "replay", "plan", "report"),
+    *("compare", "export", "profiles", "simulate"),
+)
+ALIASES = {"ruler": "selftest"}  # former names
 REMOVED = {
-    "import": "`dragstrip import` was removed: to compare with another tool's file, write a session in its form with "
-    "`dragstrip export SESSION --format vllm`, or sglang, guidellm, aiperf",
+    ("import",): "`dragstrip import` was removed: to compare with another tool's file, write a session in its form "
+    "with `dragstrip export SESSION --format vllm`, or sglang, guidellm, aiperf",
+    ("replay", "--plain"): "`replay --plain` was removed: use `dragstrip report SESSION`, which needs no terminal",
 }
 INTERRUPTED = 130
 FLAG = re.compile(r"--[a-z-]+")
-NEAR = 0.8  # as difflib measures
-LEAST_TYPED = 4  # characters of a flag, dashes included, from which on a beginning is enough to guess it
+MIN_SIMILARITY = 0.8  # as difflib measures
+MIN_TYPED = 4  # characters of a flag, dashes included, for a guess from its beginning
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, where argparse prints all flags before it."""
+    """Reports an error in one sentence, where argparse prints all flags before it."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise it as a UserError."""
+        """Raise a UserError."""
         kinds = {"int": "a whole number", "float": "a number"}
-        said = re.sub(
+        sentence = re.sub(
             r"^argument (\S+): invalid (int|float) value: (.*)",
-            lambda found: f"{found[1]} takes {kinds[found[2]]}, not {found[3]}",
+            lambda match: f"{match[1]} takes {kinds[match[2]]}, not {match[3]}",
             message,
         )
-        raise UserError(f"{said.removeprefix('argument ')}; `{self.prog} --help` tells more")
+        raise UserError(f"{sentence.removeprefix('argument ')}; see `{self.prog} --help`")
 
 
 def parser(only: str = "") -> argparse.ArgumentParser:
-    """All commands and their flags, or one alone."""
+    """All commands and their flags, or only one of them."""
     top = Parser(
         prog="dragstrip",
         description="Two LLM inference servers, one clock, one list of requests: head to head in the terminal.",
-        epilog="Begin with `dragstrip demo`; with servers of your own: `dragstrip watch --a URL --b URL`.",
+        epilog="Start with `dragstrip demo`; with your servers: `dragstrip watch --a URL --b URL`.",
     )
     top.add_argument("--version", action="version", version=f"dragstrip {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for name in [only] if only else COMMANDS:
-        command = _module(name)
+        command = import_module(f"tui.cli.{name}")
         sub = commands.add_parser(name, help=command.HELP, description=command.HELP, allow_abbrev=False)
         command.arguments(sub)
         sub.set_defaults(call=command.call, parser=sub)
@@ -76,7 +62,7 @@ def parser(only: str = "") -> argparse.ArgumentParser:
 
 
 def nearest(typed: str, flags: Sequence[str]) -> list[str]:
-    """The flags that were likely meant, perhaps by the name of their dial."""
+    """The flags that a mistyped one may mean, perhaps by the name of their dial."""
     import difflib
 
     from tui.cli.options import DIAL_FLAGS
@@ -87,22 +73,19 @@ def nearest(typed: str, flags: Sequence[str]) -> list[str]:
     near = [
         name
         for name in names
-        if len(called) >= LEAST_TYPED
-        and (name.startswith(called) or (called.startswith(name) and len(name) >= LEAST_TYPED))
+        if len(called) >= MIN_TYPED
+        and (name.startswith(called) or (called.startswith(name) and len(name) >= MIN_TYPED))
     ]
-    return list(dict.fromkeys(names[name] for name in near or difflib.get_close_matches(called, names, 1, NEAR)))
+    return list(
+        dict.fromkeys(names[name] for name in near or difflib.get_close_matches(called, names, 1, MIN_SIMILARITY))
+    )
 
 
-def _instead(command: str) -> str:
-    """What was meant, or where the commands are listed."""
+def _suggestion(command: str) -> str:
     import difflib
 
     near = difflib.get_close_matches(command, COMMANDS, 1)
     return f"did you mean `{near[0]}`?" if near else "`dragstrip --help` lists them"
-
-
-def _module(name: str) -> ModuleType:
-    return import_module(f"tui.cli.{COMMANDS[name]}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,18 +107,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _call(typed: Sequence[str]) -> int:
     typed = [ALIASES.get(typed[0], typed[0]), *typed[1:]] if typed else []
     command = typed[0] if typed else ""
-    if command in REMOVED:
-        raise UserError(REMOVED[command])
+    for words, sentence in REMOVED.items():
+        if command == words[0] and set(words) <= set(typed):
+            raise UserError(sentence)
     if command and not command.startswith("-") and command not in COMMANDS:
-        raise UserError(f"there is no command `{sanitize(command, 40)}`; {_instead(command)}")
+        raise UserError(f"there is no command `{sanitize(command, 40)}`; {_suggestion(command)}")
     commands = parser(only=command if command in COMMANDS else "")
     args, unknown = commands.parse_known_args(typed)
     if unknown:
         called = f"dragstrip {args.command or ''}".rstrip()
         usage = getattr(args, "parser", commands).format_usage()
         near = nearest(unknown[0], [*FLAG.findall(usage), "--help"])
-        instead = f"did you mean {' or '.join(near)}?" if near else f"`{called} --help` lists what it knows"
-        raise UserError(f"`{called}` does not know {sanitize(unknown[0], 40)}: {instead}")
+        instead = f"did you mean {' or '.join(near)}?" if near else f"`{called} --help` lists its flags"
+        raise UserError(f"`{called}` does not take {sanitize(unknown[0], 40)}: {instead}")
     if not args.command:
         print_notice(commands.format_help().rstrip())
         return 2

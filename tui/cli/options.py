@@ -1,70 +1,80 @@
-"""Which servers and which load: a profile or URLs, and flags that turn a dial, spelled as the field does."""
+"""The flags that several commands share: which servers, which load, and where a session is recorded."""
+
+from __future__ import annotations
 
 import argparse
 import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tui.model.dials import ARRIVALS, Dials, check
 from tui.model.metrics import MLPERF_LIMITS_MS
 from tui.model.profile import PATHS, LaneProfile, LoadProfile, Profile, Slo
+from tui.model.session import SessionInfo
 from tui.model.text import UserError
 from tui.net.http import base_url
 from tui.profile.reading import read_profile, with_preset
 
-# flag → (the dial, its type, help)
+if TYPE_CHECKING:
+    from tui.recording.recorder import Recorder
+
+# flag → (the dial, its type, help); spelled as other load generators do
 DIAL_FLAGS = {
     "--max-concurrency": ("concurrency", int, "streams kept busy in a closed loop"),
-    "--request-rate": ("request_rate", float, "requests a second, whatever the servers do"),
-    "--random-input-len": ("prompt_tokens", int, "tokens a prompt"),
-    "--random-output-len": ("output_tokens", int, "tokens asked of each answer"),
-    "--shared-prefix": ("shared_prefix", float, "share of each prompt that is one common prefix, 0 to 0.95"),
+    "--request-rate": ("request_rate", float, "requests per second, sent however slow the servers are"),
+    "--random-input-len": ("prompt_tokens", int, "tokens per prompt"),
+    "--random-output-len": ("output_tokens", int, "tokens per answer"),
+    "--shared-prefix": ("shared_prefix", float, "share of each prompt that all prompts have in common, 0 to 0.95"),
     "--temperature": ("temperature", float, "sampling temperature"),
 }
 SLO_KEYS = {"ttft": "ttft_ms", "tpot": "tpot_ms", "e2el": "e2e_ms", "e2e": "e2e_ms"}
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of every command that drives load."""
-    servers(parser)
-    load(parser)
-
-
-def servers(parser: argparse.ArgumentParser) -> None:
-    """Whom to ask, for what."""
+def target_flags(parser: argparse.ArgumentParser) -> None:
+    """The servers and the load."""
     parser.add_argument("profile", nargs="?", help="a profile's name or TOML file; `dragstrip profiles` lists them")
     parser.add_argument("--a", metavar="URL", help="lane A's server, instead of a profile")
     parser.add_argument("--b", metavar="URL", help="lane B's server; without it there is one lane")
-    parser.add_argument("--model", help="the model to ask both servers for")
-    parser.add_argument("--api-key-env", metavar="VARIABLE", help="the environment variable that holds the API key")
-    parser.add_argument("--waive", action="append", metavar="KEY", help="accept this difference of the two servers")
+    parser.add_argument("--model", help="model to request from both servers")
+    parser.add_argument("--api-key-env", metavar="VARIABLE", help="environment variable that holds the API key")
+    parser.add_argument("--waive", action="append", metavar="KEY", help="accept this difference between the servers")
+    load_flags(parser)
 
 
-def load(parser: argparse.ArgumentParser) -> None:
-    """How much to ask, how to judge it, and where it is recorded."""
+def load_flags(parser: argparse.ArgumentParser) -> None:
+    """The load, how it is judged, and where it is recorded."""
     for flag, (_, kind, text) in DIAL_FLAGS.items():
         parser.add_argument(flag, type=kind, metavar="N", help=text)
-    parser.add_argument("--endpoint", choices=PATHS, help="what to ask both servers; generate: the engine's own API")
+    parser.add_argument("--endpoint", choices=PATHS, help="API endpoint of both servers; generate: the engine's own")
     parser.add_argument(
         "--usage",
         choices=("each", "end"),
-        help="how the server counts tokens; without it at the end, unless its chunks hold several",
+        help="token usage reporting: with each chunk, or at the end (end, unless chunks hold several tokens)",
     )
-    parser.add_argument("--arrival", choices=ARRIVALS, help="how requests come due under a rate (poisson)")
-    parser.add_argument("--seed", type=int, metavar="N", help="the seed of the request list")
+    parser.add_argument("--arrival", choices=ARRIVALS, help="arrival process (poisson with --request-rate)")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the request list")
     parser.add_argument("--goodput", nargs="+", metavar="LIMIT", help="limits in ms: ttft:500 tpot:30, or a preset")
     parser.add_argument("--alternate", action="store_true", help="the lanes take turns: for engines that share a GPU")
     parser.add_argument("--no-record", action="store_true", help="write nothing to disk")
     parser.add_argument("--out", metavar="DIR", help="where to record, instead of the user's data directory")
 
 
-def profile_of(args: argparse.Namespace) -> Profile:
+def session_flag(parser: argparse.ArgumentParser) -> None:
+    """One recorded session."""
+    parser.add_argument("session", help="a folder, a name that `dragstrip sessions` lists, or the beginning of one")
+
+
+def profile_from(args: argparse.Namespace) -> Profile:
     """The profile that the flags describe. UserError when they contradict each other."""
     if args.api_key_env and args.api_key_env not in os.environ:
         raise UserError(
             f"the variable {args.api_key_env} is not set: export it with the key, or leave --api-key-env out"
         )
-    profile = _named(args)
+    profile = _base_profile(args)
     waive = [*profile.waive, *(args.waive or [])]
     if waive:
         from tui.judge.comparable import check_waived
@@ -81,14 +91,14 @@ def profile_of(args: argparse.Namespace) -> Profile:
     )
 
 
-def _named(args: argparse.Namespace) -> Profile:
-    """The profile as its file or the URLs have it."""
+def _base_profile(args: argparse.Namespace) -> Profile:
+    """The profile as its file or the URLs give it."""
     if args.profile and args.a:
         raise UserError("give a profile or --a URL, not both")
     if args.b and not args.a:
         raise UserError("--b needs --a: lane A comes first")
     for url in filter(None, (args.a, args.b)):
-        base_url(url)  # one that no server can have is told before a screen waits for it to answer
+        base_url(url)  # refuses an impossible one before a screen waits for its answer
     if args.profile:
         return read_profile(args.profile)
     if args.a:
@@ -137,3 +147,42 @@ def _slo(args: argparse.Namespace, slo: Slo) -> Slo:
         if not 0 < limits[SLO_KEYS[name]] < float("inf"):
             raise UserError(f"--goodput {pair}: a limit is a number of ms above 0")
     return msgspec.structs.replace(slo, **limits)
+
+
+def recorder_from(args: argparse.Namespace, profile: Profile) -> Callable[[SessionInfo], Recorder] | None:
+    """Makes the recorder, or None with --no-record. UserError when the directory cannot be written."""
+    if args.no_record:
+        return None
+    root = _sessions_root(args, profile)
+    why = ""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = error.strerror or str(error)
+    if why or not os.access(root, os.W_OK | os.X_OK):
+        raise UserError(
+            f"{root} cannot be written ({why or 'permission denied'}); "
+            "name another directory with --out, or use --no-record"
+        )
+
+    def record(info: SessionInfo) -> Recorder:
+        from tui.recording.catalog import reserve_folder
+        from tui.recording.recorder import Recorder
+
+        return Recorder(reserve_folder(root, info), info)
+
+    return record
+
+
+def session_argument(args: argparse.Namespace, profile: Profile, name: str) -> str:
+    """What a command line takes for the session of that name: its name, or its folder when recorded elsewhere."""
+    from tui.recording.catalog import sessions_root
+
+    root = _sessions_root(args, profile)
+    return shlex.quote(name if root == sessions_root() else str(root / name))
+
+
+def _sessions_root(args: argparse.Namespace, profile: Profile) -> Path:
+    from tui.recording.catalog import sessions_root  # the first paint would wait for it
+
+    return Path(args.out or profile.record.directory or sessions_root()).expanduser()

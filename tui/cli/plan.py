@@ -1,51 +1,48 @@
-"""`dragstrip plan`: the moves an operator made in a session, as steps of a plan."""
+"""`dragstrip plan`: the dials an operator turned in a session, as steps of a plan."""
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tui.cli.console import print_notice, print_result
+from tui.cli.console import print_notice, print_result, save_text
+from tui.cli.options import session_flag
 from tui.model.dials import DialValue
+from tui.model.profile import Step
 from tui.model.text import UserError
 from tui.profile.reading import parse_profile
 
-if TYPE_CHECKING:
-    from tui.judge.sweep import PlannedStep
-
-LEAST_S = 1.0  # shorter than one second of figures
-HELP = "the moves made in a session as [[plan]] steps, or as a profile that makes them again"
+MIN_STEP_S = 1.0  # shorter steps have not a second of figures
+HELP = "the dials turned in a session, as [[plan]] steps or as a whole profile"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which session."""
-    parser.add_argument("session", help="a folder, a name that `dragstrip sessions` lists, or the beginning of one")
+    session_flag(parser)
     parser.add_argument("--to", metavar="FILE.toml", help="write a whole profile: `dragstrip run FILE.toml --plan`")
 
 
 def call(args: argparse.Namespace) -> int:
     """Print TOML, or write a profile."""
-    from tui.cli.report import save
     from tui.cli.sessions import session_named
     from tui.judge.sweep import plan_of_moves
     from tui.recording.reader import open_session
     from tui.recording.tables import tables_of
 
     tables = tables_of(open_session(session_named(args.session)))
-    steps = held(plan_of_moves(tables))
+    steps = without_passed(plan_of_moves(tables))
     if not args.to:
         print_result(plan_toml(steps))
         return 0
     path = Path(args.to)
     if path.suffix != ".toml":
-        raise UserError(f"{path} is no profile: a profile's name ends in .toml")
-    save(path, profile_toml(tables.session.profile, steps))
+        raise UserError(f"{path} cannot be a profile: a profile's name ends in .toml")
+    save_text(path, profile_toml(tables.session.profile, steps))
     return 0
 
 
-def profile_toml(profile: Mapping[str, Any], steps: "Sequence[PlannedStep]") -> str:
-    """A session's profile with its moves as the plan. UserError when it had none that a profile can hold."""
+def profile_toml(profile: Mapping[str, Any], steps: Sequence[Step]) -> str:
+    """A session's profile with these steps as its plan. UserError when that is not a valid profile."""
     import tomli_w
 
     from tui.recording.info import without_none
@@ -58,25 +55,24 @@ def profile_toml(profile: Mapping[str, Any], steps: "Sequence[PlannedStep]") -> 
     text = tomli_w.dumps(without_none(kept)) + "\n" + plan_toml(steps) + "\n"
     parse_profile(text, "the recorded profile")
     if HIDDEN in text:
-        print_notice(f"dragstrip: what was secret stands as {HIDDEN}: put it in before you run it")
+        print_notice(f"dragstrip: secrets are replaced by {HIDDEN}: fill them in before you run it")
     return text
 
 
-def held(steps: "Sequence[PlannedStep]") -> "list[PlannedStep]":
-    """The steps without those that a hand only passed through: the next one takes their dials and their time."""
-    found: list[PlannedStep] = []
-    passing: PlannedStep | None = None
-    for moved in steps:
-        step = moved
-        if passing is not None:
-            step = replace(moved, dials={**passing.dials, **moved.dials}, for_s=round(passing.for_s + moved.for_s, 1))
-        passing = step if step.for_s < LEAST_S else None
-        if passing is None:
-            found.append(step)
-    return found
+def without_passed(steps: Sequence[Step]) -> list[Step]:
+    """Drop steps that a hand only passed through: the next one takes over their dials and their time."""
+    held: list[Step] = []
+    dials: dict[str, DialValue] = {}
+    for_s = 0.0
+    for step in steps:
+        dials, for_s = dials | step.dials, round(for_s + (step.for_s or 0.0), 1)
+        if for_s >= MIN_STEP_S:
+            held.append(Step(dials=dials, for_s=for_s))
+            dials, for_s = {}, 0.0
+    return held
 
 
-def plan_toml(steps: "Sequence[PlannedStep]") -> str:
+def plan_toml(steps: Sequence[Step]) -> str:
     """The steps as a profile writes them."""
     return "\n\n".join(
         f"[[plan]]\ndials = {{ {', '.join(f'{name} = {_toml(value)}' for name, value in step.dials.items())} }}\n"

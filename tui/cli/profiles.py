@@ -1,4 +1,4 @@
-"""`dragstrip profiles`: what there is to run, and a template for a new one."""
+"""`dragstrip profiles`: list the profiles, or print a template for a new one."""
 
 import argparse
 
@@ -10,30 +10,20 @@ HELP = "list the profiles; `profiles new` prints a template for one of your own"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Nothing, or that a template is wanted."""
+    """Nothing, or `new` for a template."""
     parser.add_argument(
         "action", nargs="?", choices=("new",), help="print a template with every key a profile may have"
     )
-    parser.add_argument("name", nargs="?", help=argparse.SUPPRESS)  # once a file to write; it says what to do instead
 
 
 def call(args: argparse.Namespace) -> int:
-    """List, or print the template."""
-    if args.name:
-        raise UserError(
-            "`dragstrip profiles new` takes no name: it prints a template, for you to write to profiles/NAME.toml"
-        )
+    """Print a line each, with its sentence or what is wrong with it; or the template."""
     if args.action:
         print_result((shipped_profiles() / TEMPLATE).read_text(encoding="utf-8").rstrip("\n"))
         return 0
-    return _list()
-
-
-def _list() -> int:
-    """A line each: name and sentence; a broken profile says what is wrong with it."""
-    found = list_profiles()
-    width = max(map(len, found), default=0)
-    for name, path in sorted(found.items()):
+    profiles = list_profiles()
+    width = max(map(len, profiles), default=0)
+    for name, path in sorted(profiles.items()):
         try:
             sentence = read_profile(str(path)).sentence
         except UserError as error:

@@ -1,4 +1,4 @@
-"""`dragstrip replay`: the same screen from a recording."""
+"""`dragstrip replay`: the screen on a recording."""
 
 import argparse
 import math
@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.cli import screen
+from tui.cli.console import require_terminal, run_screen, screen_flags
+from tui.cli.options import session_flag
 from tui.model.session import SessionInfo
 from tui.model.text import UserError
 from tui.session.source import SPEEDS, Source
@@ -24,12 +25,11 @@ _SPEED_NAMES = {f"{speed:g}": speed for speed in SPEEDS[:-1]} | {"max": math.inf
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which session, from where, how fast."""
-    parser.add_argument("session", help="a folder, a name that `dragstrip sessions` lists, or the beginning of one")
+    session_flag(parser)
     parser.add_argument("--speed", metavar="X", default="1", help=f"{', '.join(list(_SPEED_NAMES)[:-1])} (1)")
-    parser.add_argument("--at", default="0", metavar="TIME", help="where to begin: 90, 1:30, 0:01:30 or 50%% (0)")
+    parser.add_argument("--at", default="0", metavar="TIME", help="where to start: 90, 1:30, 0:01:30 or 50%% (0)")
     parser.add_argument("--follow", action="store_true", help="watch a session that is still being recorded")
-    parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)  # was removed, and says so
-    screen.looks(parser)
+    screen_flags(parser)
 
 
 def call(args: argparse.Namespace) -> int:
@@ -39,20 +39,17 @@ def call(args: argparse.Namespace) -> int:
     from tui.session.replay import How
     from tui.session.timeline import profile_of
 
-    if args.plain:
-        raise UserError("`replay --plain` was removed: use `dragstrip report SESSION`, which needs no terminal")
     how = How(speed_of(args.speed), moment_of(args.at), args.follow)
     where = session_named(args.session)
-    if not screen.has_terminal():
-        raise UserError("there is no terminal to draw on; use `dragstrip report SESSION`, which needs none")
-    info, open_tape = _known(where)
+    require_terminal("use `dragstrip report SESSION`, which needs none")
+    info = _info(where)
 
     def session() -> Source:
         from tui.session.replay import ReplaySource
 
-        return ReplaySource(profile_of(info), open_tape, how, open_marks(info))
+        return ReplaySource(profile_of(info), partial(_open, where), how, open_marks(info))
 
-    return screen.show(
+    return run_screen(
         session, ascii_only=args.ascii, named=lambda _: shlex.quote(args.session), export=partial(export_part, where)
     )
 
@@ -83,15 +80,14 @@ def moment_of(text: str) -> Callable[[float], float]:
     return lambda duration_s: at_s if math.isfinite(at_s) else moment_at(text, Recorded(duration_s, None))
 
 
-def _known(where: Path) -> "tuple[SessionInfo, Callable[[], Tape]]":
-    """What the first paint needs of the session, and what opens the rest of it after that."""
+def _info(where: Path) -> SessionInfo:
+    """All that the first paint needs of a session; the tables make it up for one whose `session.toml` is torn."""
     from tui.recording.info import read_info
 
     try:
-        info = read_info(where)
-    except (OSError, ValueError):  # the tables tell of a session whose `session.toml` is torn
-        info = _open(where).info
-    return info, partial(_open, where)
+        return read_info(where)
+    except (OSError, ValueError):
+        return _open(where).info
 
 
 def _open(where: Path) -> "Tape":

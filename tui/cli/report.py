@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.cli.console import print_notice, print_result
-from tui.model.text import UserError
+from tui.cli.console import print_result, save_text
+from tui.cli.options import session_flag
 
 if TYPE_CHECKING:
     from tui.judge.goodput import Limits
@@ -16,20 +16,20 @@ HELP = "tables and verdicts of a session, in Markdown or as one HTML page"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which session, in which form."""
-    parser.add_argument("session", help="a folder, a name that `dragstrip sessions` lists, or the beginning of one")
-    looks(parser)
+    session_flag(parser)
+    form_flags(parser)
     goodput_flag(parser)
     parser.add_argument("--study-csv", metavar="FILE", help="also write the study's CSV")
 
 
-def looks(parser: argparse.ArgumentParser) -> None:
+def form_flags(parser: argparse.ArgumentParser) -> None:
     """The form and where it goes."""
     parser.add_argument("--format", choices=("markdown", "html"), default="markdown", help="the form (markdown)")
     parser.add_argument("--to", metavar="FILE", help="where to write it, instead of stdout")
 
 
 def goodput_flag(parser: argparse.ArgumentParser) -> None:
-    """Limits other than those that the session was run with."""
+    """Limits other than those the session was run with."""
     parser.add_argument(
         "--goodput",
         nargs="+",
@@ -55,27 +55,18 @@ def call(args: argparse.Namespace) -> int:
 
     recorded = open_session(session_named(args.session))
     tables = tables_of(recorded)
-    write(args, session_report(tables, token_gaps(recorded), limits_from(args)))
+    write_document(args, session_report(tables, token_gaps(recorded), limits_from(args)))
     if args.study_csv:
-        save(Path(args.study_csv), study_csv(study(tables)))
+        save_text(Path(args.study_csv), study_csv(study(tables)))
     return 0
 
 
-def write(args: argparse.Namespace, document: "Document") -> None:
-    """In the form and to the place asked for."""
+def write_document(args: argparse.Namespace, document: "Document") -> None:
+    """Write a document in the form and to the place asked for."""
     from tui.report.document import markdown, page
 
     text = page(document) if args.format == "html" else markdown(document)
     if args.to:
-        save(Path(args.to), text)
+        save_text(Path(args.to), text)
     else:
         print_result(text.rstrip("\n"))
-
-
-def save(path: Path, text: str) -> None:
-    """Write a file and name it. UserError when the place cannot be written."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); name another place") from error
-    print_notice(f"wrote {path}")

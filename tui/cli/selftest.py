@@ -1,4 +1,4 @@
-"""`dragstrip selftest`: what does the client itself add on this machine?"""
+"""`dragstrip selftest`: client overhead and trusted load."""
 
 import argparse
 import asyncio
@@ -6,18 +6,13 @@ import asyncio
 from tui.cli.console import print_result
 from tui.model.text import UserError
 
-HELP = "what the client itself adds on this machine, and how much load its figures can be trusted with"
-DEFAULT_STEP_S = 3.0
+HELP = "measure client overhead on this machine, and the load up to which its figures can be trusted"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """How long to measure."""
     parser.add_argument(
-        "--step",
-        type=float,
-        default=DEFAULT_STEP_S,
-        metavar="SECONDS",
-        help="length of each of the three measurements",
+        "--step", type=float, default=3.0, metavar="SECONDS", help="length of each of the three measurements (3)"
     )
 
 

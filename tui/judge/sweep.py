@@ -23,6 +23,7 @@ from tui.judge.ledger import CURVE_PERCENTILES, LaneFigures, LedgerRow
 from tui.judge.segments import settings_at
 from tui.judge.tables import Tables, for_lane
 from tui.model.dials import ARRIVALS, DIAL, DIALS, DialSpec, DialValue
+from tui.model.profile import Step
 from tui.model.rows import LANES, Lane
 from tui.model.text import UserError
 from tui.model.units import NS_PER_S
@@ -94,15 +95,7 @@ SWEPT: Final = ("concurrency", "prompt_tokens", "output_tokens")
 _SWEEP: Final = re.compile(r"(\w+)=(\d+\.\.\d+|\d+(?:,\d+)*)")
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """Dials held for a time, the same in both lanes."""
-
-    dials: Mapping[str, DialValue]
-    for_s: float
-
-
-def plan_of_moves(tables: Tables) -> list[PlannedStep]:
+def plan_of_moves(tables: Tables) -> list[Step]:
     """The moves of a session as a plan: each rest of the hand is a step with the dials that differ from the last.
 
     The first step has every dial. Where the lanes' dials were apart, those of lane A are taken: a plan turns both.
@@ -124,7 +117,7 @@ def plan_of_moves(tables: Tables) -> list[PlannedStep]:
             name: value_of(DIAL[name], text) for name, text in dials.items() if text and before.get(name) != text
         }
         if (held_s := _held_s(tables, lane, start_ns, end_ns)) > 0:
-            steps.append(PlannedStep(moved, held_s))
+            steps.append(Step(dials=moved, for_s=held_s))
             before = dials
     return steps
 
@@ -148,7 +141,7 @@ def value_of(spec: DialSpec, text: str) -> DialValue:
     return number if spec.name in {"request_rate", "temperature"} else int(number)
 
 
-def sweep_plan(text: str, for_s: float) -> list[PlannedStep]:
+def sweep_plan(text: str, for_s: float) -> list[Step]:
     """The first pass of `concurrency=1..256`, or all of `concurrency=1,8,64`, each setting held for `for_s`.
 
     Raises UserError that says how a sweep is written.
@@ -165,7 +158,7 @@ def sweep_plan(text: str, for_s: float) -> list[PlannedStep]:
     rising = is_refined(text) or all(one < next_one for one, next_one in pairwise(values))
     if not low <= values[0] <= values[-1] <= spec.high or not rising:
         raise UserError(f"a sweep of {name} goes upwards within {low:g} to {spec.high:g}, not {span}")
-    return [PlannedStep({name: value}, for_s) for value in (doubling(*values) if is_refined(text) else values)]
+    return [Step(dials={name: value}, for_s=for_s) for value in (doubling(*values) if is_refined(text) else values)]
 
 
 def is_refined(sweep: str) -> bool:

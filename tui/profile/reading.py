@@ -44,8 +44,8 @@ def _split(dotted: str) -> tuple[str, ...]:
 
 
 TEMPLATE = "template.toml"  # comes with the profiles and is none of them
-LONGEST_THINK_S = 600.0
-MOST_REPEATS = 1000
+MAX_THINK_S = 600.0
+MAX_REPEATS = 1000
 Problem = tuple[tuple[str, ...], str]  # where in the profile, and one sentence
 
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
@@ -179,10 +179,10 @@ def _problems(profile: Profile) -> list[Problem]:
 
 def _number_problems(profile: Profile) -> list[Problem]:
     found: list[Problem] = []
-    if not 0 <= profile.load.think_s <= LONGEST_THINK_S:
-        found.append((("load", "think_s"), f"must lie between 0 and {LONGEST_THINK_S:g} seconds"))
-    if not 1 <= profile.repeat <= MOST_REPEATS:
-        found.append((("repeat",), f"must lie between 1 and {MOST_REPEATS}, not {profile.repeat}"))
+    if not 0 <= profile.load.think_s <= MAX_THINK_S:
+        found.append((("load", "think_s"), f"must lie between 0 and {MAX_THINK_S:g} seconds"))
+    if not 1 <= profile.repeat <= MAX_REPEATS:
+        found.append((("repeat",), f"must lie between 1 and {MAX_REPEATS}, not {profile.repeat}"))
     if profile.slo.preset not in ("", *MLPERF_LIMITS_MS):
         found.append((("slo", "preset"), f"there is no such preset; there are {', '.join(MLPERF_LIMITS_MS)}"))
     for name in ("ttft_ms", "tpot_ms", "e2e_ms"):

@@ -1,4 +1,4 @@
-"""A simulated engine in a process of its own, which ends with the one that started it."""
+"""Simulated engines, each in a process that ends with the one that started it."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,9 @@ import tempfile
 from dataclasses import dataclass
 from typing import IO
 
+import msgspec
+
+from tui.model.profile import LaneProfile, Profile
 from tui.model.text import UserError, sanitize
 
 START_WITHIN_S = 20.0
@@ -73,3 +76,26 @@ def _last_line(stderr: IO[bytes]) -> str:
     stderr.seek(0)
     lines = stderr.read().decode(errors="replace").strip().splitlines()
     return sanitize(lines[-1]) if lines else "it gave no reason"
+
+
+class SimulatedLanes:
+    """The simulators of the lanes that ask for one."""
+
+    def __init__(self) -> None:
+        self._running: list[SimulatorProcess] = []
+
+    async def start(self, profile: Profile) -> Profile:
+        """Start them; returns the profile with their URLs."""
+        a, b = await asyncio.gather(self._lane(profile.a), self._lane(profile.b))
+        return msgspec.structs.replace(profile, a=a, b=b)
+
+    async def stop(self) -> None:
+        """End all that were started."""
+        await asyncio.gather(*(process.stop() for process in self._running))
+
+    async def _lane(self, lane: LaneProfile | None) -> LaneProfile | None:
+        if lane is None or not lane.simulate:
+            return lane
+        process = await start_simulator(lane.simulate)
+        self._running.append(process)
+        return msgspec.structs.replace(lane, url=process.url, dcgm=process.dcgm_url)
