@@ -89,7 +89,7 @@ async def _make_replay(session: str, at_s: float, keys: list[str], name: str) ->
     recorded = open_session(session_named(session))
     info = recorded.info
     source = ReplaySource(profile_of(info), lambda: Tape(recorded), How(1.0, lambda _: at_s), marks_beside(info))
-    app = DragstripApp(source, named=lambda _: session)
+    app = DragstripApp(source, session_argument=lambda _: session)
     async with app.run_test(size=SIZES[0]) as pilot:
         app.theme = "dragstrip-dark"
         await pilot.pause(2)
@@ -112,9 +112,9 @@ def write(app: App[int], name: str) -> None:
     """One picture in both forms."""
     from resvg_py import svg_to_bytes
 
-    from tui.ui.screenshot import picture_of
+    from tui.ui.screenshot import svg_of
 
-    svg = picture_of(app)
+    svg = svg_of(app)
     (FOLDER / f"{name}.svg").write_text(svg, encoding="utf-8")
     (FOLDER / f"{name}.png").write_bytes(svg_to_bytes(svg, width=1482))
 

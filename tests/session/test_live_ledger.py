@@ -3,7 +3,7 @@
 from tests.session.made_seconds import Run
 from tui.judge.sweep import curve
 from tui.session.view import View
-from tui.ui.widgets.ledger import ledger_rows
+from tui.ui.widgets.tables import settings_rows
 
 
 def crossed() -> Run:
@@ -20,7 +20,7 @@ def crossed() -> Run:
 
 
 def text(view: View) -> list[str]:
-    return ["".join(part for part, _ in row) for row in ledger_rows(view, 62, 12)]
+    return ["".join(part for part, _ in row) for row in settings_rows(view, 62, 12)]
 
 
 def test_every_setting_is_a_row_and_revisits_pool() -> None:

@@ -40,7 +40,7 @@ async def picture(pilot: Pilot[int], source: Source) -> tuple[int, str]:
         text = await settled(pilot)
         app = pilot.app
         assert isinstance(app, DragstripApp)
-        shown = app.picture.view
+        shown = app.main_screen.view
         if shown is not None and shown.second == source.view(30).second:
             lines = text.replace("◀", " ").replace("▶", " ").splitlines()
             lines = [line.rstrip() for line in lines]

@@ -22,7 +22,7 @@ def screen_of(app: DragstripApp) -> ReplayScreen:
 async def opened(app: DragstripApp, size: tuple[int, int] = SIZE) -> AsyncIterator[Pilot[int]]:
     """The screen once its source has begun."""
     async with app.run_test(size=size) as pilot:
-        await screen_of(app).begun.wait()
+        await screen_of(app).source_started.wait()
         await settled(pilot)
         yield pilot
 
@@ -31,6 +31,6 @@ async def rested(pilot: Pilot[int]) -> str:
     """The screen once no key is held any more and the picture is where it was sent."""
     app = pilot.app
     assert isinstance(app, DragstripApp)
-    screen_of(app)._aim.land()
+    screen_of(app).seeker.land()
     await app.workers.wait_for_complete()
     return await settled(pilot)

@@ -9,9 +9,9 @@ from tests.ui.made_ledger import SWEPT, long_ledger, swept
 from tests.ui.reading import settled
 from tui.judge.sweep import curve
 from tui.ui.app import DragstripApp
-from tui.ui.widgets.ledger import table_rows
-from tui.ui.widgets.plots import NONE_YET, curve_rows, curve_title
+from tui.ui.widgets.plots import NO_CURVE, sweep_rows, sweep_title
 from tui.ui.widgets.rows import Row
+from tui.ui.widgets.tables import ledger_rows
 from tui.ui.widgets.theme import GLYPHS
 
 SENTENCE = "A ahead up to 4 streams, level from 16, B from 64"
@@ -72,12 +72,12 @@ async def test_only_ascii_and_without_colours(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_point_beaten_on_both_axes_is_small_and_dim_and_the_one_in_force_strong() -> None:
     view = swept(4)(FakeSource(second=150).view(30))
-    rows = curve_rows(view, curve(view.ledger), GLYPHS[0], (118, 30))
+    rows = sweep_rows(view, curve(view.ledger), GLYPHS[0], (118, 30))
     spans = [span for row in rows for span in row]
     assert {role for text, role in spans if "A64◂" in text} == {"a strong"}
     assert not any("beaten" in text for text, _ in spans)
     view = swept()(FakeSource(second=150).view(30))
-    spans = [span for row in curve_rows(view, curve(view.ledger), GLYPHS[0], (118, 30)) for span in row]
+    spans = [span for row in sweep_rows(view, curve(view.ledger), GLYPHS[0], (118, 30)) for span in row]
     assert {role for text, role in spans if "a128" in text} == {"muted"}
     assert any("beaten on both axes" in text for text, _ in spans)
 
@@ -85,27 +85,27 @@ def test_a_point_beaten_on_both_axes_is_small_and_dim_and_the_one_in_force_stron
 def test_close_points_never_write_over_one_another() -> None:
     view = swept()(FakeSource(second=150).view(30))
     near = [replace(row, figures=dict.fromkeys(row.figures, view.ledger[0].figures["a"])) for row in view.ledger]
-    rows = curve_rows(view, curve(near), GLYPHS[0], (78, 16))
+    rows = sweep_rows(view, curve(near), GLYPHS[0], (78, 16))
     letters = [ch for ch in plain(rows[:-1]).replace("ms", "") if ch in "abAB"]
     assert len(letters) == 1
 
 
 def test_wide_spans_of_latency_are_logarithmic_and_narrow_ones_begin_near_their_least() -> None:
     view = swept()(FakeSource(second=150).view(30))
-    below = plain(curve_rows(view, curve(view.ledger), GLYPHS[0], (118, 30))[-2:-1])
+    below = plain(sweep_rows(view, curve(view.ledger), GLYPHS[0], (118, 30))[-2:-1])
     assert [word for word in below.split() if word != "ms"] == ["50", "100", "200", "500", "1000"]
     few = swept(2)(view)
-    below = plain(curve_rows(few, curve(few.ledger), GLYPHS[0], (118, 30))[-2:-1])
+    below = plain(sweep_rows(few, curve(few.ledger), GLYPHS[0], (118, 30))[-2:-1])
     assert below.split()[0] == "20"
     assert below.split()[-1] == "ms"
 
 
 def test_without_a_curve_it_says_what_it_needs() -> None:
     view = FakeSource(second=150).view(30)
-    assert curve_title(None) == "Output tok/s against TTFT"
+    assert sweep_title(None) == "Output tok/s against TTFT"
     for width in (30, 58, 78):
-        told = plain(curve_rows(view, None, GLYPHS[0], (width, 16)))
-        assert " ".join(told.split()) == NONE_YET, width
+        told = plain(sweep_rows(view, None, GLYPHS[0], (width, 16)))
+        assert " ".join(told.split()) == NO_CURVE, width
 
 
 async def test_the_ledger_by_a_key_with_its_sentence() -> None:
@@ -146,8 +146,8 @@ async def test_a_long_ledger_stands_in_the_order_of_the_dial_and_is_paged() -> N
 
 def test_a_wide_ledger_has_the_ttft_of_both_lanes() -> None:
     view = swept()(FakeSource(second=150).view(30))
-    told = plain(table_rows(view, 118, 20))
+    told = plain(ledger_rows(view, 118, 20))
     assert "A TTFT p95" in told
     assert "900.0 ms" in told
     assert "720.0 ms" in told
-    assert "TTFT" not in plain(table_rows(view, 78, 20))
+    assert "TTFT" not in plain(ledger_rows(view, 78, 20))

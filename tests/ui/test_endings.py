@@ -40,7 +40,7 @@ source = Source(second=150, change=change)
 source.playing = True
 app = DragstripApp(source)
 if "untold" in sys.argv:
-    app.picture.next_steps = lambda: 1 / 0
+    app.main_screen.next_steps = lambda: 1 / 0
 code = app.run()
 with open(sys.argv[1], "w") as told:
     told.write(f"{code} {source.stopped} load {source.board.load_on} {app.log_path}")

@@ -4,9 +4,8 @@ from msgspec.structs import replace
 
 from tests.ui.fake_source import FakeSource, fake_gpu
 from tui.session.view import LaneView, ServerView
-from tui.ui.widgets.gpu_rows import Bars, gpu_rows, power_top_of
 from tui.ui.widgets.rows import Row
-from tui.ui.widgets.server_rows import server_row, trouble_row
+from tui.ui.widgets.server_rows import Bars, gpu_rows, power_top, server_row, trouble_row
 from tui.ui.widgets.theme import SPARK_BLOCKS
 
 BARS = Bars(150, 700.0, SPARK_BLOCKS)
@@ -58,7 +57,7 @@ def test_several_gpus_are_one_in_memory_and_power() -> None:
     assert "2 GPU memory 126.0/159.2 GiB" in shown
     assert "weights 30.0 + KV pool 88.0 GiB" in shown
     assert "1 213 W" in shown
-    assert power_top_of([two]) == 1300.0
+    assert power_top([two]) == 1300.0
     unread = replace(fake_gpu("b", 150), power_w=None)
     assert "– W" in text(gpu_rows(lane(gpus=[fake_gpu("a", 150), unread]), 56, BARS, tall=True))
 
@@ -92,7 +91,7 @@ def test_tokens_per_joule_and_held_clocks() -> None:
     assert text([trouble_row(lane(tokens_per_joule=4.11), 38)]).endswith("4.11 tok/J")
     assert text([trouble_row(lane(tokens_per_joule=None), 38)]) == "no failures"
     held = lane(gpus=[replace(fake_gpu("a", 150), throttled=True)], tokens_per_joule=12.34)
-    assert text([trouble_row(held, 38)]) == "no failures   GPU clocks held down"
+    assert text([trouble_row(held, 38)]) == "no failures   GPU clocks throttled"
     assert "12.3 tok/J" in text([trouble_row(replace(held, gpus=[]), 38)])
 
 
@@ -119,8 +118,8 @@ def test_many_requests_in_front_of_the_scheduler_are_told() -> None:
     assert trouble(0.41) == "41 % of requests unscheduled"
     assert "unscheduled" not in trouble(0.19) + trouble(None)
     held = lane(server=ServerView(in_front=0.41), gpus=[replace(fake_gpu("a", 150), throttled=True)])
-    assert text([trouble_row(held, 56)]) == "41 % of requests unscheduled   GPU clocks held down"
-    assert text([trouble_row(held, 70)]) == "no failures   41 % of requests unscheduled   GPU clocks held down"
+    assert text([trouble_row(held, 56)]) == "41 % of requests unscheduled   GPU clocks throttled"
+    assert text([trouble_row(held, 70)]) == "no failures   41 % of requests unscheduled   GPU clocks throttled"
 
 
 def test_why_a_lane_is_down_has_a_row_of_its_own() -> None:

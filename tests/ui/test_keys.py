@@ -16,12 +16,12 @@ from tui.model.dials import DIALS, DialName
 from tui.session.view import VerdictView
 from tui.stats.verdict import Word
 from tui.ui.app import DragstripApp
-from tui.ui.comparison import OBJECTIVES, headline_of
-from tui.ui.dialogs import ExportBox, HelpBox, QuitBox, TextBox, help_lines
+from tui.ui.comparison import OBJECTIVES, compare
+from tui.ui.dialogs import ExportDialog, HelpDialog, QuitDialog, TextDialog, help_lines
 from tui.ui.live_screen import LiveScreen
-from tui.ui.main_screen import LookingScreen
+from tui.ui.main_screen import MainScreen
 from tui.ui.replay_screen import ReplayScreen
-from tui.ui.screenshot import picture_of
+from tui.ui.screenshot import svg_of
 from tui.ui.widgets.dials import Dial
 from tui.ui.widgets.theme import PALETTES
 
@@ -216,7 +216,7 @@ async def test_frozen_a_key_shows_what_it_does_and_nothing_else_moves() -> None:
         assert "00:07 behind" in held
         await pilot.press("w")
         text = await settled(pilot)
-        assert "window 60 s, once the picture moves again" in text
+        assert "window 60 s, once the screen is no longer frozen" in text
         assert "FROZEN 00:07 behind" in text
         assert "over 30 s" in text
         await pilot.press("v")
@@ -260,7 +260,7 @@ async def test_mark_note_export_help() -> None:
         await settled(pilot)
         await pilot.press("n")
         await settled(pilot)
-        assert isinstance(app.screen, TextBox)
+        assert isinstance(app.screen, TextDialog)
         app.screen.query_one(Input).value = "fans loud"
         await pilot.press("enter")
         await settled(pilot)
@@ -269,10 +269,10 @@ async def test_mark_note_export_help() -> None:
         assert source.marks == ["warm", "note: fans loud"]
         await pilot.press("e")
         assert "dragstrip export 2026-11-23_140207_vllm-vs-sglang" in await settled(pilot)
-        assert isinstance(app.screen, ExportBox)
+        assert isinstance(app.screen, ExportDialog)
         await pilot.press("escape", "question_mark")
         assert "concurrency one notch up" in await settled(pilot)
-        assert isinstance(app.screen, HelpBox)
+        assert isinstance(app.screen, HelpDialog)
 
 
 async def test_a_screenshot_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +292,7 @@ async def test_a_picture_has_the_ground_of_its_theme(theme: str, dark: bool) -> 
     async with app.run_test(size=SIZE) as pilot:
         app.theme = theme
         await settled(pilot)
-        svg = picture_of(app)
+        svg = svg_of(app)
     assert ("#292929" in svg) is dark
     assert ("#c5c8c6" in svg) is dark
 
@@ -303,7 +303,7 @@ async def test_quit_asks_once_while_load_runs() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("q")
         await settled(pilot)
-        assert isinstance(app.screen, QuitBox)
+        assert isinstance(app.screen, QuitDialog)
         await pilot.press("escape")
         await settled(pilot)
         assert source.stopped == []
@@ -325,7 +325,7 @@ async def test_two_quick_keys_ask_once_and_quit() -> None:
         live(app).action_leave()
         live(app).action_leave()
         await settled(pilot)
-        assert sum(isinstance(screen, QuitBox) for screen in app.screen_stack) <= 1
+        assert sum(isinstance(screen, QuitDialog) for screen in app.screen_stack) <= 1
         assert source.stopped == ["quit"]
 
 
@@ -359,7 +359,7 @@ async def test_the_footer_names_the_keys_that_are_active() -> None:
 
 
 @pytest.mark.parametrize("screen", [LiveScreen, ReplayScreen])
-def test_every_key_is_explained_once_and_does_something(screen: type[LookingScreen]) -> None:
+def test_every_key_is_explained_once_and_does_something(screen: type[MainScreen]) -> None:
     bindings = list(Binding.make_bindings(screen.HELP_KEYS))
     told = "\n".join("".join(text for text, _ in line) for line in help_lines(screen.HELP_KEYS))
     assert len({binding.key for binding in bindings}) == len(bindings)
@@ -394,7 +394,7 @@ async def test_a_message_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("tui.ui.widgets.dials.MESSAGE_S", 0.05)
     app = DragstripApp(FakeSource(second=150))
     async with app.run_test(size=SIZE) as pilot:
-        live(app).say("heard once")
+        live(app).show_message("heard once")
         assert "heard once" in screen_text(app)
         while "heard once" in screen_text(app):
             await pilot.pause(0.01)
@@ -404,12 +404,12 @@ async def test_suspended_the_load_stops_and_it_is_said_afterwards() -> None:
     source = FakeSource(second=150)
     app = DragstripApp(source)
     async with app.run_test(size=SIZE) as pilot:
-        live(app).going_away()
+        live(app).before_suspend()
         assert not source.fake_board.load_on
         app.app_resume_signal.publish(app)
         assert "load stopped on ctrl+z: x resumes" in await settled(pilot)
         await pilot.press("u")
-        live(app).going_away()  # it is stopped already: nothing to tell
+        live(app).before_suspend()  # it is stopped already: nothing to tell
         app.app_resume_signal.publish(app)
         assert "ctrl+z" not in await settled(pilot)
         assert not source.fake_board.load_on
@@ -427,7 +427,7 @@ async def test_in_turns_what_a_word_needs_is_told_in_turns() -> None:
     def undecided(need_s: float, mode: str, reason: str = "5 pairs of turns, 30 s of each lane") -> str:
         view = replace(FakeSource(second=150).view(30), mode=mode)
         view = replace(view, verdicts={"output_tps": VerdictView("undecided", need_s=need_s, reason=reason)})
-        return headline_of(view, OBJECTIVES[0], linked=True).note
+        return compare(view, OBJECTIVES[0], linked=True).note
 
     assert undecided(40, "together") == "needs about 40 s more"
     assert undecided(100, "alternate") == "needs about 2 more turns each"
@@ -441,7 +441,7 @@ def test_while_it_settles_the_verdict_tells_the_seconds_that_its_ratio_is_of() -
         view = FakeSource(second=150).view(30)
         lanes = {lane: replace(of, over_s=s) for (lane, of), s in zip(view.lanes.items(), over_s, strict=True)}
         settling = {"output_tps": VerdictView("undecided", need_s=5.0, reason="settling")}
-        return headline_of(replace(view, lanes=lanes, verdicts=settling), OBJECTIVES[0], linked=True).note
+        return compare(replace(view, lanes=lanes, verdicts=settling), OBJECTIVES[0], linked=True).note
 
     assert note(7, 6) == "over 6 s, settling"
     assert note(0, 0) == "settling"
@@ -453,14 +453,14 @@ def test_a_setting_visited_again_tells_what_all_visits_say() -> None:
         found = row(16, 1200, 90, word)
         view = replace(view, ledger=[dataclasses.replace(found, visits=visits)], ledger_now=0)
         view = replace(view, verdicts={"output_tps": VerdictView("undecided", need_s=40.0)})
-        return headline_of(view, OBJECTIVES[0], linked=True).note
+        return compare(view, OBJECTIVES[0], linked=True).note
 
-    assert note(4, "A ahead") == "in this visit; all 4: A ahead 1.11, see t"
+    assert note(4, "A ahead") == "this visit; all 4 visits: A ahead 1.11, press t"
     assert note(4, "undecided") == note(1, "A ahead") == "needs about 40 s more"
 
 
 async def test_a_message_too_long_for_its_place_is_told_whole() -> None:
     app = DragstripApp(FakeSource(second=150))
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        live(app).say("the profile has no [[plan]]")
+        live(app).show_message("the profile has no [[plan]]")
         assert "the profile has no [[plan]]" in await settled(pilot)

@@ -15,7 +15,7 @@ from tui.model.rows import EventRow
 from tui.session.view import ServerView, View
 from tui.ui.app import DragstripApp
 from tui.ui.terminal import prepare_terminal
-from tui.ui.widgets.theme import PALETTES, SHORTER, Palette, first_theme, style_of
+from tui.ui.widgets.theme import PALETTES, SHORT_GREYS, Palette, first_theme, style_of
 
 HOSTILE = "[bold red]\x1b[31mhi\x1b]0;title\x07 \u202eevil\u0000 [@click=app.quit]x[/] 模型 " + "y" * 300
 HEAVY = ("polars", "plotext", "numpy", "httpx", "aiohttp", "openai", "pynvml")
@@ -64,7 +64,7 @@ def test_every_colour_can_be_read(palette: Palette) -> None:
 
 
 def test_the_short_greys_are_the_same_greys() -> None:
-    for named, number in SHORTER.items():
+    for named, number in SHORT_GREYS.items():
         assert Color.parse(number).get_truecolor().hex == named
 
 

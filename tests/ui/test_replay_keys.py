@@ -12,9 +12,9 @@ from tests.ui.reading import found, hints, settled
 from tests.ui.replaying import SIZE, opened, rested, screen_of
 from tui.session.source import SPEEDS
 from tui.ui.app import DragstripApp
-from tui.ui.dialogs import HelpBox, TextBox
-from tui.ui.replay_screen import LONGEST_STRIDE, REPEATS_A_STRIDE, Aim
-from tui.ui.widgets.timeline import TransportStrip
+from tui.ui.dialogs import HelpDialog, TextDialog
+from tui.ui.replay_screen import MAX_STRIDE, REPEATS_PER_STRIDE, Seeker
+from tui.ui.widgets.timeline import Timeline
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,9 @@ async def test_n_goes_through_all_that_happened_and_says_what_it_is() -> None:
 
 
 async def test_a_held_key_moves_only_the_timeline_until_it_rests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.ui.replay_screen.REST_S", 60.0)  # the repeats come sooner, however slow this machine is
+    monkeypatch.setattr(
+        "tui.ui.replay_screen.SEEK_REST_S", 60.0
+    )  # the repeats come sooner, however slow this machine is
     source = FakeReplay()
     app = DragstripApp(source)
     async with opened(app) as pilot:
@@ -144,14 +146,14 @@ async def test_held_on_a_key_goes_faster() -> None:
     source = FakeReplay(second=0, duration_s=36_000.0)
     app = DragstripApp(source)
     async with app.run_test(size=SIZE):
-        aim = screen_of(app)._aim
+        aim = screen_of(app).seeker
         strides = []
-        for at in range(REPEATS_A_STRIDE * (LONGEST_STRIDE + 1)):
+        for at in range(REPEATS_PER_STRIDE * (MAX_STRIDE + 1)):
             strides.append(aim.stride)
             aim.go(float(at))
         assert strides[:2] == [1, 1]
         assert sorted(strides) == strides
-        assert strides[-1] == LONGEST_STRIDE
+        assert strides[-1] == MAX_STRIDE
         aim.land()
         assert aim.stride == 1
 
@@ -162,9 +164,9 @@ async def test_a_slow_seek_never_takes_the_picture_back() -> None:
     app = DragstripApp(source)
     async with opened(app) as pilot:
         screen = screen_of(app)
-        aim: Aim = screen._aim
+        seeker: Seeker = screen.seeker
         await pilot.press("right")
-        aim.land()
+        seeker.land()
         await pilot.press("right")
         assert "02:40 / 09:48" in await settled(pilot)
         source.hold.set()
@@ -191,12 +193,12 @@ async def test_g_goes_to_what_is_typed(typed: str, to_s: float) -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("soon", "soon is no moment: type one like 1:30"),
+        ("soon", "soon is not a time: type one like 1:30"),
         ("1:75", "minutes and seconds end at 59"),
-        ("20:00", "20:00 is past the end: the recording is 09:48 long"),
-        ("120%", "past the end"),
+        ("20:00", "20:00 is after the end: the recording is 09:48 long"),
+        ("120%", "after the end"),
         ("13:00:00", "which runs from 14:03:07 to 14:12:55 UTC"),
-        ("", "nothing is no moment"),
+        ("", "an empty text is not a time"),
     ],
 )
 async def test_what_g_cannot_take_it_says_and_keeps(typed: str, said: str) -> None:
@@ -208,8 +210,8 @@ async def test_what_g_cannot_take_it_says_and_keeps(typed: str, said: str) -> No
         app.screen.query_one(Input).value = typed
         await pilot.press("enter")
         await settled(pilot)
-        assert said in str(app.screen.query_one(".why", Static).content)
-        assert isinstance(app.screen, TextBox)
+        assert said in str(app.screen.query_one(".problem", Static).content)
+        assert isinstance(app.screen, TextDialog)
         assert app.screen.query_one(Input).value == typed
         await pilot.press("escape")
         await settled(pilot)
@@ -220,7 +222,7 @@ async def test_the_mouse_jumps_drags_and_plays() -> None:
     source = FakeReplay()
     app = DragstripApp(source)
     async with opened(app) as pilot:
-        bar = app.screen.query_one("#timeline")
+        bar = app.screen.query_one("#timeline-bar")
         assert bar.size.width == 120
         await pilot.click(bar, offset=(119, 0))
         await rested(pilot)
@@ -239,7 +241,7 @@ async def test_the_mouse_jumps_drags_and_plays() -> None:
         await pilot.hover(bar, offset=(5, 0))
         await rested(pilot)
         assert source.position_s == 301
-        await pilot.click("#transport-words", offset=(3, 0))
+        await pilot.click("#timeline-text", offset=(3, 0))
         assert source.playing
 
 
@@ -264,7 +266,7 @@ async def test_keys_that_only_look_work_as_live(tmp_path: Path, monkeypatch: pyt
         assert "screenshot: dragstrip-000150.svg" in await settled(pilot)
         assert (tmp_path / "dragstrip-000150.svg").is_file()
         await pilot.press("k")
-        assert screen_of(app).look == "curve"
+        assert screen_of(app).middle == "curve"
 
 
 async def test_dials_are_as_recorded_and_out_of_the_way() -> None:
@@ -302,13 +304,13 @@ async def test_footer_help_and_palette_name_the_keys_of_a_replay() -> None:
         assert "concurrency" not in footer
         await pilot.press("question_mark")
         text = await settled(pilot)
-        assert isinstance(app.screen, HelpBox)
+        assert isinstance(app.screen, HelpDialog)
         assert "play or pause" in text
         assert "on the bar: go there" in text
         assert "notch" not in text
         await pilot.press("escape", "ctrl+p")
-        await pilot.press(*"a minute on")
-        await found(pilot, "a minute on  (↑)")
+        await pilot.press(*"a minute forward")
+        await found(pilot, "a minute forward  (↑)")
         await pilot.press("enter", "enter")
         await rested(pilot)
         assert source.position_s == 210
@@ -331,7 +333,7 @@ async def test_followed_it_says_live_and_how_old(monkeypatch: pytest.MonkeyPatch
         assert "▶ LIVE 9 s old 02:30" in await settled(pilot)
         source.following = source.playing = False
         screen_of(app).show_time()
-        assert "LIVE" not in app.screen.query_one(TransportStrip).plain
+        assert "LIVE" not in app.screen.query_one(Timeline).plain
 
 
 async def test_before_the_recording_is_open_nothing_is_told_of_it() -> None:

@@ -5,16 +5,15 @@ import pytest
 from tests.ui.fake_replay import MOMENTS, WALL_NS
 from tui.model.text import UserError
 from tui.session.source import Moment
-from tui.ui.goto import Recorded, moment_at, moment_from, moments_at
+from tui.ui.goto import RecordingTimes, moment_from, moments_at, parse_time
 from tui.ui.widgets.rows import length
 from tui.ui.widgets.theme import to_ascii
 from tui.ui.widgets.timeline import (
     LEGEND,
     SIGNS,
-    TimelineSpan,
-    TransportState,
+    TimelineState,
     bar_row,
-    cell_of,
+    cell_at,
     narrow_row,
     second_at,
     wide_row,
@@ -23,13 +22,13 @@ from tui.ui.widgets.timeline import (
 NS = 1_000_000_000
 
 
-def bar(span: TimelineSpan, width: int = 21) -> str:
+def bar(span: TimelineState, width: int = 21) -> str:
     return "".join(text for text, _ in bar_row(span, width))
 
 
-def state(**changes: object) -> TransportState:
+def state(**changes: object) -> TimelineState:
     known: dict[str, object] = {"position_s": 94.0, "duration_s": 588.0, "playing": True, "speed": 4.0}
-    return TransportState(**{**known, **changes})  # type: ignore[arg-type]
+    return TimelineState(**{**known, **changes})  # type: ignore[arg-type]
 
 
 def text_of(row: tuple[tuple[str, str], ...]) -> str:
@@ -38,24 +37,24 @@ def text_of(row: tuple[tuple[str, str], ...]) -> str:
 
 def test_the_bar_shows_what_was_played_and_what_happened() -> None:
     moments = [Moment(0.0, "mark", ""), Moment(50.0, "dial", ""), Moment(100.0, "end", "")]
-    assert bar(TimelineSpan(25.0, 100.0, moments)) == "◇━━━━●────◆─────────┤"
-    assert bar(TimelineSpan(0.0, 100.0)) == "●" + "─" * 20
-    assert bar(TimelineSpan(100.0, 100.0)) == "━" * 20 + "●"
-    assert bar(TimelineSpan(0.0, 0.0), 5) == "●────"
+    assert bar(TimelineState(25.0, 100.0, moments)) == "◇━━━━●────◆─────────┤"
+    assert bar(TimelineState(0.0, 100.0)) == "●" + "─" * 20
+    assert bar(TimelineState(100.0, 100.0)) == "━" * 20 + "●"
+    assert bar(TimelineState(0.0, 0.0), 5) == "●────"
 
 
 def test_the_grave_hides_the_mild_and_the_position_hides_all() -> None:
     here = [Moment(50.0, kind, "") for kind in ("down", "dial", "end", "mark", "fault")]
-    assert bar(TimelineSpan(0.0, 100.0, here))[10] == "✖"
-    assert bar(TimelineSpan(0.0, 100.0, list(reversed(here))))[10] == "✖"
-    assert bar(TimelineSpan(50.0, 100.0, here))[10] == "●"
+    assert bar(TimelineState(0.0, 100.0, here))[10] == "✖"
+    assert bar(TimelineState(0.0, 100.0, list(reversed(here))))[10] == "✖"
+    assert bar(TimelineState(50.0, 100.0, here))[10] == "●"
 
 
 def test_a_window_has_two_brackets_even_without_colour() -> None:
     moments = [Moment(40.0, "fault", "")]
-    assert bar(TimelineSpan(0.0, 100.0, moments, (25.0, 75.0))) == "●────[══!══════]─────"
-    assert bar(TimelineSpan(75.0, 100.0, moments, (25.0, None))) == "━━━━━[══!══════●─────"
-    assert bar(TimelineSpan(25.0, 100.0, (), (75.0, None))) == "━━━━━●═════════]─────"
+    assert bar(TimelineState(0.0, 100.0, moments, (25.0, 75.0))) == "●────[══!══════]─────"
+    assert bar(TimelineState(75.0, 100.0, moments, (25.0, None))) == "━━━━━[══!══════●─────"
+    assert bar(TimelineState(25.0, 100.0, (), (75.0, None))) == "━━━━━●═════════]─────"
 
 
 def test_every_sign_has_an_ascii_twin_of_its_own() -> None:
@@ -63,13 +62,13 @@ def test_every_sign_has_an_ascii_twin_of_its_own() -> None:
     twins = [to_ascii(sign) for sign in [*signs, "●", "━", "─", "═", "[", "]"]]
     assert "?" not in twins
     assert len(set(twins)) == len(twins)
-    assert {kind for kind, _ in LEGEND} | {"end"} == set(SIGNS)
+    assert set(LEGEND) | {"end"} == set(SIGNS)
 
 
 @pytest.mark.parametrize("width", [2, 37, 120])
 def test_a_click_lands_on_the_cell_that_is_shown(width: int) -> None:
     for cell in range(width):
-        assert cell_of(second_at(cell, width, 588.0), width, 588.0) == cell
+        assert cell_at(second_at(cell, width, 588.0), width, 588.0) == cell
     assert second_at(-5, width, 588.0) == 0.0
     assert second_at(width + 50, width, 588.0) == 588.0
 
@@ -91,7 +90,7 @@ def test_the_text_keeps_its_width_while_time_runs() -> None:
 
 
 def test_a_sentence_comes_before_the_legend_and_is_cut_rather_than_left_out() -> None:
-    row = text_of(wide_row(state(said="the window begins here: move to where it ends, then z"), 90))
+    row = text_of(wide_row(state(message="the window begins here: move to where it ends, then z"), 90))
     assert "the window begins here: move" in row
     assert row.endswith("…")
     assert "◆ dial" in text_of(wide_row(state(), 120))
@@ -104,17 +103,17 @@ def test_before_it_is_open_it_says_so() -> None:
 
 def test_a_time_of_the_day_is_found_after_midnight_too() -> None:
     began_s = 1_795_478_390.4  # 23:59:50.4 UTC
-    recorded = Recorded(100.0, began_s)
-    assert moment_at("23:59:50", recorded) == 0.0
-    assert moment_at("00:00:10", recorded) == pytest.approx(19.6)
+    recorded = RecordingTimes(100.0, began_s)
+    assert parse_time("23:59:50", recorded) == 0.0
+    assert parse_time("00:00:10", recorded) == pytest.approx(19.6)
     with pytest.raises(UserError, match="from 23:59:50 to 00:01:30 UTC"):
-        moment_at("00:02:00", recorded)
+        parse_time("00:02:00", recorded)
 
 
 def test_without_a_clock_three_numbers_are_a_position() -> None:
-    assert moment_at("0:01:05", Recorded(100.0, None)) == 65.0
-    with pytest.raises(UserError, match="past the end"):
-        moment_at("1:00:00", Recorded(100.0, None))
+    assert parse_time("0:01:05", RecordingTimes(100.0, None)) == 65.0
+    with pytest.raises(UserError, match="after the end"):
+        parse_time("1:00:00", RecordingTimes(100.0, None))
 
 
 def test_what_happened_within_one_second_is_one_jump() -> None:

@@ -67,7 +67,7 @@ async def test_marks_and_notes_stand_beside_the_recording_and_on_the_timeline() 
         assert source.marks == ["look here"]
         bar = text.splitlines()[2]
         assert bar == before  # the picture stands on it
-        assert "look here (beside the recording)" in text
+        assert "look here (next to the recording)" in text
         assert "00:05:00   mark look here" in text
         await pilot.press("right")
         assert (await rested(pilot)).splitlines()[2].count("◇") == before.count("◇") + 1
@@ -118,7 +118,7 @@ async def test_e_writes_the_window_and_says_where() -> None:
 
 
 async def test_the_export_names_the_session_as_it_was_named() -> None:
-    app = DragstripApp(FakeReplay(), named=lambda _: "'/some/where/a session'")
+    app = DragstripApp(FakeReplay(), session_argument=lambda _: "'/some/where/a session'")
     async with opened(app) as pilot:
         await pilot.press("e")
         assert "dragstrip export '/some/where/a session' --format csv" in await settled(pilot)

@@ -1,7 +1,9 @@
 """Rows are fitted to a width, and a change sends no more cells than it must, and no fewer."""
 
+from tui.session.view import VerdictView
+from tui.ui.comparison import Comparison
 from tui.ui.widgets import numbers
-from tui.ui.widgets.header import Headline, verdict_row
+from tui.ui.widgets.header import verdict_row
 from tui.ui.widgets.rows import Row, changed_cells, fit, printable, spread
 from tui.ui.widgets.theme import to_ascii
 
@@ -44,8 +46,9 @@ def test_one_is_no_plural_and_a_small_file_has_a_size() -> None:
 
 
 def test_a_narrow_headline_drops_a_clause_and_cuts_no_number() -> None:
-    headline = Headline("B ahead", "output tok/s", 0.58, 0.54, 0.63, note="116 s settled, level within 3.0%")
-    wide, narrow = ("".join(text for text, _ in verdict_row(headline, width)) for width in (100, 80))
+    verdict = VerdictView("B ahead", 0.58, 0.54, 0.63)
+    comparison = Comparison(verdict, "output tok/s", 0.58, note="116 s settled, level within 3.0%")
+    wide, narrow = ("".join(text for text, _ in verdict_row(comparison, width)) for width in (100, 80))
     assert "level within 3.0%" in wide
     assert narrow.rstrip().endswith("116 s settled")
 

@@ -84,7 +84,7 @@ def run_screen(
 
     from tui.ui.app import DragstripApp
 
-    app = DragstripApp(make_source(), ascii_only=ascii_only, named=named, export=export)
+    app = DragstripApp(make_source(), ascii_only=ascii_only, session_argument=named, export=export)
     code = app.run()
     for line in app.summary:
         print_result(line)

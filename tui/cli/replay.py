@@ -13,7 +13,7 @@ from tui.cli.options import session_flag
 from tui.model.session import SessionInfo
 from tui.model.text import UserError
 from tui.session.source import SPEEDS, Source
-from tui.ui.goto import Recorded, moment_at
+from tui.ui.goto import RecordingTimes, parse_time
 from tui.ui.widgets.numbers import counted
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ def speed_of(text: str) -> float:
 
 def moment_of(text: str) -> Callable[[float], float]:
     """A moment as typed, to be asked with the session's length in seconds. UserError when it is none."""
-    at_s = moment_at(text, Recorded(math.inf, None))
-    return lambda duration_s: at_s if math.isfinite(at_s) else moment_at(text, Recorded(duration_s, None))
+    at_s = parse_time(text, RecordingTimes(math.inf, None))
+    return lambda duration_s: at_s if math.isfinite(at_s) else parse_time(text, RecordingTimes(duration_s, None))
 
 
 def _info(where: Path) -> SessionInfo:

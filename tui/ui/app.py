@@ -1,7 +1,4 @@
-"""The application: one source, one screen, and an end that leaves the terminal and the recording whole.
-
-The command palette: every key of the screen, by what it does.
-"""
+"""The application: one source, one screen, and an end that restores the terminal and completes the recording."""
 
 from __future__ import annotations
 
@@ -21,9 +18,10 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from tui.model.text import UserError
 from tui.session.source import Source
+from tui.ui.comparison import summary_lines
 from tui.ui.live_screen import LiveScreen
-from tui.ui.main_screen import Export, LookingScreen
-from tui.ui.terminal import has_shell, is_gone, let_go, speaks_utf8, watch_terminal
+from tui.ui.main_screen import Export, MainScreen
+from tui.ui.terminal import abandon_terminal, has_shell, is_closed, speaks_utf8, watch_terminal
 from tui.ui.widgets.header import key_sign
 from tui.ui.widgets.theme import GLYPHS, PALETTES, first_theme, theme_of
 
@@ -34,24 +32,16 @@ REFUSED = 2
 
 @runtime_checkable
 class Endable(Protocol):
-    """A source that can end by itself, in an error that this raises."""
+    """A source that can end by itself, in an error that `ended` raises."""
 
-    def ended(self) -> Awaitable[None]:
-        """Wait until it ends."""
-        ...
-
-
-def key_commands() -> type[KeyCommands]:
-    """What the command palette offers, imported when it is opened."""
-
-    return KeyCommands
+    def ended(self) -> Awaitable[None]: ...
 
 
 class DragstripApp(App[int]):
-    """`run()` gives the exit code; then `summary` has what to print and `log_path` a traceback's file, if any."""
+    """`run()` returns the exit code; then `summary` is to be printed, `log_path` is a traceback's file, if any."""
 
     CSS_PATH = "app.tcss"  # a default screen's own CSS_PATH is not read
-    COMMANDS: ClassVar = {key_commands}
+    COMMANDS: ClassVar = {lambda: KeyCommands}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "quit", show=False, priority=True, system=True),
     ]
@@ -61,35 +51,36 @@ class DragstripApp(App[int]):
         source: Source,
         *,
         ascii_only: bool = False,
-        named: Callable[[str], str] = str,
+        session_argument: Callable[[str], str] = str,
         export: Export | None = None,
     ) -> None:
-        """`named` says how a command is told a session by its name; `export` writes a part of a recording."""
+        """`session_argument`: how a command line spells a session; `export` writes a part of a recording."""
         # With NO_COLOR Textual would make greys of its own unless colours are the terminal's.
         super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         self.source = source
         self.ascii_only = ascii_only or not speaks_utf8()
         self.summary: list[str] = []
         self.log_path: Path | None = None
-        self.picture: LookingScreen = (
-            _replay_screen(source, named, export) if source.replay else LiveScreen(source, named)
+        self.main_screen: MainScreen = (
+            _replay_screen(source, session_argument, export)
+            if source.replay
+            else LiveScreen(source, session_argument)
         )
         self._leaving = False
         self._watch: asyncio.Task[None] | None = None
         for palette in PALETTES:
             self.register_theme(theme_of(palette))
-        self.theme = first_theme(self.console.color_system)  # before the stylesheet is read: later it is read again
+        self.theme = first_theme(self.console.color_system)  # now, or the stylesheet would be read twice
 
-    def get_default_screen(self) -> LookingScreen:
-        """The screen that is painted first: no blank one comes before it."""
-        return self.picture
+    def get_default_screen(self) -> MainScreen:
+        """Painted first: no blank screen comes before it."""
+        return self.main_screen
 
     def on_mount(self) -> None:
-        """Glyphs and signals."""
         self.animation_level = "none"
         if self.ascii_only:
-            self.picture.glyphs = GLYPHS[-1]
-            self.picture.add_class("-ascii-only")
+            self.main_screen.glyphs = GLYPHS[-1]
+            self.main_screen.add_class("-ascii-only")
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._signalled, number)
@@ -100,28 +91,27 @@ class DragstripApp(App[int]):
         if isinstance(self.source, Endable):
             self._watch = asyncio.create_task(self._watch_source(self.source))
 
-    def on_looking_screen_leaving(self) -> None:
-        """The operator leaves."""
+    def on_main_screen_quit_requested(self) -> None:
         self.leave("quit", 0)
 
     async def action_quit(self) -> None:
-        """Ctrl+q, wherever one is: asks as `q` does."""
-        self.picture.action_leave()
+        """Ctrl+q, in any dialog: asks as `q` does."""
+        self.main_screen.action_leave()
 
     def action_suspend_process(self) -> None:
-        """Ctrl+z: to the shell, if one is there to say `fg`."""
+        """Ctrl+z: to the shell, if there is one that can bring the program back."""
         if has_shell():
             super().action_suspend_process()
         else:
-            self.picture.say("there is no shell to go to")
+            self.main_screen.show_message("there is no shell to go to")
 
     def _suspend(self, stop: Any) -> None:
-        """Stop as Textual does, `stop` being its handler; no load goes on that nobody looks at or measures."""
-        self.picture.going_away()
+        """Stop as Textual does (`stop` is its handler), and with it the load, which nobody would measure."""
+        self.main_screen.before_suspend()
         stop(signal.SIGTSTP, None)
 
     def leave(self, why: str, code: int) -> None:
-        """Stop the source, then the screen; the second call changes nothing."""
+        """Stop the source, then the screen; a second call changes nothing."""
         if not self._leaving:
             self._leaving = True
             self._ending = asyncio.create_task(self._leave(why, code))
@@ -133,27 +123,25 @@ class DragstripApp(App[int]):
             try:
                 await self.source.stop(why)
             finally:
-                self._sum_up()
+                self._summarize()
         except Exception as error:  # noqa: BLE001 - it is written to the log, and the terminal must be restored
             self.log_path = self.log_path or write_log(error)
             code = code or CRASHED
         finally:
-            if is_gone():
-                let_go(code)
+            if is_closed():
+                abandon_terminal(code)
             self.exit(code, return_code=code)
 
-    def _sum_up(self) -> None:
-        from tui.ui.comparison import summary_lines
-
-        if self.picture.view is not None:
-            self.summary += [*summary_lines(self.picture.view), *self.picture.next_steps()]
+    def _summarize(self) -> None:
+        if self.main_screen.view is not None:
+            self.summary += [*summary_lines(self.main_screen.view), *self.main_screen.next_steps()]
 
     def _signalled(self, number: int) -> None:
         self.leave(f"signal {signal.Signals(number).name}", 128 + number)
 
     async def _watch_source(self, source: Endable) -> None:
-        """A source that fails ends the program: in one sentence when the operator can mend it."""
-        await self.picture.begun.wait()
+        """A source that fails ends the program: with one sentence if the operator can mend it."""
+        await self.main_screen.source_started.wait()
         try:
             await source.ended()
         except UserError as error:
@@ -163,7 +151,7 @@ class DragstripApp(App[int]):
             self._handle_exception(error)
 
     def _handle_exception(self, error: Exception) -> None:
-        """An error of ours: its traceback goes to a file, because the screen that could show it is about to go."""
+        """A bug: its traceback goes to a file, because the screen that could show it is about to go."""
         if self.is_headless:
             super()._handle_exception(error)
             return
@@ -171,17 +159,17 @@ class DragstripApp(App[int]):
         self.leave("internal error", CRASHED)
 
 
-def _replay_screen(source: Source, named: Callable[[str], str], export: Export | None) -> LookingScreen:
-    """The screen of a recording; imported here, because a live screen is painted sooner without it."""
+def _replay_screen(source: Source, session_argument: Callable[[str], str], export: Export | None) -> MainScreen:
+    """Imported here, because a live screen is painted sooner without it."""
     from tui.ui.replay_screen import ReplayedSource, ReplayScreen
 
     if not isinstance(source, ReplayedSource):
         raise TypeError("a replay that cannot be moved in time")
-    return ReplayScreen(source, named, export)
+    return ReplayScreen(source, session_argument, export)
 
 
 def write_log(error: BaseException) -> Path:
-    """The traceback in a new file, which is named."""
+    """Write the traceback to a new file, whose path is returned."""
     handle, name = tempfile.mkstemp(prefix="dragstrip-", suffix=".log")
     with os.fdopen(handle, "w", encoding="utf-8") as log:
         log.write("".join(traceback.format_exception(error)))
@@ -192,27 +180,25 @@ NOT_OFFERED = ("app.focus", "screen.copy_text")
 
 
 class KeyCommands(Provider):
-    """Offers the active bindings."""
+    """The command palette: every active key, by what it does."""
 
     def _commands(self) -> dict[str, str]:
-        """What is done and by which key, to the action: one for each, and those of the screen alone.
+        """Description and key, to the action: one for each action of the screen.
 
         The keys of a dial in focus would not say which dial they turn, and the screen cannot run them.
         """
-        found: dict[str, str] = {}
+        commands: dict[str, str] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if active.node is self.screen and binding.description and not binding.action.startswith(NOT_OFFERED):
-                found[binding.action] = f"{binding.description}  ({key_sign(binding.key)})"
-        return {text: action for action, text in found.items()}
+                commands[binding.action] = f"{binding.description}  ({key_sign(binding.key)})"
+        return {text: action for action, text in commands.items()}
 
     async def discover(self) -> Hits:
-        """All of them."""
         for text, action in self._commands().items():
             yield DiscoveryHit(text, partial(self.screen.run_action, action))
 
     async def search(self, query: str) -> Hits:
-        """Those that match."""
         matcher = self.matcher(query)
         for text, action in self._commands().items():
             if (score := matcher.match(text)) > 0:

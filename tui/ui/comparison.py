@@ -1,27 +1,31 @@
-"""From a view to the line that compares the lanes, by the figure that the operator chose.
+"""The line that compares the lanes by the metric that the operator chose, of this second or of a replay's window.
 
-What is left on the terminal when the screen has gone: six lines at most.
+Also what stays on the terminal when the screen has gone: six lines at most.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
 
+from tui.model.rows import LANES
 from tui.model.text import sanitize
 from tui.session.schedule import BLOCK_S
+from tui.session.source import WindowView
 from tui.session.view import LaneView, Percentiles, VerdictView, View
 from tui.ui.widgets import numbers
-from tui.ui.widgets.header import Headline, ratio_text
 
-FORBIDDEN = "not comparable because "  # the word stands before it already
+FORBIDDEN = "not comparable because "  # the word says it already
+LANE_AHEAD = {"A ahead": "a", "B ahead": "b"}
+UNDECIDED = VerdictView("undecided")
 Kind = Literal["output_tps", "ttft_p50", "ttft_p95", "ttft_p99", "tpot_p95", "e2e_p95", "goodput"]
 
 
 class Objective(msgspec.Struct, frozen=True):
-    """A figure that lanes can be compared by."""
+    """A metric that the lanes can be compared by."""
 
     kind: Kind
     label: str
@@ -38,131 +42,175 @@ OBJECTIVES: tuple[Objective, ...] = (
 )
 
 
-def value_of(lane: LaneView, kind: Kind) -> float | None:
-    """The lane's figure over the window."""
-    if kind == "output_tps":
-        return lane.output_tps
-    if kind == "goodput":
-        return lane.goodput
+class Comparison(msgspec.Struct, frozen=True):
+    """A verdict with what is shown around it."""
+
+    verdict: VerdictView
+    label: str = ""  # of the metric compared
+    ratio: float | None = None  # the verdict's, else the plain one over the window
+    note: str = ""  # what the word rests on, or why there is none
+    other_ratios: tuple[tuple[str, float], ...] = ()  # label and plain ratio of further metrics
+    warning: str = ""  # what makes the lanes incomparable
+
+    @property
+    def lead(self) -> str:
+        """The lane that is ahead, or nothing."""
+        return LANE_AHEAD.get(self.verdict.word, "")
+
+
+def latency_value(latencies: Mapping[str, Percentiles], kind: str) -> float | None:
+    """A percentile such as `ttft_p95`."""
     name, _, percentile = kind.partition("_")
-    found: float | None = getattr(lane.latencies.get(name, Percentiles()), percentile)
-    return found
+    value: float | None = getattr(latencies.get(name, Percentiles()), percentile, None)
+    return value
 
 
-def ratio_of(view: View, kind: Kind) -> float | None:
+def lane_value(lane: LaneView, kind: str) -> float | None:
+    """The lane's figure over the window of the view."""
+    if kind in {"output_tps", "goodput"}:
+        value: float | None = getattr(lane, kind)
+        return value
+    return latency_value(lane.latencies, kind)
+
+
+def view_ratio(view: View, kind: str) -> float | None:
     """A over B, None when one of them is missing or nothing."""
     if len(view.lanes) < 2:
         return None
-    a, b = (value_of(view.lanes[lane], kind) for lane in ("a", "b"))
+    a, b = (lane_value(view.lanes[lane], kind) for lane in LANES)
     return a / b if a is not None and b else None
 
 
-def headline_of(view: View, objective: Objective, *, linked: bool) -> Headline:
-    """The verdict of this second; while it has no ratio, the plain one over the window stands beside the word."""
-    if len(view.lanes) < 2:
-        return Headline("undecided", "", note="one lane alone: there is nothing to compare")
-    beside = tuple((o.label, ratio_of(view, o.kind)) for o in OBJECTIVES if o != objective)
-    found = view.verdicts.get(objective.kind) or _missing(view)
-    forbidden = found.word == "not comparable"
-    return Headline(
-        found.word,
+def window_values(window: WindowView, kind: str) -> tuple[float | None, ...]:
+    """Both lanes' figures of a marked window; None for a metric that a window does not have."""
+    if kind == "output_tps":
+        return tuple(map(window.output_tps.get, LANES))
+    return tuple(latency_value(window.latencies.get(lane, {}), kind) for lane in LANES)
+
+
+def window_ratio(window: WindowView, kind: str) -> float | None:
+    """A over B as its verdict has it, else the plain one."""
+    verdict = window.verdicts.get(kind)
+    if verdict is not None and verdict.ratio is not None:
+        return verdict.ratio
+    a, b = window_values(window, kind)
+    return a / b if a is not None and b else None
+
+
+def _known(ratios: Iterable[tuple[str, float | None]]) -> tuple[tuple[str, float], ...]:
+    return tuple((label, ratio) for label, ratio in ratios if ratio is not None)
+
+
+def compare_window(window: WindowView, objective: Objective) -> Comparison:
+    """The comparison over a replay's window."""
+    verdict = window.verdicts.get(objective.kind) or UNDECIDED
+    return Comparison(
+        verdict,
         objective.label,
-        ratio_of(view, objective.kind) if found.ratio is None else found.ratio,
-        found.low,
-        found.high,
-        note="" if forbidden else _all_visits(view, objective, found) or _note(view, found),
-        beside=tuple((label, ratio) for label, ratio in beside if ratio is not None),
-        warning=found.reason.removeprefix(FORBIDDEN) if forbidden else _warning(view, linked=linked),
+        window_ratio(window, objective.kind),
+        note=f"this window of {window.end_s - window.start_s:.0f} s",
+        other_ratios=_known((o.label, window_ratio(window, o.kind)) for o in OBJECTIVES if o != objective),
+        warning=verdict.reason if verdict.word == "not comparable" else "",
+    )
+
+
+def compare(view: View, objective: Objective, *, linked: bool) -> Comparison:
+    """The comparison of this second; while the verdict has no ratio, the plain one over the window is shown."""
+    if len(view.lanes) < 2:
+        return Comparison(UNDECIDED, note="one lane alone: there is nothing to compare")
+    verdict = view.verdicts.get(objective.kind) or _missing(view)
+    forbidden = verdict.word == "not comparable"
+    return Comparison(
+        verdict,
+        objective.label,
+        view_ratio(view, objective.kind) if verdict.ratio is None else verdict.ratio,
+        note="" if forbidden else _all_visits(view, objective, verdict) or _note(view, verdict),
+        other_ratios=_known((o.label, view_ratio(view, o.kind)) for o in OBJECTIVES if o != objective),
+        warning=verdict.reason.removeprefix(FORBIDDEN) if forbidden else _warning(view, linked=linked),
     )
 
 
 def _missing(view: View) -> VerdictView:
-    """No verdict on this figure yet: nothing is settled, or nobody set limits for goodput."""
-    of_tokens = view.verdicts.get("output_tps")
-    if of_tokens is not None and (of_tokens.word == "not comparable" or of_tokens.reason == "settling"):
-        return of_tokens
-    return VerdictView("undecided")
+    """In place of a verdict that does not exist yet: nothing is settled, or there are no limits for goodput."""
+    throughput = view.verdicts.get("output_tps")
+    if throughput is not None and (throughput.word == "not comparable" or throughput.reason == "settling"):
+        return throughput
+    return UNDECIDED
 
 
-def _all_visits(view: View, objective: Objective, found: VerdictView) -> str:
-    """Where this visit to the setting has no word yet, what all of them together say; empty when that is nothing."""
-    if found.word != "undecided" or objective.kind != "output_tps" or not 0 <= view.ledger_now < len(view.ledger):
+def _all_visits(view: View, objective: Objective, verdict: VerdictView) -> str:
+    """While this visit to the setting is undecided: the verdict over all visits to it, if they have one."""
+    if verdict.word != "undecided" or objective.kind != "output_tps" or not 0 <= view.ledger_now < len(view.ledger):
         return ""
     row = view.ledger[view.ledger_now]
     if row.visits < 2 or row.verdict.ratio is None or row.verdict.word in {"undecided", "not comparable"}:
         return ""
-    return f"in this visit; all {row.visits}: {row.verdict.word} {row.verdict.ratio:.2f}, see t"
+    return f"this visit; all {row.visits} visits: {row.verdict.word} {row.verdict.ratio:.2f}, press t"
 
 
-def _note(view: View, found: VerdictView) -> str:
-    """What the word stands on, or what it still needs."""
+def _note(view: View, verdict: VerdictView) -> str:
+    """What the word rests on, or what it still needs."""
     counted_s = [lane.over_s for lane in view.lanes.values() if lane.over_s]
     window = f"over {min(counted_s)} s" if counted_s else f"{view.window_s} s window"
-    if found.reason == "settling":
+    if verdict.reason == "settling":
         return f"{window}, settling" if counted_s else "settling"
-    if found.word == "undecided":
-        if found.need_s is not None:
-            return _needs(found, found.need_s, in_turns=view.mode == "alternate")
-        return found.reason or window
+    if verdict.word == "undecided":
+        if verdict.need_s is not None:
+            return _needs(verdict, verdict.need_s, in_turns=view.mode == "alternate")
+        return verdict.reason or window
     settled_s = min(map(len, view.segment_tps.values()), default=0)
-    known = f", {view.delta_from}" if view.delta_from else ""
-    return f"{settled_s} s settled, level within {view.delta:.1%}{known}"
+    measured = f", {view.delta_from}" if view.delta_from else ""
+    return f"{settled_s} s settled, level within {view.delta:.1%}{measured}"
 
 
-def _needs(found: VerdictView, need_s: float, *, in_turns: bool) -> str:
-    """Lanes that take turns are compared by turns: too few are told as the verdict does, more as about how many."""
+def _needs(verdict: VerdictView, need_s: float, *, in_turns: bool) -> str:
+    """Alternating lanes are compared by turns: the verdict says that there are too few, else about how many more."""
     if not in_turns:
         return f"needs about {need_s:.0f} s more"
-    if found.reason.startswith("needs"):
-        return found.reason
+    if verdict.reason.startswith("needs"):
+        return verdict.reason
     turns = max(math.ceil(need_s / (2 * BLOCK_S)), 1)
     return f"needs about {turns} more turn{'' if turns == 1 else 's'} each"
 
 
 def _warning(view: View, *, linked: bool) -> str:
-    """What makes the figures doubtful, the gravest first."""
-    down = [lane.upper() for lane, found in view.lanes.items() if found.state == "down"]
+    """What makes the figures doubtful, the most serious first."""
+    down = [lane.lane.upper() for lane in view.lanes.values() if lane.state == "down"]
     if down:
         return f"{' and '.join(down)} down"
-    bound = [lane.upper() for lane, found in view.lanes.items() if found.bound]
+    bound = [lane.lane.upper() for lane in view.lanes.values() if lane.bound]
     if bound:
         return f"client-bound in {' and '.join(bound)}"
     return "" if linked else "dials apart"
 
 
 def summary_lines(view: View) -> list[str]:
-    """One line a lane, the plain ratio, where it is recorded."""
+    """A line for each lane, the verdict on throughput, where it is recorded."""
     if not view.second:
         return []
     lines = [f"after {numbers.clock(view.second)}:"]
-    lines += [_lane(lane) for lane in view.lanes.values()]
+    lines += [_lane_summary(lane) for lane in view.lanes.values()]
     if len(view.lanes) > 1:
-        lines.append(_compared(view))
+        lines.append(_verdict_summary(view))
     if view.recording:
         lines.append(f"recorded: {sanitize(view.recording)}")
     return lines
 
 
-def _compared(view: View) -> str:
-    """The last verdict on throughput; without one, the plain ratio over the window."""
-    found = view.verdicts.get("output_tps") or VerdictView("undecided")
-    a, b = view.lanes["a"].output_tps, view.lanes["b"].output_tps
-    plain = a / b if a is not None and b else None
-    between = f" [{found.low:.2f} … {found.high:.2f}]" if found.low is not None and found.high is not None else ""
-    why = sanitize(found.reason.removeprefix(FORBIDDEN)) if found.word == "not comparable" else ""
-    ratio = ratio_text(plain if found.ratio is None else found.ratio)
-    return f"A/B output tok/s {ratio}{between}, {found.word}{': ' if why else ''}{why}"
+def _verdict_summary(view: View) -> str:
+    verdict = view.verdicts.get("output_tps") or UNDECIDED
+    ratio = numbers.ratio(view_ratio(view, "output_tps") if verdict.ratio is None else verdict.ratio)
+    interval = numbers.interval(verdict.low, verdict.high)
+    line = f"A/B output tok/s {ratio}{f' [{interval}]' if interval else ''}, {verdict.word}"
+    return f"{line}: {sanitize(verdict.reason.removeprefix(FORBIDDEN))}" if verdict.word == "not comparable" else line
 
 
-def _lane(lane: LaneView) -> str:
-    title = (
-        f"{sanitize(lane.info.title, 40)}{' SIMULATED' if lane.info.simulated else ''}"
-        if lane.info
-        else "not reached"
-    )
-    ttft = lane.latencies.get("ttft", Percentiles()).p50
-    rate = f"{numbers.whole(lane.output_tps)} tok/s out over {lane.over_s} s"
+def _lane_summary(lane: LaneView) -> str:
+    title = "not reached"
+    if lane.info:
+        title = f"{sanitize(lane.info.title, 40)}{' SIMULATED' if lane.info.simulated else ''}"
     return (
-        f"{lane.lane.upper()} {title}: {rate}, {numbers.whole(lane.done)} done, "
-        f"{numbers.whole(lane.failed)} failed, TTFT p50 {numbers.figure(ttft)} ms"
+        f"{lane.lane.upper()} {title}: {numbers.whole(lane.output_tps)} tok/s out over {lane.over_s} s, "
+        f"{numbers.whole(lane.done)} done, {numbers.whole(lane.failed)} failed, "
+        f"TTFT p50 {numbers.figure(latency_value(lane.latencies, 'ttft_p50'))} ms"
     )

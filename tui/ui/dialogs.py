@@ -1,4 +1,4 @@
-"""The boxes that lie over the picture, which rests while one is open: help, quit, a line of text, export."""
+"""The dialogs over the screen, which is not updated while one is open: help, quit, a line of text, export."""
 
 from collections.abc import Callable, Sequence
 from typing import ClassVar
@@ -18,22 +18,21 @@ BOX_CSS = """
   border: round $accent; background: $background; border-title-color: $foreground; scrollbar-size: 1 1;
 }
 """
-BoxResult = bool | str | None
+Answer = bool | str | None  # None: closed without one
 
 
-class Box(ModalScreen[BoxResult]):
+class Dialog(ModalScreen[Answer]):
     """A frame in the middle; escape closes it."""
 
-    DEFAULT_CSS = "Box { align: center middle; background: $background; }" + BOX_CSS
+    DEFAULT_CSS = "Dialog { align: center middle; background: $background; }" + BOX_CSS
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "back")]
 
     def action_close(self) -> None:
-        """Back to the picture."""
         self.dismiss(None)
 
 
-class LinesBox(Box):
-    """Plain lines with roles."""
+class LinesDialog(Dialog):
+    """Lines of text, which scroll where the terminal is too low for them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q,enter", "close", "back", show=False)]
 
@@ -42,18 +41,17 @@ class LinesBox(Box):
         self._title, self._lines = title, lines
 
     def compose(self) -> ComposeResult:
-        """The lines, which scroll where the terminal is lower than they are many."""
         width = max(sum(len(text) for text, _ in line) for line in self._lines)
         rows = Rows()
         rows.styles.width, rows.styles.height = width, len(self._lines)
-        rows.put([fit(line, width) for line in self._lines])
+        rows.set_rows([fit(line, width) for line in self._lines])
         with VerticalScroll(classes="box") as box:
             box.border_title = self._title
             box.styles.width = width + 5
             yield rows
 
 
-class HelpBox(LinesBox):
+class HelpDialog(LinesDialog):
     """Every key and what it does, from the bindings."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark", "close", "back", show=False)]
@@ -63,16 +61,16 @@ class HelpBox(LinesBox):
 
 
 def help_lines(bindings: Sequence[BindingType], mouse: Sequence[tuple[str, str]] = ()) -> list[list[Span]]:
-    """Two columns of key and description; keys of one action stand together. What the mouse does comes last."""
+    """Two columns of keys and description, the keys of one action in one line; then what the mouse does."""
     actions: dict[str, tuple[list[str], str]] = {}
     for binding in Binding.make_bindings(bindings):
         keys, _ = actions.setdefault(binding.action, ([], binding.tooltip or binding.description))
         keys.append(key_sign(binding.key))
-    told = [*((" ".join(keys), text) for keys, text in actions.values()), *mouse]
-    return [[(keys.rjust(9), "strong"), ("  ", ""), (text, "")] for keys, text in told]
+    lines = [*((" ".join(keys), text) for keys, text in actions.values()), *mouse]
+    return [[(keys.rjust(9), "strong"), ("  ", ""), (text, "")] for keys, text in lines]
 
 
-class QuitBox(Box):
+class QuitDialog(Dialog):
     """Asks once: the load would stop."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -81,7 +79,6 @@ class QuitBox(Box):
     ]
 
     def compose(self) -> ComposeResult:
-        """What would happen, and the keys."""
         with Vertical(classes="box") as box:
             box.border_title = "Quit?"
             box.styles.width = 46
@@ -89,62 +86,58 @@ class QuitBox(Box):
             yield Static("q or enter: stop it and quit  esc: go on", markup=False)
 
     def action_yes(self) -> None:
-        """Quit."""
         self.dismiss(True)
 
 
-class TextBox(Box):
+class TextDialog(Dialog):
     """One line of text; enter gives it, escape gives nothing.
 
-    What `problem` says of the text, if anything, stands under it, and the box stays open.
+    What `problem` says about the text, if anything, is shown under it, and the dialog stays open.
     """
 
     DEFAULT_CSS = """
-    TextBox .box { width: 60; }
-    TextBox .why { color: $warning; display: none; }
-    TextBox Input, TextBox Input:focus { border: none; height: 1; padding: 0; background: $background; }
+    TextDialog .box { width: 60; }
+    TextDialog .problem { color: $warning; display: none; }
+    TextDialog Input, TextDialog Input:focus { border: none; height: 1; padding: 0; background: $background; }
     """
 
     def __init__(self, title: str, hint: str, problem: Callable[[str], str] = lambda _: "") -> None:
         super().__init__()
         self._title, self._hint, self._problem = title, hint, problem
-        self._why = Static("", markup=False, classes="why")
+        self._problem_line = Static("", markup=False, classes="problem")
 
     def compose(self) -> ComposeResult:
-        """The input."""
         with Vertical(classes="box") as box:
             box.border_title = self._title
             yield Input(placeholder=self._hint, max_length=200)
-            yield self._why
+            yield self._problem_line
 
     def on_mount(self) -> None:
         """A blinking cursor would send bytes for nothing."""
         self.query_one(Input).cursor_blink = False
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Take the text, unless something is wrong with it."""
         text = event.value.strip()
-        if why := self._problem(text):
-            self._why.update(why)
-            self._why.display = True
+        if problem := self._problem(text):
+            self._problem_line.update(problem)
+            self._problem_line.display = True
         else:
             self.dismiss(text)
 
 
-class ExportBox(LinesBox):
-    """Which command writes this session's data. `recording`: how it is told the session; empty: there is none."""
+class ExportDialog(LinesDialog):
+    """Which command writes this session's data. `session`: how a command line spells it; empty: not recorded."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("e", "close", "back", show=False)]
 
-    def __init__(self, recording: str) -> None:
-        if recording:
-            lines: list[list[Span]] = [
+    def __init__(self, session: str) -> None:
+        lines: list[list[Span]] = [[("Nothing is recorded, so there is nothing to export.  esc goes back", "")]]
+        if session:
+            lines = [
                 [("This session is recorded as", "")],
-                [("  ", ""), (recording, "strong")],
+                [("  ", ""), (session, "strong")],
                 [("Export it from any terminal, even while it runs:", "")],
-                [("  ", ""), (f"dragstrip export {recording} --format csv", "strong")],
+                [("  ", ""), (f"dragstrip export {session} --format csv", "strong")],
                 [("Formats: csv, parquet, json, html, png, vllm, aiperf, …  esc goes back", "muted")],
             ]
-        else:
-            lines = [[("Nothing is recorded, so there is nothing to export.  esc goes back", "")]]
         super().__init__("Export", lines)

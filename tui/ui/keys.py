@@ -1,11 +1,12 @@
-"""Every key of the live screen, once: footer, help and command palette are made from these.
+"""Every key, once: footer, help and command palette are made from these.
 
-A replay shares those to look with and those of the session, and has `replay_keys` in place of the others.
-
-The keys that move a replay in time: those of mpv, which most operators' hands know.
+Live and replay share the keys of the view and of the session. A replay has `REPLAY_KEYS` in place of the others:
+those of mpv, which most operators know by heart.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from textual.binding import Binding, BindingType
 
@@ -28,33 +29,33 @@ DIAL_KEYS: list[BindingType] = [
     Binding("greater_than_sign", "scale('prompt_tokens', 2.0)", "prompt tokens doubled", show=False),
     Binding("colon", "scale('output_tokens', 0.5)", "output tokens halved", show=False),
     Binding("quotation_mark", "scale('output_tokens', 2.0)", "output tokens doubled", show=False),
-    Binding("l", "link", "turn both lanes' dials together or apart", show=False),
-    Binding("u", "undo", "undo the last turn of a dial", show=False),
+    Binding("l", "link", "link the dials of both lanes, or unlink them", show=False),
+    Binding("u", "undo", "undo the last dial change", show=False),
     Binding("tab", "app.focus_next", "next dial: arrows, page up, page down, home, end, digits", show=False),
     Binding("shift+tab", "app.focus_previous", "previous dial", show=False),
 ]  # fmt: skip
-LOOK_KEYS: list[BindingType] = [
+LOAD_KEYS: list[BindingType] = [
+    Binding("space", "freeze", "freeze", tooltip="freeze the screen; load and recording go on"),
+    Binding("x", "toggle_load", "stop load", tooltip="stop all load at once; again: resume it"),
+    Binding("P", "plan", "plan", show=False, tooltip="start, pause or resume the profile's plan"),
+    Binding("n", "note", "note", show=False, tooltip="a note, recorded with the session"),
+]
+VIEW_KEYS: list[BindingType] = [
     Binding("w", "window", "window", tooltip="window of 10, 30, 60 or 300 s"),
-    Binding("v", "verdict", "verdict", tooltip="the next figure to compare by"),
+    Binding("v", "verdict", "verdict", tooltip="next metric to compare by"),
     Binding("o", "overlay", "overlay", tooltip="both curves in one large chart"),
-    Binding("k", "look('curve')", "curve", tooltip="throughput against latency, a point for each setting"),
-    Binding("t", "look('ledger')", "ledger", tooltip="every setting visited, and where the lead changes hands"),
-    Binding("pageup", "page(-1)", "the ledger's earlier rows", show=False),
-    Binding("pagedown", "page(1)", "the ledger's later rows", show=False),
+    Binding("k", "show('curve')", "curve", tooltip="throughput against latency, a point for each setting"),
+    Binding("t", "show('ledger')", "ledger", tooltip="every setting visited, and where the lead changes hands"),
+    Binding("pageup", "page(-1)", "previous page of the ledger", show=False),
+    Binding("pagedown", "page(1)", "next page of the ledger", show=False),
     Binding("1", "zoom('a')", "lane A alone", group=ZOOM),
     Binding("2", "zoom('b')", "lane B alone", group=ZOOM),
     Binding("escape", "back", "back to both lanes, no dial in focus", show=False),
     Binding("b", "glyphs", "chart characters: braille, blocks, ASCII", show=False),
     Binding("c", "colours", "colour theme", show=False),
 ]
-LOAD_KEYS: list[BindingType] = [
-    Binding("space", "freeze", "freeze", tooltip="hold the picture; data and recording go on"),
-    Binding("x", "toggle_load", "stop load", tooltip="stop all load at once; again: bring it back"),
-    Binding("P", "plan", "plan", show=False, tooltip="start the profile's plan, pause it or go on"),
-    Binding("n", "note", "note", show=False, tooltip="a note, recorded with the session"),
-]
 SESSION_KEYS: list[BindingType] = [
-    Binding("m", "mark", "mark", tooltip="a mark at this moment, with or without a text"),
+    Binding("m", "mark", "mark", tooltip="mark this moment, with or without a text"),
     Binding(
         "e",
         "export",
@@ -67,9 +68,40 @@ SESSION_KEYS: list[BindingType] = [
     Binding("ctrl+p", "app.command_palette", "every command by name", show=False),
     Binding("q", "leave", "quit", tooltip="quit; asks once while load is running"),
     Binding("ctrl+c", "leave", "quit", show=False),
-    Binding("ctrl+z", "app.suspend_process", "to the shell, a live load stops; `fg` comes back", show=False),
+    Binding("ctrl+z", "app.suspend_process", "suspend to the shell, a live load stops; `fg` resumes", show=False),
 ]
-# The order in which the footer drops what does not fit is the reverse of this.
+
+PLAY = Binding.Group("play")
+SECOND = Binding.Group("1 s")
+FIVE = Binding.Group("5 s")
+MINUTE = Binding.Group("60 s")
+SPEED = Binding.Group("speed")
+MOMENTS = Binding.Group("events")
+
+REPLAY_KEYS: list[BindingType] = [
+    Binding("space", "play", "play or pause", group=PLAY),
+    Binding("comma", "step(-1)", "one second back, and pause", group=SECOND),
+    Binding("full_stop", "step(1)", "one second forward, and pause", group=SECOND),
+    Binding("left", "skip(-5)", "5 seconds back; faster while held", group=FIVE),
+    Binding("right", "skip(5)", "5 seconds forward; faster while held", group=FIVE),
+    Binding("down", "skip(-60)", "a minute back", group=MINUTE),
+    Binding("up", "skip(60)", "a minute forward", group=MINUTE),
+    Binding("home", "to_end(False)", "to the start", show=False),
+    Binding("end", "to_end(True)", "to the end, where a recording that still grows is followed", show=False),
+    Binding("left_square_bracket", "speed(-1)", "slower", group=SPEED),
+    Binding("right_square_bracket", "speed(1)", "faster", group=SPEED),
+    Binding("backspace", "speed(0)", "normal speed (×1)", show=False),
+    Binding("n", "moment(1)", "next dial change, fault, mark or note", group=MOMENTS),
+    Binding("N", "moment(-1)", "previous dial change, fault, mark or note", group=MOMENTS),
+    Binding("g", "go", "go to", tooltip="go to 1:30, to 14:03:10 of that day (UTC), or to 50%"),
+    Binding("z", "select", "select", tooltip="begin a window here, then end it: its percentiles and verdicts"),
+    Binding("Z", "show('window')", "the figures of the selected window, or the lanes", show=False),
+    Binding("M", "note", "note", show=False, tooltip="a note at this moment, kept next to the recording"),
+]
+REPLAY_MOUSE = (("click, drag", "on the bar: go there"), ("click", "on the time: play or pause"))
+DIAL_MOUSE = (("click ◀ ▶", "or the wheel over a dial: one notch"), ("2× click", "on a value: type it"))
+
+# A narrow footer drops what does not fit from the end of this.
 FOOTER = (
     "help",
     "quit",
@@ -97,31 +129,12 @@ FOOTER = (
 )
 
 
-PLAY = Binding.Group("play")
-SECOND = Binding.Group("1 s")
-FIVE = Binding.Group("5 s")
-MINUTE = Binding.Group("60 s")
-SPEED = Binding.Group("speed")
-MOMENTS = Binding.Group("events")
+def in_footer_order(bindings: Iterable[Binding], first: str = "") -> list[Binding]:
+    """The bindings with the label `first` before all others, because a narrow footer keeps only the first ones."""
+    order = (first, *FOOTER)
 
-TRANSPORT_KEYS: list[BindingType] = [
-    Binding("space", "play", "play or pause", group=PLAY),
-    Binding("comma", "step(-1)", "one second back, and pause", group=SECOND),
-    Binding("full_stop", "step(1)", "one second on, and pause", group=SECOND),
-    Binding("left", "skip(-5)", "5 seconds back; held, faster and faster", group=FIVE),
-    Binding("right", "skip(5)", "5 seconds on; held, faster and faster", group=FIVE),
-    Binding("down", "skip(-60)", "a minute back", group=MINUTE),
-    Binding("up", "skip(60)", "a minute on", group=MINUTE),
-    Binding("home", "to_end(False)", "to the start", show=False),
-    Binding("end", "to_end(True)", "to the end; while it is recorded: follow it", show=False),
-    Binding("left_square_bracket", "speed(-1)", "slower", group=SPEED),
-    Binding("right_square_bracket", "speed(1)", "faster", group=SPEED),
-    Binding("backspace", "speed(0)", "at the speed of life", show=False),
-    Binding("n", "moment(1)", "next dial change, fault, mark or note", group=MOMENTS),
-    Binding("N", "moment(-1)", "previous dial change, fault, mark or note", group=MOMENTS),
-    Binding("g", "go", "go to", tooltip="go to 1:30, to 14:03:10 of that day (UTC), or to 50%"),
-    Binding("z", "select", "select", tooltip="begin a window here, then end it: its percentiles and verdicts"),
-    Binding("Z", "look('window')", "the selected window's figures, or the lanes", show=False),
-    Binding("M", "note", "note", show=False, tooltip="a note at this moment, kept beside the recording"),
-]
-MOUSE = (("click, drag", "on the bar: go there"), ("click", "on the time: play or pause"))
+    def place(binding: Binding) -> int:
+        label = binding.group.description if binding.group else binding.description
+        return order.index(label) if label in order else len(order)
+
+    return sorted(bindings, key=place)

@@ -1,4 +1,4 @@
-"""What must be settled before Textual is imported, because it reads these once, at import."""
+"""The terminal around Textual: what must be set before Textual is imported, and what happens when it is closed."""
 
 import errno
 import gc
@@ -13,13 +13,13 @@ from contextlib import suppress
 from queue import Empty
 from typing import Any
 
-LET_GO_S = 0.5
+EXIT_S = 0.5
 DRAIN_S = 0.05
 SSH_FPS = "15"  # bounds what a held key sends; one key press still echoes at once
 
 
 def prepare_terminal() -> None:
-    """No animations anywhere; fewer frames where each of them crosses a network.
+    """No animations, fewer frames where each of them crosses a network; Textual reads both once, at import.
 
     Nothing that is made until the first paint is garbage, and looking for some costs a fifth of that time: the
     collector begins with `painted`.
@@ -31,13 +31,13 @@ def prepare_terminal() -> None:
 
 
 def painted() -> None:
-    """The first paint is done: what there is stays, and the collector looks at what comes."""
+    """The first paint is done: everything made so far stays, and the collector looks at what comes."""
     gc.freeze()
     gc.enable()
 
 
-def is_gone() -> bool:
-    """Whether the terminal that this program began on was closed; False when it never had one."""
+def is_closed() -> bool:
+    """Whether the terminal was closed; False when there never was one."""
     try:
         termios.tcgetattr(2)
     except termios.error as error:
@@ -46,10 +46,10 @@ def is_gone() -> bool:
 
 
 def watch_terminal(gone: Callable[[], object], writer: Callable[[], Any]) -> None:
-    """Call `gone` in a thread of its own once the terminal is closed, whatever the event loop is waiting for.
+    """Call `gone` in a separate thread once the terminal is closed, whatever the event loop is waiting for.
 
     Textual's writer thread ends at the first write that fails, its queue is short, and the event loop waits for room
-    in it for ever: no signal is seen any more. So the queue of a `writer` that ended is emptied until the end.
+    in it for ever: no signal is seen any more. So the queue of a `writer` that has ended is emptied until the end.
     """
     if os.isatty(2):
         threading.Thread(target=_watch, args=(gone, writer), daemon=True, name="terminal-watch").start()
@@ -57,33 +57,33 @@ def watch_terminal(gone: Callable[[], object], writer: Callable[[], Any]) -> Non
 
 def _watch(gone: Callable[[], object], writer: Callable[[], Any]) -> None:
     hangup = select.poll()
-    hangup.register(2, 0)  # nothing but what is always told: that it hung up
+    hangup.register(2, 0)  # no event but POLLHUP, which is always reported
     while not any(events & select.POLLHUP for _, events in hangup.poll()):
         pass
     with suppress(RuntimeError):  # the event loop is closed: the program is ending anyway
         gone()
     pause = threading.Event()
     while not pause.wait(DRAIN_S):
-        ended = writer()
-        if ended is not None and not ended.is_alive():
+        thread = writer()
+        if thread is not None and not thread.is_alive():
             with suppress(Empty):
                 while True:
-                    ended._queue.get_nowait()
+                    thread._queue.get_nowait()
 
 
-def let_go(code: int) -> None:
-    """The terminal was closed: what is written to it goes nowhere, and nothing waits for it longer than a moment."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
+def abandon_terminal(code: int) -> None:
+    """The terminal was closed: send what is written to it nowhere, and exit soon whatever still waits for it."""
+    null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         if stat.S_ISCHR(os.fstat(descriptor).st_mode):  # a redirected stdout is still good
-            os.dup2(nowhere, descriptor)
-    last = threading.Timer(LET_GO_S, os._exit, [code])
-    last.daemon = True
-    last.start()
+            os.dup2(null, descriptor)
+    forced = threading.Timer(EXIT_S, os._exit, [code])
+    forced.daemon = True
+    forced.start()
 
 
 def has_shell() -> bool:
-    """Whether the process that started this one shares its terminal session: a shell's `fg` can bring it back."""
+    """Whether the parent process is in the same terminal session: a shell whose `fg` can bring this one back."""
     try:
         return os.getsid(os.getppid()) == os.getsid(0)
     except OSError:
@@ -91,11 +91,12 @@ def has_shell() -> bool:
 
 
 def speaks_utf8() -> bool:
-    """Whether the locale lets a terminal show more than ASCII; where none is set, it is taken to.
+    """Whether the locale allows more than ASCII; assumed where none is set.
 
-    The operator's words count: Python puts LC_CTYPE=C.UTF-8 in place of a locale C (PEP 538), turning UTF-8 mode on.
+    What counts is what the operator set: Python replaces a locale C by LC_CTYPE=C.UTF-8 and turns UTF-8 mode on
+    (PEP 538).
     """
     replaced = sys.flags.utf8_mode and os.environ.get("LC_CTYPE") == "C.UTF-8"
     names = ("LC_ALL", "LANG") if replaced else ("LC_ALL", "LC_CTYPE", "LANG")
-    told = next((os.environ[name] for name in names if os.environ.get(name)), "UTF-8")
-    return "utf" in told.casefold()
+    locale = next((os.environ[name] for name in names if os.environ.get(name)), "UTF-8")
+    return "utf" in locale.casefold()

@@ -1,6 +1,6 @@
-"""One dial: a label, a value between two arrows, turned by keys, wheel, click or a typed value.
+"""The dials: each a label and a value between two arrows, turned by keys, wheel, click or a typed value.
 
-The seven dials in two rows: linked, each dial once and wide; apart, a row for each lane.
+The seven dials are in two rows: linked, each dial once and wide; apart, a row for each lane.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from textual.timer import Timer
 from tui.model.dials import DIAL, DIALS, DialName, DialSpec, DialValue, dial_text
 from tui.model.rows import LANES, Lane
 from tui.session.source import Board, Lanes
-from tui.ui.widgets.rows import Row, Rows, Span, fit
+from tui.ui.widgets.rows import Row, Rows, fit
 
 FLASH_S = 0.25
 TYPED = "0123456789."
@@ -33,15 +33,15 @@ class Dial(Rows, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,right", "turn(1)", "one notch up", show=False, group=DIAL_KEYS),
         Binding("down,left", "turn(-1)", "one notch down", show=False, group=DIAL_KEYS),
-        Binding("pageup", "double(2.0)", "double", show=False, group=DIAL_KEYS),
-        Binding("pagedown", "double(0.5)", "halve", show=False, group=DIAL_KEYS),
+        Binding("pageup", "scale(2.0)", "double", show=False, group=DIAL_KEYS),
+        Binding("pagedown", "scale(0.5)", "halve", show=False, group=DIAL_KEYS),
         Binding("home", "limit(False)", "lowest", show=False, group=DIAL_KEYS),
         Binding("end", "limit(True)", "highest", show=False, group=DIAL_KEYS),
     ]
     DEFAULT_CSS = "Dial { width: auto; margin-right: 1; }"
 
     class Turned(Message):
-        """By `notches`, by a `factor`, to a `limit`, or to a typed `value`; one of them is given."""
+        """By `notches`, by a `factor`, or to a `value`; one of them is given."""
 
         def __init__(
             self, dial: Dial, *, notches: int = 0, factor: float = 0.0, value: DialValue | None = None
@@ -66,124 +66,111 @@ class Dial(Rows, can_focus=True):
         return self._shown != self._in_force
 
     def show(self, shown: DialValue, in_force: DialValue) -> None:
-        """Show a value and, until it is in force, the one that it replaces."""
         self._shown, self._in_force = shown, in_force
         self._draw()
 
     def flash(self) -> None:
-        """Show that the dial is at its stop, for a moment."""
+        """Show for a moment that the dial is at its limit."""
         if self._flash is not None:
             self._flash.stop()
-        self._flash = self.set_timer(FLASH_S, self._calm)
+        self._flash = self.set_timer(FLASH_S, self._end_flash)
         self._draw()
 
-    def _calm(self) -> None:
+    def _end_flash(self) -> None:
         self._flash = None
         self._draw()
 
     def on_focus(self) -> None:
-        """Show the focus."""
         self._draw()
 
     def on_blur(self) -> None:
-        """A value half typed is dropped."""
-        self._typed = None
-        self._draw()
+        self._type(None)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Wheel up: one notch up."""
         event.stop()
-        self.post_message(self.Turned(self, notches=1))
+        self.action_turn(1)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Wheel down: one notch down."""
         event.stop()
-        self.post_message(self.Turned(self, notches=-1))
+        self.action_turn(-1)
 
     def on_click(self, event: events.Click) -> None:
         """On an arrow: turn. Twice on the value: type."""
         left = len(self._label) + 1
         if event.x <= left:
-            self.post_message(self.Turned(self, notches=-1))
+            self.action_turn(-1)
         elif event.x >= left + self._cells + 1:
-            self.post_message(self.Turned(self, notches=1))
+            self.action_turn(1)
         elif event.chain == 2 and self.can_focus:
             self._type("")
 
     def on_key(self, event: events.Key) -> None:
-        """Typing a value: digits begin it, enter applies it, escape restores."""
-        character = event.character or ""
-        if character in TYPED and character and (self._typed is not None or character != "."):
+        """Typing a value: a digit begins it, enter applies it, escape drops it."""
+        character, typed = event.character or "", self._typed
+        if character and character in TYPED and (typed is not None or character != "."):
             if self.spec.name != "arrival":
-                self._type((self._typed or "") + character)
-        elif self._typed is None:
-            return
-        elif event.key == "backspace":
-            self._type(self._typed[:-1])
-        elif event.key == "enter":
-            self._apply_typed(self._typed)
-        elif event.key == "escape":
-            self._typed = None
-            self._draw()
+                self._type((typed or "") + character)
+        elif typed is not None and event.key == "backspace":
+            self._type(typed[:-1])
+        elif typed is not None and event.key == "enter":
+            self._apply(typed)
+        elif typed is not None and event.key == "escape":
+            self._type(None)
         else:
             return
         event.stop()
         event.prevent_default()
 
-    def _type(self, text: str) -> None:
+    def _type(self, text: str | None) -> None:
         """Keep what was typed whole, though a narrow dial shows its end: 1024 must never be applied as 102."""
-        self._typed = text[:TYPED_CELLS]
+        self._typed = None if text is None else text[:TYPED_CELLS]
         self._draw()
 
-    def _apply_typed(self, text: str) -> None:
-        self._typed = None
+    def _apply(self, typed: str) -> None:
+        self._type(None)
         try:
-            value = float(text)
+            value = float(typed)
         except ValueError:
-            self._draw()
             return
         if self.spec.unit == "%" and not 0 < value < 1:  # 0.5 means half, as the flag and a profile spell it
             value /= 100
         self.post_message(self.Turned(self, value=int(value) if value.is_integer() else value))
-        self._draw()
 
     def action_turn(self, notches: int) -> None:
-        """Up or down by notches."""
         self.post_message(self.Turned(self, notches=notches))
 
-    def action_double(self, factor: float) -> None:
-        """Double or halve."""
+    def action_scale(self, factor: float) -> None:
         self.post_message(self.Turned(self, factor=factor))
 
     def action_limit(self, high: bool) -> None:
-        """To one end."""
         self.post_message(self.Turned(self, value=self.spec.notches[-1 if high else 0]))
 
     def _draw(self) -> None:
-        self.put([self._row()])
+        self.set_rows([self._row()])
 
     def _row(self) -> Row:
-        active = "reverse" if self._flash is not None else "strong" if self.has_focus else ""
-        value: Span = (self._value(), active)
-        arrow = "strong" if self.has_focus else "muted"
+        focused = "strong" if self.has_focus else ""
+        value_role = "reverse" if self._flash is not None else focused
         left, right = ("◀", "▶") if self.can_focus else (" ", " ")
-        label = f"strong {'reverse' if self.has_focus else ''}" if self.has_focus else "muted"
-        return fit(
-            [(self._label, label), (" ", ""), (left, arrow), value, (right, arrow)],
-            len(self._label) + self._cells + 3,
-        )
+        spans = [
+            (self._label, "strong reverse" if self.has_focus else "muted"),
+            (" ", ""),
+            (left, focused or "muted"),
+            (self._value().center(self._cells), value_role),
+            (right, focused or "muted"),
+        ]
+        return fit(spans, len(self._label) + self._cells + 3)
 
     def _value(self) -> str:
         if self._typed is not None:
-            return f"{self._typed}_"[-self._cells :].center(self._cells)
-        new, old = (self._fitting(dial_text(self.spec, value)) for value in (self._shown, self._in_force))
-        unit = self.spec.unit if self.spec.unit == "%" else ""
+            return f"{self._typed}_"[-self._cells :]
+        new, old = (self._short(dial_text(self.spec, value)) for value in (self._shown, self._in_force))
         if not self.pending:
-            return (new + unit).center(self._cells)
-        turning = next((t for t in (f"{old}→{new}…", f"→{new}…", new) if len(t) <= self._cells), new[: self._cells])
-        return turning.center(self._cells)
+            return new + (self.spec.unit if self.spec.unit == "%" else "")
+        texts = (f"{old}→{new}…", f"→{new}…", new)
+        return next((text for text in texts if len(text) <= self._cells), new[: self._cells])
 
-    def _fitting(self, text: str) -> str:
+    def _short(self, text: str) -> str:
         """A value too long for a narrow dial in thousands: `100k`."""
         if len(text) <= self._cells or self.spec.name == "arrival":
             return text
@@ -227,29 +214,27 @@ class DialStrip(Vertical):
         self._board = board
         self._lanes = lanes
         self._badge = Rows(classes="note")
-        self._note = Rows(classes="note")
-        self._hush: Timer | None = None
+        self._message = Rows(classes="note")
+        self._message_timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        """The linked arrangement; that of lanes apart is made when they first are: the first paint is sooner."""
-        for names, note in ((UPPER, self._badge), (LOWER, self._note)):
+        """The linked dials; those of lanes apart are made when they first are, so that the first paint is sooner."""
+        for names, note in ((UPPER, self._badge), (LOWER, self._message)):
             with Horizontal(classes="linked"):
                 for name in names:
                     yield self._dial(name, "both", DIAL[name].label, LINKED_CELLS[name])
                 yield note
 
     def on_mount(self) -> None:
-        """Show what the board says, and look again while a turn is not in force."""
-        self._timer = self.set_interval(PENDING_S, self.show, pause=True)
+        self._pending_timer = self.set_interval(PENDING_S, self.show, pause=True)
         self.show()
 
     def _make_apart(self) -> None:
-        """A row of dials for each lane."""
         for lane in self._lanes:
             letter = Rows(classes="lane")
             dials = [self._dial(s.name, lane, APART_LABELS[s.name], APART_CELLS[s.name]) for s in DIALS]
             self.mount(Horizontal(letter, *dials, classes="apart"))
-            letter.put([fit([(lane.upper(), f"{lane} strong")], 2)])
+            letter.set_rows([fit([(lane.upper(), f"{lane} strong")], 2)])
         self.call_after_refresh(self.show)
 
     def _dial(self, name: DialName, lanes: Lanes, label: str, cells: int) -> Dial:
@@ -261,26 +246,26 @@ class DialStrip(Vertical):
         focused = self.screen.focused
         return focused.lanes if isinstance(focused, Dial) else "both"
 
-    def say(self, text: str) -> None:
-        """A sentence beside the dials for 4 s, or until the next one; without room for it there, over the picture."""
-        room = 0 if self.has_class("-apart") else self._note.size.width
+    def show_message(self, text: str) -> None:
+        """Next to the dials for 4 s, or until the next one; as a notification where there is no room for it."""
+        room = 0 if self.has_class("-apart") else self._message.size.width
         fits = len(text) <= room
         if not fits:
             self.app.notify(text, markup=False, timeout=MESSAGE_S)
-        self._note.put([((text if fits else "", "warn"),)])
-        if self._hush is not None:
-            self._hush.stop()
-        self._hush = self.set_timer(MESSAGE_S, partial(self.say, "")) if text and fits else None
+        self._message.set_rows([((text if fits else "", "warn"),)])
+        if self._message_timer is not None:
+            self._message_timer.stop()
+        hide = partial(self.show_message, "")
+        self._message_timer = self.set_timer(MESSAGE_S, hide) if text and fits else None
 
-    def flash(self, name: DialName) -> None:
-        """The dial is at its stop."""
+    def show_limit(self, name: DialName) -> None:
         for dial in self._shown_dials():
             if dial.spec.name == name:
                 dial.flash()
-        self.say(f"{DIAL[name].label} is at its limit")
+        self.show_message(f"{DIAL[name].label} is at its limit")
 
     def show(self) -> None:
-        """Compare the dials with the board."""
+        """Show what the board says, and again soon while a turn is not in force."""
         apart = not self._board.linked and len(self._lanes) > 1
         if self.has_class("-apart") != apart:
             self.set_class(apart, "-apart")
@@ -288,17 +273,14 @@ class DialStrip(Vertical):
                 self._make_apart()
         for dial in self._shown_dials():
             lane: Lane = "b" if dial.lanes == "b" else "a"
-            name = dial.spec.name
-            dial.show(getattr(self._board.shown(lane), name), getattr(self._board.in_force(lane), name))
-        self._say_linked()
+            shown, in_force = self._board.shown(lane), self._board.in_force(lane)
+            dial.show(getattr(shown, dial.spec.name), getattr(in_force, dial.spec.name))
+        badge = "as recorded, read-only" if self._board.read_only else "A=B linked" if len(self._lanes) > 1 else ""
+        self._badge.set_rows([((badge, "muted"),)])
         if any(dial.pending for dial in self._shown_dials()):
-            self._timer.resume()
+            self._pending_timer.resume()
         else:
-            self._timer.pause()
-
-    def _say_linked(self) -> None:
-        text = "as recorded, read-only" if self._board.read_only else "A=B linked" if len(self._lanes) > 1 else ""
-        self._badge.put([((text, "muted"),)])
+            self._pending_timer.pause()
 
     def _shown_dials(self) -> Iterator[Dial]:
         apart = self.has_class("-apart")

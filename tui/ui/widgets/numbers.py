@@ -25,7 +25,7 @@ def counted(number: int, what: str) -> str:
 
 
 def figure(value: float | None) -> str:
-    """A rate or a latency, three figures that matter: `0.42`, `84.1`, `1 204`."""
+    """A rate or a latency in three significant digits: `0.42`, `84.1`, `1 204`."""
     if value is None:
         return NONE
     if value < 10:
@@ -46,13 +46,23 @@ def percent(share: float | None) -> str:
     return NONE if share is None else f"{share * 100:.0f} %"
 
 
+def ratio(value: float | None) -> str:
+    """A over B: `1.14`, `12.3`."""
+    return NONE if value is None else f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """`1.08 … 1.21`, or nothing."""
+    return "" if low is None or high is None else f"{low:.2f} … {high:.2f}"
+
+
 def gib(value: float | None) -> str:
     """Bytes as GiB with one decimal."""
     return NONE if value is None else f"{value / 2**30:.1f}"
 
 
 def size(value: float) -> str:
-    """Bytes in two figures, so that the cell seldom changes: `610 kB`, `6.1 MB`."""
+    """Bytes in two significant digits, so that the cell seldom changes: `610 kB`, `6.1 MB`."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if value >= factor:
             scaled = value / factor
@@ -69,6 +79,5 @@ def clock(value_s: float) -> str:
 
 
 def short_clock(value_s: float) -> str:
-    """`04:12`, or with hours when there are some."""
-    whole_s = int(value_s)
-    return clock(whole_s) if whole_s >= 3600 else f"{whole_s // 60:02d}:{whole_s % 60:02d}"
+    """`04:12`, with hours when there are some."""
+    return clock(value_s) if value_s >= 3600 else clock(value_s)[3:]

@@ -1,4 +1,4 @@
-"""A widget of whole rows of text. It is handed rows, compares, and repaints only those that differ.
+"""A widget of whole rows of text that repaints only the rows that differ.
 
 Textual sends a dirty region without looking at what was there before, so this comparison is what keeps a screen of
 sixty numbers at a few kilobytes a second.
@@ -19,12 +19,12 @@ Row = tuple[Span, ...]
 
 
 def length(spans: Iterable[Span]) -> int:
-    """Cells that the spans take."""
+    """In cells."""
     return sum(cell_len(text) for text, _ in spans)
 
 
 def fit(spans: Iterable[Span], width: int) -> Row:
-    """The spans cut or filled with spaces to exactly `width` cells; what is cut ends in an ellipsis."""
+    """The spans cut or padded to exactly `width` cells; a cut text ends in an ellipsis."""
     kept: list[Span] = []
     left = width
     for text, role in spans:
@@ -41,7 +41,7 @@ def fit(spans: Iterable[Span], width: int) -> Row:
 
 
 def spread(left: Sequence[Span], right: Sequence[Span], width: int, fill: Span = (" ", "")) -> Row:
-    """`left` and `right` at the two ends of a row; `left` gives way when both do not fit."""
+    """`left` and `right` at the two ends of a row; `left` is cut when both do not fit."""
     room = max(width - length(right), 0)
     used = min(length(left), room)
     kept = fit(left, used) if used else ()
@@ -49,22 +49,22 @@ def spread(left: Sequence[Span], right: Sequence[Span], width: int, fill: Span =
 
 
 def printable(text: str) -> str:
-    """The last gate before the terminal: no control character passes, whoever forgot to clean a text."""
+    """The last gate before the terminal: no control character passes, whoever forgot to sanitize a text."""
     return text if text.isprintable() else "".join(filter(str.isprintable, text))
 
 
 def changed_cells(old: Row, new: Row) -> int:
-    """How many cells of the row to send: the compositor sends from the left, so only the right end is spared."""
+    """How many cells of the row to send: the compositor sends from the left, so only the right end can be saved."""
     same = 0
     while same < min(len(old), len(new)) and old[-1 - same] == new[-1 - same]:
         same += 1
     before, after = length(old[: len(old) - same]), length(new[: len(new) - same])
-    # A part that only moved is sent with what follows it.
+    # A part that only moved is sent with everything after it.
     return max(before, 1) if before == after else max(length(old), length(new))
 
 
 class Rows(Widget):
-    """Rows of spans, each painted again only when it changed; a row that is too long is cut when it is painted."""
+    """Rows of spans, each repainted only when it changed; a row that is too long is cut when it is painted."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "Rows { height: 1; width: 1fr; }"
@@ -82,15 +82,13 @@ class Rows(Widget):
 
     @property
     def rows(self) -> Sequence[Row]:
-        """What is shown."""
         return self._rows
 
     @property
     def plain(self) -> str:
-        """What is shown, as text."""
         return "\n".join("".join(text for text, _ in row) for row in self._rows)
 
-    def put(self, rows: Sequence[Row]) -> None:
+    def set_rows(self, rows: Sequence[Row]) -> None:
         """Show these rows, from the top."""
         old, self._rows = self._rows, list(rows)
         changed = [y for y in range(max(len(old), len(rows))) if y >= len(old) or y >= len(rows) or old[y] != rows[y]]
@@ -102,7 +100,6 @@ class Rows(Widget):
             self.refresh(*(Region(x, top + y, width, 1) for y, width in zip(changed, cells, strict=True)))
 
     def render_line(self, y: int) -> Strip:
-        """One row with the styles of the theme."""
         width, theme = self.content_size.width, self.app.theme
         row = fit(self._rows[y], width) if y < len(self._rows) else ()
         ascii_only = getattr(self.app, "ascii_only", False)

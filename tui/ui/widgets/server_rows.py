@@ -1,16 +1,29 @@
-"""What the server says of itself, how old that is, and what went wrong: one row each, of a lane's pane."""
+"""The rows of a lane's pane about its server and its GPUs, and what went wrong.
+
+A lane's GPUs are shown as one: memory used of total, utilisation, power, and their last two minutes. Where the server
+takes its KV pool at the start, used memory says nothing about the load: this is said, and what the pool and the
+weights take is shown in place of the memory's curve.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+from msgspec.structs import replace
 
 from tui.model.text import sanitize
-from tui.session.view import LaneView
+from tui.session.view import GpuView, LaneView
 from tui.ui.widgets import numbers
+from tui.ui.widgets.chart import Curve, mean, sparkline
 from tui.ui.widgets.rows import Row, Span, fit, length, spread
 
 WORDS_CELLS = 50  # from this width on there is room for full words
-MANY_IN_FRONT = 0.2  # of the requests in flight: not the engine, but what stands before it, is the limit
+MANY_UNSCHEDULED = 0.2  # of the requests in flight: the limit is not the engine, but what is in front of it
 STALE_S = 3.0  # three readings missed; an older one is dim and says its age
+FLAT = "flat by design"
+SHARED_FROM = 0.05  # of the memory in use; less is the driver's
 
 
-def ink_of(view: LaneView) -> str:
+def ink(view: LaneView) -> str:
     """Numbers of a lane that is not up are old: they are dimmed."""
     return "" if view.state in {"up", "stopped"} else "muted"
 
@@ -24,68 +37,240 @@ def server_row(view: LaneView, width: int) -> Row:
     """`running 32    waiting 0     KV 38 %   prefix hit 31 %`, with the age of old readings."""
     server = view.server
     if all(v is None for v in (server.running, server.waiting, server.kv_usage, server.prefix_hit_rate)):
-        return fit([("server  ", "muted"), (sanitize(server.note) or "has not told its metrics yet", "muted")], width)
-    stale = server.age_s is not None and server.age_s > STALE_S
-    ink = "muted" if stale else ink_of(view)
-    full = width >= WORDS_CELLS and not stale
+        return fit([("server  ", "muted"), (sanitize(server.note) or "no metrics yet", "muted")], width)
+    old = f" {server.age_s:.0f} s old" if server.age_s is not None and server.age_s > STALE_S else ""
+    full = width >= WORDS_CELLS and not old
     words = ("running ", "  waiting ", "  KV ", "  prefix hit ") if full else ("run ", " wait ", " KV ", " hit ")
     values = (
         f"{numbers.whole(server.running):<4}", f"{numbers.whole(server.waiting):<4}",
         f"{numbers.percent(server.kv_usage):<5}", f"{numbers.percent(server.prefix_hit_rate):<5}",
     )  # fmt: skip
-    spans = [span for word, value in zip(words, values, strict=True) for span in ((word, "muted"), (value, ink))]
-    if stale and server.age_s is not None:
-        old = f" {server.age_s:.0f} s old"
-        spans = [*fit(spans, width - len(old)), (old, "muted")]
-    return fit(spans, width)
+    role = "muted" if old else ink(view)
+    spans = [span for word, value in zip(words, values, strict=True) for span in ((word, "muted"), (value, role))]
+    return (*fit(spans, width - len(old)), (old, "muted")) if old else fit(spans, width)
 
 
 def trouble_row(view: LaneView, width: int) -> Row:
-    """What makes the lane's numbers doubtful, the gravest first: down, the client's limit, failures, old readings."""
-    if view.state == "down" and view.state_text:
-        failed = f"   {view.failed} failed" if view.failed else ""
-        return fit(
-            [("✖ down: ", "error strong"), (sanitize(view.state_text, 120), "error"), (failed, "muted")], width
-        )
-    if view.bound:
-        text = f"! client-bound: CPU {view.client_cpu * 100:.0f} %, loop lag {view.loop_lag_ms:.0f} ms"
-        return fit([(text, "warn strong")], width)
-    if view.failed:
-        return _failures(view, width)
-    if view.server.note and view.server.age_s is not None:
-        return fit([(f"! server gauges: {sanitize(view.server.note, 120)}", "warn")], width)
-    if view.gpu_note and view.gpus:
-        return fit([(f"! GPU: {sanitize(view.gpu_note, 120)}", "warn")], width)
+    """What makes the lane's numbers doubtful, the most serious first."""
+    if trouble := _trouble(view):
+        return fit(trouble, width)
     right = [efficiency(view)] if width < WORDS_CELLS else []
-    told = [(text, "warn") for text in _hindrances(view)]
-    left = _apart([("no failures", "muted"), *told])
-    if told and length(left) > width:
-        left = _apart(told)
+    slowed = [(text, "warn") for text in _slowed_by(view)]
+    left = _apart([("no failures", "muted"), *slowed])
+    if slowed and length(left) > width:
+        left = _apart(slowed)
     return spread(left, right if length([*left, *right]) <= width else (), width)
 
 
-def _hindrances(view: LaneView) -> list[str]:
-    """What holds the engine up without being a fault, the most telling first."""
-    found = []
-    if (view.server.in_front or 0) >= MANY_IN_FRONT:
-        found.append(f"{numbers.percent(view.server.in_front)} of requests unscheduled")
+def _trouble(view: LaneView) -> list[Span]:
+    """Down, the client's limit, failures, old readings."""
+    if view.state == "down" and view.state_text:
+        failed = f"   {view.failed} failed" if view.failed else ""
+        return [("✖ down: ", "error strong"), (sanitize(view.state_text, 120), "error"), (failed, "muted")]
+    if view.bound:
+        text = f"! client-bound: CPU {view.client_cpu * 100:.0f} %, loop lag {view.loop_lag_ms:.0f} ms"
+        return [(text, "warn strong")]
+    if view.failed:
+        causes = sorted(view.causes.items(), key=lambda cause: -cause[1])
+        counted = ", ".join(f"{sanitize(cause, 20)} {count}" for cause, count in causes)
+        last = f"  {sanitize(view.last_error, 120)}" if view.last_error else ""
+        return [(f"✖ {view.failed} failed ", "error strong"), (counted, "error"), (last, "muted")]
+    if view.server.note and view.server.age_s is not None:
+        return [(f"! server gauges: {sanitize(view.server.note, 120)}", "warn")]
+    return [(f"! GPU: {sanitize(view.gpu_note, 120)}", "warn")] if view.gpu_note and view.gpus else []
+
+
+def _slowed_by(view: LaneView) -> list[str]:
+    """What slows the engine down without being a fault, the most telling first."""
+    reasons = []
+    if (view.server.in_front or 0) >= MANY_UNSCHEDULED:
+        reasons.append(f"{numbers.percent(view.server.in_front)} of requests unscheduled")
     if any(gpu.throttled for gpu in view.gpus):
-        found.append("GPU clocks held down")
+        reasons.append("GPU clocks throttled")
     if view.server.preemptions:
-        found.append(f"{numbers.whole(view.server.preemptions)} preempted")
-    return found
+        reasons.append(f"{numbers.whole(view.server.preemptions)} preempted")
+    return reasons
 
 
 def _apart(spans: list[Span]) -> list[Span]:
     return [(f"{'   ' if place else ''}{text}", role) for place, (text, role) in enumerate(spans)]
 
 
-def _failures(view: LaneView, width: int) -> Row:
-    causes = ", ".join(
-        f"{sanitize(cause, 20)} {count}" for cause, count in sorted(view.causes.items(), key=lambda c: -c[1])
+class Bars(msgspec.Struct, frozen=True):
+    """How sparklines are drawn: the second they end at, the power at full height, the characters from low to high."""
+
+    second: int
+    power_top: float
+    spark: str
+
+
+def gpu_rows(view: LaneView, width: int, bars: Bars, *, tall: bool, any_flat: bool = False) -> list[Row]:
+    """Two rows, three where there is height; one more where either lane's memory is flat by design.
+
+    One row with the reason where there is no GPU.
+    """
+    if not view.gpus:
+        return [fit([("GPU     ", "muted"), (sanitize(view.gpu_note) or "not read yet", "muted")], width)]
+    gpu = combined(view.gpus)
+    name = f"GPU{gpu.index}" if len(view.gpus) == 1 else f"{len(view.gpus)} GPU"
+    if not tall:
+        return [
+            _text_row(gpu, width, name),
+            _flat_row(view, width) if is_flat(view) else _spark_row(view, gpu, width, bars),
+        ]
+    rows = [_tall_row(view, gpu, width, bars, line) for line in _tall_lines(gpu, name, bars)]
+    if any_flat:
+        rows.insert(1, _pool_row(view, width) if is_flat(view) else fit((), width))
+    return rows
+
+
+def is_flat(view: LaneView) -> bool:
+    """Whether the memory in use cannot say anything about the load."""
+    return bool(view.gpus) and view.server.kv_preallocated
+
+
+def combined(gpus: Sequence[GpuView]) -> GpuView:
+    """Several GPUs of a lane as one: memory and power added, utilisation the mean; None where one has none."""
+    if len(gpus) == 1:
+        return gpus[0]
+    temperatures = [gpu.temperature_c for gpu in gpus if gpu.temperature_c is not None]
+    return replace(
+        gpus[0],
+        memory_used_bytes=_sum([gpu.memory_used_bytes for gpu in gpus]),
+        memory_total_bytes=_sum([gpu.memory_total_bytes for gpu in gpus]),
+        memory_engine_bytes=_sum([gpu.memory_engine_bytes for gpu in gpus]),
+        temperature_c=max(temperatures, default=None),
+        power_w=_sum([gpu.power_w for gpu in gpus]),
+        utilization_pct=_mean([gpu.utilization_pct for gpu in gpus]),
+        memory_curve=_by_second(_sum, [gpu.memory_curve for gpu in gpus]),
+        power_curve=_by_second(_sum, [gpu.power_curve for gpu in gpus]),
+        utilization_curve=_by_second(_mean, [gpu.utilization_curve for gpu in gpus]),
+        age_s=max(gpu.age_s for gpu in gpus),
     )
-    last = sanitize(view.last_error, 120)
-    return fit(
-        [(f"✖ {view.failed} failed ", "error strong"), (causes, "error"), (f"  {last}" if last else "", "muted")],
-        width,
-    )
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    return None if None in values else sum(value for value in values if value is not None)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    return None if None in values else mean(values)
+
+
+def _by_second(combine: Callable[[Sequence[float | None]], float | None], curves: Sequence[Curve]) -> Curve:
+    return [combine(values) for values in zip(*curves, strict=False)]
+
+
+def power_top(views: Iterable[LaneView]) -> float:
+    """The top of the scale for the power of all lanes: the next step of 100 W."""
+    curves = [combined(view.gpus).power_curve for view in views if view.gpus]
+    highest = max((value for curve in curves for value in curve if value is not None), default=0.0)
+    return max(100.0, -(-highest // 100) * 100)
+
+
+def _memory(gpu: GpuView) -> str:
+    """`61.2/79.6 GiB`, or `47.6+47.7/139.8 GiB` where the engine's part is known and others use the GPU too."""
+    used, engine = gpu.memory_used_bytes, gpu.memory_engine_bytes
+    total = f"/{numbers.gib(gpu.memory_total_bytes)}" if gpu.memory_total_bytes is not None else ""
+    if used is None or engine is None or used - engine < SHARED_FROM * used:
+        return f"{numbers.gib(used)}{total} GiB"
+    return f"{numbers.gib(engine)}+{numbers.gib(used - engine)}{total} GiB"
+
+
+def _watts(gpu: GpuView) -> str:
+    return f"{numbers.whole(gpu.power_w)} W"
+
+
+def _utilization(gpu: GpuView) -> str:
+    return f"{numbers.whole(gpu.utilization_pct)} %"
+
+
+def _memory_top(gpu: GpuView) -> float:
+    return gpu.memory_total_bytes or max((v for v in gpu.memory_curve if v is not None), default=0.0) * 1.25
+
+
+def _age(gpu: GpuView) -> str:
+    return f" {gpu.age_s:.0f} s old" if gpu.age_s > STALE_S else ""
+
+
+def _ink(gpu: GpuView) -> str:
+    return "muted" if gpu.age_s > STALE_S else ""
+
+
+def _text_row(gpu: GpuView, width: int, name: str) -> Row:
+    figures = f" {_utilization(gpu):>5} {_watts(gpu):>6}"
+    return fit([(f"{name} ", "muted"), (_memory(gpu), _ink(gpu)), (figures, _ink(gpu)), (_age(gpu), "muted")], width)
+
+
+def _spark_row(view: LaneView, gpu: GpuView, width: int, bars: Bars) -> Row:
+    spans: list[Span] = []
+    for name, curve, top in (
+        ("mem ", gpu.memory_curve, _memory_top(gpu)),
+        (" util ", gpu.utilization_curve, 100.0),
+        (" W ", gpu.power_curve, bars.power_top),
+    ):
+        spans += [(name, "muted"), (sparkline(curve, bars.second, (width - 13) // 3, top, bars.spark), view.lane)]
+    return fit(spans, width)
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """A tall row: its texts, and its curve with the value at full height."""
+
+    gpu: str
+    figure: str
+    value: str
+    value_cells: int
+    curve: Curve
+    top: float
+
+
+def _tall_lines(gpu: GpuView, name: str, bars: Bars) -> list[_Line]:
+    heat = "" if gpu.temperature_c is None else f" {gpu.temperature_c:.0f} °C"
+    memory, utilization, power = _memory(gpu), _utilization(gpu), _watts(gpu) + heat
+    cells = max(13, len(memory), len(utilization), len(power))
+    return [
+        _Line(name, "memory", memory, cells, gpu.memory_curve, _memory_top(gpu)),
+        _Line("", "util", utilization, cells, gpu.utilization_curve, 100.0),
+        _Line("", "power", power, cells, gpu.power_curve, bars.power_top),
+    ]
+
+
+def _tall_row(view: LaneView, gpu: GpuView, width: int, bars: Bars, line: _Line) -> Row:
+    spans: list[Span] = [
+        (f"{line.gpu:<6}{line.figure:<7}", "muted"),
+        (f"{line.value:>{line.value_cells}}", _ink(gpu)),
+        (f"{_age(gpu) if line.gpu else ''}  ", "muted"),
+    ]
+    if line.gpu and is_flat(view):
+        return fit([*spans, (FLAT, "muted")], width)
+    drawn = sparkline(line.curve, bars.second, width - length(spans), line.top, bars.spark)
+    return fit([*spans, (drawn, view.lane)], width)
+
+
+def _flat_row(view: LaneView, width: int) -> Row:
+    """What fills the memory and that the load does not, in the longest words that fit."""
+    exact, rounded = _memory_parts(view), _memory_parts(view, rounded=True).replace("KV pool", "KV")
+    texts = (f"{FLAT}: {exact}", f"{FLAT}: {rounded}", f"flat: {exact}")
+    return fit([(next((text for text in texts if len(text) <= width), texts[-1]), "muted")], width)
+
+
+def _memory_parts(view: LaneView, *, rounded: bool = False) -> str:
+    """`weights 15.0 + KV pool 41.2 GiB`, on all of the lane's GPUs, as far as it is known."""
+
+    def gib(each: float) -> str:
+        total = each * len(view.gpus)
+        return numbers.whole(total / 2**30) if rounded else numbers.gib(total)
+
+    server = view.server
+    parts = [] if server.weights_bytes is None else [f"weights {gib(server.weights_bytes)}"]
+    if server.kv_pool_bytes is not None:
+        return " + ".join([*parts, f"KV pool {gib(server.kv_pool_bytes)} GiB"])
+    if server.kv_pool_tokens is not None:
+        parts.append(f"KV pool {numbers.short(server.kv_pool_tokens)} tokens")
+    return " GiB + ".join(parts) or "KV pool preallocated"
+
+
+def _pool_row(view: LaneView, width: int) -> Row:
+    """`      weights 15.0 + KV pool 41.2 GiB, 38 % in use`."""
+    use = "" if view.server.kv_usage is None else f", {numbers.percent(view.server.kv_usage)} in use"
+    return fit([(" " * 6, ""), (_memory_parts(view) + use, "muted")], width)

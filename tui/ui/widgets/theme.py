@@ -1,9 +1,8 @@
-"""Colours by the part they play, one palette a theme; lanes are blue and orange, which every common colour blindness
-tells apart (Okabe and Ito), and the letters A and B always stand beside them.
+"""Colours by role, the characters of charts, and the ASCII replacement of every other sign.
 
-Except for high contrast the terminal's own background stays: `ground` is what the palette is meant for.
-
-The characters that curves are drawn with, and what stands for every other sign where only ASCII may be shown.
+The lanes are blue and orange, which every common colour blindness can tell apart (Okabe and Ito), and always carry
+their letters A and B. Except for high contrast the terminal's background is kept: `ground` is the background that a
+palette is made for.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Literal
 
 import msgspec
 from rich.cells import cell_len
@@ -19,14 +19,14 @@ from textual.theme import BUILTIN_THEMES, Theme
 
 
 class Palette(msgspec.Struct, frozen=True):
-    """Foregrounds by role. `own_ground`: the background is painted, not left to the terminal."""
+    """Foregrounds by role. `paint_ground`: the background is painted, not left to the terminal."""
 
     name: str
     label: str
     ground: str
     text: str
     roles: Mapping[str, str]  # a b muted warn error
-    own_ground: bool = False
+    paint_ground: bool = False
     dark: bool = True
 
 
@@ -41,48 +41,43 @@ PALETTES: tuple[Palette, ...] = (
     ),
     Palette(
         "dragstrip-contrast", "high contrast", "#000000", "#ffffff",
-        {"a": "#7fd0ff", "b": "#ffc24d", "muted": "#d0d0d0", "warn": "#ffff66", "error": "#ffa070"}, own_ground=True,
+        {"a": "#7fd0ff", "b": "#ffc24d", "muted": "#d0d0d0", "warn": "#ffff66", "error": "#ffa070"},
+        paint_ground=True,
     ),
     Palette(
         "dragstrip-sixteen", "sixteen colours", "#000000", "default",
         {"a": "bright_cyan", "b": "yellow", "muted": "white", "warn": "bright_yellow", "error": "bright_red"},
     ),
 )  # fmt: skip
-# The same greys by their number among 256: 8 bytes less each time, and most of a screen's labels are grey.
-SHORTER = {"#949494": "color(246)", "#5f5f5f": "color(59)"}
-BY_NAME: dict[str, Palette] = {palette.name: palette for palette in PALETTES}
+# The same greys as numbers of the 256 colours: 8 bytes less each time, and most labels of a screen are grey.
+SHORT_GREYS = {"#949494": "color(246)", "#5f5f5f": "color(59)"}
+PALETTE_BY_NAME: dict[str, Palette] = {palette.name: palette for palette in PALETTES}
 
 
 @lru_cache(maxsize=512)
 def style_of(theme: str, role: str) -> Style:
-    """The style of a role such as `a`, `muted strong` or `b reverse` under a theme."""
-    palette = BY_NAME.get(theme, PALETTES[0])
-    colour, words = None, {"bold": False, "reverse": False}
-    for word in role.split():
-        if word in palette.roles:
-            colour = palette.roles[word]
-        elif word == "strong":
-            words["bold"] = True
-        elif word == "reverse":
-            words["reverse"] = True
-    if colour is None and palette.own_ground:
-        colour = palette.text
-    ground = palette.ground if palette.own_ground else None
-    colour = SHORTER.get(colour or "", colour)
-    return Style(color=colour, bgcolor=ground, bold=words["bold"] or None, reverse=words["reverse"] or None)
+    """The style of a role such as `a`, `muted strong` or `b reverse` in a theme."""
+    palette = PALETTE_BY_NAME.get(theme, PALETTES[0])
+    words = role.split()
+    default, ground = (palette.text, palette.ground) if palette.paint_ground else (None, None)
+    colour = next((palette.roles[word] for word in words if word in palette.roles), default)
+    colour = SHORT_GREYS.get(colour or "", colour)
+    return Style(color=colour, bgcolor=ground, bold="strong" in words or None, reverse="reverse" in words or None)
 
 
 def theme_of(palette: Palette) -> Theme:
-    """The same colours as a Textual theme, for borders and the parts that Textual draws."""
-    ground = palette.ground if palette.own_ground else "ansi_default"
-    text = palette.text if palette.own_ground else "ansi_default"
+    """The palette as a Textual theme, for borders and whatever Textual draws itself."""
+    ground = palette.ground if palette.paint_ground else "ansi_default"
+    text = palette.text if palette.paint_ground else "ansi_default"
 
     def colour(role: str) -> str:
         value = palette.roles[role]
         return value if value.startswith("#") else f"ansi_{value}"
 
-    # An ansi theme must bring the variables that Textual's own stylesheet asks of ansi themes.
-    variables = {} if palette.own_ground else BUILTIN_THEMES["ansi-dark" if palette.dark else "ansi-light"].variables
+    # Textual's stylesheet needs these variables from every ansi theme.
+    variables = (
+        {} if palette.paint_ground else BUILTIN_THEMES["ansi-dark" if palette.dark else "ansi-light"].variables
+    )
 
     return Theme(
         name=palette.name,
@@ -98,13 +93,13 @@ def theme_of(palette: Palette) -> Theme:
         panel=ground,
         boost=ground,
         dark=palette.dark,
-        ansi=not palette.own_ground,
+        ansi=not palette.paint_ground,
         variables={**variables, "border": colour("muted"), "border-blurred": colour("muted")},
     )
 
 
 def first_theme(colour_system: str | None) -> str:
-    """The theme to begin with: few colours, or a terminal that says by COLORFGBG that its ground is light."""
+    """The theme at the start, by the number of colours and by COLORFGBG, which can say that the ground is light."""
     if colour_system == "standard":
         return "dragstrip-sixteen"
     ground = os.environ.get("COLORFGBG", "").rpartition(";")[2]
@@ -125,22 +120,25 @@ _ASCII = {
 
 
 class Glyphs(msgspec.Struct, frozen=True):
-    """One set of chart characters. `kind` says how a curve is put into cells."""
+    """One set of chart characters."""
 
-    kind: str  # braille, block or ascii
+    kind: Literal["braille", "block", "ascii"]  # how `chart.py` puts a curve into cells
     label: str
-    spark: str
+    levels: int  # that a curve can have within one row
+    spark: str  # of sparklines and blocks, from low to high
+    markers: Mapping[str, str]  # plotext's names of the two lanes' lines
+    intervals: tuple[str, str] = ("─", "│")  # across and down
 
 
 GLYPHS: tuple[Glyphs, ...] = (
-    Glyphs("braille", "braille", SPARK_BLOCKS),
-    Glyphs("block", "blocks", SPARK_BLOCKS),
-    Glyphs("ascii", "ASCII", SPARK_ASCII),
+    Glyphs("braille", "braille", 4, SPARK_BLOCKS, {"a": "braille", "b": "braille"}),
+    Glyphs("block", "blocks", 8, SPARK_BLOCKS, {"a": "hd", "b": "hd"}),
+    Glyphs("ascii", "ASCII", 1, SPARK_ASCII, {"a": "*", "b": "o"}, ("-", "|")),
 )
 
 
 def to_ascii(text: str) -> str:
-    """The text in printable ASCII, as many cells wide as before; a sign without a stand-in becomes `?`."""
+    """The text in printable ASCII, as many cells wide as before; a sign without a replacement becomes `?`."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(ch if ch.isascii() and ch.isprintable() else _ASCII.get(ch, "?" * cell_len(ch)) for ch in text)

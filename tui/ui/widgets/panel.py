@@ -1,0 +1,147 @@
+"""Panels: rows made from what the screen shows now, and made again when the size changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from textual.events import Resize, Show
+
+from tui.model.dials import DIAL
+from tui.model.rows import EventRow, Lane
+from tui.model.text import sanitize
+from tui.model.units import NS_PER_S
+from tui.session.source import WindowView
+from tui.session.view import LaneView, View
+from tui.ui.comparison import Comparison
+from tui.ui.widgets import numbers
+from tui.ui.widgets.chart import Scale, scale_for
+from tui.ui.widgets.rows import Row, Rows, Span, fit, length
+from tui.ui.widgets.server_rows import is_flat, power_top
+from tui.ui.widgets.theme import Glyphs
+
+SCALE_HISTORY_S = 300
+
+
+@dataclass(frozen=True)
+class ScreenState:
+    """What every panel is handed each second. What both lanes share keeps them at one scale and in the same rows."""
+
+    view: View
+    comparison: Comparison
+    glyphs: Glyphs
+    window: WindowView | None = None  # of a replay; None while it is being worked out
+
+    @property
+    def lanes(self) -> Mapping[Lane, LaneView]:
+        return self.view.lanes
+
+    @cached_property
+    def scale(self) -> Scale:
+        """Of the throughput."""
+        return scale_for(lane.curve[-SCALE_HISTORY_S:] for lane in self.lanes.values())
+
+    @cached_property
+    def power_top(self) -> float:
+        """Of the GPUs' power, in W."""
+        return power_top(self.lanes.values())
+
+    @cached_property
+    def any_gpu(self) -> bool:
+        return any(lane.gpus for lane in self.lanes.values())
+
+    @cached_property
+    def any_flat(self) -> bool:
+        """Whether GPU memory is flat by design in one lane."""
+        return any(map(is_flat, self.lanes.values()))
+
+    @cached_property
+    def any_due(self) -> bool:
+        """Whether one lane has a TTFT from the moment at which a request was due."""
+        return any("ttft_sched" in lane.latencies for lane in self.lanes.values())
+
+
+Draw = Callable[[ScreenState, int, int], Sequence[Row]]  # into so many cells and rows
+
+
+class Panel(Rows):
+    """Rows that `draw` makes; nothing is drawn while the panel is hidden."""
+
+    MIN_CELLS, MIN_ROWS = 1, 1
+
+    def __init__(self, draw: Draw, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self.draw = draw
+        self.state: ScreenState | None = None
+
+    def show(self, state: ScreenState) -> None:
+        self.state = state
+        self.redraw()
+
+    def on_resize(self, _: Resize) -> None:
+        self.redraw()
+
+    def on_show(self, _: Show) -> None:
+        self.redraw()
+
+    def redraw(self) -> None:
+        width, height = self.content_size
+        room = width >= self.MIN_CELLS and height >= self.MIN_ROWS
+        if self.state is not None and room and all(node.display for node in self.ancestors_with_self):
+            self.set_rows(self.draw(self.state, width, height))
+
+
+EVENT_ROLE = {"down": "error", "fault": "warn", "bound": "warn"}
+
+
+def event_rows(state: ScreenState, width: int, height: int) -> list[Row]:
+    """As many of the newest events as there are rows."""
+    return [_event_row(event, state.view.t0_ns, width) for event in state.view.events[-height:]]
+
+
+def _event_row(event: EventRow, t0_ns: int, width: int) -> Row:
+    """` 00:02:44  A  concurrency 16 → 32 streams`."""
+    at_s = max((event.t_ns - t0_ns) / NS_PER_S, 0.0) if t0_ns else 0.0
+    lane: Span = (f" {event.lane.upper() or ' '} ", f"{event.lane} strong" if event.lane else "")
+    role = EVENT_ROLE.get(event.kind, "")
+    return fit([(f" {numbers.clock(at_s)}", "muted"), lane, (event_text(event), role)], width)
+
+
+def event_text(event: EventRow) -> str:
+    """`concurrency 16 → 32 streams`, `down: connection refused`, `mark after warm-up`."""
+    if event.kind == "dial":
+        unit = DIAL[event.name].unit if event.name in DIAL else ""
+        name = sanitize(event.name, 20).replace("_", " ")
+        return f"{name} {sanitize(event.old, 20)} → {sanitize(event.new, 20)} {unit}".rstrip()
+    if event.kind == "plan":
+        return f"plan: {sanitize(event.text)}"
+    if event.kind == "fault" and not event.text:
+        return f"{sanitize(event.name, 20)} readings are back"
+    words = [event.kind, sanitize(event.name, 20), sanitize(event.new, 20), sanitize(event.text)]
+    return " ".join(word for word in words if word)
+
+
+def tiny_rows(state: ScreenState, width: int, height: int) -> list[Row]:
+    """`A 2 481  B 2 172 tok/s  A/B 1.14  undecided`: what is left where there is no room for anything else.
+
+    A new row begins whenever the next piece does not fit.
+    """
+    pieces: list[list[Span]] = []
+    for lane, lane_view in state.lanes.items():
+        value = numbers.whole(lane_view.output_tps) if lane_view.state in {"up", "stopped"} else lane_view.state
+        pieces.append([(f"{lane.upper()} ", f"{lane} strong"), (value, "strong")])
+    pieces[-1].append((" tok/s", "muted"))
+    if len(state.lanes) > 1:
+        pieces += [
+            [(f"A/B {numbers.ratio(state.comparison.ratio)}", "strong")],
+            [(state.comparison.verdict.word, "")],
+        ]
+    if state.view.simulated:
+        pieces.append([("SIMULATED", "warn strong")])
+    rows: list[list[Span]] = [[]]
+    for piece in pieces:
+        if rows[-1] and length([*rows[-1], ("  ", ""), *piece]) > width:
+            rows.append([])
+        rows[-1] += [("  ", ""), *piece] if rows[-1] else piece
+    return [fit(row, width) for row in rows[:height]]

@@ -1,0 +1,239 @@
+"""Tables: the ledger, short beside the lanes and whole in their place, and the figures of a replay's window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from tui.model.dials import DIAL, DIALS
+from tui.model.rows import LANES, Lane
+from tui.session.source import WindowView
+from tui.session.view import VerdictView, View
+from tui.ui.comparison import LANE_AHEAD, window_ratio, window_values
+from tui.ui.widgets import numbers
+from tui.ui.widgets.panel import Panel, ScreenState
+from tui.ui.widgets.rows import Row, Span, fit, length, spread
+
+if TYPE_CHECKING:
+    from tui.judge.ledger import LedgerRow
+
+
+SHORT_CELLS = 37  # of the columns after the setting
+LEDGER_CELLS = 52  # the same with the interval
+TTFT_CELLS = 28
+TTFT_FROM_CELLS = 96
+MAX_SETTING_CELLS = 28  # more would part it from its figures
+NO_SETTINGS = "No setting has been measured yet."
+NO_CROSSOVER = "Where the lead changes hands is shown once two settings have a verdict."
+
+
+def settings_rows(view: View, width: int, height: int) -> list[Row]:
+    """`setting   A tok/s  B tok/s    A/B  verdict`, the newest that fit, in the order of the first visit."""
+    names = moved_dials(view.ledger)
+    room = max(width - SHORT_CELLS, 8)
+    rows = [fit([_head(room)], width)]
+    newest = max(height - 1 - bool(view.crossover), 1)
+    for place, row in list(enumerate(view.ledger))[-newest:]:
+        rows.append(fit(_setting_row(row, names, room, now=place == view.ledger_now), width))
+    if view.crossover:
+        rows.append(fit([(f" {view.crossover}", "strong")], width))
+    return rows
+
+
+def ledger_rows(view: View, width: int, height: int, first: int | None = None) -> list[Row]:
+    """Heading, a page of settings in the order of the dials, and below where the lead changes hands.
+
+    `first`: the first setting of the page; None: the page of the setting in force.
+    """
+    if not view.ledger:
+        return [fit([(f" {NO_SETTINGS}", "muted")], width)]
+    names, page = moved_dials(view.ledger), height - 2
+    with_ttft = width >= TTFT_FROM_CELLS
+    room = min(max(width - LEDGER_CELLS - (TTFT_CELLS if with_ttft else 0), 8), MAX_SETTING_CELLS)
+    first = first_on_page(view, page, first)
+    shown = by_dials(view)[first : first + page]
+    ttft_head = f"{'A TTFT p95':>14}{'B TTFT p95':>14}" if with_ttft else ""
+    rows = [fit([_head(room, f"{'interval':^15}{ttft_head}")], width)]
+    for place, row in shown:
+        more: list[Span] = [(f"{numbers.interval(row.verdict.low, row.verdict.high):^15}", "muted")]
+        more += [_ttft(row, lane) for lane in LANES] if with_ttft else []
+        rows.append(fit(_setting_row(row, names, room, more, now=place == view.ledger_now), width))
+    rows += [fit((), width)] * (page - len(shown))
+    return [*rows, _below(view, first, len(shown), width)]
+
+
+def moved_dials(rows: Sequence[LedgerRow]) -> list[str]:
+    """The dials by which the settings differ, in the order of the dials; concurrency or the rate where none does."""
+    settings = [setting for row in rows for setting in row.dials.values()]
+    names = [spec.name for spec in DIALS if len({setting[spec.name] for setting in settings}) > 1]
+    arrival = settings[0]["arrival"] if settings else "closed"
+    return [*names] or ["concurrency" if arrival == "closed" else "request_rate"]
+
+
+def _head(room: int, more: str = "") -> Span:
+    return f" {'setting':<{room}}{'A tok/s':>8}{'B tok/s':>8}{'A/B':>6}{more}  {'verdict':<12}", "muted"
+
+
+def _setting_row(
+    row: LedgerRow, names: Sequence[str], room: int, more: Sequence[Span] = (), *, now: bool
+) -> list[Span]:
+    a, b = (row.tps.get(lane) if row.settled_s else None for lane in LANES)
+    plain = a / b if a is not None and b else None
+    ratio = plain if row.verdict.ratio is None else row.verdict.ratio
+    return [
+        (f"{'▸' if now else ' '}{_cut(setting_text(row, names), room - 1):<{room}}", "strong" if now else ""),
+        (f"{numbers.whole(a):>8}", "a"),
+        (f"{numbers.whole(b):>8}", "b"),
+        (f"{numbers.ratio(ratio):>6}", "strong" if now else ""),
+        *more,
+        _word(row),
+    ]
+
+
+def _cut(text: str, cells: int) -> str:
+    return text if len(text) <= cells else f"{text[: cells - 1]}…"
+
+
+def _word(row: LedgerRow) -> Span:
+    """The word of this setting, or why there is none."""
+    lane = LANE_AHEAD.get(row.verdict.word, "")
+    word: str = row.verdict.word
+    if row.bound:
+        word = "client-bound"
+    elif word == "not comparable":
+        word = "no verdict"
+    elif word == "undecided" and not row.settled_s:
+        word = "settling"
+    return f"  {word:<12}", f"{lane} strong" if lane else "muted"
+
+
+def setting_text(row: LedgerRow, names: Sequence[str]) -> str:
+    """`conc 16`, or `conc 16|32` where the lanes' dials are apart."""
+    parts = []
+    for name in names:
+        values = dict.fromkeys(dials[name] for dials in row.dials.values())
+        parts.append(f"{DIAL[name].label} {'|'.join(values)}{'%' if DIAL[name].unit == '%' else ''}")
+    return " ".join(parts)
+
+
+def by_dials(view: View) -> list[tuple[int, LedgerRow]]:
+    """The settings with their places in the ledger, by the values of the dials that were moved."""
+    names = moved_dials(view.ledger)
+
+    def values(numbered: tuple[int, LedgerRow]) -> list[tuple[float, str]]:
+        setting = next(iter(numbered[1].dials.values()))
+        texts = [(name, setting[name]) for name in names]
+        return [(0.0, text) if name == "arrival" or not text else (float(text), "") for name, text in texts]
+
+    return sorted(enumerate(view.ledger), key=values)
+
+
+def first_on_page(view: View, page: int, first: int | None) -> int:
+    """Where a page of so many settings begins: at `first`, else so that the one in force is in its middle."""
+    if first is None:
+        places = [place for place, _ in by_dials(view)]
+        first = places.index(view.ledger_now) - page // 2 if view.ledger_now in places else 0
+    return min(max(first, 0), max(len(view.ledger) - page, 0))
+
+
+def _ttft(row: LedgerRow, lane: Lane) -> Span:
+    figures = row.figures.get(lane)
+    p95 = figures.ttft["p95"] if figures is not None else None
+    if p95 is not None and p95.value is not None:
+        return f"{f'{numbers.figure(p95.value)} ms':>14}", lane
+    return f"{f'need {p95.missing}' if p95 is not None and p95.n else numbers.NONE:>14}", "muted"
+
+
+def _below(view: View, first: int, shown: int, width: int) -> Row:
+    total = len(view.ledger)
+    right: list[Span] = [(f"{first + 1}–{first + shown} of {total}, pgup pgdn ", "muted")] if shown < total else []
+    left: list[Span] = [(f" {view.crossover}", "strong")] if view.crossover else []
+    if not left and length(right) < width - 50:
+        left = [(f" {NO_CROSSOVER}", "muted")]
+    return spread(left, right, width)
+
+
+class LedgerPanel(Panel):
+    """As many settings as there are rows; page up and page down show the others."""
+
+    MIN_ROWS = 4
+
+    def __init__(self) -> None:
+        super().__init__(self._ledger_rows, id="ledger")
+        self._first: int | None = None
+
+    def _ledger_rows(self, state: ScreenState, width: int, height: int) -> list[Row]:
+        return ledger_rows(state.view, width, height, self._first)
+
+    def page(self, way: int) -> None:
+        """One page up (-1) or down (1)."""
+        if self.state is not None:
+            view, page = self.state.view, max(self.content_size.height - 2, 1)
+            self._first = first_on_page(view, page, first_on_page(view, page, self._first) + way * page)
+            self.redraw()
+
+
+WORKING: Final = "Working out the window…"
+LATENCIES: Final = (("ttft", "TTFT"), ("tpot", "TPOT"), ("itl", "ITL"), ("e2e", "E2E"))
+# What is left out first where rows are few.
+DISPENSABLE: Final = ("e2e_p50", "itl_p50", "tpot_p50", "e2e_p99", "itl_p95", "tpot_p99", "itl_p99", "ttft_p50")
+
+
+def window_rows(window: WindowView | None, width: int, height: int) -> list[Row]:
+    """A head, a row for each metric, the counts, and why something is missing. None: it is being worked out."""
+    if window is None:
+        return [fit([(f" {WORKING}", "muted")], width)]
+    tail = [_counts(window)]
+    if window.note:
+        tail.append([(f" {window.note}", "warn")])
+    metrics = dict(_metric_rows(window))
+    for name in DISPENSABLE:
+        if len(metrics) + len(tail) + 1 > height:
+            metrics.pop(name, None)
+    head: list[Span] = [
+        (f"{'':<14}{'A':>9}", "a strong"),
+        (f"{'B':>9}", "b strong"),
+        (f"{'A/B':>8}{'interval':>18}", "muted"),
+    ]
+    room = max(height - len(tail), 1)
+    return [fit(row, width) for row in [*[head, *metrics.values()][:room], *tail][:height]]
+
+
+def _metric_rows(window: WindowView) -> Iterator[tuple[str, list[Span]]]:
+    yield "output_tps", _metric_row(window, "output_tps", "output tok/s", numbers.whole)
+    for name, label in LATENCIES:
+        unit, write = ("s", numbers.seconds) if name == "e2e" else ("ms", numbers.figure)
+        for percentile in ("p50", "p95", "p99"):
+            kind = f"{name}_{percentile}"
+            yield kind, _metric_row(window, kind, f"{label:<4} {percentile} {unit}", write)
+    if "goodput" in window.verdicts:
+        yield "goodput", _metric_row(window, "goodput", "goodput", lambda _: "")
+
+
+def _metric_row(window: WindowView, kind: str, label: str, write: Callable[[float | None], str]) -> list[Span]:
+    verdict = window.verdicts.get(kind, VerdictView("undecided"))
+    ratio = window_ratio(window, kind)
+    interval = numbers.interval(verdict.low, verdict.high)
+    spans: list[Span] = [
+        (f" {label:<13}", "muted"),
+        *((f"{write(value):>9}", "") for value in window_values(window, kind)),
+        (f"{numbers.ratio(ratio):>8}", "strong"),
+        (f"{f'[{interval}]' if interval else '':>18}", "muted"),
+    ]
+    # Why the lanes are not comparable is said once, below.
+    if ratio is not None and kind in window.verdicts and verdict.word != "not comparable":
+        lane = LANE_AHEAD.get(verdict.word, "")
+        spans.append((f"  {'▲ ' if lane else ''}{verdict.word}", f"{lane} strong" if lane else ""))
+    return spans
+
+
+def _counts(window: WindowView) -> list[Span]:
+    spans: list[Span] = [(" requests", "muted")]
+    for lane, done in window.requests.items():
+        failed = window.failed.get(lane, 0)
+        spans += [
+            (f"   {lane.upper()} ", f"{lane} strong"),
+            (f"{numbers.whole(done)} done", ""),
+            (f", {numbers.whole(failed)} failed", "warn" if failed else "muted"),
+        ]
+    return spans
