@@ -65,7 +65,13 @@ def test_a_password_in_an_address_without_its_scheme_is_found(where: str) -> Non
 
 @pytest.mark.parametrize(
     "words",
-    [["--api-key", LITERAL], [f"--api-key={LITERAL}"], ["-e", f"HF_TOKEN={LITERAL}"], [{"password": LITERAL}]],
+    [
+        ["--api-key", LITERAL],
+        ["--api-key", f"{LITERAL}=="],
+        [f"--api-key={LITERAL}"],
+        ["-e", f"HF_TOKEN={LITERAL}"],
+        [{"password": LITERAL}],
+    ],
 )
 def test_a_key_among_the_flags_of_a_launch_is_found(words: list[object]) -> None:
     profile = {"a": {"launch": {"model": "m", "extra": [*words, "--seed", "1"]}}, "sentence": f"with {LITERAL}"}

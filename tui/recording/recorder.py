@@ -7,13 +7,13 @@ import logging
 import shutil
 import threading
 from collections import Counter, deque
-from itertools import islice
+from itertools import accumulate, islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tui.model.rows import ROW_OF, TABLES, Batch, Chunks, EventRow, Lane, TableName
+from tui.model.rows import TABLES, Batch, EventRow, TableName
 from tui.model.session import SessionInfo
 from tui.model.text import UserError
 from tui.recording.durable import Lock
@@ -176,12 +176,11 @@ class Recorder:
 
 
 class Backlog:
-    """Rows that are not yet on the disk, by table, oldest first."""
+    """Rows and packed chunks that are not yet on the disk, by table, oldest first."""
 
     def __init__(self) -> None:
         self.t_ns: int | None = None  # everything up to here has been added
-        self._rows: dict[TableName, deque[Any]] = {name: deque() for name in TABLES if name in ROW_OF}
-        self._chunks: deque[tuple[Lane, Chunks]] = deque()
+        self._waiting: dict[TableName, deque[Any]] = {name: deque() for name in TABLES}
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -191,28 +190,21 @@ class Backlog:
     def add(self, batch: Batch) -> None:
         """Add what became known together."""
         self.t_ns = batch.t_ns if self.t_ns is None else max(self.t_ns, batch.t_ns)  # lanes come in turn
-        for name, waiting in self._rows.items():
-            rows = getattr(batch, name)
-            waiting.extend(rows)
-            self._bytes += ROW_BYTES * len(rows)
-        self._chunks.extend(batch.chunks)
-        self._bytes += CHUNK_BYTES * sum(_count(packed) for _, packed in batch.chunks)
+        for table, waiting in self._waiting.items():
+            entries = getattr(batch, table)
+            waiting.extend(entries)
+            self._bytes += sum(_bytes(table, entry) for entry in entries)
 
-    def oldest(self, table: TableName, about: int) -> list[Any]:
-        """The oldest rows of a table, at most `about`; of chunks, the packed columns that hold just so many."""
+    def oldest(self, table: TableName, rows: int) -> list[Any]:
+        """The oldest entries of a table, enough for so many rows."""
+        waiting = self._waiting[table]
         if table != "chunks":
-            return list(islice(self._rows[table], about))
-        packed: list[Any] = []
-        rows = 0
-        for entry in self._chunks:
-            packed.append(entry)
-            rows += _count(entry[1])
-            if rows >= about:
-                break
-        return packed
+            return list(islice(waiting, rows))
+        counts = accumulate(_rows(table, entry) for entry in waiting)
+        return list(islice(waiting, 1 + sum(1 for _ in takewhile(lambda total: total < rows, counts))))
 
     def drop(self, table: TableName, entries: int) -> None:
-        """Drop the oldest of what `oldest` returns."""
+        """Drop the oldest entries."""
         for _ in range(entries):
             self._drop_oldest(table)
 
@@ -220,34 +212,34 @@ class Backlog:
         """Drop the oldest until the rest fits into the limit; returns how many rows of each table were lost."""
         lost: Counter[TableName] = Counter()
         for table in SHED_ORDER:
-            while self._bytes > limit_bytes and (self._chunks if table == "chunks" else self._rows[table]):
+            while self._bytes > limit_bytes and self._waiting[table]:
                 lost[table] += self._drop_oldest(table)
         return lost
 
     def clear(self) -> Counter[TableName]:
         """Drop everything; returns how many rows of each table were lost."""
         lost = self._counts()
-        for waiting in (*self._rows.values(), self._chunks):
+        for waiting in self._waiting.values():
             waiting.clear()
         self._bytes = 0
         return lost
 
     def _counts(self) -> Counter[TableName]:
-        rows = {name: len(waiting) for name, waiting in self._rows.items()}
-        return +Counter({**rows, "chunks": sum(_count(packed) for _, packed in self._chunks)})  # without zeros
+        counts = {table: sum(_rows(table, entry) for entry in waiting) for table, waiting in self._waiting.items()}
+        return +Counter(counts)  # without zeros
 
     def _drop_oldest(self, table: TableName) -> int:
-        if table != "chunks":
-            self._rows[table].popleft()
-            self._bytes -= ROW_BYTES
-            return 1
-        rows = _count(self._chunks.popleft()[1])
-        self._bytes -= CHUNK_BYTES * rows
-        return rows
+        entry = self._waiting[table].popleft()
+        self._bytes -= _bytes(table, entry)
+        return _rows(table, entry)
 
 
-def _count(packed: Chunks) -> int:
-    return len(packed.t_ns) // 8
+def _rows(table: TableName, entry: Any) -> int:
+    return len(entry[1].t_ns) // 8 if table == "chunks" else 1
+
+
+def _bytes(table: TableName, entry: Any) -> int:
+    return CHUNK_BYTES * _rows(table, entry) if table == "chunks" else ROW_BYTES
 
 
 def _free_mb(directory: Path) -> int:

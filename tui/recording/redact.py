@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
@@ -13,6 +13,7 @@ from tui.model.session import LaneInfo, SessionInfo
 HIDDEN = "(not recorded)"
 _SECRET_NAME = re.compile(r"authorization|api[-_]?key|token$|secret|password|passwd|credential|cookie", re.IGNORECASE)
 _KEY_VARIABLE = "api_key_env"  # names the environment variable that holds the key
+_HEADERS = "headers"
 _HOST_NAME = "name"
 _ADDRESSES = frozenset({"url", "dcgm"})
 _MIN_SECRET = 4  # shorter ones would blot out ordinary words
@@ -42,7 +43,13 @@ def profile_without_secrets(profile: dict[str, Any]) -> dict[str, Any]:
     `api_key_env` names, wherever its text appears.
     """
     secrets = secrets_of(profile)
-    return {name: _cleaned(name, value, secrets) for name, value in profile.items()}
+
+    def clean(name: str, text: str) -> str:
+        if name == _KEY_VARIABLE:
+            return text
+        return HIDDEN if text and _is_secret(name) else scrub(clean_url(_with_scheme(name, text)), secrets)
+
+    return _with_texts(profile, clean)  # type: ignore[no-any-return]
 
 
 def secrets_of(profile: dict[str, Any]) -> tuple[str, ...]:
@@ -78,29 +85,47 @@ def _longest_first(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted((text for text in texts if len(text) >= _MIN_SECRET), key=len, reverse=True))
 
 
+def _texts(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """All texts of a table with their names. All in `headers` are named so; a text after a flag by the flag.
+
+    Flags and environment variables are `--api-key KEY`, `--api-key=KEY` and `API_KEY=KEY`.
+    """
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts(inner, name if name == _HEADERS else key)
+    elif isinstance(value, list | tuple):
+        flag = ""
+        for inner in value:
+            yield from _texts(inner, name)
+            word, is_set, text = str(inner).partition("=")
+            if is_set:
+                yield word, text
+            if flag.startswith("-"):
+                yield flag, str(inner)
+            flag = "" if is_set else word
+    elif isinstance(value, str):
+        yield name, value
+
+
+def _with_texts(value: Any, change: Callable[[str, str], str], name: str = "") -> Any:
+    """The same table with every text changed by its name and its content."""
+    if isinstance(value, dict):
+        return {key: _with_texts(inner, change, name if name == _HEADERS else key) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_texts(inner, change, name) for inner in value]
+    return change(name, value) if isinstance(value, str) else value
+
+
+def _is_secret(name: str) -> bool:
+    return name == _HEADERS or bool(_SECRET_NAME.search(name))
+
+
 def _secrets_in(profile: dict[str, Any]) -> Iterator[str]:
-    for name, value in profile.items():
-        if isinstance(value, dict):
-            yield from map(str, value.values()) if name == "headers" else _secrets_in(value)
-        elif isinstance(value, list | tuple):
-            yield from _secrets_in_list(name, value)
-        elif isinstance(value, str) and name == _KEY_VARIABLE:
-            yield os.environ.get(value, "")
-        elif isinstance(value, str):
-            yield from [value] if _SECRET_NAME.search(name) else _secrets_in_url(_with_scheme(name, value))
-
-
-def _secrets_in_list(name: str, items: Sequence[Any]) -> Iterator[str]:
-    """Those of tables and texts in a list, and what follows a flag named like a secret: `--api-key KEY`, `KEY=…`."""
-    before = ""
-    for item in items:
-        yield from _secrets_in({name: item})
-        flag, is_set, value = str(item).partition("=")
-        if is_set and _SECRET_NAME.search(flag):
-            yield value
-        elif before.startswith("-") and _SECRET_NAME.search(before):
-            yield str(item)
-        before = "" if is_set else flag
+    for name, text in _texts(profile):
+        if name == _KEY_VARIABLE:
+            yield os.environ.get(text, "")
+        else:
+            yield from [text] if _is_secret(name) else _secrets_in_url(_with_scheme(name, text))
 
 
 def _secrets_in_url(text: str) -> list[str]:
@@ -111,18 +136,6 @@ def _secrets_in_url(text: str) -> list[str]:
         return []
     values = (value for _, value in parse_qsl(parts.query) if len(value) >= _MIN_QUERY_SECRET)
     return [parts.query, parts.password or "", unquote(parts.password or ""), *values]
-
-
-def _cleaned(name: str, value: Any, secrets: tuple[str, ...]) -> Any:
-    if name == "headers" and isinstance(value, dict):
-        return dict.fromkeys(value, HIDDEN)
-    if isinstance(value, dict):
-        return {key: _cleaned(key, inner, secrets) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_cleaned(name, inner, secrets) for inner in value]
-    if not isinstance(value, str) or name == _KEY_VARIABLE:
-        return value
-    return HIDDEN if value and _SECRET_NAME.search(name) else scrub(clean_url(_with_scheme(name, value)), secrets)
 
 
 def _with_scheme(name: str, value: str) -> str:
@@ -139,7 +152,9 @@ def session_without_places(info: SessionInfo) -> SessionInfo:
     }
     return msgspec.structs.replace(
         info,
-        profile=_without_private("", info.profile, private),
+        profile=_with_texts(
+            info.profile, lambda name, text: _last_part(text) if name == "model" else scrub(text, private)
+        ),
         lanes=lanes,
         host={key: value for key, value in info.host.items() if key != _HOST_NAME},
     )
@@ -148,18 +163,11 @@ def session_without_places(info: SessionInfo) -> SessionInfo:
 def private_texts(info: SessionInfo) -> tuple[str, ...]:
     """The texts of a session that name a place: hosts, URLs, paths of models. Longest first."""
     texts = {info.host.get(_HOST_NAME, "")}
-    for url in (*(lane.url for lane in info.lanes.values()), *_urls(info.profile)):
+    urls = (text for _, text in _texts(info.profile) if "://" in text)
+    for url in (*(lane.url for lane in info.lanes.values()), *urls):
         texts.update({url, urlsplit(url).netloc, urlsplit(url).hostname or ""})
     texts.update(lane.model for lane in info.lanes.values() if _is_path(lane.model))
     return _longest_first(texts)
-
-
-def _urls(value: Any) -> Iterable[str]:
-    if isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _urls(inner)
-    elif isinstance(value, str) and "://" in value:
-        yield value
 
 
 def _is_path(model: str) -> bool:
@@ -169,13 +177,3 @@ def _is_path(model: str) -> bool:
 
 def _last_part(model: str) -> str:
     return model.rstrip("/").rpartition("/")[2] if _is_path(model) else model
-
-
-def _without_private(name: str, value: Any, private: tuple[str, ...]) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_private(key, inner, private) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_without_private(name, inner, private) for inner in value]
-    if not isinstance(value, str):
-        return value
-    return _last_part(value) if name == "model" else scrub(value, private)
