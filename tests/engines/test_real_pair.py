@@ -11,7 +11,7 @@ from tui.engines.probe import probe_stream
 from tui.engines.registry import engine
 from tui.model import gauges
 from tui.model.profile import Endpoint
-from tui.telemetry.server import Page, gauges_from
+from tui.telemetry.server import gauges_from, get_page
 
 pytestmark = pytest.mark.engines
 
@@ -24,9 +24,9 @@ async def test_the_live_counter_ends_where_the_exact_one_does(kind: str) -> None
     assert found.info.max_model_len
     assert len(found.token_pool) > 100
     assert (await probe_stream(found)).prompt_tokens == 8
-    async with Page(found.metrics_url, found.headers) as page:
+    async with found.client() as http:
         for _ in range(20):  # the counters of a request that has just ended arrive a moment after it
-            counted = gauges_from(engine(kind), await page.get())
+            counted = gauges_from(engine(kind), await get_page(http, found.metrics_url))
             if counted[gauges.GENERATION_TOKENS] == counted[gauges.GENERATION_TOKENS_FINISHED] > 0:
                 return
             await asyncio.sleep(0.25)

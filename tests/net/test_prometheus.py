@@ -66,7 +66,7 @@ def test_values_that_are_no_numbers_are_kept_as_they_are() -> None:
 
 @pytest.mark.parametrize("line", [b'm{a="1" 3', b'm{a="1} 3\n', b"m twelve", b"m \n", b'm{="x"} 1'])
 def test_a_malformed_wanted_line_is_an_error(line: bytes) -> None:
-    with pytest.raises(ValueError, match=r"labels do not end|no value|no number"):
+    with pytest.raises(ValueError, match=r"labels do not end|no value|not a number"):
         parse(b"ok 1\n" + line, ["m"])
 
 

@@ -7,9 +7,7 @@ import pytest
 
 from tui.model import gauges
 from tui.model.rows import GaugeRow
-from tui.telemetry import gpus as gpu
-from tui.telemetry.dcgm import gauges_from, gpu_names
-from tui.telemetry.gpus import DcgmReader
+from tui.telemetry.dcgm import DcgmReader, gauges_from, gpu_names
 from tui.telemetry.polling import ReadingError
 
 MIB = 1 << 20
@@ -83,18 +81,13 @@ async def told(pages: list[str], tellings: int, gpus: tuple[int, ...] = ()) -> l
             enough.set()
 
     reader = DcgmReader("a", "exporter.test:9400", gpus, transport=httpx.MockTransport(handler))
-    task = asyncio.create_task(reader.run(tell, tell))
+    task = asyncio.create_task(reader.run(tell, tell, period_s=0.01))
     async with asyncio.timeout(10):
         await enough.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert set(asked) == {"http://exporter.test:9400/metrics"}
     return log
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "PERIOD_S", 0.01)
 
 
 async def test_only_the_lanes_gpus_are_read() -> None:
@@ -114,18 +107,18 @@ async def test_a_page_that_the_exporter_did_not_renew_is_no_new_reading() -> Non
 
 async def test_the_names_of_the_lanes_gpus() -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, text=exporter_page()))
-    assert await DcgmReader("a", "h:9400", (), transport).names() == {
+    assert await DcgmReader("a", "h:9400", (), transport=transport).names() == {
         0: "NVIDIA H100 80GB HBM3",
         1: "NVIDIA H100 80GB HBM3",
     }
-    assert await DcgmReader("a", "h:9400", (1,), transport).names() == {1: "NVIDIA H100 80GB HBM3"}
+    assert await DcgmReader("a", "h:9400", (1,), transport=transport).names() == {1: "NVIDIA H100 80GB HBM3"}
 
 
 async def test_gpus_that_the_exporter_does_not_know_and_pages_of_something_else() -> None:
     (line,) = await told([exporter_page()], 1, gpus=(5,))
-    assert line == "http://exporter.test:9400/metrics knows GPUs 0, 1, none of those named in gpus"
+    assert line == "http://exporter.test:9400/metrics has GPUs 0, 1, none of those named in gpus"
     (line,) = await told(["up 1\n"], 1)
-    assert line == "http://exporter.test:9400/metrics is not a DCGM exporter: it shows no DCGM_FI_DEV metric"
+    assert line == "http://exporter.test:9400/metrics is not a DCGM exporter: it has no DCGM_FI_DEV metric"
 
 
 @pytest.mark.parametrize("path", ["", "/", "/metrics"])
@@ -136,7 +129,7 @@ async def test_the_password_of_an_exporter_is_sent_and_never_told(path: str) -> 
         sent.append(request.headers["authorization"])
         return httpx.Response(500)
 
-    reader = DcgmReader("a", f"http://me:secret@exporter.test:9400{path}", (), httpx.MockTransport(refuse))
+    reader = DcgmReader("a", f"http://me:secret@exporter.test:9400{path}", (), transport=httpx.MockTransport(refuse))
     with pytest.raises(ReadingError) as told:
         await reader.names()
     assert str(told.value) == "http://exporter.test:9400/metrics answers HTTP 500"

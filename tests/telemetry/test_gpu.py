@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from tui.model.rows import GaugeRow
-from tui.telemetry import gpus as gpu
-from tui.telemetry.gpus import DcgmReader, LocalGpus, NvmlReader, gpu_reader
+from tui.telemetry.dcgm import DcgmReader
+from tui.telemetry.gpus import LocalGpus, NvmlReader, gpu_reader
 from tui.telemetry.polling import NothingToReadError
 
 
@@ -44,8 +44,6 @@ async def test_a_driver_that_hangs_is_one_line_and_asked_again_only_when_it_is_b
         return [GaugeRow("a", "gpu0", "power_w", 1, 2.0)]
 
     monkeypatch.setattr("tui.telemetry.gpus.LocalGpus.read", read)
-    monkeypatch.setattr(gpu, "PERIOD_S", 0.01)
-    monkeypatch.setattr(gpu, "_NVML_TIMEOUT_S", 0.5)
     told: list[str] = []
     hung, works = asyncio.Event(), asyncio.Event()
 
@@ -53,7 +51,8 @@ async def test_a_driver_that_hangs_is_one_line_and_asked_again_only_when_it_is_b
         told.append(line)
         (hung if line else works).set()
 
-    task = asyncio.create_task(gpu_reader("a", url="http://127.0.0.1:8000").run(lambda _: None, fault))
+    reader = NvmlReader("a", "http://127.0.0.1:8000", (), timeout_s=0.5)
+    task = asyncio.create_task(reader.run(lambda _: None, fault, period_s=0.01))
     async with asyncio.timeout(10):
         await hung.wait()
         assert calls == [0]
@@ -72,7 +71,6 @@ async def test_memory_that_cannot_be_attributed_is_told_once_beside_the_readings
         return [GaugeRow("a", "gpu0", "power_w", 1, 2.0)]
 
     monkeypatch.setattr("tui.telemetry.gpus.LocalGpus.read", read)
-    monkeypatch.setattr(gpu, "PERIOD_S", 0.01)
     told: list[str] = []
     thrice = asyncio.Event()
 
@@ -81,7 +79,8 @@ async def test_memory_that_cannot_be_attributed_is_told_once_beside_the_readings
         if told.count("rows") == 3:
             thrice.set()
 
-    task = asyncio.create_task(gpu_reader("a", url="http://127.0.0.1:8000").run(emit, told.append))
+    reader = NvmlReader("a", "http://127.0.0.1:8000", ())
+    task = asyncio.create_task(reader.run(emit, told.append, period_s=0.01))
     async with asyncio.timeout(10):
         await thrice.wait()
     task.cancel()

@@ -10,16 +10,15 @@ import pytest
 from tui.engines.detect import DetectedServer
 from tui.model.rows import GaugeRow
 from tui.model.session import LaneInfo
+from tui.net.http import client
 from tui.net.prometheus import MAX_SAMPLES
-from tui.telemetry import gpus as gpu
-from tui.telemetry import server
-from tui.telemetry import server as page
-from tui.telemetry.gpus import DcgmReader
+from tui.telemetry.dcgm import DcgmReader
 from tui.telemetry.polling import NothingToReadError, poll
-from tui.telemetry.server import Page, ServerScraper
+from tui.telemetry.server import ServerScraper, get_page
 
 Answer = Callable[[asyncio.StreamWriter, int, bytes], Awaitable[None]]
 SCRAPES = 2
+NO_HTTP = "closes the connection early, or does not speak HTTP"
 MB = 1 << 20
 NOTHING_MUCH = gzip.compress(bytes(8 * MB), 1)
 
@@ -63,31 +62,31 @@ async def resets(writer: asyncio.StreamWriter, number: int, metric: bytes) -> No
 HOSTILE: dict[str, tuple[Answer, str]] = {
     "fails": (sends(lambda n, m: whole(b"no %d" % n, status=b"500 Oops")), "answers HTTP 500"),
     "redirects": (sends(lambda n, m: whole(b"", b"Location: /metrics", status=b"302 Found")), "answers HTTP 302"),
-    "hangs": (hangs, "gives no whole answer within 0.1 s"),
-    "trickles": (trickles, "gives no whole answer within 0.1 s"),
+    "hangs": (hangs, "gives no complete answer within 0.1 s"),
+    "trickles": (trickles, "gives no complete answer within 0.1 s"),
     "floods": (floods, "the answer is larger than 4 MB"),
-    "resets": (resets, "breaks off, or does not speak HTTP"),
-    "closes": (sends(lambda n, m: b""), "breaks off, or does not speak HTTP"),
-    "is cut short": (sends(lambda n, m: whole(b"x" * 99)[:-50]), "breaks off, or does not speak HTTP"),
-    "speaks no HTTP": (sends(lambda n, m: b"\x16\x03\x01 %d\r\n\r\n" % n), "breaks off, or does not speak HTTP"),
+    "resets": (resets, NO_HTTP),
+    "closes": (sends(lambda n, m: b""), NO_HTTP),
+    "is cut short": (sends(lambda n, m: whole(b"x" * 99)[:-50]), NO_HTTP),
+    "speaks no HTTP": (sends(lambda n, m: b"\x16\x03\x01 %d\r\n\r\n" % n), NO_HTTP),
     "has an endless head": (
         sends(lambda n, m: b"HTTP/1.1 200 OK\r\nX: " + b"x" * MB),
-        "breaks off, or does not speak HTTP",
+        NO_HTTP,
     ),
     "is compressed to nothing": (
         sends(lambda n, m: whole(NOTHING_MUCH, b"Content-Encoding: gzip")),
         "cannot be read: it is compressed, though plain bytes were asked for",
     ),
-    "is a web page": (sends(lambda n, m: whole(b"<html>%d</html>" % n)), "shows no"),
-    "is empty": (sends(lambda n, m: whole(b"")), "shows no"),
-    "lies about values": (sends(lambda n, m: whole(b"%s{} v%d\n" % (m, n))), "a metric's value is no number"),
+    "is a web page": (sends(lambda n, m: whole(b"<html>%d</html>" % n)), "has no"),
+    "is empty": (sends(lambda n, m: whole(b"")), "has no"),
+    "lies about values": (sends(lambda n, m: whole(b"%s{} v%d\n" % (m, n))), "a metric's value is not a number"),
     "never ends its labels": (sends(lambda n, m: whole(m + b'{a="' + b"x" * MB)), "a metric's labels do not end"),
-    "is one long line": (sends(lambda n, m: whole((b"x " + m) * (3 * MB // (len(m) + 2)))), "shows no"),
+    "is one long line": (sends(lambda n, m: whole((b"x " + m) * (3 * MB // (len(m) + 2)))), "has no"),
     "has a million series": (
         sends(lambda n, m: whole(b"".join(b'%s{gpu="%d"} 1\n' % (m, i) for i in range(60_000)))),
-        f"more than {MAX_SAMPLES:,} times",
+        f"more than {MAX_SAMPLES:,} samples",
     ),
-    "is no number": (sends(lambda n, m: whole(b"%s NaN\n%s{} +Inf\n" % (m, m))), "shows no"),
+    "is no number": (sends(lambda n, m: whole(b"%s NaN\n%s{} +Inf\n" % (m, m))), "has no"),
 }  # fmt: skip
 
 
@@ -119,40 +118,31 @@ async def serving(answer: Answer, metric: bytes) -> AsyncIterator[tuple[str, asy
             writer.transport.abort()
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "PERIOD_S", 0.01)
-    monkeypatch.setattr(gpu, "PERIOD_S", 0.01)
-
-
-def scraper(kind: str, url: str) -> ServerScraper | DcgmReader:
+def scraper(kind: str, url: str, timeout_s: float) -> ServerScraper | DcgmReader:
     if kind == "dcgm":
-        return DcgmReader("a", url, ())
+        return DcgmReader("a", url, (), timeout_s=timeout_s)
     info = LaneInfo(url=url, engine=kind, title=kind, model="m")
-    return ServerScraper("a", DetectedServer(info, [], url, ""))
+    return ServerScraper("a", DetectedServer(info, [], url, ""), timeout_s=timeout_s)
 
 
 @pytest.mark.parametrize(
     ("kind", "metric"), [("vllm", b"vllm:num_requests_running"), ("dcgm", b"DCGM_FI_DEV_FB_USED")]
 )
 @pytest.mark.parametrize("manner", HOSTILE)
-async def test_it_is_one_note_and_never_a_stall(
-    kind: str, metric: bytes, manner: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_it_is_one_note_and_never_a_stall(kind: str, metric: bytes, manner: str) -> None:
     answer, line = HOSTILE[manner]
-    monkeypatch.setattr(page, "TIMEOUT_S", 0.1 if "within" in line else 20)
-
     rows: list[GaugeRow] = []
     told: list[str] = []
     async with serving(answer, metric) as (url, enough):
-        task = asyncio.create_task(scraper(kind, url).run(rows.extend, told.append))
+        reader = scraper(kind, url, timeout_s=0.1 if "within" in line else 20)
+        task = asyncio.create_task(reader.run(rows.extend, told.append, period_s=0.01))
         async with asyncio.timeout(30):
             await enough.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert not rows
     assert len(told) == 1
-    assert line in told[0] or (line == "shows no" and "it shows no" in told[0])
+    assert line in told[0] or (line == "has no" and "it has no" in told[0])
     assert told[0].startswith(url)
 
 
@@ -165,8 +155,8 @@ async def test_nobody_there_is_one_note_too() -> None:
         beats += 1
         if beats > SCRAPES:
             raise NothingToReadError("enough")
-        async with Page("http://127.0.0.1:1/metrics", {}) as page:
-            await page.get()
+        async with client({}) as http:
+            await get_page(http, "http://127.0.0.1:1/metrics")
         return []
 
     await poll(read, lambda rows: None, told.append, 0.01)

@@ -8,8 +8,8 @@ from tests.telemetry.fake_nvml import PID, FakeNvml
 from tui.telemetry.gpus import LocalGpus
 from tui.telemetry.polling import NothingToReadError, ReadingError
 
-WHICH = "which of this host's 2 GPUs? the server on port 8002"
-HIDDEN = "whose memory it is on GPU 0 cannot be told: the server on port 8002 {}"
+WHICH = "it is unclear which of this host's 2 GPUs are used: the server on port 8002"
+HIDDEN = "memory on GPU 0 cannot be attributed: the server on port 8002 {}"
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +98,7 @@ def test_memory_that_nvml_does_not_divide_among_processes_is_told_of(nvml: FakeN
     nvml.has_sizes = False
     gpus = lane_gpus()
     assert "memory_engine_bytes" not in values(gpus)["gpu0"]
-    assert gpus.note == "NVML does not tell memory by process on GPU 0"
+    assert gpus.note == "NVML does not report memory by process on GPU 0"
 
 
 def test_a_library_that_is_gone_when_it_is_closed_is_no_error(nvml: FakeNvml) -> None:
@@ -153,8 +153,8 @@ def test_every_error_is_one_honest_line(nvml: FakeNvml, call: str, error: str, l
     [
         (0, (), (PID,), "no NVIDIA GPU on this host"),
         (2, (7,), (PID,), "there is no GPU 7 here: this host has 2, counted from 0"),
-        (2, (), (), f"{WHICH} is not visible from here (another user, or a container): name them with gpus = [...]"),
-        (2, (), (1,), f"{WHICH} runs nothing on them: name them with gpus = [...]"),
+        (2, (), (), f"{WHICH} is not visible from here (another user, or a container); name them with gpus = [...]"),
+        (2, (), (1,), f"{WHICH} runs nothing on them; name them with gpus = [...]"),
     ],
 )
 def test_gpus_that_cannot_be_told_are_one_honest_line(

@@ -12,7 +12,6 @@ from tui.engines.detect import DetectedServer
 from tui.model import gauges
 from tui.model.rows import GaugeRow
 from tui.model.session import LaneInfo
-from tui.telemetry import server
 from tui.telemetry.polling import ReadingError, poll
 from tui.telemetry.server import ServerScraper
 
@@ -50,16 +49,11 @@ class Log:
     async def run(self, handler: Handler, tellings: int, lane: DetectedServer) -> None:
         self._most = tellings
         scraper = ServerScraper("a", lane, transport=httpx.MockTransport(handler))
-        task = asyncio.create_task(scraper.run(self.emit, self.fault))
+        task = asyncio.create_task(scraper.run(self.emit, self.fault, period_s=0.01))
         async with asyncio.timeout(10):
             await self._enough.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "PERIOD_S", 0.01)
 
 
 async def test_rows_carry_lane_source_name_and_time() -> None:
@@ -120,7 +114,7 @@ async def test_a_huge_page_is_one_line_and_not_read_to_its_end() -> None:
 
 async def test_a_page_of_something_else_and_a_malformed_one() -> None:
     for content, line in (
-        (b"<html>hello</html>", "shows no metric of vLLM"),
+        (b"<html>hello</html>", "has no metric of vLLM"),
         (b"vllm:num_requests_running many\n", "cannot be read"),
         (b'{"detail": "x"}', "cannot be read"),
     ):

@@ -26,7 +26,7 @@ from tui.net.http import Site, base_url
 from tui.telemetry.gpus import gpu_reader
 from tui.telemetry.polling import ReadingError
 from tui.telemetry.processes import is_this_host
-from tui.telemetry.server import Page, gauges_from
+from tui.telemetry.server import gauges_from, get_page
 
 # Arguments of the client's own; every other field of a body travels in its `extra_body`.
 _OFFICIAL = frozenset({
@@ -191,9 +191,9 @@ async def _tokens_served(found: DetectedServer) -> float | None:
     """How many tokens the server has generated since its start; None when it does not tell."""
     if not found.metrics_url:
         return None
-    async with Page(found.metrics_url, found.headers, verify=found.verify_tls) as page:
+    async with found.client() as http:
         try:
-            counted = gauges_from(engine(found.info.engine), await page.get())
+            counted = gauges_from(engine(found.info.engine), await get_page(http, found.metrics_url))
         except (ReadingError, ValueError):
             return None
     # Some engines show their counters only after the first request.

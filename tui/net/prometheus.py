@@ -1,20 +1,20 @@
-"""Prometheus text, read only as far as the wanted metrics.
+"""Prometheus text, of which only the wanted metrics are parsed.
 
-A page of vLLM or SGLang holds 54 to 89 kB, of which a dozen lines matter. Looking for their names with `bytes.find`
-takes 0.2 to 0.4 ms, a thirtieth of a parser of every line (`python -m tests.bench.telemetry.prometheus_parse` prints
-the ratio; the tests hold both to the same result).
+A page of vLLM or SGLang is 54 to 89 kB, of which a dozen lines matter. Searching for their names with `bytes.find`
+takes 0.2 to 0.4 ms, a thirtieth of parsing every line (`python -m tests.bench.telemetry.prometheus_parse` prints the
+ratio; the tests hold both to the same result).
 """
 
 import re
 from collections.abc import Iterable
 
-MAX_SAMPLES = 2048  # of one metric; a server of 64 ranks shows some hundred
-MAX_LABELS = 256  # of one sample; vLLM's configuration has some forty
-MAX_VALUE_CHARS = 400  # characters
+MAX_SAMPLES = 2048  # of one metric; a server of 64 ranks has a few hundred
+MAX_LABELS = 256  # of one sample; vLLM's configuration has about forty
+MAX_VALUE_CHARS = 400
 
 Sample = tuple[dict[str, str], float]  # labels, value
 
-# Possessive, so that a label that does not end is read once.
+# Possessive: a label that does not end is scanned only once.
 _LABEL = re.compile(rb'[ \t,]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\\n]++|\\.)*+)"')
 _CLOSE = re.compile(rb"[ \t,]*\}")
 _VALUE = re.compile(rb"[ \t]*([^ \t\r\n]+)")
@@ -23,26 +23,26 @@ _UNESCAPED = {"n": "\n", "\\": "\\", '"': '"'}
 
 
 def parse(page: bytes, wanted: Iterable[str]) -> dict[str, list[Sample]]:
-    """The samples of each wanted metric, by its name as exposed (`…_total`, `…_count`), in the order of the page.
+    """The samples of each wanted metric, by its exposed name (`…_total`, `…_count`), in the order of the page.
 
-    A metric that is not on the page is left out. Timestamps and exemplars are skipped; NaN and infinities are
-    returned as they are. Raises ValueError when a wanted line is not Prometheus text, and when a metric has more than
-    `MOST_SAMPLES`: reading a page must not hold up what runs beside it.
+    A metric that is not on the page is left out. Timestamps and exemplars are skipped; NaN and infinities are kept.
+    Raises ValueError when a wanted line is not Prometheus text, and when a metric has more than `MAX_SAMPLES`:
+    reading a page must not hold up the event loop.
     """
-    found: dict[str, list[Sample]] = {}
+    by_metric: dict[str, list[Sample]] = {}
     for name in wanted:
         samples: list[Sample] = []
         for end in _ends(page, name.encode()):
             if len(samples) == MAX_SAMPLES:
-                raise ValueError(f"it shows {name} more than {MAX_SAMPLES:,} times")
+                raise ValueError(f"it has more than {MAX_SAMPLES:,} samples of {name}")
             samples.append(_sample(page, end))
         if samples:
-            found[name] = samples
-    return found
+            by_metric[name] = samples
+    return by_metric
 
 
 def _ends(page: bytes, name: bytes) -> Iterable[int]:
-    """Where the name ends on each line that it begins, comments and longer names left out."""
+    """Where the name ends on each line that begins with it, without comments and longer names."""
     at = page.find(name)
     while at >= 0:
         end = at + len(name)
@@ -52,7 +52,7 @@ def _ends(page: bytes, name: bytes) -> Iterable[int]:
 
 
 def _begins_line(page: bytes, at: int) -> bool:
-    """Whether only blanks stand before `at`. Looking back for the line's start would be quadratic in a long line."""
+    """Whether only blanks precede `at`. Searching back for the line's start would be quadratic in a long line."""
     while at and page[at - 1 : at] in (b" ", b"\t"):
         at -= 1
     return at == 0 or page[at - 1 : at] == b"\n"
@@ -77,7 +77,7 @@ def _sample(page: bytes, at: int) -> Sample:
     try:
         return labels, float(value[1])
     except ValueError:
-        raise ValueError("a metric's value is no number") from None
+        raise ValueError("a metric's value is not a number") from None
 
 
 def _unescape(text: str) -> str:

@@ -195,7 +195,7 @@ class LaneRun:
         self._bound_for = FREE_FRAMES if why else max(self._bound_for - 1, 0)
 
     def _watchers(self, found: DetectedServer) -> list[Coroutine[None, None, None]]:
-        scraper = ServerScraper(self.lane, found, verify=self.server.verify_tls)
+        scraper = ServerScraper(self.lane, found)
         reader = gpu_reader(self.lane, url=found.info.url, dcgm_url=self.server.dcgm, gpus=self.server.gpus)
         return [
             scraper.run(self.inbox.gauges, lambda text: self.event("fault", "server", text)),

@@ -10,14 +10,14 @@ from tui.model import gauges
 from tui.model.text import sanitize
 from tui.telemetry.polling import NothingToReadError, ReadingError
 
-# Reasons that lower the clocks against the load: power cap, hardware slowdown, thermal (software, hardware), power
-# brake. Idle clocks and clocks that somebody set are none.
+# Reasons that lower the clocks under load: power cap, hardware slowdown, thermal (software, hardware), power brake.
+# Idle clocks, and clocks that somebody set, do not count.
 THROTTLE_REASONS = 0x04 | 0x08 | 0x20 | 0x40 | 0x80
 
 
 @dataclass(frozen=True, slots=True)
 class GpuState:
-    """One GPU at one moment, `values` by `records.gauges` name."""
+    """One GPU at one moment, `values` by `model.gauges` name."""
 
     index: int
     t_ns: int
@@ -25,22 +25,22 @@ class GpuState:
 
 
 class Nvml:
-    """An open NVML. Raises ReadingError with one line when there is none to open."""
+    """An open NVML. Raises ReadingError when it cannot be opened."""
 
     def __init__(self) -> None:
         import pynvml
 
         lib: Any = pynvml
         self._lib = lib
-        self._gone: type[Exception] = lib.NVMLError
+        self._failed: type[Exception] = lib.NVMLError
         try:
             lib.nvmlInit()
-        except self._gone as error:
+        except self._failed as error:
             absent = _code(error) == lib.NVML_ERROR_LIBRARY_NOT_FOUND
             raise (NothingToReadError if absent else ReadingError)(_line(lib, error)) from error
         try:
             self.count: int = lib.nvmlDeviceGetCount()
-        except self._gone as error:
+        except self._failed as error:
             self.close()
             raise ReadingError(_line(lib, error)) from error
         if not self.count:
@@ -48,18 +48,18 @@ class Nvml:
             raise NothingToReadError("no NVIDIA GPU on this host")
 
     def close(self) -> None:
-        """Let go of the library; one that is gone already needs no letting go."""
-        with suppress(self._gone):
+        """Harmless when the library has shut down already."""
+        with suppress(self._failed):
             self._lib.nvmlShutdown()
 
     def name(self, index: int) -> str:
-        """What a GPU is called; `MIG` behind it says that it is split into instances."""
+        """The GPU's name, followed by `MIG` when it is split into instances."""
         handle = self._handle(index)
-        split = " MIG" if self._parts(handle) != [handle] else ""
-        return sanitize(self._try(self._lib.nvmlDeviceGetName, handle) or "NVIDIA GPU", 60) + split
+        suffix = " MIG" if self._parts(handle) != [handle] else ""
+        return sanitize(self._try(self._lib.nvmlDeviceGetName, handle) or "NVIDIA GPU", 60) + suffix
 
     def processes(self, index: int) -> dict[int, int | None]:
-        """Bytes that each compute process holds on a GPU; None where NVML does not tell."""
+        """Bytes that each compute process holds on a GPU; None where NVML does not report them."""
         held: dict[int, int | None] = {}
         for part in self._parts(self._handle(index)):
             for process in self._try(self._lib.nvmlDeviceGetComputeRunningProcesses, part) or []:
@@ -67,10 +67,10 @@ class Nvml:
         return held
 
     def read(self, index: int, pids: Collection[int] = ()) -> GpuState:
-        """One GPU now, with the memory that `pids` hold. A figure that the GPU does not give is left out.
+        """One GPU now, with the memory that `pids` hold. Values that the GPU does not report are left out.
 
-        A GPU split by MIG gives the memory of those instances that run `pids`, of all when none does; power,
-        temperature and clock stay those of the whole GPU, and NVML gives no utilisation.
+        For a GPU split by MIG, memory is that of the instances that run `pids`, or of all if none does; power,
+        temperature and clock are those of the whole GPU, and there is no utilisation.
         """
         handle = self._handle(index)
         t_ns = time.monotonic_ns()
@@ -79,7 +79,7 @@ class Nvml:
     def _handle(self, index: int) -> Any:
         try:
             return self._lib.nvmlDeviceGetHandleByIndex(index)
-        except self._gone as error:
+        except self._failed as error:
             raise ReadingError(f"GPU {index}: {_line(self._lib, error)}") from error
 
     def _parts(self, handle: Any) -> list[Any]:
@@ -110,7 +110,7 @@ class Nvml:
         return found if engine is None else found | {gauges.GPU_MEMORY_ENGINE: engine}
 
     def _memory_info(self, part: Any) -> Any:
-        """Version 2 keeps what the driver reserves out of `used`; drivers before 510 know only version 1."""
+        """Version 2 excludes what the driver reserves from `used`; drivers before 510 have only version 1."""
         lib = self._lib
         second = self._try(lambda: lib.nvmlDeviceGetMemoryInfo(part, version=lib.nvmlMemory_v2))
         return second if second is not None else self._try(lib.nvmlDeviceGetMemoryInfo, part)
@@ -139,11 +139,11 @@ class Nvml:
         return None if reasons is None else float(bool(reasons & THROTTLE_REASONS))
 
     def _try(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        """What the call gives, or None where this GPU, driver or user cannot have it. A lost GPU is an error."""
+        """What the call returns, or None where this GPU, driver or user cannot have it. ReadingError: a lost GPU."""
         lib = self._lib
         try:
             return call(*arguments)
-        except self._gone as error:
+        except self._failed as error:
             if _code(error) in (lib.NVML_ERROR_GPU_IS_LOST, lib.NVML_ERROR_UNINITIALIZED):
                 raise ReadingError(_line(lib, error)) from error
             return None
@@ -158,7 +158,6 @@ def _code(error: Exception) -> int:
 
 
 def _line(lib: Any, error: Exception) -> str:
-    """An NVML error as one honest line."""
     lines = {
         lib.NVML_ERROR_LIBRARY_NOT_FOUND: "no NVIDIA driver on this host",
         lib.NVML_ERROR_DRIVER_NOT_LOADED: "the NVIDIA driver is not loaded on this host",

@@ -1,7 +1,4 @@
-"""The rhythm of a reader: once a period on its own schedule, and one line whenever its trouble changes.
-
-Blocking work in a daemon thread, because a driver that hangs must not hold up the end of the program.
-"""
+"""Reading once a period: readings and changes of error are passed on, and blocking work runs in a thread."""
 
 from __future__ import annotations
 
@@ -14,12 +11,18 @@ from typing import TypeVar
 
 from tui.model.rows import GaugeRow
 
+PERIOD_S = 1.0
+
+T = TypeVar("T")
 Emit = Callable[[list[GaugeRow]], None]
-Fault = Callable[[str], None]
+Fault = Callable[[str], None]  # why reading fails; empty when it works again
 
 
 class ReadingError(Exception):
-    """Why nothing could be read just now, in one line."""
+    """Why nothing can be read now, in one line.
+
+    The line quotes nothing that the server wrote: that would change with each reading, and each change is reported.
+    """
 
 
 class NothingToReadError(ReadingError):
@@ -27,55 +30,55 @@ class NothingToReadError(ReadingError):
 
 
 async def poll(read: Callable[[], Awaitable[list[GaugeRow]]], emit: Emit, fault: Fault, period_s: float) -> None:
-    """Read once a period, until there is nothing to read. Beats missed by a long reading are not made up for.
+    """Read once a period until there is nothing to read. Periods missed by a slow reading are not made up for.
 
-    `fault` is told a line when reading fails in a new way, and an empty string when it works again.
+    `fault` is called when reading fails in a new way, and with an empty string when it works again.
     """
-    line = ""
-    due = time.monotonic()
+    last = ""
+    due_s = time.monotonic()
     while True:
         try:
             rows = await read()
-            now = ""
-        except NothingToReadError as error:
-            fault(str(error))
+            error = ""
+        except NothingToReadError as never:
+            fault(str(never))
             return
-        except ReadingError as error:
-            rows, now = [], str(error)
+        except ReadingError as now:
+            rows, error = [], str(now)
         if rows:
             emit(rows)
-        if now != line:
-            line = now
-            fault(line)
-        due += period_s * max(1, -(-(time.monotonic() - due) // period_s))
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
-
-
-T = TypeVar("T")
+        if error != last:
+            last = error
+            fault(error)
+        due_s += period_s * max(1, -(-(time.monotonic() - due_s) // period_s))
+        await asyncio.sleep(max(0.0, due_s - time.monotonic()))
 
 
 async def call_in_thread(work: Callable[[], T], timeout_s: float) -> T:
-    """What `work` returns. TimeoutError when it takes longer; it then goes on unseen, and its thread ends with it."""
+    """What `work` returns. After a TimeoutError it goes on unseen.
+
+    In a daemon thread, because a driver that hangs must not hold up the end of the program.
+    """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
-    def settle(result: T | None, error: BaseException | None) -> None:
+    def finish(returned: T | None, error: BaseException | None) -> None:
         if done.done():
             return
         if error is not None:
             done.set_exception(error)
         else:
-            done.set_result(result)  # type: ignore[arg-type]
+            done.set_result(returned)  # type: ignore[arg-type]
 
     def run() -> None:
-        result: T | None = None
+        returned: T | None = None
         failure: BaseException | None = None
         try:
-            result = work()
+            returned = work()
         except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
             failure = error
         with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
-            loop.call_soon_threadsafe(settle, result, failure)
+            loop.call_soon_threadsafe(finish, returned, failure)
 
     threading.Thread(target=run, name="gpu", daemon=True).start()
     async with asyncio.timeout(timeout_s):
