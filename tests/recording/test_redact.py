@@ -67,7 +67,6 @@ def test_a_password_in_an_address_without_its_scheme_is_found(where: str) -> Non
     "words",
     [
         ["--api-key", LITERAL],
-        ["--api-key", f"{LITERAL}=="],
         [f"--api-key={LITERAL}"],
         ["-e", f"HF_TOKEN={LITERAL}"],
         [{"password": LITERAL}],
@@ -78,6 +77,11 @@ def test_a_key_among_the_flags_of_a_launch_is_found(words: list[object]) -> None
     cleaned = profile_without_secrets(profile)
     assert LITERAL not in str(cleaned)
     assert cleaned["a"]["launch"]["extra"][-2:] == ["--seed", "1"]
+
+
+def test_a_key_with_an_equals_sign_is_hidden_whole_after_its_flag() -> None:
+    cleaned = profile_without_secrets({"a": {"extra": ["--api-key", f"{LITERAL}==", "--seed", "1"]}})
+    assert cleaned == {"a": {"extra": ["--api-key", HIDDEN, "--seed", "1"]}}
 
 
 @pytest.mark.parametrize(
