@@ -61,7 +61,7 @@ def test_a_warm_up_holds_each_step_once_and_leaves_nothing_behind(
     start_plan = LiveSession.start_plan
 
     def noted(session: LiveSession, steps: Sequence[Step], *args: Any, **flags: Any) -> None:
-        started.append((session.profile.repeat, session.recording is not None, steps[-1].for_s))
+        started.append((session.profile.repeat, session.recorder is not None, steps[-1].for_s))
         start_plan(session, steps, *args, **flags)
 
     monkeypatch.setattr(LiveSession, "start_plan", noted)

@@ -18,8 +18,8 @@ from tui.load.pipe import LanePlan, Setting
 from tui.load.sse import EventReader
 from tui.model.dials import Dials
 from tui.model.profile import LaneProfile, Profile
-from tui.model.rows import EventRow, Frame, GaugeRow, Lane
 from tui.model.text import UserError
+from tui.session.clock import Clock
 from tui.session.lane import LaneRun
 from tui.session.seconds import ChunkGaps
 
@@ -171,16 +171,6 @@ def test_the_flag_is_for_both_lanes(asked: str | None) -> None:
 
 async def test_an_engine_that_counts_at_the_end_only_is_not_asked_for_more(llamacpp_url: str) -> None:
     server = LaneProfile(url=llamacpp_url, usage="each")
-    lane = LaneRun("a", Profile(a=server), server, "salt", Nobody(), lambda: Setting(0, Dials()), asyncio.Event())
+    lane = LaneRun("a", Profile(a=server), server, "salt", asyncio.Queue(), Clock(), asyncio.Event())
     with pytest.raises(UserError, match=r"llama\.cpp counts tokens at the end of an answer only: leave usage out"):
         await lane.first_look()
-
-
-class Nobody:
-    """Hears nothing."""
-
-    def frame(self, lane: Lane, frame: Frame) -> None: ...
-    def gauges(self, rows: list[GaugeRow]) -> None: ...
-    def event(self, row: EventRow) -> None: ...
-    def found(self, lane: Lane) -> None: ...
-    def driver_gone(self, lane: Lane) -> None: ...

@@ -2,58 +2,76 @@
 
 import asyncio
 
-import pytest
-
+from tests.session.virtual_clock import VirtualClock
 from tui.model.dials import Dials
 from tui.model.rows import Lane
-from tui.session import dial_board as board_module
-from tui.session.dial_board import DialBoard
+from tui.session.dial_board import MAX_WAIT_S, REST_S, DialBoard
+from tui.session.messages import DialsSet, Messages
 
 
-class Told:
-    """What the drivers were told, and an event for the next time."""
+class Hand:
+    """A board of real dials, a clock to move, and what was put in force."""
 
-    def __init__(self) -> None:
-        self.settings: list[dict[Lane, Dials]] = []
-        self.again = asyncio.Event()
+    def __init__(self, dials: dict[Lane, Dials]) -> None:
+        self.clock = VirtualClock()
+        self.messages: Messages = asyncio.Queue()
+        self.board = DialBoard(dials, self.messages, self.clock)
+        self._settings: list[dict[Lane, Dials]] = []
 
-    def __call__(self, dials: dict[Lane, Dials]) -> None:
-        self.settings.append(dials)
-        self.again.set()
+    async def rests(self) -> None:
+        await self.clock.advance(REST_S)
 
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    monkeypatch.setattr(board_module, "REST_S", 0.01)
-    return Told()
+    @property
+    def settings(self) -> list[dict[Lane, Dials]]:
+        """All that was put in force, oldest first."""
+        while not self.messages.empty():
+            message = self.messages.get_nowait()
+            assert isinstance(message, DialsSet)
+            self._settings.append(message.dials)
+        return self._settings
 
 
 def both(dials: Dials) -> dict[Lane, Dials]:
     return {"a": dials, "b": dials}
 
 
-async def test_a_held_key_is_one_change(told: Told) -> None:
-    board = DialBoard(both(Dials(concurrency=8)), told)
+async def test_a_held_key_is_one_change() -> None:
+    hand = Hand(both(Dials(concurrency=8)))
+    board = hand.board
     for _ in range(5):
         assert board.step("concurrency", 1)
     assert board.shown("a").concurrency == 48
     assert board.in_force("a").concurrency == 8
-    assert told.settings == []
-    await told.again.wait()
-    assert [s["b"].concurrency for s in told.settings] == [48]
+    assert hand.settings == []
+    await hand.clock.advance(REST_S - 0.01)
+    assert hand.settings == []
+    await hand.clock.advance(0.01)
+    assert [s["b"].concurrency for s in hand.settings] == [48]
     assert board.in_force("b").concurrency == 48
 
 
-async def test_a_step_from_between_two_notches_goes_to_the_next_one(told: Told) -> None:
-    board = DialBoard(both(Dials(concurrency=10)), told)
+async def test_a_key_held_for_long_is_in_force_within_a_second() -> None:
+    hand = Hand(both(Dials(concurrency=8)))
+    for _ in range(5):
+        hand.board.step("concurrency", 1)
+        await hand.clock.advance(REST_S / 2)
+    assert not hand.settings
+    await hand.clock.advance(MAX_WAIT_S - 5 * REST_S / 2)
+    assert len(hand.settings) == 1
+
+
+async def test_a_step_from_between_two_notches_goes_to_the_next_one() -> None:
+    hand = Hand(both(Dials(concurrency=10)))
+    board = hand.board
     board.step("concurrency", 1)
     assert board.shown("a").concurrency == 12
     board.step("concurrency", -1)
     assert board.shown("a").concurrency == 8
 
 
-async def test_doubling_nothing_begins_at_the_first_notch(told: Told) -> None:
-    board = DialBoard(both(Dials(concurrency=8)), told)
+async def test_doubling_nothing_begins_at_the_first_notch() -> None:
+    hand = Hand(both(Dials(concurrency=8)))
+    board = hand.board
     assert not board.scale("shared_prefix", 0.5)
     assert board.scale("shared_prefix", 2)
     assert board.scale("request_rate", 2)
@@ -62,16 +80,18 @@ async def test_doubling_nothing_begins_at_the_first_notch(told: Told) -> None:
     assert board.shown("a").shared_prefix == 0.2
 
 
-async def test_at_the_stop_nothing_turns(told: Told) -> None:
-    board = DialBoard(both(Dials(concurrency=4096)), told)
+async def test_at_the_stop_nothing_turns() -> None:
+    hand = Hand(both(Dials(concurrency=4096)))
+    board = hand.board
     assert not board.step("concurrency", 1)
     assert not board.scale("concurrency", 2)
     assert board.scale("concurrency", 0.5)
     assert board.shown("a").concurrency == 2048
 
 
-async def test_apart_one_lane_turns_and_linking_takes_a(told: Told) -> None:
-    board = DialBoard(both(Dials()), told)
+async def test_apart_one_lane_turns_and_linking_takes_a() -> None:
+    hand = Hand(both(Dials()))
+    board = hand.board
     assert board.toggle_link() is False
     board.step("prompt_tokens", 1, "b")
     assert board.shown("a").prompt_tokens == 512
@@ -80,8 +100,9 @@ async def test_apart_one_lane_turns_and_linking_takes_a(told: Told) -> None:
     assert board.shown("b").prompt_tokens == 512
 
 
-async def test_typed_values_are_checked(told: Told) -> None:
-    board = DialBoard(both(Dials()), told)
+async def test_typed_values_are_checked() -> None:
+    hand = Hand(both(Dials()))
+    board = hand.board
     assert "between 0 and 4096" in board.set("concurrency", 5000)
     assert "needs a number" in board.set("concurrency", "many")
     assert "one of closed" in board.set("arrival", "sometimes")
@@ -90,39 +111,43 @@ async def test_typed_values_are_checked(told: Told) -> None:
     assert isinstance(board.shown("b").concurrency, int)
 
 
-async def test_undo_takes_back_a_change_in_force_and_one_still_turning(told: Told) -> None:
-    board = DialBoard(both(Dials(concurrency=8)), told)
+async def test_undo_takes_back_a_change_in_force_and_one_still_turning() -> None:
+    hand = Hand(both(Dials(concurrency=8)))
+    board = hand.board
     assert not board.undo()
     board.step("concurrency", 1)
-    await told.again.wait()
+    await hand.rests()
     board.step("concurrency", 1)
     assert board.undo()
     assert board.shown("a").concurrency == 12
     assert board.undo()
     assert board.in_force("a").concurrency == 8
-    assert told.settings[-1]["a"].concurrency == 8
+    assert hand.settings[-1]["a"].concurrency == 8
 
 
-async def test_an_undo_that_sets_the_lanes_apart_unlinks_them(told: Told) -> None:
-    board = DialBoard({"a": Dials(concurrency=8), "b": Dials(concurrency=24)}, told)
+async def test_an_undo_that_sets_the_lanes_apart_unlinks_them() -> None:
+    hand = Hand({"a": Dials(concurrency=8), "b": Dials(concurrency=24)})
+    board = hand.board
     board.linked = False
     assert board.toggle_link()
-    await told.again.wait()
+    await hand.rests()
     assert board.in_force("b").concurrency == 8
     assert board.undo()
     assert (board.in_force("b").concurrency, board.linked) == (24, False)
 
 
-async def test_the_load_stops_at_once_and_comes_back(told: Told) -> None:
-    board = DialBoard(both(Dials(concurrency=8, arrival="poisson", request_rate=3)), told)
+async def test_the_load_stops_at_once_and_comes_back() -> None:
+    hand = Hand(both(Dials(concurrency=8, arrival="poisson", request_rate=3)))
+    board = hand.board
     assert board.toggle_load() is False
-    assert (told.settings[-1]["a"].concurrency, told.settings[-1]["a"].arrival) == (0, "closed")
+    assert (hand.settings[-1]["a"].concurrency, hand.settings[-1]["a"].arrival) == (0, "closed")
     assert board.toggle_load() is True
-    assert told.settings[-1]["a"].request_rate == 3
+    assert hand.settings[-1]["a"].request_rate == 3
 
 
-async def test_a_rate_and_an_arrival_bring_each_other(told: Told) -> None:
-    board = DialBoard(both(Dials()), told)
+async def test_a_rate_and_an_arrival_bring_each_other() -> None:
+    hand = Hand(both(Dials()))
+    board = hand.board
     board.set("request_rate", 4.0)
     assert board.shown("a").arrival == "poisson"
     board.set("request_rate", 0.0)
@@ -131,8 +156,9 @@ async def test_a_rate_and_an_arrival_bring_each_other(told: Told) -> None:
     assert board.shown("a").request_rate == 1.0
 
 
-async def test_one_lane_alone(told: Told) -> None:
-    board = DialBoard({"a": Dials(concurrency=1)}, told)
+async def test_one_lane_alone() -> None:
+    hand = Hand({"a": Dials(concurrency=1)})
+    board = hand.board
     board.step("concurrency", 1)
-    await told.again.wait()
-    assert told.settings == [{"a": Dials(concurrency=2)}]
+    await hand.rests()
+    assert hand.settings == [{"a": Dials(concurrency=2)}]

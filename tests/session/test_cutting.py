@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tui.model.rows import Chunks, Frame
-from tui.session.seconds import LaneCutter, LaneNow
+from tui.session.seconds import LaneCondition, LaneCutter
 
 NS = 1_000_000_000
 
@@ -24,7 +24,7 @@ def frame(t_ns: int, arrivals_ns: list[int], merged: int) -> Frame:
 
 
 def test_a_second_tells_how_many_reads_it_had_and_how_many_joined_tokens() -> None:
-    cutter, now = LaneCutter("a"), LaneNow(concurrency=4, up=True, resting=False)
+    cutter, now = LaneCutter("a"), LaneCondition(concurrency=4, up=True, resting=False)
     cutter.add(frame(NS, [100, 200, 300, NS + 1], merged=1))
     first = cutter.cut(0, NS, 1, now).row
     second = cutter.cut(NS, 2 * NS, 1, now).row

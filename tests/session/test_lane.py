@@ -4,67 +4,57 @@ import asyncio
 import os
 import signal
 
-import pytest
-
 from tests.simulator.serving import serving
 from tui.load.pipe import Setting
 from tui.model.dials import Dials
 from tui.model.profile import LaneProfile, Profile
-from tui.model.rows import EventRow, Frame, GaugeRow, Lane, RequestRow
-from tui.session import lane
-from tui.session.lane import LaneRun
+from tui.model.rows import EventRow, RequestRow
+from tui.session.clock import Clock
+from tui.session.lane import FREE_FRAMES, LaneRun
+from tui.session.messages import DriverEnded, EventHappened, FrameReceived, Messages
 
 
-class Heard:
-    """What a lane said, and a bell for each thing."""
+class Posted:
+    """What a lane posted."""
 
     def __init__(self) -> None:
+        self.messages: Messages = asyncio.Queue()
         self.rows: list[RequestRow] = []
-        self.events: list[EventRow] = []
         self.ended = 0
-        self.bell = asyncio.Event()
-
-    def frame(self, _: Lane, frame: Frame) -> None:
-        self.rows += frame.requests
-        self.bell.set()
-
-    def driver_gone(self, _: Lane) -> None:
-        self.ended += 1
-        self.bell.set()
-
-    def event(self, row: EventRow) -> None:
-        self.events.append(row)
-
-    def gauges(self, rows: list[GaugeRow]) -> None: ...
-    def found(self, lane: Lane) -> None: ...
 
     async def rows_after(self, count: int, ended: int) -> list[RequestRow]:
-        """So many rows after so many ends."""
+        """So many rows after so many ends of a driver."""
         async with asyncio.timeout(20):
             while self.ended < ended or len(self.rows) < count:
-                self.bell.clear()
-                await self.bell.wait()
+                message = await self.messages.get()
+                self.ended += isinstance(message, DriverEnded)
+                self.rows += message.frame.requests if isinstance(message, FrameReceived) else []
         return self.rows
 
+    def events(self) -> list[EventRow]:
+        messages = [self.messages.get_nowait() for _ in range(self.messages.qsize())]
+        return [message.row for message in messages if isinstance(message, EventHappened)]
 
-def lane_of(url: str, heard: Heard, asked: Setting, go: asyncio.Event) -> LaneRun:
+
+def lane_at(url: str, posted: Posted, go: asyncio.Event) -> LaneRun:
     server = LaneProfile(url=url)
-    return LaneRun("a", Profile(name="t", a=server, b=server), server, "salt", heard, lambda: asked, go)
+    profile = Profile(name="t", a=server, b=server)
+    return LaneRun("a", profile, server, "salt", posted.messages, Clock(), go, retry_s=0.05)
 
 
-async def test_a_driver_started_again_goes_on_numbering(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane, "RETRY_S", 0.05)
-    heard, asked = Heard(), Setting(1, Dials(concurrency=4, prompt_tokens=16, output_tokens=2))
+async def test_a_driver_started_again_goes_on_numbering() -> None:
+    posted = Posted()
     go = asyncio.Event()
     go.set()
     async with serving("vllm") as client:
-        run = lane_of(str(client.base_url).rstrip("/"), heard, asked, go)
+        run = lane_at(str(client.base_url).rstrip("/"), posted, go)
+        run.apply(Setting(1, Dials(concurrency=4, prompt_tokens=16, output_tokens=2)))
         running = asyncio.create_task(run.run())
-        before = len(await heard.rows_after(8, ended=0))
+        before = len(await posted.rows_after(8, ended=0))
         assert run.driver is not None
         os.kill(run.driver.pid, signal.SIGKILL)
-        before = len(await heard.rows_after(before, ended=1))
-        rows = await heard.rows_after(before + 8, ended=1)
+        before = len(await posted.rows_after(before, ended=1))
+        rows = await posted.rows_after(before + 8, ended=1)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     numbers = [row.request for row in rows]
@@ -73,11 +63,11 @@ async def test_a_driver_started_again_goes_on_numbering(monkeypatch: pytest.Monk
 
 
 def test_a_span_in_which_the_client_is_the_limit_has_a_beginning_and_an_end() -> None:
-    heard = Heard()
-    run = lane_of("http://h", heard, Setting(1, Dials()), asyncio.Event())
-    for why in ["", "late", "", "late", *[""] * (lane.FREE_FRAMES - 1), "core", *[""] * lane.FREE_FRAMES, ""]:
+    posted = Posted()
+    run = lane_at("http://h", posted, asyncio.Event())
+    for why in ["", "late", "", "late", *[""] * (FREE_FRAMES - 1), "core", *[""] * FREE_FRAMES, ""]:
         run._set_bound(why)
-    assert [(event.kind, event.new, event.text) for event in heard.events] == [
+    assert [(event.kind, event.new, event.text) for event in posted.events()] == [
         ("bound", "on", "late"),
         ("bound", "off", ""),
     ]

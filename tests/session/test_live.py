@@ -13,6 +13,7 @@ from tui.model.profile import LaneProfile, LoadProfile, Profile, RecordProfile, 
 from tui.model.rows import Batch, Lane
 from tui.model.text import UserError
 from tui.recording.info import read_info
+from tui.recording.reader import open_session
 from tui.recording.recorder import Recorder
 from tui.session.live import LiveSession
 from tui.session.view import View
@@ -100,34 +101,19 @@ async def test_seconds_hold_exactly_what_the_rows_say(pair: list[SimulatorProces
         assert seconds[0].t_ns == watched.session.info.t0_ns
 
 
-class Kept:
-    """A recorder that keeps batches in memory."""
-
-    durable_t_ns: int | None = None
-    written_bytes = 0
-    note = ""
-
-    def __init__(self) -> None:
-        self.batches: list[Batch] = []
-
-    def __call__(self, batch: Batch) -> None:
-        self.batches.append(batch)
-
-    def close(self, ended: str, duration_s: float) -> None:
-        self.ended = ended
-
-
 @pytest.mark.parametrize("chunks", [True, False])
-async def test_chunks_are_recorded_unless_the_profile_says_not(pair: list[SimulatorProcess], chunks: bool) -> None:
-    kept = Kept()
+async def test_chunks_are_recorded_unless_the_profile_says_not(
+    pair: list[SimulatorProcess], tmp_path: Path, chunks: bool
+) -> None:
     only = msgspec.structs.replace(profile(pair), b=None, record=RecordProfile(chunks=chunks))
-    watched = Watched(LiveSession(only, record=lambda _: kept))
+    watched = Watched(LiveSession(only, record=lambda info: Recorder(tmp_path / "s", info)))
     await watched.start()
     view = await watched.view_when(lambda view: view.second >= 2)
     await watched.session.stop("done")
-    assert kept.ended == "done"
-    assert any(batch.seconds for batch in kept.batches)
-    assert any(packed.t_ns for batch in kept.batches for _, packed in batch.chunks) is chunks
+    recorded = open_session(tmp_path / "s")
+    assert recorded.info.ended == "done"
+    assert recorded.scan("seconds").collect().height
+    assert (recorded.scan("chunks").collect().height > 0) is chunks
     assert view.lanes["a"].latencies["itl"].n > 0  # on the screen they are known either way
 
 
@@ -255,14 +241,15 @@ async def test_the_load_stops_at_once_and_comes_back(pair: list[SimulatorProcess
     await watched.start()
     await watched.view_when(lambda view: view.lanes["a"].done > 1)
     assert watched.session.board.toggle_load() is False
-    assert watched.session.orders.setting("a").cancel  # streams under way are not left to the server
+    assert watched.session.schedule.settings(load_on=watched.session.board.load_on)[
+        "a"
+    ].cancel  # streams under way are not left to the server
     view = await watched.view_when(lambda view: view.lanes["a"].state == "stopped" == view.lanes["b"].state)
     assert view.lanes["a"].in_flight == 0
     assert watched.session.toggle_plan() == "the load is stopped: x starts it, and the plan can go on then"
     told = await watched.view_when(lambda view: view.events[-1].kind == "settled")
     assert told.events[-1].text == "nothing is in flight any more"
     assert watched.session.board.toggle_load() is True
-    assert not watched.session.orders.setting("a").cancel
     done = view.lanes["a"].done
     await watched.view_when(lambda view: view.lanes["a"].done > done)
     await watched.session.stop("done")

@@ -1,41 +1,57 @@
 """A plan step by step: by time, by requests, paused by a hand on a dial; and the sweep that makes its own steps."""
 
+from collections.abc import Collection, Sequence
+
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.session.made_seconds import Run
 from tui.cli.run import SweepPasses
 from tui.judge.sweep import sweep_plan
 from tui.model.dials import Dials
 from tui.model.profile import Step
-from tui.model.rows import LANES, Lane, RequestRow
+from tui.model.rows import LANES, Batch, Lane, RequestRow
 from tui.model.text import UserError
+from tui.model.units import NS_PER_S
+from tui.session.messages import PlanMoved
 from tui.session.plan import PlanRun, checked
 
+ROW = Run()._row("a", 0, 0)
 BASE: dict[Lane, Dials] = {lane: Dials(concurrency=4) for lane in LANES}
 
 
 class Hands:
-    """Dials that a plan or a hand puts in force."""
+    """A plan, and the dials that it or a hand puts in force."""
 
-    def __init__(self) -> None:
+    def __init__(self, *steps: Step, repeat: int = 1) -> None:
         self.dials = dict(BASE)
         self.history: list[int] = []
-        self.told: list[tuple[str, str, str]] = []
+        self.moves: list[PlanMoved] = []
+        self.plan = PlanRun(checked(steps, BASE), BASE, repeat=repeat)
+        self.follow(self.plan.begin(0.0))
 
-    def say(self, lane: str, word: str, text: str) -> None:
-        self.told.append((lane, word, text))
+    def follow(self, move: PlanMoved) -> None:
+        self.moves.append(move)
+        if move.dials is not None:
+            self.dials = dict(move.dials)
+            self.history.append(move.dials["a"].concurrency)
 
-    def put(self, dials: dict[Lane, Dials]) -> None:
-        self.dials = dict(dials)
-        self.history.append(dials["a"].concurrency)
-
-    def run(self, *steps: Step, repeat: int = 1) -> PlanRun:
-        plan = PlanRun(
-            checked(steps, BASE), BASE, self.put, lambda lane: self.dials[lane], say=self.say, repeat=repeat
-        )
-        plan.begin(0.0)
-        return plan
+    def second(
+        self,
+        end_s: int,
+        requests: Sequence[RequestRow] = (),
+        *,
+        segment: int = 0,
+        resting: Collection[Lane] = (),
+        down: Collection[Lane] = (),
+        settling: bool = False,
+    ) -> None:
+        """A second ends, in which these requests ended."""
+        rows = [replace(ROW, lane=lane, resting=lane in resting, up=lane not in down) for lane in LANES]
+        batch = Batch(end_s * NS_PER_S, requests=list(requests), seconds=rows)
+        for move in self.plan.second(batch, segment, self.dials, settling=settling):
+            self.follow(move)
 
 
 def ended(lane: Lane, count: int) -> list[RequestRow]:
@@ -44,117 +60,114 @@ def ended(lane: Lane, count: int) -> list[RequestRow]:
 
 
 def test_steps_are_held_for_their_time_and_keep_what_they_do_not_turn() -> None:
-    hands = Hands()
-    plan = hands.run(Step(dials={"concurrency": 8}, for_s=3), Step(dials={"output_tokens": 64}, for_s=2))
+    hands = Hands(Step(dials={"concurrency": 8}, for_s=3), Step(dials={"output_tokens": 64}, for_s=2))
+    plan = hands.plan
     for second in range(1, 3):
-        plan.second(second, 0, [])
+        hands.second(second)
     assert plan.text() == "plan 1/2  conc 8  0:03 left"
-    plan.second(3, 0, [])
+    hands.second(3)
     assert hands.dials["b"] == Dials(concurrency=8, output_tokens=64)
-    plan.second(5, 0, [])
+    hands.second(5)
     assert plan.over
     assert plan.text() == ""
 
 
 def test_of_lanes_that_take_turns_each_gets_the_whole_time_of_a_step() -> None:
-    hands = Hands()
-    plan = hands.run(Step(dials={"concurrency": 8}, for_s=2))
+    hands = Hands(Step(dials={"concurrency": 8}, for_s=2))
+    plan = hands.plan
     for second in range(1, 4):
-        plan.second(second, 0, [], resting={"b"})
+        hands.second(second, resting={"b"})
     assert [plan.enough(lane) for lane in LANES] == [True, False]
-    plan.second(4, 0, [], resting={"a", "b"})
-    plan.second(5, 0, [], resting={"a"})
+    hands.second(4, resting={"a", "b"})
+    hands.second(5, resting={"a"})
     assert plan.text() == "plan 1/1  conc 8  0:01 left"
-    plan.second(6, 0, [], resting={"a"})
+    hands.second(6, resting={"a"})
     assert plan.over
 
 
 def test_a_step_of_requests_waits_for_the_slower_lane_and_counts_its_own_only() -> None:
-    hands = Hands()
-    plan = hands.run(Step(dials={"concurrency": 8}, requests=5))
-    plan.second(1, 1, ended("a", 5) + ended("b", 5))  # of segment 0: sent before the step
+    hands = Hands(Step(dials={"concurrency": 8}, requests=5))
+    plan = hands.plan
+    hands.second(1, ended("a", 5) + ended("b", 5), segment=1)  # of segment 0: sent before the step
     assert not plan.over
-    plan.second(2, 0, ended("a", 9) + ended("b", 3))
+    hands.second(2, ended("a", 9) + ended("b", 3))
     assert plan.text() == "plan 1/1  conc 8  3/5 requests"
-    plan.second(3, 0, ended("b", 2))
+    hands.second(3, ended("b", 2))
     assert plan.over
 
 
 def test_a_hand_on_a_dial_pauses_and_going_on_begins_the_step_again() -> None:
-    hands = Hands()
-    plan = hands.run(Step(dials={"concurrency": 8}, for_s=3))
+    hands = Hands(Step(dials={"concurrency": 8}, for_s=3))
+    plan = hands.plan
     hands.dials["a"] = msgspec.structs.replace(hands.dials["a"], concurrency=9)
     for second in range(1, 10):
-        plan.second(second, 0, [])
+        hands.second(second)
     assert not plan.over
     assert "paused" in plan.text()
-    plan.toggle(10)
+    hands.follow(plan.toggle(10))
     assert hands.history == [8, 8]
-    plan.second(12, 0, [])
+    hands.second(12)
     assert not plan.over
-    plan.second(13, 0, [])
+    hands.second(13)
     assert plan.over
 
 
 def test_repetitions_alternate_their_order_and_each_step_puts_the_same_in_force() -> None:
-    hands = Hands()
     first, second = Step(dials={"concurrency": 8}, for_s=1), Step(dials={"output_tokens": 64}, for_s=1)
-    plan = hands.run(first, second, repeat=3)
+    hands = Hands(first, second, repeat=3)
+    plan = hands.plan
     seen = [hands.dials["b"]]
     for at in range(1, 6):
-        plan.second(at, 0, [])
+        hands.second(at)
         seen.append(hands.dials["b"])
     one, other = Dials(concurrency=8), Dials(concurrency=8, output_tokens=64)
     assert seen == [one, other, other, one, one, other]
     assert plan.text() == "plan 6/6  out 64  0:01 left"
-    plan.second(6, 0, [])
+    hands.second(6)
     assert plan.over
 
 
 def test_a_lane_that_stays_down_does_not_hold_a_step_of_requests_for_ever() -> None:
-    hands = Hands()
-    plan = hands.run(Step(dials={"concurrency": 8}, requests=5), Step(dials={"concurrency": 9}, requests=1))
-    plan.second(1, 0, ended("a", 5))
+    hands = Hands(Step(dials={"concurrency": 8}, requests=5), Step(dials={"concurrency": 9}, requests=1))
+    hands.second(1, ended("a", 5))
     for at in range(2, 40):
-        plan.second(at, 0, [], down={"b"})
-    plan.second(40, 0, [])  # it was back for a moment
+        hands.second(at, down={"b"})
+    hands.second(40)  # it was back for a moment
     for at in range(41, 100):
-        plan.second(at, 0, [], down={"b"})
+        hands.second(at, down={"b"})
     assert hands.history == [8]
-    plan.second(100, 0, [], down={"b"})
+    hands.second(100, down={"b"})
     assert hands.history == [8, 9]
-    given_up = [(lane, text) for lane, word, text in hands.told if word == "given up"]
+    given_up = [(move.lane, move.text) for move in hands.moves if move.name == "given up"]
     assert given_up == [("b", "down for 60 s: step 1 of 2 is over for this lane, with 0 of 5 requests")]
 
 
 def test_a_step_of_requests_asks_for_so_many_and_no_more_while_it_runs() -> None:
-    hands = Hands()
-    plan = hands.run(Step(dials={"concurrency": 8}, requests=5))
-    assert plan.most("a", hands.dials["a"]) == 5
-    assert plan.most("a", BASE["a"]) is None  # the hand that turned a dial wants more
-    plan.toggle(1)
-    assert plan.most("a", hands.dials["a"]) is None
+    hands = Hands(Step(dials={"concurrency": 8}, requests=5))
+    plan = hands.plan
+    assert plan.max_requests("a", hands.dials["a"]) == 5
+    assert plan.max_requests("a", BASE["a"]) is None  # the hand that turned a dial wants more
+    hands.follow(plan.toggle(1))
+    assert plan.max_requests("a", hands.dials["a"]) is None
     begun = plan.begun
-    plan.toggle(2)
+    hands.follow(plan.toggle(2))
     assert plan.begun == begun + 1
-    plan.second(3, 0, ended("a", 5) + ended("b", 5))
+    hands.second(3, ended("a", 5) + ended("b", 5))
     assert plan.over
-    assert plan.most("a", hands.dials["a"]) is None
+    assert plan.max_requests("a", hands.dials["a"]) is None
 
 
 def test_the_time_of_a_sweeps_step_runs_from_when_it_is_settled() -> None:
-    hands = Hands()
-    plan = hands.run(Step(dials={"concurrency": 8}, for_s=3))
-    plan.settling = lambda: True
+    hands = Hands(Step(dials={"concurrency": 8}, for_s=3))
+    plan = hands.plan
     for at in range(1, 30):
-        plan.second(at, 0, [])
-    plan.settling = lambda: False
-    plan.second(30, 0, [])  # at whose end it is settled
+        hands.second(at, settling=True)
+    hands.second(30)  # at whose end it is settled
     assert plan.text().endswith("0:03 left")
     for at in range(31, 33):
-        plan.second(at, 0, [])
+        hands.second(at)
     assert not plan.over
-    plan.second(33, 0, [])
+    hands.second(33)
     assert plan.over
 
 

@@ -2,11 +2,14 @@
 
 from msgspec.structs import replace
 
+from tests.session.made_seconds import Run
 from tests.ui.fake_source import FakeSource
 from tests.ui.reading import settled
 from tui.model.dials import Dials
 from tui.model.profile import Step
-from tui.model.rows import LANES, Lane
+from tui.model.rows import LANES, Batch, Lane
+from tui.model.units import NS_PER_S
+from tui.session.messages import PlanMoved
 from tui.session.plan import PlanRun, checked
 from tui.session.view import View
 from tui.ui.app import DragstripApp
@@ -25,19 +28,23 @@ class Planned(FakeSource):
 
     def toggle_plan(self) -> str:
         if self.plan is None:
-            self.plan = PlanRun(checked(STEPS, self.dials), self.dials, self._put, lambda lane: self.dials[lane])
-            self.plan.begin(float(self.second))
+            self.plan = PlanRun(checked(STEPS, self.dials), self.dials)
+            self._follow(self.plan.begin(float(self.second)))
         else:
-            self.plan.toggle(float(self.second))
+            self._follow(self.plan.toggle(float(self.second)))
         return ""
 
     def advance(self, seconds: int = 1) -> None:
         if self.plan is not None:
-            self.plan.second(float(self.second + seconds), 0, [])
+            row = Run()._row("a", 0, 0)
+            rows = [replace(row, lane=lane, resting=False) for lane in LANES]
+            batch = Batch((self.second + seconds) * NS_PER_S, seconds=rows)
+            for move in self.plan.second(batch, 0, self.dials):
+                self._follow(move)
         super().advance(seconds)
 
-    def _put(self, dials: dict[Lane, Dials]) -> None:
-        self.dials = dict(dials)
+    def _follow(self, move: PlanMoved) -> None:
+        self.dials = dict(move.dials or self.dials)
 
     def _with_plan(self, view: View) -> View:
         return replace(view, plan="" if self.plan is None else self.plan.text())

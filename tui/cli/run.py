@@ -107,7 +107,7 @@ async def _run(args: argparse.Namespace, profile: Profile, for_s: float, steps: 
     rows = CollectedRows(_print_nothing if args.json else _print_second)
     session = await _measure(profile, complete, rows, record, interruption)
     if interruption.signal:
-        recorded = "; what was measured is recorded" if session.recording else ""
+        recorded = "; what was measured is recorded" if session.recorder else ""
         print_notice(f"dragstrip: interrupted{recorded}")
         return 128 + interruption.signal
     return _print_summary(args, session, rows)
@@ -203,7 +203,7 @@ def _print_summary(args: argparse.Namespace, session: LiveSession, rows: Collect
             print_result(_verdict_text(summary["verdict"]))
         if sentence := session.view(1).crossover:
             print_result(f"{sentence}.")
-        if session.recording is not None:
+        if session.recorder is not None:
             name = session_argument(args, session.profile, session.info.name)
             print_result(f"recorded as {name}: `dragstrip report {name}`, `dragstrip replay {name}`")
     failed = {name: why for name, lane in summary["lanes"].items() if (why := _failure(lane))}

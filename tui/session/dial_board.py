@@ -1,7 +1,4 @@
-"""The dials under the operator's hands: what is shown turns at once, what is in force follows when the hand rests.
-
-A move of the dials as events.
-"""
+"""The dials under the operator's hands: what is shown turns at once, what is in force follows when the hand rests."""
 
 from __future__ import annotations
 
@@ -13,26 +10,26 @@ import msgspec
 
 from tui.model.dials import ARRIVALS, DIAL, DIALS, DialName, Dials, DialValue, check, dial_text
 from tui.model.rows import LANES, EventRow, Lane
+from tui.session.clock import Clock
+from tui.session.messages import DialsSet, Messages
 from tui.session.source import Lanes
 
 REST_S = 0.3  # a held key is one change, not forty
-LONGEST_WAIT_S = 0.8  # and yet a turn is in force within a second
+MAX_WAIT_S = 0.8  # and yet a turn is in force within a second
 STOPPED = {"concurrency": 0, "arrival": "closed", "request_rate": 0.0}
-
-Apply = Callable[[dict[Lane, Dials]], None]
 
 
 class DialBoard:
-    """Dials of both lanes, linked or apart. `apply` is told what is in force, once for each rest of the hand."""
+    """Dials of both lanes, linked or apart. Posts `DialsSet` once for each rest of the hand."""
 
     read_only = False
 
-    def __init__(self, dials: dict[Lane, Dials], apply: Apply) -> None:
+    def __init__(self, dials: dict[Lane, Dials], messages: Messages, clock: Clock) -> None:
         self._shown = dict(dials)
         self._in_force = dict(dials)
-        self._apply = apply
+        self._messages, self._clock = messages, clock
         self._undo: list[dict[Lane, Dials]] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._waiting: asyncio.Task[None] | None = None  # until the hand rests
         self._first_turn_s: float | None = None
         self.linked = len(set(dials.values())) == 1
         self.load_on = True
@@ -98,19 +95,19 @@ class DialBoard:
 
     def undo(self) -> bool:
         """Take the last turn back, the moves of one held key as one."""
-        if self._timer is None and not self._undo:
+        if self._waiting is None and not self._undo:
             return False
-        self._shown = self._in_force.copy() if self._timer is not None else self._undo.pop()
+        self._shown = self._in_force.copy() if self._waiting is not None else self._undo.pop()
         if "b" in self._shown and self._shown["a"] != self._shown["b"]:
             self.linked = False  # what was apart is shown apart
-        self._cancel_timer()
+        self._wait_no_longer()
         self._put_in_force(remember=False)
         return True
 
     def toggle_load(self) -> bool:
         """Stop all load at once, or bring it back; returns whether load is on now."""
         self.load_on = not self.load_on
-        self._apply({lane: self.asked(lane) for lane in self._in_force})
+        self._post()
         return self.load_on
 
     def toggle_link(self) -> bool:
@@ -124,7 +121,7 @@ class DialBoard:
     def jump(self, dials: dict[Lane, Dials]) -> None:
         """Put whole settings in force at once: a plan's step."""
         self._shown = dict(dials)
-        self._cancel_timer()
+        self._wait_no_longer()
         self._put_in_force(remember=True)
 
     def _turn(self, name: DialName, turned: Callable[[DialValue], DialValue], lanes: Lanes) -> bool:
@@ -143,23 +140,21 @@ class DialBoard:
 
     def _rest(self) -> None:
         """Wait until the hand rests, but never so long that a turn takes a second to be in force."""
-        loop = asyncio.get_running_loop()
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._first_turn_s is None:
-            self._first_turn_s = loop.time()
-        wait_s = min(REST_S, max(0.0, self._first_turn_s + LONGEST_WAIT_S - loop.time()))
-        self._timer = loop.call_later(wait_s, self._hand_rests)
+        now_s = self._clock.now_s()
+        first_s = now_s if self._first_turn_s is None else self._first_turn_s
+        self._wait_no_longer()
+        self._first_turn_s = first_s
+        self._waiting = asyncio.create_task(self._wait(min(REST_S, max(0.0, first_s + MAX_WAIT_S - now_s))))
 
-    def _hand_rests(self) -> None:
-        self._cancel_timer()
+    async def _wait(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._waiting = self._first_turn_s = None
         self._put_in_force(remember=True)
 
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None
-        self._first_turn_s = None
+    def _wait_no_longer(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+        self._waiting = self._first_turn_s = None
 
     def _put_in_force(self, *, remember: bool) -> None:
         if self._shown == self._in_force:
@@ -167,7 +162,10 @@ class DialBoard:
         if remember:
             self._undo.append(self._in_force)
         self._in_force = self._shown.copy()
-        self._apply({lane: self.asked(lane) for lane in self._in_force})
+        self._post()
+
+    def _post(self) -> None:
+        self._messages.put_nowait(DialsSet({lane: self.asked(lane) for lane in self._in_force}))
 
 
 def stopped(dials: Dials) -> Dials:

@@ -1,10 +1,8 @@
-"""The life of one lane: find the server, start its driver and its gauges, and begin again when something dies."""
+"""The life of one lane: detect the server, start its driver and its gauges, and begin again when something dies."""
 
 import asyncio
-import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from tui.engines.detect import DetectedServer, detect_lane
 from tui.engines.probe import probe_stream
@@ -12,9 +10,11 @@ from tui.load.driver import Driver
 from tui.load.pipe import LanePlan, Setting
 from tui.model.dials import Dials
 from tui.model.profile import LaneProfile, Profile
-from tui.model.rows import EventKind, EventRow, Frame, GaugeRow, Lane
+from tui.model.rows import EventKind, EventRow, GaugeRow, Lane
 from tui.model.session import LaneInfo
 from tui.model.text import UserError
+from tui.session.clock import Clock
+from tui.session.messages import DriverEnded, EventHappened, FrameReceived, GaugesRead, Messages, ServerDetected
 from tui.telemetry.gpus import gpu_reader
 from tui.telemetry.server import ServerScraper
 
@@ -23,109 +23,101 @@ FREE_FRAMES = 10  # a second without it ends the span in which the client was th
 STOPPED = Setting(0, Dials(concurrency=0))
 
 
-class Inbox(Protocol):
-    """Where a lane puts what it hears."""
-
-    def frame(self, lane: Lane, frame: Frame) -> None:
-        """A driver's frame."""
-        ...
-
-    def gauges(self, rows: list[GaugeRow]) -> None:
-        """Readings of the server or of GPUs."""
-        ...
-
-    def event(self, row: EventRow) -> None:
-        """Something happened."""
-        ...
-
-    def found(self, lane: Lane) -> None:
-        """A server was recognised, for the first time or again."""
-        ...
-
-    def driver_gone(self, lane: Lane) -> None:
-        """The driver ended, and its streams with it."""
-        ...
-
-
 @dataclass(slots=True)
 class LaneRun:
-    """One lane from the first try to reach its server until the session ends."""
+    """One lane from the first try to reach its server until the session ends. What happens is posted.
+
+    The load waits for `go`; from then on the driver does what `setting` says.
+    """
 
     lane: Lane
     profile: Profile
     server: LaneProfile
     salt: str
-    inbox: Inbox
-    asked: Callable[[], Setting]
+    messages: Messages
+    clock: Clock
     go: asyncio.Event
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
-    found: DetectedServer | None = None
+    retry_s: float = RETRY_S
+    setting: Setting = STOPPED
+    ready: asyncio.Event = field(default_factory=asyncio.Event)  # it has a driver
+    detected: DetectedServer | None = None
     driver: Driver | None = None
     _back: asyncio.Event = field(default_factory=asyncio.Event)  # the server answers again
     _down: str = ""
     _starts: int = 0  # of drivers before this one
     _bound_for: int = 0  # frames until the client is no longer called the limit
-    _requests: int = 0  # begun in this session, as far as a frame told: a number is given once
+    _requests: int = 0  # begun in this session, as far as a frame says: a number is given once
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            found = self.found = await self._find()
-            self.inbox.found(self.lane)
+            detected = self.detected = await self._detect()
+            self.messages.put_nowait(ServerDetected(self.lane))
             async with asyncio.TaskGroup() as tasks:
-                watchers = [tasks.create_task(watch) for watch in (*self._watchers(found), self._look_again())]
-                await self._drive(found)
+                watchers = [tasks.create_task(watch) for watch in (*self._watchers(detected), self._detect_again())]
+                await self._drive(detected)
                 for watcher in watchers:
                     watcher.cancel()
-            await asyncio.sleep(RETRY_S)
+            await self.clock.sleep(self.retry_s)
 
     async def first_look(self) -> LaneInfo:
-        """Find the server once. UserError when it cannot be measured."""
-        self.found = await self._recognise()
-        await probe_stream(self.found)
-        return self.found.info
+        """Detect the server once. UserError when it cannot be measured."""
+        server = self.detected = await self._detect_once()
+        await probe_stream(server)
+        return server.info
 
     @property
     def info(self) -> LaneInfo | None:
-        """The server as found."""
-        return self.found.info if self.found else None
+        """The server as it was detected."""
+        return self.detected.info if self.detected else None
+
+    @property
+    def up(self) -> bool:
+        """Whether a driver runs."""
+        return self.driver is not None
 
     def apply(self, setting: Setting) -> None:
-        """Turn the driver's dials."""
+        """Do this from now on."""
+        self.setting = setting
         if self.driver is not None and self.go.is_set():
             self.driver.set(setting)
 
-    def event(self, kind: EventKind, name: str = "", text: str = "", *, new: str = "") -> None:
-        """Say that something happened in this lane, now."""
-        self.inbox.event(EventRow(self.lane, time.monotonic_ns(), kind, name=name, new=new, text=text))
+    async def stop(self) -> None:
+        """End the driver; its last frame is posted before it is gone."""
+        if self.driver is not None:
+            await self.driver.stop()
 
-    async def _find(self) -> DetectedServer:
+    def _event(self, kind: EventKind, name: str = "", text: str = "", *, new: str = "") -> None:
+        row = EventRow(self.lane, self.clock.now_ns(), kind, name=name, new=new, text=text)
+        self.messages.put_nowait(EventHappened(row))
+
+    async def _detect(self) -> DetectedServer:
         while True:
             try:
-                found = await self._recognise()
+                server = await self._detect_once()
             except UserError as error:
                 self._set_down(str(error))
-                await asyncio.sleep(RETRY_S)
+                await self.clock.sleep(self.retry_s)
             else:
                 self._set_down("")
-                info = found.info
-                self.event("start", text=f"{info.title} {info.version}, {info.model}, at {info.url}")
-                return found
+                info = server.info
+                self._event("start", text=f"{info.title} {info.version}, {info.model}, at {info.url}")
+                return server
 
-    async def _recognise(self) -> DetectedServer:
+    async def _detect_once(self) -> DetectedServer:
         return await detect_lane(self.server, timeout_s=self.profile.load.connect_timeout_s)
 
-    def _plan(self, found: DetectedServer) -> LanePlan:
+    def _plan(self, server: DetectedServer) -> LanePlan:
         load = self.profile.load
         return LanePlan(
             lane=self.lane,
-            url=found.info.url,
-            engine=found.info.engine,
-            model=found.info.model,
-            endpoint=found.info.endpoint,
-            prompt_form=found.info.prompt_form,
+            url=server.info.url,
+            engine=server.info.engine,
+            model=server.info.model,
+            endpoint=server.info.endpoint,
+            prompt_form=server.info.prompt_form,
             usage=self.server.usage,
-            token_pool=found.token_pool,
+            token_pool=server.token_pool,
             seed=load.seed,
             first_request=self._requests,
             salt=f"{self.salt} {self._starts}",  # a driver started again must not find its own prompts cached
@@ -134,32 +126,32 @@ class LaneRun:
             connect_timeout_s=load.connect_timeout_s,
             read_timeout_s=load.read_timeout_s,
             verify_tls=self.server.verify_tls,
-            headers=dict(found.headers),
+            headers=dict(server.headers),
             extra_body=dict(self.server.extra_body),
         )
 
-    async def _drive(self, found: DetectedServer) -> None:
+    async def _drive(self, server: DetectedServer) -> None:
         """Run one driver until it ends by itself, which it should not."""
-        driver = self.driver = await Driver.start(self._plan(found), STOPPED)
+        driver = self.driver = await Driver.start(self._plan(server), STOPPED)
         self._starts += 1
         before = self._requests
         self.ready.set()
         try:
             await self.go.wait()
-            driver.set(self.asked())
+            driver.set(self.setting)
             async for frame in driver.frames():
                 self._requests = before + frame.started_total
                 self._set_down(frame.down)
                 self._set_bound(frame.bound)
-                self.inbox.frame(self.lane, frame)
+                self.messages.put_nowait(FrameReceived(self.lane, frame))
         finally:
             self.driver = None
             await driver.stop()
-            self.inbox.driver_gone(self.lane)
+            self.messages.put_nowait(DriverEnded(self.lane))
         if driver.reason:  # none where it was asked to end: the session is over, and the server as well as it was
             self._set_down(f"the load driver ended: {driver.reason}; it is started again")
 
-    async def _look_again(self) -> None:
+    async def _detect_again(self) -> None:
         """See what came back each time the server was down: other settings may be comparable, or no longer.
 
         A driver that was made for another engine, model or vocabulary is ended, and one is started for this.
@@ -168,36 +160,39 @@ class LaneRun:
             await self._back.wait()
             self._back.clear()
             try:
-                found = await self._recognise()
+                server = await self._detect_once()
             except UserError:
-                continue  # down again already, which the driver tells
-            before, self.found = self.found, found
-            self.inbox.found(self.lane)
-            if self.driver and before and (before.info, before.token_pool) != (found.info, found.token_pool):
+                continue  # down again already, which the driver reports
+            before, self.detected = self.detected, server
+            self.messages.put_nowait(ServerDetected(self.lane))
+            if self.driver and before and (before.info, before.token_pool) != (server.info, server.token_pool):
                 self.driver.reason = "another server came back"
                 await self.driver.stop()
                 return
 
     def _set_down(self, why: str) -> None:
         if why and why != self._down:
-            self.event("down", text=why)
+            self._event("down", text=why)
         elif self._down and not why:
-            self.event("up")
+            self._event("up")
             self._back.set()
         self._down = why
 
     def _set_bound(self, why: str) -> None:
-        """Tell where a span begins in which the client is the limit, and where it ends."""
+        """Mark where a span begins in which the client is the limit, and where it ends."""
         if why and not self._bound_for:
-            self.event("bound", text=why, new="on")
+            self._event("bound", text=why, new="on")
         elif self._bound_for == 1 and not why:
-            self.event("bound", new="off")
+            self._event("bound", new="off")
         self._bound_for = FREE_FRAMES if why else max(self._bound_for - 1, 0)
 
-    def _watchers(self, found: DetectedServer) -> list[Coroutine[None, None, None]]:
-        scraper = ServerScraper(self.lane, found)
-        reader = gpu_reader(self.lane, url=found.info.url, dcgm_url=self.server.dcgm, gpus=self.server.gpus)
+    def _watchers(self, server: DetectedServer) -> list[Coroutine[None, None, None]]:
+        scraper = ServerScraper(self.lane, server)
+        reader = gpu_reader(self.lane, url=server.info.url, dcgm_url=self.server.dcgm, gpus=self.server.gpus)
         return [
-            scraper.run(self.inbox.gauges, lambda text: self.event("fault", "server", text)),
-            reader.run(self.inbox.gauges, lambda text: self.event("fault", "gpu", text)),
+            scraper.run(self._post_gauges, lambda text: self._event("fault", "server", text)),
+            reader.run(self._post_gauges, lambda text: self._event("fault", "gpu", text)),
         ]
+
+    def _post_gauges(self, rows: list[GaugeRow]) -> None:
+        self.messages.put_nowait(GaugesRead(rows))

@@ -1,10 +1,7 @@
-"""A live head-to-head: two lanes, one clock; every second what happened is cut off and handed on.
+"""A live head-to-head: two lanes, one clock; each second is cut, folded into the state and shown.
 
-Whatever needs numpy or httpx is imported once the session runs, because the screen paints before that.
-
-Frames and rows in, whole seconds and views out. Needs numpy: imported after the first paint.
-
-The machine that makes the load.
+Lanes and the dial board post messages to one queue, which is read here. What needs numpy or httpx is imported once
+the session runs, because the screen paints before that.
 """
 
 from __future__ import annotations
@@ -15,144 +12,58 @@ import platform
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
 
 from tui import __version__
-from tui.load.pipe import Setting
 from tui.model.profile import Profile, Step
-from tui.model.rows import Batch, EventRow, Frame, GaugeRow, Lane, mark_event
+from tui.model.rows import Batch, EventRow, Lane, mark_event
 from tui.model.session import LaneInfo, SessionInfo
 from tui.model.units import NS_PER_S
+from tui.profile.reading import lane_dials
+from tui.session.clock import Clock
 from tui.session.dial_board import DialBoard, stopped
-from tui.session.make_view import make_view
-from tui.session.plan import More, PlanRun
-from tui.session.schedule import Orders
-from tui.session.seconds import LaneCutter, LaneNow, ViewContext
-from tui.session.state import SessionState
+from tui.session.messages import (
+    DialsSet,
+    DriverEnded,
+    EventHappened,
+    FrameReceived,
+    GaugesRead,
+    Message,
+    Messages,
+    PlanMoved,
+    ServerDetected,
+)
+from tui.session.plan import FurtherSteps, PlanRun
+from tui.session.schedule import TICKS_PER_S, LoadSchedule
+from tui.session.timeline import dials_after
 from tui.session.view import View, blank_view
 
 if TYPE_CHECKING:
+    from tui.recording.recorder import Recorder
     from tui.session.lane import LaneRun
-
-
-@dataclass(slots=True)
-class Rollup:
-    """Holds rows until the second that they belong to is complete; then they count."""
-
-    state: SessionState
-    cutters: Mapping[Lane, LaneCutter]
-    _gauges: list[GaugeRow] = field(default_factory=list)
-    _events: list[EventRow] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, lanes: list[Lane], t0_ns: int) -> Self:
-        """An empty one."""
-        return cls(SessionState(t0_ns), {lane: LaneCutter(lane) for lane in lanes})
-
-    def known(self, t_ns: int) -> Batch:
-        """What is known before the load starts, for who listens from then on."""
-        return Batch(t_ns, gauges=list(self._gauges), events=list(self.state.events))
-
-    def begin(self, t0_ns: int) -> None:
-        """The load starts: second 0 is from here."""
-        self.state.begin(t0_ns)
-
-    @property
-    def elapsed_s(self) -> float:
-        """How long the complete seconds are."""
-        return (self.state.t_ns - self.state.t0_ns) / 1e9
-
-    def view(self, beside: ViewContext, window_s: int) -> View:
-        """What a screen shows now."""
-        return make_view(self.state, beside, window_s)
-
-    def in_flight(self, lane: Lane) -> int:
-        """Streams of the lane, as its driver last said."""
-        return self.cutters[lane].streams
-
-    def ramping(self, lane: Lane) -> bool:
-        """Whether the lane's streams are on their way to the number asked for, as its driver last said."""
-        return self.cutters[lane].ramping
-
-    def driver_gone(self, lane: Lane) -> None:
-        """A driver ended, and its streams with it."""
-        self.cutters[lane].reset_flight()
-
-    def add_frame(self, lane: Lane, frame: Frame) -> None:
-        """A driver's frame."""
-        self.cutters[lane].add(frame)
-
-    def add_gauges(self, rows: list[GaugeRow]) -> None:
-        """Readings of a server or of GPUs."""
-        self._gauges += rows
-
-    def add_event(self, row: EventRow, *, at_once: bool) -> None:
-        """Something happened: it counts at once, or with its second."""
-        if at_once:
-            self.state.take_event(row)
-        else:
-            self._events.append(row)
-
-    def complete(self, lane: Lane, t_ns: int) -> bool:
-        """Whether the lane's driver has told everything before `t_ns`."""
-        return self.cutters[lane].seen_t_ns >= t_ns
-
-    def cut(self, start_ns: int, end_ns: int, segment: int, lanes: Mapping[Lane, LaneNow]) -> Batch:
-        """The second from `start_ns` to `end_ns`, folded into the state."""
-        batch = Batch(end_ns)
-        for lane, now in lanes.items():
-            second = self.cutters[lane].cut(start_ns, end_ns, segment, now)
-            batch.seconds.append(second.row)
-            batch.requests += second.requests
-            batch.chunks.append((lane, second.chunks))
-        batch.gauges = [row for row in self._gauges if row.t_ns < end_ns]
-        batch.events = [row for row in self._events if row.t_ns < end_ns]
-        self._gauges = [row for row in self._gauges if row.t_ns >= end_ns]
-        self._events = [row for row in self._events if row.t_ns >= end_ns]
-        self.state.apply(batch)
-        return batch
-
-
-def host_facts() -> dict[str, str]:
-    """What is worth knowing of it when figures are compared later."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"name": socket.gethostname(), "system": platform.platform(), "cores": str(cores)}
-
+    from tui.session.seconds import LaneCondition, SessionCutter
+    from tui.session.state import SessionState
 
 FIRST_LANE_WAITS_S = 5.0  # for the other one, so that both start together
 FRAME_GRACE_S = 0.4  # a frame is at most 0.1 s behind; a driver that is later is not waited for
 
-
-class Recording(Protocol):
-    """Something that keeps every batch."""
-
-    durable_t_ns: int | None
-    written_bytes: int
-    note: str
-
-    def __call__(self, batch: Batch) -> None:
-        """Take a batch; must not block."""
-        ...
-
-    def close(self, ended: str, duration_s: float) -> None:
-        """Everything is on the disk when this returns; it may block."""
-        ...
-
-
 Prepare = Callable[[Profile], Awaitable[Profile]]
-Record = Callable[[SessionInfo], Recording]
+Record = Callable[[SessionInfo], "Recorder"]
 Release = Callable[[], Awaitable[None]]
 
 
+def host_facts() -> dict[str, str]:
+    """What is worth knowing of this machine when figures are compared later."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"name": socket.gethostname(), "system": platform.platform(), "cores": str(cores)}
+
+
 class LiveSession:
-    """Implements `Source` and each lane's `Inbox`.
+    """Implements `Source`.
 
     `prepare` starts what the profile needs first (simulated engines) and gives the profile with its URLs.
     `record` makes the recorder once the servers are known; it may take a while and runs in a thread.
@@ -168,34 +79,35 @@ class LiveSession:
         prepare: Prepare | None = None,
         record: Record | None = None,
         release: Release | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.profile = profile
         self.info: SessionInfo | None = None
-        self.recording: Recording | None = None
-        self.orders = Orders(profile, self, self._give, self.event)
+        self.recorder: Recorder | None = None
+        self.incomparable = ""  # what makes the servers incomparable; empty when nothing does, or it is waived
+        self.clock = clock or Clock()
+        self._first_dials = {lane: lane_dials(profile, server) for lane, server in profile.lanes.items()}
+        self._messages: Messages = asyncio.Queue()
+        self.board = DialBoard(self._first_dials, self._messages, self.clock)
+        self.schedule = LoadSchedule(profile, self._first_dials)
         self._prepare, self._record, self._release = prepare, record, release
         self._listeners: list[Callable[[Batch], None]] = []
         self._lanes: dict[Lane, LaneRun] = {}
-        self._rollup: Rollup | None = None
-        self._wall_ns = 0
+        self._state: SessionState | None = None  # once a lane is prepared, and so the cutter
+        self._cutter: SessionCutter | None = None
         self._go = asyncio.Event()
-        self._heard = asyncio.Event()
+        self._frame_came = asyncio.Event()
         self._second_over = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
-        self._incomparable = ""
         self._settled_ns: int | None = None
+        self._slow_ms = 0.0
         self._on_second: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def board(self) -> DialBoard:
-        """The dials."""
-        return self.orders.board
-
-    @property
     def plan(self) -> PlanRun | None:
         """The plan that was started last."""
-        return self.orders.plan
+        return self.schedule.plan
 
     def listen(self, listener: Callable[[Batch], None]) -> None:
         """Hand every batch of rows to `listener` as it becomes known, several times a second."""
@@ -209,13 +121,8 @@ class LiveSession:
     async def reach(self) -> dict[Lane, LaneInfo]:
         """Look at every server before anything starts. UserError when one cannot be measured."""
         await self._prepare_lanes()
-        found = await asyncio.gather(*(run.first_look() for run in self._lanes.values()))
-        return dict(zip(self._lanes, found, strict=True))
-
-    @property
-    def incomparable(self) -> str:
-        """What makes the two servers incomparable; empty when nothing does, or it is waived."""
-        return self._incomparable
+        infos = await asyncio.gather(*(run.first_look() for run in self._lanes.values()))
+        return dict(zip(self._lanes, infos, strict=True))
 
     async def started(self) -> None:
         """Wait until the load runs."""
@@ -223,13 +130,17 @@ class LiveSession:
 
     async def elapsed(self, for_s: float) -> None:
         """Wait until the load has run so long and the seconds of it are complete."""
-        while self._rollup is None or not self._go.is_set() or self._rollup.elapsed_s < for_s:
+        while self._state is None or not self._go.is_set() or self._state.elapsed_s < for_s:
             self._second_over.clear()
             await self._second_over.wait()
 
-    def start_plan(self, steps: Sequence[Step], more: More = lambda _: (), *, settled_only: bool = False) -> None:
+    def start_plan(
+        self, steps: Sequence[Step], more: FurtherSteps = lambda _: (), *, settled_only: bool = False
+    ) -> None:
         """Run these steps from now on. UserError when there is none, or one cannot be put in force."""
-        self.orders.start_plan(steps, more, settled_only=settled_only)
+        base = {lane: self.board.in_force(lane) for lane in self._first_dials}
+        now_ns = self.clock.now_ns()
+        self._follow_plan(self.schedule.start_plan(steps, base, more, now_ns, settled_only=settled_only))
 
     def toggle_plan(self) -> str:
         """Start the profile's plan, pause it or go on; returns one sentence where there is none."""
@@ -238,10 +149,10 @@ class LiveSession:
             return "the profile has no [[plan]]"
         if not self._go.is_set():
             return "the plan can start once the load runs"
-        if not self.orders.board.load_on:
+        if not self.board.load_on:
             return "the load is stopped: x starts it, and the plan can go on then"
         if self.plan is not None and runs:
-            self.plan.toggle(time.monotonic())
+            self._follow_plan(self.plan.toggle(self.clock.now_s()))
         else:
             self.start_plan(self.profile.plan)
         return ""
@@ -262,94 +173,112 @@ class LiveSession:
 
     def view(self, window_s: int) -> View:
         """The numbers of the last whole second."""
-        asked = self.orders.asked
-        if self._rollup is None:
-            return blank_view(self.profile, asked, window_s)
-        view = self._rollup.view(ViewContext(self.profile, self._lane_infos(), asked, self._wall_ns), window_s)
+        if self._state is None:
+            return blank_view(self.profile, self.schedule.dials, window_s)
+        from tui.session.make_view import make_view
+        from tui.session.seconds import ViewContext
+
+        dials = dials_after(self._first_dials, self._state.dial_events)
+        wall_ns = self.info.wall_ns if self.info else 0
+        view = make_view(self._state, ViewContext(self.profile, self._lane_infos(), dials, wall_ns), window_s)
         if self.plan is not None:
             view = replace(view, plan=self.plan.text())
-        if self.recording is None:
+        if self.recorder is None:
             return view
-        durable_ns = self.recording.durable_t_ns
+        durable_ns = self.recorder.durable_t_ns
         return replace(
             view,
             recording=self.info.name if self.info else "",
-            recording_note=self.recording.note,
-            durable_age_s=None if durable_ns is None else max(0.0, (time.monotonic_ns() - durable_ns) / NS_PER_S),
-            recorded_bytes=self.recording.written_bytes,
+            recording_note=self.recorder.note,
+            durable_age_s=None if durable_ns is None else max(0.0, (self.clock.now_ns() - durable_ns) / NS_PER_S),
+            recorded_bytes=self.recorder.written_bytes,
         )
 
     def mark(self, text: str) -> None:
         """Put a mark at this moment."""
-        self.event(mark_event(time.monotonic_ns(), text))
+        self._add_event(mark_event(self.clock.now_ns(), text))
 
     async def stop(self, why: str) -> None:
         """End the load and everything started; what was recorded is complete when this returns."""
-        await asyncio.gather(*(run.driver.stop() for run in self._lanes.values() if run.driver is not None))
+        await asyncio.gather(*(run.stop() for run in self._lanes.values()))
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        self.event(EventRow("", time.monotonic_ns(), "end", text=why))
-        if self.recording is not None and self.info is not None:
-            self._tell_lanes()
-            duration_s = (time.monotonic_ns() - self.info.t0_ns) / NS_PER_S
-            await asyncio.to_thread(self.recording.close, why, duration_s)
+        self._read_waiting()  # what the drivers sent last
+        self._add_event(EventRow("", self.clock.now_ns(), "end", text=why))
+        if self.recorder is not None and self.info is not None:
+            self._record_lanes()
+            duration_s = (self.clock.now_ns() - self.info.t0_ns) / NS_PER_S
+            await asyncio.to_thread(self.recorder.close, why, duration_s)
         if self._release is not None:
             await self._release()
 
-    # Each lane's inbox.
+    # The messages.
 
-    def frame(self, lane: Lane, frame: Frame) -> None:
-        """A driver's frame: kept for its second, and handed on at once."""
-        if self._rollup is not None:
-            self._rollup.add_frame(lane, frame)
-        self._heard.set()
+    async def _read(self) -> None:
+        while True:
+            self._take(await self._messages.get())
+
+    def _read_waiting(self) -> None:
+        while not self._messages.empty():
+            self._take(self._messages.get_nowait())
+
+    def _take(self, message: Message) -> None:
+        match message:
+            case FrameReceived():
+                self._take_frame(message)
+            case GaugesRead(rows):
+                if self._cutter is not None:
+                    self._cutter.gauges += rows
+                self._hand_on(Batch(self.clock.now_ns(), gauges=rows))
+            case EventHappened(row):
+                self._add_event(row)
+            case DialsSet(dials):
+                for event in self.schedule.set_dials(dials, self.clock.now_ns()):
+                    self._add_event(event)
+                self._give_settings()
+            case ServerDetected():
+                self._server_detected()
+            case DriverEnded(lane):
+                if self._cutter is not None:
+                    self._cutter.lanes[lane].reset_flight()
+
+    def _server_detected(self) -> None:
+        """The recording names it at once; meanwhile it is looked whether the two may be compared."""
+        self._record_lanes()
+        if self._tasks is not None and len(self._lane_infos()) > 1:
+            self._tasks.create_task(self._compare_settings())
+
+    def _take_frame(self, message: FrameReceived) -> None:
+        """It is kept for its second, and handed on at once."""
+        lane, frame = message.lane, message.frame
+        if self._cutter is not None:
+            self._cutter.lanes[lane].add(frame)
+        self._frame_came.set()
         self._hand_on(Batch(frame.t_ns, requests=frame.requests, chunks=[(lane, frame.chunks)]))
 
-    def gauges(self, rows: list[GaugeRow]) -> None:
-        """Readings of a server or of GPUs."""
-        if self._rollup is not None:
-            self._rollup.add_gauges(rows)
-        self._hand_on(Batch(time.monotonic_ns(), gauges=rows))
-
-    def event(self, row: EventRow) -> None:
-        """Something happened. Before the load runs there is no second to wait for: it is shown at once."""
+    def _add_event(self, row: EventRow) -> None:
+        """It counts with its second; at once where that is over already, or before the load runs."""
         self._hand_on(Batch(row.t_ns, events=[row]))
-        if self._rollup is not None:
-            self._rollup.add_event(row, at_once=not self._go.is_set())
+        if self._state is not None and self._cutter is not None:
+            if not self._go.is_set() or row.t_ns < self._state.t_ns:
+                self._state.take_event(row)
+            else:
+                self._cutter.events.append(row)
         if not self._go.is_set():
             self._on_second()
 
-    def found(self, lane: Lane) -> None:
-        """A server was recognised: the recording hears of it at once, and whether the two may be compared is looked
-        at beside everything else.
-        """
-        self._tell_lanes()
-        if self._tasks is not None and len(self._lane_infos()) > 1:
-            self._tasks.create_task(self._examine())
+    def _follow_plan(self, move: PlanMoved) -> None:
+        if move.dials is not None:
+            self.board.jump(move.dials)
+            self._read_waiting()  # the dials are in force before the step is
+        self._add_event(EventRow(move.lane, self.clock.now_ns(), "plan", name=move.name, text=move.text))
+        self._give_settings()  # how many requests the step wants is no dial
 
-    def driver_gone(self, lane: Lane) -> None:
-        """The driver ended, and its streams with it."""
-        if self._rollup is not None:
-            self._rollup.driver_gone(lane)
-
-    # What its orders depend on.
-
-    def in_flight(self, lane: Lane) -> int:
-        """Streams of the lane, as its driver last said."""
-        return self._rollup.in_flight(lane) if self._rollup is not None else 0
-
-    def ramping(self, lane: Lane) -> bool:
-        """Whether the lane's streams are on their way to the number asked for."""
-        return self._rollup is not None and self._rollup.ramping(lane)
-
-    def slow_ms(self) -> float:
-        """The p95 of E2E in the slower lane over the last minute; 0 before a request ended."""
-        return self._rollup.state.slow_ms if self._rollup is not None else 0.0
-
-    def settling(self) -> bool:
-        """Whether the figures still mix two settings."""
-        return self._rollup is None or self._rollup.state.standing.segment.settled_ns is None
+    def _give_settings(self) -> None:
+        for lane, setting in self.schedule.settings(load_on=self.board.load_on).items():
+            if lane in self._lanes:
+                self._lanes[lane].apply(setting)
 
     # The run.
 
@@ -358,33 +287,35 @@ class LiveSession:
             return
         if self._prepare is not None:
             self.profile = await self._prepare(self.profile)
-        run_of, self._rollup = await asyncio.to_thread(_heavy_parts, list(self.orders.asked), self.profile)
+        make_lane, self._state, self._cutter = await asyncio.to_thread(_heavy_parts, self.profile, self.clock)
         salt = os.urandom(8).hex()
         for lane, server in self.profile.lanes.items():
-            self._lanes[lane] = run_of(
-                lane, self.profile, server, salt, self, partial(self.orders.setting, lane), self._go
-            )
+            self._lanes[lane] = make_lane(lane, self.profile, server, salt, self._messages, self.clock, self._go)
+        self._give_settings()
 
     async def _run(self) -> None:
         await self._prepare_lanes()
         async with asyncio.TaskGroup() as self._tasks:
+            self._tasks.create_task(self._read())
             for run in self._lanes.values():
                 self._tasks.create_task(run.run())
             await self._all_ready()
             await self._begin()
-            if self.orders.alternation is not None:
-                self._tasks.create_task(self.orders.alternation.run())
+            if self.schedule.turns is not None:
+                self._tasks.create_task(self._take_turns())
             await self._seconds()
 
     async def _all_ready(self) -> None:
         """Until every lane has its driver, or one has and the other keeps it waiting too long."""
-        waiting = {asyncio.create_task(run.ready.wait()) for run in self._lanes.values()}
+        ready = {asyncio.create_task(run.ready.wait()) for run in self._lanes.values()}
         try:
-            _, late = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            _, late = await asyncio.wait(ready, return_when=asyncio.FIRST_COMPLETED)
             if late:
-                await asyncio.wait(late, timeout=FIRST_LANE_WAITS_S)
+                patience = asyncio.create_task(self.clock.sleep(FIRST_LANE_WAITS_S))
+                await asyncio.wait({*late, patience}, return_when=asyncio.FIRST_COMPLETED)
+                patience.cancel()
         finally:
-            for task in waiting:
+            for task in ready:
                 task.cancel()
 
     async def _begin(self) -> None:
@@ -394,82 +325,104 @@ class LiveSession:
             name=f"{wall:%Y-%m-%d_%H%M%S}_{self.profile.name}",
             profile=msgspec.to_builtins(self.profile),
             lanes={str(lane): info for lane, info in self._lane_infos().items()},
-            t0_ns=time.monotonic_ns(),
+            t0_ns=self.clock.now_ns(),
             wall_ns=time.time_ns(),
             host=host_facts(),
             version=__version__,
         )
         if self._record is not None:
-            self.recording = await asyncio.to_thread(self._record, info)
-        assert self._rollup is not None
-        self.info, self._wall_ns = info, info.wall_ns
-        self._tell_lanes()  # one may have been recognised while the recorder was made
-        self._rollup.begin(info.t0_ns)
-        if self.recording is not None:
-            self.recording(self._rollup.known(info.t0_ns))
+            self.recorder = await asyncio.to_thread(self._record, info)
+        self._read_waiting()
+        assert self._state is not None
+        assert self._cutter is not None
+        self.info = info
+        self._record_lanes()  # one may have been detected while the recorder was made
+        self._state.begin(info.t0_ns)
+        if self.recorder is not None:
+            known = Batch(info.t0_ns, gauges=list(self._cutter.gauges), events=list(self._state.events))
+            self.recorder(known)
             self._listeners.append(self._keep)
         self._go.set()
 
     async def _seconds(self) -> None:
-        assert self._rollup is not None
-        end_ns = self._rollup.state.t0_ns
+        assert self._state is not None
+        end_ns = self._state.t0_ns
         while True:
             start_ns, end_ns = end_ns, end_ns + NS_PER_S
-            await asyncio.sleep(max(0.0, (end_ns - time.monotonic_ns()) / NS_PER_S))
+            await self.clock.sleep_until(end_ns)
             await self._frames_until(end_ns)
-            batch = self._rollup.cut(start_ns, end_ns, self.orders.segment, self._lanes_now())
-            self._hand_on(Batch(end_ns, seconds=batch.seconds))
-            self._tell_settled()
-            resting = {row.lane for row in batch.seconds if row.resting}
-            down = {row.lane for row in batch.seconds if not row.up}
-            self.orders.second(end_ns / NS_PER_S, batch.requests, resting, down)
+            self._read_waiting()  # what happened before the second ended counts in it, as in a replay
+            self._cut_second(start_ns, end_ns)
             self._second_over.set()
-            if end_ns + NS_PER_S > time.monotonic_ns():  # else more seconds are overdue: show only the last
+            if end_ns + NS_PER_S > self.clock.now_ns():  # else more seconds are overdue: show only the last
                 self._on_second()
 
-    def _lanes_now(self) -> dict[Lane, LaneNow]:
+    def _cut_second(self, start_ns: int, end_ns: int) -> None:
+        assert self._state is not None
+        assert self._cutter is not None
+        batch = self._cutter.cut(start_ns, end_ns, self.schedule.segment, self._conditions())
+        self._state.apply(batch)
+        self._slow_ms = self._state.slow_ms
+        self._hand_on(Batch(end_ns, seconds=batch.seconds))
+        self._say_settled()
+        asked = {lane: self.board.asked(lane) for lane in self._first_dials}
+        settling = self._state.standing.segment.settled_ns is None
+        for move in self.schedule.second(batch, asked, settling=settling):
+            self._follow_plan(move)
+
+    def _conditions(self) -> Mapping[Lane, LaneCondition]:
+        from tui.session.seconds import LaneCondition
+
+        dials = self.schedule.dials
         return {
-            lane: LaneNow(self.orders.asked[lane].streams, up=run.driver is not None, resting=self.orders.rests(lane))
+            lane: LaneCondition(dials[lane].streams, up=run.up, resting=self.schedule.rests(lane))
             for lane, run in self._lanes.items()
         }
 
-    def _tell_settled(self) -> None:
+    def _say_settled(self) -> None:
         """The moment goes into the recording: a report counts the same seconds as the screen did."""
-        assert self._rollup is not None
-        settled_ns = self._rollup.state.standing.segment.settled_ns
+        assert self._state is not None
+        settled_ns = self._state.standing.segment.settled_ns
         if settled_ns is not None and settled_ns != self._settled_ns:
-            rests = all(dials == stopped(dials) for dials in self.orders.asked.values())
-            told = "nothing is in flight any more" if rests else "figures count from here"
-            self.event(EventRow("", settled_ns, "settled", text=told))
+            idle = all(dials == stopped(dials) for dials in self.schedule.dials.values())
+            text = "nothing is in flight any more" if idle else "figures count from here"
+            self._add_event(EventRow("", settled_ns, "settled", text=text))
         self._settled_ns = settled_ns
 
     async def _frames_until(self, t_ns: int) -> None:
         """Wait for the frames that complete the second, but not for a driver that is late."""
-        assert self._rollup is not None
+        assert self._cutter is not None
         give_up_ns = t_ns + int(FRAME_GRACE_S * NS_PER_S)
-        while any(run.driver and not self._rollup.complete(lane, t_ns) for lane, run in self._lanes.items()):
-            left_s = (give_up_ns - time.monotonic_ns()) / NS_PER_S
+        cutters = self._cutter.lanes
+        while any(run.up and cutters[lane].seen_t_ns < t_ns for lane, run in self._lanes.items()):
+            left_s = (give_up_ns - self.clock.now_ns()) / NS_PER_S
             if left_s <= 0:
                 return
-            self._heard.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._heard.wait(), left_s)
+            self._frame_came.clear()
+            await self.clock.wait(self._frame_came, left_s)
 
-    async def _examine(self) -> None:
+    async def _take_turns(self) -> None:
+        assert self._cutter is not None
+        while True:
+            turn = self.schedule.tick(self.clock.now_ns(), self._cutter.lanes, self._slow_ms)
+            if turn is not None:
+                self._give_settings()
+                if turn.lane is not None:
+                    self._add_event(EventRow(turn.lane, self.clock.now_ns(), "plan", name="turn", text="its turn"))
+            await self.clock.sleep(1 / TICKS_PER_S)
+
+    async def _compare_settings(self) -> None:
         """Read both servers' settings; say what makes them incomparable, and again when that changes."""
         from tui.doctor.checks import setting_differences
         from tui.judge.comparable import reason
 
-        why = reason(
-            await setting_differences(
-                self.profile, {lane: run.found for lane, run in self._lanes.items() if run.found}
-            )
-        )
-        if why != self._incomparable:
-            self._incomparable = why
-            self.event(EventRow("", time.monotonic_ns(), "incomparable", text=why))
+        servers = {lane: run.detected for lane, run in self._lanes.items() if run.detected}
+        why = reason(await setting_differences(self.profile, servers))
+        if why != self.incomparable:
+            self.incomparable = why
+            self._add_event(EventRow("", self.clock.now_ns(), "incomparable", text=why))
 
-    def _tell_lanes(self) -> None:
+    def _record_lanes(self) -> None:
         """Servers that are known by now belong to what is known of the session; a recorder writes them down."""
         if self.info is not None:
             self.info.lanes = {str(lane): info for lane, info in self._lane_infos().items()}
@@ -483,19 +436,18 @@ class LiveSession:
 
     def _keep(self, batch: Batch) -> None:
         """Hand a batch to the recorder, without its chunks where the profile says so."""
-        if self.recording is not None:
-            self.recording(batch if self.profile.record.chunks else replace(batch, chunks=[]))
-
-    def _give(self, lane: Lane, setting: Setting) -> None:
-        if lane in self._lanes:
-            self._lanes[lane].apply(setting)
+        if self.recorder is not None:
+            self.recorder(batch if self.profile.record.chunks else replace(batch, chunks=[]))
 
 
-def _heavy_parts(lanes: list[Lane], profile: Profile) -> tuple[type[LaneRun], Rollup]:
+def _heavy_parts(profile: Profile, clock: Clock) -> tuple[type[LaneRun], SessionState, SessionCutter]:
     """Import what needs numpy and httpx: a few tenths of a second, spent in a thread."""
+    from tui.session import make_view  # noqa: F401 - the first view is not to wait for it
     from tui.session.lane import LaneRun
+    from tui.session.seconds import LaneCutter, SessionCutter
+    from tui.session.state import SessionState
     from tui.session.verdicts import Standing
 
-    rollup = Rollup.of(lanes, time.monotonic_ns())
-    rollup.state.standing = Standing.under(profile)
-    return LaneRun, rollup
+    state = SessionState(clock.now_ns())
+    state.standing = Standing.under(profile)
+    return LaneRun, state, SessionCutter({lane: LaneCutter(lane) for lane in profile.lanes})

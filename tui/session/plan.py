@@ -1,41 +1,35 @@
 """A plan while it runs: each step's dials in force for a time, or until so many requests ended in each lane."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Final, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from tui.model.dials import DIAL, Dials, check, dial_text
 from tui.model.profile import Step
-from tui.model.rows import Lane, RequestRow
+from tui.model.rows import Batch, Lane
 from tui.model.text import UserError
+from tui.model.units import NS_PER_S
+from tui.session.messages import PlanMoved
 
-Put = Callable[[dict[Lane, Dials]], None]
-More = Callable[[Step], Sequence[Step]]
-Say = Callable[[Lane | Literal[""], str, str], None]
+FurtherSteps = Callable[[Step], Sequence[Step]]  # what a sweep measures next, from the step that ended
 
-GIVEN_UP_S: Final = 60.0  # of a lane that is down: a server may be started anew meanwhile
+MAX_DOWN_S: Final = 60.0  # then the lane is given up for this step: until then its server may be restarted
 
 
 class PlanRun(msgspec.Struct):
-    """Steps from `base`, the dials as the plan begins; each step turns its own and leaves the others as they were.
+    """Steps from `base`, the dials as the plan begins; each step turns its dials and leaves the others as they were.
 
-    Of lanes that take turns each gets the whole time of a step: only the seconds of its own turns count for it.
-
-    `put` puts dials in force, `in_force` tells what is. `more` is asked for further steps as each one ends. `say` is
-    told what happened: the lane or both, a word, and a sentence. With `repeat` the steps are held so many times,
-    every other time backwards, so that a drift of a server falls on all alike; each puts the same in force.
+    Of lanes that take turns each gets the whole time of a step: only the seconds of its turns count for it. With
+    `repeat` the steps are held so many times, every other time backwards, so that a drift of a server falls on all
+    alike; each puts the same in force. What happens is returned: the caller puts the dials of a step in force.
     """
 
     steps: list[Step]
     base: dict[Lane, Dials]
-    put: Put
-    in_force: Callable[[Lane], Dials]
-    more: More = lambda _: ()
-    say: Say = lambda _lane, _word, _text: None
+    more: FurtherSteps = lambda _: ()
     repeat: int = 1
-    settling: Callable[[], bool] = lambda: False  # while it says so the time of a step does not run
     at: int = -1  # the place in `order` of the step that runs
     begun: int = 0  # how often a step was, again or anew
     paused: bool = False
@@ -64,48 +58,47 @@ class PlanRun(msgspec.Struct):
         """Whether the step that runs is one of so many requests, not of a time."""
         return not self.over and self.at >= 0 and self.step.requests is not None
 
-    def begin(self, now_s: float) -> None:
+    def begin(self, now_s: float) -> PlanMoved:
         """The first step."""
-        self._go_to(0, now_s)
+        return self._go_to(0, now_s)
 
-    def toggle(self, now_s: float) -> None:
+    def toggle(self, now_s: float) -> PlanMoved:
         """Pause, or take the step up again from its beginning."""
-        if self.paused:
-            self.paused = False
-            self._go_to(self.at, now_s)
-        else:
-            self._pause("by the operator")
+        if not self.paused:
+            return self._pause("by the operator")
+        self.paused = False
+        return self._go_to(self.at, now_s)
 
     def second(
-        self,
-        now_s: float,
-        segment: int,
-        requests: Iterable[RequestRow],
-        resting: Collection[Lane] = (),
-        down: Collection[Lane] = (),
-    ) -> None:
-        """A second is complete: go on when the step has been held. A dial that was turned pauses the plan."""
+        self, batch: Batch, segment: int, asked: Mapping[Lane, Dials], *, settling: bool = False
+    ) -> list[PlanMoved]:
+        """A second is complete: go on when the step has been held. A dial that was turned pauses the plan.
+
+        `settling`: the time of the step does not run.
+        """
         if self.over or self.paused:
-            return
-        if any(self.in_force(lane) != dials for lane, dials in self._dials(self.at).items()):
-            self._pause("a dial was turned, or the load stopped")
-            return
+            return []
+        if any(asked[lane] != dials for lane, dials in self._dials(self.at).items()):
+            return [self._pause("a dial was turned, or the load stopped")]
+        now_s = batch.t_ns / NS_PER_S
         passed_s, self._since_s = now_s - self._since_s, now_s
-        if self.settling():
-            self._settles = True
-            return
-        if self._settles:  # the second at whose end it was settled does not count
-            self._settles = False
-            return
-        for lane in self.base.keys() - set(resting):
-            self._held_s[lane] += passed_s
-            self._look_whether_down(lane, passed_s if lane in down else 0.0)
-        self._ended.update(row.lane for row in requests if row.segment == segment and row.outcome != "cancelled")
+        if settling or self._settles:  # the second at whose end it was settled does not count
+            self._settles = settling
+            return []
+        moves = []
+        for row in batch.seconds:
+            if not row.resting:
+                self._held_s[row.lane] += passed_s
+                moves += self._give_up(row.lane, 0.0 if row.up else passed_s)
+        self._ended.update(
+            row.lane for row in batch.requests if row.segment == segment and row.outcome != "cancelled"
+        )
         if all(map(self.enough, self.base)):
             more = self.more(self.step)
             self.order += range(len(self.steps), len(self.steps) + len(more))
             self.steps += more
-            self._go_to(self.at + 1, now_s)
+            moves.append(self._go_to(self.at + 1, now_s))
+        return moves
 
     def text(self) -> str:
         """`plan 2/3  conc 16  0:41 left`; empty when it is over."""
@@ -128,25 +121,26 @@ class PlanRun(msgspec.Struct):
         step = self.step
         if step.for_s is not None:
             return self._held_s[lane] >= step.for_s
-        return self._ended[lane] >= (step.requests or 0) or self._down_s.get(lane, 0.0) >= GIVEN_UP_S
+        return self._ended[lane] >= (step.requests or 0) or self._down_s.get(lane, 0.0) >= MAX_DOWN_S
 
-    def most(self, lane: Lane, dials: Dials) -> int | None:
+    def max_requests(self, lane: Lane, dials: Dials) -> int | None:
         """How many requests the step sends a lane that has its dials; None: as many as there is time for."""
         if self.over or self.paused or self.at < 0 or self._dials(self.at)[lane] != dials:
             return None
         return self.step.requests
 
-    def _look_whether_down(self, lane: Lane, down_s: float) -> None:
+    def _give_up(self, lane: Lane, down_s: float) -> list[PlanMoved]:
         """A lane that stays down would hold a step of requests for ever."""
         before_s = self._down_s.get(lane, 0.0)
         self._down_s[lane] = before_s + down_s if down_s else 0.0
-        if self.step.requests is not None and before_s < GIVEN_UP_S <= self._down_s[lane]:
-            why = f"down for {GIVEN_UP_S:g} s: {self._place()} is over for this lane"
-            self.say(lane, "given up", f"{why}, with {self._ended[lane]} of {self.step.requests} requests")
+        if self.step.requests is None or not before_s < MAX_DOWN_S <= self._down_s[lane]:
+            return []
+        why = f"down for {MAX_DOWN_S:g} s: {self._place()} is over for this lane"
+        return [PlanMoved(lane, "given up", f"{why}, with {self._ended[lane]} of {self.step.requests} requests")]
 
-    def _pause(self, why: str) -> None:
+    def _pause(self, why: str) -> PlanMoved:
         self.paused = True
-        self.say("", "paused", f"{self._place()} is paused: {why}")
+        return PlanMoved("", "paused", f"{self._place()} is paused: {why}")
 
     def _place(self) -> str:
         return f"step {self.at + 1} of {len(self.order)}"
@@ -154,24 +148,23 @@ class PlanRun(msgspec.Struct):
     def _fewest(self) -> int:
         return min(self._ended[lane] for lane in self.base)
 
-    def _go_to(self, at: int, now_s: float) -> None:
+    def _go_to(self, at: int, now_s: float) -> PlanMoved:
         self.at, self._since_s, self._held_s = at, now_s, dict.fromkeys(self.base, 0.0)
         self._settles = False
         self._ended.clear()
         self._down_s.clear()
         self.begun += 1
         if self.over:
-            self.say("", "over", "every step of the plan has been held")
-        else:
-            self.put(self._dials(at))
-            self.say("", "step", f"{self._place()}: {setting_text(self.step)}".removesuffix(": "))
+            return PlanMoved("", "over", "every step of the plan has been held")
+        text = f"{self._place()}: {setting_text(self.step)}".removesuffix(": ")
+        return PlanMoved("", "step", text, self._dials(at))
 
     def _dials(self, at: int) -> dict[Lane, Dials]:
-        """What a step puts in force: its own, and those of the steps written before it."""
-        found = dict(self.base)
+        """What a step puts in force: its dials, and those of the steps written before it."""
+        dials = dict(self.base)
         for step in self.steps[: self.order[at] + 1]:
-            found = {lane: turned(dials, step) for lane, dials in found.items()}
-        return found
+            dials = {lane: turned(before, step) for lane, before in dials.items()}
+        return dials
 
 
 def there_and_back(count: int, times: int) -> list[int]:
@@ -182,12 +175,12 @@ def there_and_back(count: int, times: int) -> list[int]:
 def turned(dials: Dials, step: Step) -> Dials:
     """The dials with those of the step. UserError when a value cannot be."""
     try:
-        found = msgspec.convert(msgspec.structs.asdict(dials) | step.dials, Dials)
+        new = msgspec.convert(msgspec.structs.asdict(dials) | step.dials, Dials)
     except msgspec.ValidationError as error:
         raise UserError(f"a step of the plan cannot be put in force: {error}") from error
-    if problem := check(found):
+    if problem := check(new):
         raise UserError(f"a step of the plan cannot be put in force: {problem}")
-    return found
+    return new
 
 
 def checked(steps: Sequence[Step], base: dict[Lane, Dials]) -> list[Step]:

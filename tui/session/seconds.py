@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tui.model.dials import Dials
 from tui.model.metrics import e2e_ms, tpot_ms, ttft_ms
 from tui.model.profile import Profile
-from tui.model.rows import Chunks, Frame, Lane, RequestRow, SecondRow
+from tui.model.rows import Batch, Chunks, EventRow, Frame, GaugeRow, Lane, RequestRow, SecondRow
 from tui.model.session import LaneInfo
 from tui.stats.quantiles import percentiles
 
@@ -141,7 +141,7 @@ class ViewContext(msgspec.Struct, frozen=True):
     wall_ns: int
 
 
-class LaneNow(msgspec.Struct, frozen=True):
+class LaneCondition(msgspec.Struct, frozen=True):
     """What a second's row says of its lane besides what happened in it."""
 
     concurrency: int
@@ -199,7 +199,7 @@ class LaneCutter:
         self._bound |= bool(frame.bound)
         self._down = bool(frame.down)
 
-    def cut(self, start_ns: int, end_ns: int, segment: int, now: LaneNow) -> LaneSecond:
+    def cut(self, start_ns: int, end_ns: int, segment: int, now: LaneCondition) -> LaneSecond:
         """The second from `start_ns` to `end_ns`; later rows stay for the next."""
         chunks, rest = ChunkArrays.of(self._chunks).cut(end_ns)
         self._chunks = [rest.pack()]
@@ -269,3 +269,26 @@ class LaneCutter:
 
 def _named(name: str, values: list[float | None]) -> dict[str, float | None]:
     return {f"{name}_p{round(100 * share)}_ms": value for share, value in zip(SHARES, values, strict=True)}
+
+
+@dataclass(slots=True)
+class SessionCutter:
+    """Holds what happened in all lanes until its second is complete."""
+
+    lanes: Mapping[Lane, LaneCutter]
+    gauges: list[GaugeRow] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
+
+    def cut(self, start_ns: int, end_ns: int, segment: int, conditions: Mapping[Lane, LaneCondition]) -> Batch:
+        """The second from `start_ns` to `end_ns`; later rows stay for the next."""
+        batch = Batch(end_ns)
+        for lane, condition in conditions.items():
+            second = self.lanes[lane].cut(start_ns, end_ns, segment, condition)
+            batch.seconds.append(second.row)
+            batch.requests += second.requests
+            batch.chunks.append((lane, second.chunks))
+        batch.gauges = [row for row in self.gauges if row.t_ns < end_ns]
+        batch.events = [row for row in self.events if row.t_ns < end_ns]
+        self.gauges = [row for row in self.gauges if row.t_ns >= end_ns]
+        self.events = [row for row in self.events if row.t_ns >= end_ns]
+        return batch

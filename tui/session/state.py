@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tui.model.metrics import e2e_ms, tpot_ms, ttft_ms, ttft_sched_ms
 from tui.model.rows import LANES, Batch, Chunks, EventRow, GaugeRow, Lane, RequestRow, SecondRow
+from tui.model.units import NS_PER_S
 from tui.session.seconds import Bools, ChunkArrays, ChunkGaps, Floats
 from tui.session.verdicts import Standing
 from tui.stats.quantiles import percentile
@@ -220,6 +221,11 @@ class SessionState:
         """The load starts: second 0 is from here."""
         self.t0_ns = self.t_ns = t0_ns
         self.standing.restart(t0_ns)
+
+    @property
+    def elapsed_s(self) -> float:
+        """How long the complete seconds are."""
+        return (self.t_ns - self.t0_ns) / NS_PER_S
 
     @property
     def slow_ms(self) -> float:
