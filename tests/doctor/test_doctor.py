@@ -9,7 +9,8 @@ import pytest
 
 from tests.launcher.fake_engine import Handler
 from tui.doctor.checks import DoctorReport, Host, Row, examine, report, setting_differences, text
-from tui.doctor.examine import LaneCheck, Opinion, examine_lane, quick_check
+from tui.doctor.examine import LaneCheck, examine_lane, quick_check
+from tui.doctor.openai_client import answer_differences, client_answer
 from tui.engines.detect import DetectedServer, detect_lane
 from tui.engines.probe import StreamedAnswer
 from tui.judge.comparable import reason
@@ -36,11 +37,11 @@ def examined(lane: str, **more: object) -> LaneCheck:
     one = LaneCheck(
         "a" if lane == "a" else "b",
         info.url,
-        found=DetectedServer(info, [1], f"{info.url}/metrics", ""),
-        answer_ms=3.0,
+        server=DetectedServer(info, [1], f"{info.url}/metrics", ""),
+        response_ms=3.0,
         settings=settings,
         tokens_served=5_000,
-        streamed=StreamedAnswer(4, "text", 70, 4, "length"),
+        answer=StreamedAnswer(4, "text", 70, 4, "length"),
         prompt_tokens=70,
     )
     for name, value in more.items():
@@ -60,7 +61,7 @@ def row(told: DoctorReport, label: str) -> Row:
 def test_two_alike_are_comparable() -> None:
     told = report(profile(), [examined("a"), examined("b")], QUIET)
     assert told.comparable
-    assert told.sentence == "comparable: nothing known stands between them"
+    assert told.sentence == "comparable: no obstacle found"
     assert not [row for row in told.rows if row.mark != "same"]
 
 
@@ -101,7 +102,7 @@ def test_a_waived_difference_is_no_obstacle_and_stays_in_the_sentence() -> None:
     }
     told = report(profile(waive=["kv_tokens"]), [examined("a"), examined("b", settings=other)], QUIET)
     assert told.comparable
-    assert told.sentence == "comparable: nothing known stands between them; waived: KV tokens"
+    assert told.sentence == "comparable: no obstacle found; waived: KV tokens"
     assert "(waived)" in row(told, "KV tokens").lines[0]
 
 
@@ -111,20 +112,20 @@ def test_the_same_prompt_counted_otherwise_is_incomparable() -> None:
 
 
 def test_one_gpu_for_both_at_once_is_wrong_and_in_turns_is_not() -> None:
-    both = [examined(lane, gpus={0: "H100"}, here=True) for lane in "ab"]
+    both = [examined(lane, gpus={0: "H100"}, on_this_host=True) for lane in "ab"]
     told = report(profile(), both, QUIET)
     assert told.sentence == 'not comparable because both use GPU 0 at once: set mode = "alternate"'
     assert row(told, "GPU numbers").mark == "wrong"
     accepted = report(profile(waive=["shared_gpu"]), both, QUIET)
-    assert accepted.sentence == "comparable: nothing known stands between them; waived: shared GPU"
+    assert accepted.sentence == "comparable: no obstacle found; waived: shared GPU"
     assert report(profile(mode="alternate"), both, QUIET).comparable
-    split = [examined(lane, gpus={0: "H100 MIG"}, here=True) for lane in "ab"]
+    split = [examined(lane, gpus={0: "H100 MIG"}, on_this_host=True) for lane in "ab"]
     assert report(profile(), split, QUIET).comparable
-    exporters = [examined(lane, gpus={0: "H100"}, here=True, dcgm=f"{lane}:9400") for lane in "ab"]
+    exporters = [examined(lane, gpus={0: "H100"}, on_this_host=True, dcgm=f"{lane}:9400") for lane in "ab"]
     assert report(profile(), exporters, QUIET).comparable
     remote = [examined(lane, gpus={0: "H100"}, dcgm="far:9400") for lane in "ab"]
     assert "both use GPU 0" in report(profile(), remote, QUIET).sentence
-    elsewhere = [examined("a", gpus={0: "H100"}, here=True), examined("b", gpus={0: "H100"})]
+    elsewhere = [examined("a", gpus={0: "H100"}, on_this_host=True), examined("b", gpus={0: "H100"})]
     assert report(profile(), elsewhere, QUIET).comparable
 
 
@@ -149,7 +150,7 @@ def test_a_load_that_does_not_fit_is_told() -> None:
 
 
 def test_a_busy_host_few_files_cold_servers_and_missing_usage_are_told() -> None:
-    cold = examined("a", tokens_served=12.0, streamed=StreamedAnswer(4, "text", 70, None, "length"))
+    cold = examined("a", tokens_served=12.0, answer=StreamedAnswer(4, "text", 70, None, "length"))
     told = report(profile(), [cold, examined("b", tokens_served=None)], Host(cores=2, load=1.9, files=100))
     assert row(told, "served so far").values == ("12 tokens, cold", "?")
     assert row(told, "streams usage").values == ("no", "yes")
@@ -159,19 +160,19 @@ def test_a_busy_host_few_files_cold_servers_and_missing_usage_are_told() -> None
 
 
 def test_a_lane_that_cannot_be_measured_is_the_answer() -> None:
-    dead = LaneCheck("b", "http://b:1", trouble="nobody answers at http://b:1")
+    dead = LaneCheck("b", "http://b:1", error="nobody answers at http://b:1")
     told = report(profile(), [examined("a"), dead], QUIET)
     assert told.sentence == "lane B cannot be measured: nobody answers at http://b:1"
     assert row(told, "answers").values == ("in 3 ms", "no")
-    both = report(profile(), [LaneCheck("a", "x", trouble="no"), dead], QUIET)
+    both = report(profile(), [LaneCheck("a", "x", error="no"), dead], QUIET)
     assert both.sentence == "lane A cannot be measured: no"
 
 
 def test_a_simulated_engine_says_so() -> None:
     simulated = examined("a")
-    assert simulated.found is not None
-    info = msgspec.structs.replace(simulated.found.info, simulated=True, title="vLLM", version="0.32.0")
-    simulated.found = DetectedServer(info, [], "", "")
+    assert simulated.server is not None
+    info = msgspec.structs.replace(simulated.server.info, simulated=True, title="vLLM", version="0.32.0")
+    simulated.server = DetectedServer(info, [], "", "")
     assert row(report(profile(), [simulated, examined("b")], QUIET), "engine").values[0] == "SIMULATED vLLM 0.32.0"
 
 
@@ -194,16 +195,22 @@ def test_the_table_is_plain_text_with_marks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("opinion", "words"),
+    ("theirs", "words"),
     [
-        (Opinion("text", 70, 4, "length"), ""),
-        (Opinion("text", 70, 3, "stop"), "another output tokens, another finish reason"),
-        (Opinion("other", 70, 4, "length"), "another text"),
-        (Opinion(trouble="timeout"), "the openai client fails: timeout"),
+        (StreamedAnswer(9, "text", 70, 4, "length"), ""),
+        (StreamedAnswer(9, "text", 70, 3, "stop"), "different output tokens, different finish reason"),
+        (StreamedAnswer(9, "other", 70, 4, "length"), "different text"),
     ],
 )
-def test_a_second_opinion_against_ours(opinion: Opinion, words: str) -> None:
-    assert opinion.against(StreamedAnswer(4, "text", 70, 4, "length")) == words
+def test_the_official_clients_answer_against_ours(theirs: StreamedAnswer, words: str) -> None:
+    assert answer_differences(theirs, StreamedAnswer(4, "text", 70, 4, "length")) == words
+
+
+async def test_an_official_client_that_fails_says_why(address: str) -> None:
+    server = await detect_lane(LaneProfile(url=address))
+    missing = DetectedServer(msgspec.structs.replace(server.info, endpoint="chat"), [], "", "")
+    with pytest.raises(UserError, match="the openai client fails: Error code: 404"):
+        await client_answer(missing, "hello")
 
 
 @pytest.fixture
@@ -217,9 +224,9 @@ def address() -> Iterator[str]:
 
 async def test_a_server_is_examined_with_our_reader_and_with_the_official_client(address: str) -> None:
     told = await examine_lane("a", msgspec.convert({"url": f"http://me:secret@{address}/v1"}, type(profile().a)))
-    assert told.trouble == ""
+    assert told.error == ""
     assert told.url == f"http://{address}"
-    assert (told.prompt_tokens, told.opinion, told.here) == (5, "", True)
+    assert (told.prompt_tokens, told.client_note, told.on_this_host) == (5, "", True)
     assert told.settings
     assert told.tokens_served is None  # it has no metrics
 
@@ -238,7 +245,7 @@ async def test_a_glance_generates_nothing_and_counts_a_prompt_by_the_servers_own
         lane = msgspec.convert({"url": f"127.0.0.1:{server.server_port}"}, LaneProfile)
         seen = await quick_check("a", lane, await detect_lane(lane))
         server.shutdown()
-    assert (seen.prompt_tokens, seen.here) == (5, True)
+    assert (seen.prompt_tokens, seen.on_this_host) == (5, True)
     assert set(asked) == {"/tokenize"}
     assert seen.settings
     assert seen.gpus or seen.gpu_note
@@ -266,14 +273,15 @@ async def test_watch_and_run_see_what_doctor_sees(
     sentence: str,
 ) -> None:
     seen = {
-        lane: examined(lane, prompt_tokens=counts[i], gpus=gpus[i], here=True) for i, lane in enumerate(("a", "b"))
+        lane: examined(lane, prompt_tokens=counts[i], gpus=gpus[i], on_this_host=True)
+        for i, lane in enumerate(("a", "b"))
     }
 
     async def glanced(lane: str, *_: object) -> LaneCheck:
         return seen[lane]
 
     monkeypatch.setattr("tui.doctor.checks.quick_check", glanced)
-    found = {lane: one.found for lane, one in seen.items() if one.found is not None}
+    found = {lane: one.server for lane, one in seen.items() if one.server is not None}
     assert reason(await setting_differences(profile(mode=mode), {"a": found["a"], "b": found["b"]})) == sentence
 
 
@@ -284,5 +292,5 @@ async def test_one_lane_alone_can_be_examined(address: str) -> None:
 
 
 async def test_a_lane_without_a_url_is_refused() -> None:
-    with pytest.raises(UserError, match="lane A has no url yet"):
+    with pytest.raises(UserError, match="lane A has no url"):
         await examine(msgspec.convert({"a": {"simulate": "vllm"}}, Profile))

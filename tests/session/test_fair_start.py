@@ -39,7 +39,7 @@ class Pools:
             "weights": "w",
             "kv_tokens": self.of[lane],
         }
-        return LaneCheck(lane, found.info.url, found=found, settings=settings)
+        return LaneCheck(lane, found.info.url, server=found, settings=settings)
 
 
 def said(watched: Watched) -> list[EventRow]:

@@ -9,8 +9,9 @@ import pytest
 from tests.engines.sites import lane
 from tests.load.once import Answer, once
 from tests.simulator.serving import serving
-from tui.doctor.examine import Opinion, ask
+from tui.doctor.openai_client import client_answer
 from tui.engines.detect import DetectedServer, detect_lane
+from tui.engines.probe import StreamedAnswer
 from tui.load.pipe import LanePlan
 from tui.load.prompts import RequestSpec
 from tui.model.dials import Dials
@@ -49,28 +50,28 @@ async def ours(found: DetectedServer) -> Answer:
     return await once(plan, RequestSpec(0, PROMPT, 16, 0, 0, TOKENS, 0), Dials(temperature=0.0))
 
 
-def agree(answer: Answer, opinion: Opinion) -> None:
-    assert (opinion.trouble, answer.row.outcome, answer.row.detail) == ("", "ok", "")
-    assert answer.text == opinion.text != ""
-    assert answer.row.output_tokens == opinion.output_tokens == TOKENS
-    assert answer.row.prompt_tokens == opinion.prompt_tokens
-    assert answer.row.finish_reason == opinion.finish_reason == "length"
+def agree(answer: Answer, client: StreamedAnswer) -> None:
+    assert (answer.row.outcome, answer.row.detail) == ("ok", "")
+    assert answer.text == client.text != ""
+    assert answer.row.output_tokens == client.output_tokens == TOKENS
+    assert answer.row.prompt_tokens == client.prompt_tokens
+    assert answer.row.finish_reason == client.finish_reason == "length"
 
 
 @pytest.mark.parametrize("endpoint", ["chat", "completions"])
 @pytest.mark.parametrize("engine", ["vllm", "sglang"])
 async def test_on_the_simulators(engine: str, endpoint: Endpoint) -> None:
     async with simulated(engine)(endpoint) as found:
-        agree(await ours(found), await ask(found, PROMPT, output_tokens=TOKENS))
+        agree(await ours(found), await client_answer(found, PROMPT, output_tokens=TOKENS))
 
 
 async def test_generate_gives_the_answer_that_the_client_gets_from_completions() -> None:
     async with simulated("sglang")("generate") as found:
-        agree(await ours(found), await ask(found, PROMPT, output_tokens=TOKENS))
+        agree(await ours(found), await client_answer(found, PROMPT, output_tokens=TOKENS))
 
 
 @pytest.mark.parametrize("endpoint", ["chat", "completions"])
 async def test_on_a_real_llamacpp_server(llamacpp_url: str, endpoint: Endpoint) -> None:
     found = await found_at(llamacpp_url, endpoint)
     await ours(found)  # from here on its prompt is cached: computing it anew would round another way
-    agree(await ours(found), await ask(found, PROMPT, output_tokens=TOKENS))
+    agree(await ours(found), await client_answer(found, PROMPT, output_tokens=TOKENS))

@@ -1,0 +1,62 @@
+"""What the official `openai` client, and so an application, reads from a server's stream."""
+
+from typing import Any
+
+from tui.engines.base import Ask
+from tui.engines.detect import DetectedServer
+from tui.engines.probe import OUTPUT_TOKENS, StreamedAnswer
+from tui.engines.registry import engine
+from tui.model.text import UserError, sanitize
+
+# Arguments of the client; every other field of a body travels in its `extra_body`.
+_OFFICIAL = frozenset({
+    "model", "prompt", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "presence_penalty",
+    "frequency_penalty", "seed", "stream", "stream_options",
+})  # fmt: skip
+
+
+async def client_answer(
+    server: DetectedServer, prompt: str, *, output_tokens: int = OUTPUT_TOKENS, timeout_s: float = 30
+) -> StreamedAnswer:
+    """Stream a few tokens through the official client. UserError when it fails."""
+    import openai
+
+    info = server.info
+    chat = info.endpoint == "chat"
+    ask = Ask("chat" if chat else "completions", info.model, prompt, output_tokens, 0.0, 0)
+    body = engine(info.engine).body(ask)
+    extra = {name: body.pop(name) for name in body.keys() - _OFFICIAL}
+    async with openai.AsyncOpenAI(
+        base_url=f"{info.url}/v1",
+        api_key="none",
+        default_headers=dict(server.headers),
+        http_client=openai.DefaultAsyncHttpxClient(verify=server.verify_tls, trust_env=False),
+        timeout=timeout_s,
+        max_retries=0,
+    ) as client:
+        create: Any = client.chat.completions.create if chat else client.completions.create
+        try:
+            return await _read(await create(**body, extra_body=extra))
+        except openai.OpenAIError as error:
+            raise UserError(f"the openai client fails: {sanitize(error, 100)}") from error
+
+
+async def _read(stream: Any) -> StreamedAnswer:
+    answer = StreamedAnswer()
+    async for chunk in stream:
+        if chunk.usage is not None:
+            answer.prompt_tokens, answer.output_tokens = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
+        for choice in chunk.choices:
+            delta = getattr(choice, "delta", None)
+            piece = getattr(choice, "text", None) if delta is None else delta.content
+            reasoning = getattr(delta, "reasoning", None) or getattr(delta, "reasoning_content", None) or ""
+            answer.text += reasoning + (piece or "")
+            answer.finish_reason = choice.finish_reason or answer.finish_reason
+    return answer
+
+
+def answer_differences(client: StreamedAnswer, ours: StreamedAnswer) -> str:
+    """What the client reads differently from us in two answers to the same request; empty: nothing."""
+    fields = ("prompt_tokens", "output_tokens", "finish_reason", "text")
+    differing = [name for name in fields if getattr(client, name) != getattr(ours, name)]
+    return ", ".join(f"different {name.replace('_', ' ')}" for name in differing)
