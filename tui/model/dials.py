@@ -39,7 +39,7 @@ DialValue = int | float | str
 
 
 class DialSpec(msgspec.Struct, frozen=True):
-    """How one dial is named and turned: `notches` are the values of a single step, in order."""
+    """How one dial is named and turned: a key moves it to the next of `notches`."""
 
     name: DialName
     label: str
@@ -50,7 +50,7 @@ class DialSpec(msgspec.Struct, frozen=True):
 
 
 def _notches(low: int, high: int) -> tuple[int, ...]:
-    """1 2 3 4 6 8 12 16 24 32 …: every power of two and the value half-way to the next, within the limits."""
+    """1 2 3 4 6 8 12 16 24 32 …: powers of two and the values half-way between, within the limits."""
     values = {low, high}
     power = 1
     while power <= high:
@@ -72,7 +72,7 @@ DIAL: dict[str, DialSpec] = {spec.name: spec for spec in DIALS}
 
 
 def dial_text(spec: DialSpec, value: DialValue) -> str:
-    """A dial's value as the operator reads it: a share as percent, whole numbers without a point."""
+    """A dial's value as shown: a share in percent, whole numbers without a point."""
     if isinstance(value, str):
         return value
     if spec.unit == "%":
@@ -81,7 +81,7 @@ def dial_text(spec: DialSpec, value: DialValue) -> str:
 
 
 def check(dials: Dials) -> str:
-    """One sentence that says which dial is out of its limits, or an empty string."""
+    """A sentence that names a dial out of its limits, or an empty string."""
     for spec in DIALS:
         value = getattr(dials, spec.name)
         if not isinstance(value, str) and not spec.low <= value <= spec.high:

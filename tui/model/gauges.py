@@ -1,4 +1,4 @@
-"""Names and units of what servers and GPUs say of themselves, one vocabulary for every engine.
+"""Names and units of what servers and GPUs report, one vocabulary for every engine.
 
 Server counters (`*_total`) run from the server's start; a falling value means that it restarted.
 """
@@ -19,14 +19,10 @@ PROMPT_TOKENS: Final = "prompt_tokens_total"
 PREEMPTIONS: Final = "preemptions_total"
 WEIGHTS_BYTES: Final = "weights_bytes"  # on each GPU
 KV_BYTES: Final = "kv_bytes"  # of the KV pool on each GPU
-SERVER_NAMES: tuple[str, ...] = (
-    RUNNING, WAITING, KV_USAGE, KV_POOL_TOKENS, PREFIX_HITS, PREFIX_QUERIES, GENERATION_TOKENS,
-    GENERATION_TOKENS_FINISHED, PROMPT_TOKENS, PREEMPTIONS, WEIGHTS_BYTES, KV_BYTES,
-)  # fmt: skip
 
 GPU_MEMORY_USED: Final = "memory_used_bytes"
 GPU_MEMORY_TOTAL: Final = "memory_total_bytes"
-GPU_MEMORY_ENGINE: Final = "memory_engine_bytes"  # of the lane's own processes
+GPU_MEMORY_ENGINE: Final = "memory_engine_bytes"  # used by the lane's processes
 GPU_UTILIZATION: Final = "utilization_pct"
 GPU_POWER: Final = "power_w"
 GPU_ENERGY: Final = "energy_j_total"

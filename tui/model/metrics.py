@@ -1,8 +1,6 @@
-"""Each figure once: its name, unit, which way is better, how it is written, and its formula.
+"""Each figure once: its name, unit, which way is better and its formula; and the limits that have a name.
 
-`t_send`, `t_first`, `t_last`, `k_first` and `n` are the columns of a request row.
-
-Limits that have a name.
+In formulas `t_send`, `t_first`, `t_last`, `k_first` and `n` (output tokens) are those of a request row.
 """
 
 from __future__ import annotations
@@ -25,23 +23,21 @@ class Metric(msgspec.Struct, frozen=True):
     formula: str
 
 
-OUTPUT_TPS = Metric("output_tps", "output", "tok/s", "higher", "output tokens that arrived in a window / the window")
+OUTPUT_TPS = Metric("output_tps", "output", "tok/s", "higher", "output tokens that arrived in a window / its length")
 TOTAL_TPS = Metric("total_tps", "total", "tok/s", "higher", "output TPS + prompt tokens counted at t_first")
 REQUEST_RATE = Metric(
-    "request_rate", "requests", "req/s", "higher", "requests that finished well in a window / the window"
+    "request_rate", "requests", "req/s", "higher", "successful requests that ended in a window / its length"
 )
-GOODPUT = Metric("goodput", "goodput", "req/s", "higher", "requests a second that met every limit of [slo]")
+GOODPUT = Metric("goodput", "goodput", "req/s", "higher", "requests per second that met every limit of [slo]")
 TTFT = Metric("ttft", "TTFT", "ms", "lower", "t_first - t_send; under an arrival rate also t_first - t_sched")
-TPOT = Metric("tpot", "TPOT", "ms", "lower", "(t_last - t_first) / (n - k_first), one value a request")
-ITL = Metric(
-    "itl", "ITL", "ms", "lower", "gap between output chunks / tokens told of the later one, weighted by them"
-)
+TPOT = Metric("tpot", "TPOT", "ms", "lower", "(t_last - t_first) / (n - k_first), one value per request")
+ITL = Metric("itl", "ITL", "ms", "lower", "gap between output chunks / tokens of the later one, weighted by those")
 E2E = Metric("e2e", "E2E", "ms", "lower", "t_last - t_send")
 
 LATENCIES: tuple[Metric, ...] = (TTFT, TPOT, ITL, E2E)
 METRICS: dict[str, Metric] = {m.name: m for m in (OUTPUT_TPS, TOTAL_TPS, REQUEST_RATE, GOODPUT, TTFT, TPOT, ITL, E2E)}
 
-# The smallest number of values for which a two-sided 95 % order-statistic bound of that percentile exists.
+# The smallest number of values with a two-sided 95 % order-statistic bound of that percentile.
 SAMPLES_NEEDED: dict[str, int] = {"p50": 6, "p90": 36, "p95": 72, "p99": 368, "p999": 3688}
 
 

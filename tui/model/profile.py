@@ -1,9 +1,4 @@
-"""What a profile holds once it has been read and checked.
-
-How an engine is to be started, in words that suit every engine.
-
-The endpoints that load is sent to, and their paths behind a server's base URL.
-"""
+"""A profile as read and checked: servers and how to start them, load, limits, recording, plan."""
 
 from __future__ import annotations
 
@@ -50,18 +45,15 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 Endpoint = Literal["completions", "chat", "generate"]
-# `generate` is SGLang's own, which its bench client asks: the same work without an OpenAI front end.
-PATHS: Final[Mapping[Endpoint, str]] = {
+PATHS: Final[Mapping[Endpoint, str]] = {  # behind a server's base URL
     "completions": "/v1/completions",
     "chat": "/v1/chat/completions",
-    "generate": "/generate",
+    "generate": "/generate",  # SGLang's own, used by its bench client: the same work without an OpenAI front end
 }
 
 
 Mode = Literal["together", "alternate"]
-
-
-SIMULATED: Final = ("vllm", "sglang")  # the engines that there is a simulator for
+SIMULATED: Final = ("vllm", "sglang")  # engines that can be simulated
 
 
 class LaneProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,7 +78,7 @@ class LaneProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class LoadProfile(Dials, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The dials as a session starts, and what does not turn while it runs."""
+    """The dials as a session starts, and what does not change while it runs."""
 
     seed: int = 0  # random seed of the request list
     output_jitter: float = 0.1  # [share] by which the length of answers varies at random, 0.1 for ±10 %
@@ -96,7 +88,7 @@ class LoadProfile(Dials, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class RecordProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is kept. Prompts and answers never are."""
+    """What is recorded. Prompts and answers never are."""
 
     chunks: bool = True  # record when each chunk arrived: reports compute the ITL from it
     directory: str = ""  # folder for recordings; empty: the user's data directory

@@ -1,14 +1,9 @@
-"""The rows: one request, one second, one gauge reading, one event.
+"""The rows (one request, one second, one gauge reading, one event), and the frames and batches that carry them.
 
 Every `*_ns` is an integer of the session's monotonic clock (`time.monotonic_ns`), every `*_ms` a float of
 milliseconds. Arrivals of output (`t_first_ns`, `t_last_ns`, a chunk's `t_ns`) are on a grid of 1,024 ns. Rows are
-`array_like`, so that a row on the pipe between processes is a plain list of values.
-
-What flows: a frame from one lane's driver ten times a second, and a batch from the session to its listeners.
-
-The tables of a recording: their columns are the fields of the rows, with the types they have on disk.
-
-What an operator puts at a moment: a mark with or without a text, or a note.
+`array_like`, so that a row on the pipe between processes is a plain list of values. The fields of a row are also the
+columns of its table in a recording.
 """
 
 from __future__ import annotations
@@ -41,7 +36,7 @@ Cause = Literal[
     "error in stream",
     "cut short",  # the stream ended before it was finished
     "bad framing",  # broken chunked encoding, or an event line over the limit
-    "bad answer",  # not a stream, or not what the API promises
+    "bad answer",  # not a stream, or not what the API specifies
     "no output",  # it ended well and carried no token
     "cancelled",
 ]
@@ -50,9 +45,9 @@ Cause = Literal[
 class RequestRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One request in one lane, written when it ended, however it ended.
 
-    A stamp is None when that moment never came, so that no failed request becomes a latency by accident.
-    `prompt_tokens` and `output_tokens` are what the server counted unless `tokens_from` is `chunks`. With `usage` it
-    said so with every chunk; with `usage at end` only in all, and each chunk before that counts as one token.
+    A time is None when that moment never came, so that no failed request becomes a latency by accident.
+    `prompt_tokens` and `output_tokens` are the server's counts unless `tokens_from` is `chunks`. With `usage` it
+    reports them with every chunk; with `usage at end` only the totals, and each chunk counts as one token until then.
     """
 
     lane: Lane
@@ -76,12 +71,12 @@ class RequestRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     outcome: Outcome
     http_status: int | None
     cause: Cause
-    detail: str  # the server's own words, cleaned and cut; empty when all went well
+    detail: str  # the server's words, sanitized and cut; empty when all went well
     stamp: Stamp
 
 
 class SecondRow(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
-    """One second in one lane; `t_ns` is where it starts. Percentiles are of what ended in it."""
+    """One second in one lane, from `t_ns`. Percentiles are of requests (ITL: chunks) that ended in it."""
 
     lane: Lane
     t_ns: int
@@ -106,16 +101,16 @@ class SecondRow(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=
     e2e_p95_ms: float | None = None
     e2e_p99_ms: float | None = None
     client_cpu_s: float = 0.0  # spent by the lane's driver in this second
-    loop_lag_ms: float = 0.0  # the worst in this second
-    merged_reads: int = 0  # reads that joined several segments, so only the last one's stamp is known
+    loop_lag_ms: float = 0.0  # the largest in this second
+    merged_reads: int = 0  # reads that merged several TCP segments: only the last one's timestamp is known
     bound: bool = False  # the client was the limit: no verdict on this second
     up: bool = True
     resting: bool = False  # the lanes take turns, and this second is not one of this lane's
-    reads: int = 0  # that brought output: `merged_reads` are a share of them
+    reads: int = 0  # that contained output, merged or not
 
 
 class GaugeRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One reading of a server (`source` is `server`) or a GPU (`gpu0`, `gpu1`, …). Names: `records.gauges`."""
+    """One reading of a server (`source` is `server`) or a GPU (`gpu0`, `gpu1`, …). Names: `model.gauges`."""
 
     lane: Lane
     source: str
@@ -125,14 +120,14 @@ class GaugeRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 EventKind = Literal[
-    "start",  # text: what was found at the other end
+    "start",  # text: the server that was detected
     "dial",  # name, old, new
     "settled",  # figures count from here, until the next dial is turned
     "down",  # text: why
     "up",
     "bound",  # new: "on" or "off"; text: why
-    "incomparable",  # text: what makes the lanes incomparable; empty: nothing does any more
-    "fault",  # something beside the load failed: a scrape, a GPU reading, the recorder
+    "incomparable",  # text: what makes the lanes incomparable; empty: nothing any longer
+    "fault",  # something other than the load failed: a scrape, a GPU reading, the recorder
     "mark",  # text
     "note",  # text
     "plan",  # a plan step began, paused or ended
@@ -167,9 +162,9 @@ class Chunks(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
-    """What one driver saw since its last frame. Counters named `*_total` run from the driver's start."""
+    """What one driver measured since its last frame, every 0.1 s. `*_total` count from the driver's start."""
 
-    t_ns: int  # nothing before this moment is still to come
+    t_ns: int  # all before this moment is complete
     segment: int  # of the dials in force now
     concurrency: int
     in_flight: int
@@ -177,22 +172,22 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True
     chunks: Chunks
     sent_t_ns: bytes  # int64: when each request since the last frame was sent
     first_t_ns: bytes  # int64: when each first output arrived
-    first_prompt_tokens: bytes  # int64: prompt tokens of those same requests
+    first_prompt_tokens: bytes  # int64: prompt tokens of the requests in `first_t_ns`
     due_total: int  # requests that were due, for intended against achieved
     started_total: int
     cpu_s_total: float  # of the driver process
-    loop_lag_ms: float  # the worst since the last frame
+    loop_lag_ms: float  # the largest since the last frame
     merged_reads: int
     rss_bytes: int
     bound: str  # empty, or why the client is the limit
     down: str  # empty, or why nothing can be sent
-    ramping: bool = False  # a closed loop is on its way to the streams asked for
+    ramping: bool = False  # a closed loop has not yet started all its streams
 
 
 class Batch(msgspec.Struct):
-    """Rows that became known together. Live, replay, recorder, screen and verdict all read these."""
+    """Rows that became known together: what the session gives to recorder, screen and verdict, live or replayed."""
 
-    t_ns: int  # nothing before this moment is still to come
+    t_ns: int  # all before this moment is complete
     requests: list[RequestRow] = []
     chunks: list[tuple[Lane, Chunks]] = []
     seconds: list[SecondRow] = []
@@ -209,19 +204,11 @@ ROW_OF: Final[dict[str, type[msgspec.Struct]]] = {
     "gauges": GaugeRow,
     "events": EventRow,
 }
-CHUNK_COLUMNS: Final = ("lane", "request", "t_ns", "tokens")
 
-
-def columns(table: TableName) -> tuple[str, ...]:
-    """The column names of a table, in order."""
-    return CHUNK_COLUMNS if table == "chunks" else ROW_OF[table].__struct_fields__
-
-
-NOTE: Final = "note: "  # before a text that is a note
+NOTE: Final = "note: "  # how an operator's text begins that is a note
 
 
 def mark_event(t_ns: int, text: str) -> EventRow:
-    """The event of a mark, or of a note where the text begins with `note: `."""
-    if text.startswith(NOTE):
-        return EventRow("", t_ns, "note", text=sanitize(text.removeprefix(NOTE)))
-    return EventRow("", t_ns, "mark", text=sanitize(text))
+    """The event of an operator's mark or note."""
+    kind: EventKind = "note" if text.startswith(NOTE) else "mark"
+    return EventRow("", t_ns, kind, text=sanitize(text.removeprefix(NOTE)))

@@ -1,4 +1,4 @@
-"""What is known of a session besides its rows: the content of `session.toml`."""
+"""A session apart from its rows: the content of `session.toml`."""
 
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ SCHEMA = 1
 
 
 class LaneInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The server at the end of one lane, as found. Every text in it is cleaned."""
+    """The server of one lane as detected. Its texts are sanitized."""
 
     url: str
     engine: str  # kind: vllm, sglang, llamacpp, …

@@ -1,7 +1,4 @@
-"""Text from a server is hostile until cleaned.
-
-The one error an operator sees.
-"""
+"""Text for the operator: what a server sends, sanitized, and the one error to be shown."""
 
 from __future__ import annotations
 
@@ -13,15 +10,15 @@ _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\
 
 
 def sanitize(text: object, limit: int = 200) -> str:
-    """One line of printable text, at most `limit` characters, with no escape codes and no control characters.
+    """One line of at most `limit` printable characters, without escape codes and control characters.
 
-    What it returns is still not markup: a widget shows it as plain text.
+    It may still look like markup: widgets show it as plain text.
     """
     raw = _ESCAPES.sub("", str(text)[: limit * 8])
-    kept = "".join(" " if ch.isspace() else ch for ch in raw if ch.isspace() or unicodedata.category(ch)[0] != "C")
-    line = " ".join(kept.split())
+    printable = "".join(ch for ch in raw if ch.isspace() or unicodedata.category(ch)[0] != "C")
+    line = " ".join(printable.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 class UserError(Exception):
-    """Something the operator can mend, in one sentence that says what is wrong and what to do. Exit code 2."""
+    """Something the operator can fix, in one sentence that says what is wrong and what to do. Exit code 2."""

@@ -1,12 +1,10 @@
-"""Find a profile, read it, check it.
-
-Where in a TOML text a key stands, so that an error can name its line.
-"""
+"""Read a profile from its TOML file and check it. An error names file, line, key and what was expected."""
 
 from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,39 +16,10 @@ from tui.model.metrics import MLPERF_LIMITS_MS
 from tui.model.profile import SIMULATED, LaneProfile, Profile, Slo
 from tui.model.text import UserError
 
-_HEADER = re.compile(r"^\s*\[+\s*([\w.\-\"' ]+?)\s*\]+\s*(#.*)?$")
-_KEY = re.compile(r"^\s*([\w.\-\"']+)\s*=")
-
-
-def line_of(text: str, path: tuple[str, ...]) -> int:
-    """Line number (from 1) of the key at `path`, else of the nearest table around it, else 1."""
-    best, best_depth = 1, 0
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
-            here = table = _split(header[1])
-        elif key := _KEY.match(line):
-            here = (*table, *_split(key[1]))
-        else:
-            continue
-        depth = len(here)
-        if here == path[:depth] and depth > best_depth:
-            best, best_depth = number, depth
-    return best
-
-
-def _split(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
-
-
-TEMPLATE = "template.toml"  # comes with the profiles and is none of them
+TEMPLATE = "template.toml"  # in the folder of profiles, and not one of them
 MAX_THINK_S = 600.0
 MAX_REPEATS = 1000
-Problem = tuple[tuple[str, ...], str]  # where in the profile, and one sentence
-
-_PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
-_UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
-_MISSING = re.compile(r"missing required field `(?P<key>[^`]*)`")
+Problem = tuple[tuple[str, ...], str]  # the path of the key, and one sentence
 
 
 def shipped_profiles() -> Path:
@@ -60,25 +29,24 @@ def shipped_profiles() -> Path:
     return checkout if (checkout / "demo.toml").exists() else package / "profiles"
 
 
-def profile_folders() -> list[Path]:
-    """Where a profile is looked for by name: here, among the user's own, among the shipped."""
+def _profile_folders() -> list[Path]:
     from platformdirs import user_config_path
 
     return [Path("profiles"), user_config_path("dragstrip") / "profiles", shipped_profiles()]
 
 
 def list_profiles() -> dict[str, Path]:
-    """Every profile that can be named, by name; the first folder that has a name wins."""
-    found: dict[str, Path] = {}
-    for folder in profile_folders():
+    """Every profile by name; those here go before the user's, which go before the shipped ones."""
+    profiles: dict[str, Path] = {}
+    for folder in _profile_folders():
         for path in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
             if path.name != TEMPLATE:
-                found.setdefault(path.stem, path)
-    return found
+                profiles.setdefault(path.stem, path)
+    return profiles
 
 
 def find_profile(name: str) -> Path:
-    """A path to a TOML file, or the name of a profile. UserError when there is none."""
+    """The file of a profile given by path or name. UserError when there is none."""
     path = Path(name)
     if path.suffix == ".toml" or "/" in name:
         if path.is_file():
@@ -114,12 +82,12 @@ def parse_profile(text: str, where: str, default_name: str = "") -> Profile:
     except msgspec.ValidationError as error:
         raise UserError(_explain(str(error), text, where, data)) from error
     for path, problem in _problems(profile):
-        raise UserError(f"{where}:{line_of(text, path)}: {'.'.join(path)}: {problem}")
+        raise UserError(f"{where}:{_line_of(text, path)}: {'.'.join(path)}: {problem}")
     return msgspec.structs.replace(profile, slo=with_preset(profile.slo))
 
 
 def with_preset(slo: Slo) -> Slo:
-    """The limits with those of their preset where they give none."""
+    """The limits, with those of their preset where they give none."""
     if slo.preset not in MLPERF_LIMITS_MS:
         return slo
     ttft_ms, tpot_ms = MLPERF_LIMITS_MS[slo.preset]
@@ -130,77 +98,53 @@ def with_preset(slo: Slo) -> Slo:
     )
 
 
-def _explain(message: str, text: str, where: str, data: dict[str, Any]) -> str:
-    """msgspec's message as one sentence with file, line and key."""
-    place = _PLACE.search(message)
-    keys = re.findall(r"[\w\-]+", place["path"].replace("[...]", "")) if place else []
-    sentence = _PLACE.sub("", message)
-    if unknown := _UNKNOWN.search(message):
-        keys.append(unknown["key"])
-        near = difflib.get_close_matches(unknown["key"], _known_keys(keys[:-1]), 1)
-        sentence = "there is no such key" + (f"; did you mean `{near[0]}`?" if near else "")
-    elif missing := _MISSING.search(message):
-        keys.append(missing["key"])
-        sentence = "is missing" + (", add a table [a] with the server's url" if missing["key"] == "a" else "")
-    else:
-        sentence = sentence[0].lower() + sentence[1:].replace("`", "")
-    return f"{where}:{line_of(text, tuple(keys))}: {'.'.join(keys)}: {sentence}"
+def lane_dials(profile: Profile, lane: LaneProfile) -> Dials:
+    """The dials a lane starts with: [load], with those the lane overrides."""
+    shared = {name: getattr(profile.load, name) for name in Dials.__struct_fields__}
+    return msgspec.convert(shared | lane.dials, Dials)
 
 
-def _known_keys(path: list[str]) -> list[str]:
-    kind: Any = Profile
-    for key in path:
-        fields = {f.name: f.type for f in msgspec.structs.fields(kind)}
-        kind = LaneProfile if key in ("a", "b") else fields.get(key)
-        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
-            return []
-    return list(kind.__struct_fields__)
-
-
-def _problems(profile: Profile) -> list[Problem]:
-    """What the types alone cannot say, as (key path, sentence)."""
-    found: list[Problem] = []
+def _problems(profile: Profile) -> Iterator[Problem]:
+    """What the types alone cannot express."""
     if problem := check(profile.load):
-        found.append((("load", problem.split()[0]), problem))
-    found += [*_number_problems(profile), *_plan_problems(profile)]
+        yield ("load", problem.split()[0]), problem
+    yield from _number_problems(profile)
+    yield from _plan_problems(profile)
     if profile.waive:
         from tui.model.settings import ENGINE_SETTING  # a long table that the first paint would wait for
 
         if unknown := [key for key in profile.waive if key not in ENGINE_SETTING]:
-            found.append((("waive",), f"nothing is called {unknown[0]}; there are {', '.join(ENGINE_SETTING)}"))
+            yield ("waive",), f"nothing is called {unknown[0]}; there are {', '.join(ENGINE_SETTING)}"
     for name, lane in profile.lanes.items():
         if bool(lane.url) == bool(lane.simulate):
-            found.append(((name, "url"), "give either url or simulate, not both and not neither"))
+            yield (name, "url"), "give either url or simulate, not both and not neither"
         if lane.simulate not in ("", *SIMULATED):
-            found.append(((name, "simulate"), f"expected {' or '.join(SIMULATED)}, got {lane.simulate}"))
-        found += [((name, "dials", key), problem) for key, problem in _dial_problems(lane.dials)]
-    return found
+            yield (name, "simulate"), f"expected {' or '.join(SIMULATED)}, got {lane.simulate}"
+        for key, problem in _dial_problems(lane.dials):
+            yield (name, "dials", key), problem
 
 
-def _number_problems(profile: Profile) -> list[Problem]:
-    found: list[Problem] = []
+def _number_problems(profile: Profile) -> Iterator[Problem]:
     if not 0 <= profile.load.think_s <= MAX_THINK_S:
-        found.append((("load", "think_s"), f"must lie between 0 and {MAX_THINK_S:g} seconds"))
+        yield ("load", "think_s"), f"must lie between 0 and {MAX_THINK_S:g} seconds"
     if not 1 <= profile.repeat <= MAX_REPEATS:
-        found.append((("repeat",), f"must lie between 1 and {MAX_REPEATS}, not {profile.repeat}"))
+        yield ("repeat",), f"must lie between 1 and {MAX_REPEATS}, not {profile.repeat}"
     if profile.slo.preset not in ("", *MLPERF_LIMITS_MS):
-        found.append((("slo", "preset"), f"there is no such preset; there are {', '.join(MLPERF_LIMITS_MS)}"))
+        yield ("slo", "preset"), f"there is no such preset; there are {', '.join(MLPERF_LIMITS_MS)}"
     for name in ("ttft_ms", "tpot_ms", "e2e_ms"):
         limit = getattr(profile.slo, name)
         if limit is not None and not 0 < limit < float("inf"):
-            found.append((("slo", name), f"a limit is a number of ms above 0, not {limit:g}"))
+            yield ("slo", name), f"a limit is a number of ms above 0, not {limit:g}"
     if profile.delta is not None and not 0 < profile.delta < 1:
-        found.append((("delta",), f"must lie between 0 and 1, as 0.03 for 3 %, not {profile.delta:g}"))
-    return found
+        yield ("delta",), f"must lie between 0 and 1, as 0.03 for 3 %, not {profile.delta:g}"
 
 
-def _plan_problems(profile: Profile) -> list[Problem]:
-    found: list[Problem] = []
-    for number, step in enumerate(profile.plan):
+def _plan_problems(profile: Profile) -> Iterator[Problem]:
+    for number, step in enumerate(profile.plan, 1):
         if (step.for_s is None) == (step.requests is None):
-            found.append((("plan",), f"step {number + 1} needs for_s or requests, and only one of them"))
-        found += [(("plan",), f"step {number + 1}: {problem}") for _, problem in _dial_problems(step.dials)]
-    return found
+            yield ("plan",), f"step {number} needs for_s or requests, and only one of them"
+        for _, problem in _dial_problems(step.dials):
+            yield ("plan",), f"step {number}: {problem}"
 
 
 def _dial_problems(dials: dict[str, int | float | str]) -> list[tuple[str, str]]:
@@ -214,7 +158,58 @@ def _dial_problems(dials: dict[str, int | float | str]) -> list[tuple[str, str]]
     return [(key, problem) for key in dials if (problem := check(turned)) and problem.startswith(key)]
 
 
-def lane_dials(profile: Profile, lane: LaneProfile) -> Dials:
-    """The dials a lane starts with: [load], and where the lane departs from it."""
-    shared = {name: getattr(profile.load, name) for name in Dials.__struct_fields__}
-    return msgspec.convert(shared | lane.dials, Dials)
+_PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
+_MISSING = re.compile(r"missing required field `(?P<key>[^`]*)`")
+
+
+def _explain(message: str, text: str, where: str, data: dict[str, Any]) -> str:
+    """msgspec's message as one sentence with file, line and key."""
+    path = _PATH.search(message)
+    keys = re.findall(r"[\w\-]+", path["path"].replace("[...]", "")) if path else []
+    sentence = _PATH.sub("", message)
+    if unknown := _UNKNOWN.search(message):
+        keys.append(unknown["key"])
+        near = difflib.get_close_matches(unknown["key"], _known_keys(keys[:-1]), 1)
+        sentence = "there is no such key" + (f"; did you mean `{near[0]}`?" if near else "")
+    elif missing := _MISSING.search(message):
+        keys.append(missing["key"])
+        sentence = "is missing" + (", add a table [a] with the server's url" if missing["key"] == "a" else "")
+    else:
+        sentence = sentence[0].lower() + sentence[1:].replace("`", "")
+    return f"{where}:{_line_of(text, tuple(keys))}: {'.'.join(keys)}: {sentence}"
+
+
+def _known_keys(path: list[str]) -> list[str]:
+    kind: Any = Profile
+    for key in path:
+        fields = {f.name: f.type for f in msgspec.structs.fields(kind)}
+        kind = LaneProfile if key in ("a", "b") else fields.get(key)
+        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+            return []
+    return list(kind.__struct_fields__)
+
+
+_HEADER = re.compile(r"^\s*\[+\s*([\w.\-\"' ]+?)\s*\]+\s*(#.*)?$")
+_KEY = re.compile(r"^\s*([\w.\-\"']+)\s*=")
+
+
+def _line_of(text: str, path: tuple[str, ...]) -> int:
+    """Line number (from 1) of the key at `path`, else of the nearest table around it, else 1."""
+    best, best_depth = 1, 0
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            here = table = _split(header[1])
+        elif key := _KEY.match(line):
+            here = (*table, *_split(key[1]))
+        else:
+            continue
+        depth = len(here)
+        if here == path[:depth] and depth > best_depth:
+            best, best_depth = number, depth
+    return best
+
+
+def _split(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))

@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from tui.model.rows import CHUNK_COLUMNS, LANES, ROW_OF, TABLES, Chunks, Lane, TableName
+from tui.model.rows import LANES, ROW_OF, TABLES, Chunks, Lane, TableName
 
 TIME_COLUMN: dict[TableName, str] = {**dict.fromkeys(TABLES, "t_ns"), "requests": "t_end_ns"}
 """The column that says when a row became known. Files are sorted by it, to within a frame's 0.1 s."""
 
-_CHUNKS = dict(zip(CHUNK_COLUMNS, (pl.String, pl.Int64, pl.Int64, pl.Int32), strict=True))
+_CHUNKS = {"lane": pl.String, "request": pl.Int64, "t_ns": pl.Int64, "tokens": pl.Int32}
 _PLAIN: dict[type, type[pl.DataType]] = {float: pl.Float64, bool: pl.Boolean, str: pl.String}
 
 
