@@ -1,4 +1,4 @@
-"""What tests of several layers share: sessions go to a folder of the test, a real llama.cpp server can be had."""
+"""Fixtures of several folders: recordings go to a folder of the test; a real llama.cpp server."""
 
 import os
 import subprocess
@@ -10,8 +10,8 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's own sessions and profiles."""
+def _test_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's sessions and profiles."""
     monkeypatch.setenv("DRAGSTRIP_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 

@@ -43,22 +43,22 @@ def test_a_gate_fails_only_when_the_condition_surely_holds(
 ) -> None:
     sessions = [recorded(f"s{seed}", seed, slo={"ttft_ms": 130.0}) for seed in range(3)]
     assert main(["compare", *sessions, "--fail-if", condition]) == code
-    told = capsys.readouterr()
-    assert told.err.strip() == f"{condition}: {holds}"
-    assert "| goodput req/s |" in told.out
-    assert "| TTFT p95 ms |" in told.out
+    output = capsys.readouterr()
+    assert output.err.strip() == f"{condition}: {holds}"
+    assert "| goodput req/s |" in output.out
+    assert "| TTFT p95 ms |" in output.out
 
 
 def test_the_limits_may_be_given_and_the_margin_is_the_sessions(capsys: pytest.CaptureFixture[str]) -> None:
     one = recorded("s1", 1, delta=0.08, delta_from="calibrated 2026-11-23")
     assert main(["compare", one, "--goodput", "ttft:130", "--fail-if", "b.goodput < a.goodput"]) == 1
-    told = capsys.readouterr().out
-    assert "δ: ±8 %, calibrated 2026-11-23" in told
+    out = capsys.readouterr().out
+    assert "δ: ±8 %, calibrated 2026-11-23" in out
     assert main(["report", one, "--goodput", "llama3.1-8b"]) == 0
-    told = capsys.readouterr().out
-    assert "δ: ±8 %, calibrated 2026-11-23" in told
-    assert "Requests within TTFT 2000 ms, TPOT 100 ms" in told
-    assert "Output tokens/s at conc 8 streams, prompt 512 tok: level" in told
+    out = capsys.readouterr().out
+    assert "δ: ±8 %, calibrated 2026-11-23" in out
+    assert "Requests within TTFT 2000 ms, TPOT 100 ms" in out
+    assert "Output tokens/s at conc 8 streams, prompt 512 tok: level" in out
 
 
 def test_a_session_given_twice_is_not_two_draws(capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,7 +68,7 @@ def test_a_session_given_twice_is_not_two_draws(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize(
-    ("condition", "said"),
+    ("condition", "sentence"),
     [
         ("b.ttft_p95 >", "cannot be read"),
         ("b.ttft_p95", "compares nothing"),
@@ -78,18 +78,18 @@ def test_a_session_given_twice_is_not_two_draws(capsys: pytest.CaptureFixture[st
     ],
 )
 def test_a_slip_in_the_condition_is_one_sentence(
-    condition: str, said: str, capsys: pytest.CaptureFixture[str]
+    condition: str, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["compare", recorded("s1", 1), "--fail-if", condition]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert said in line
+    assert sentence in line
 
 
 def test_a_condition_on_servers_that_may_not_be_compared_is_undecided(capsys: pytest.CaptureFixture[str]) -> None:
     one = recorded("s1", 1, incomparable="not comparable because KV tokens differ")
     condition = "b.ttft_p95 > a.ttft_p95 * 1.05"
     assert main(["compare", one, "--fail-if", condition]) == 0
-    told = capsys.readouterr()
-    assert told.err.strip() == f"{condition}: undecided (not comparable, because KV tokens differ)"
-    assert "The condition is undecided: not comparable, because KV tokens differ." in told.out
-    assert "ahead |" not in told.out
+    output = capsys.readouterr()
+    assert output.err.strip() == f"{condition}: undecided (not comparable, because KV tokens differ)"
+    assert "The condition is undecided: not comparable, because KV tokens differ." in output.out
+    assert "ahead |" not in output.out

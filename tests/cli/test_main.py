@@ -1,4 +1,4 @@
-"""Bad input gets one clear sentence and exit code 2, and no traceback."""
+"""The command line: bad input gets one clear sentence and exit code 2, and no traceback."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from tests.load.faulty_server import always, plain, serving
 from tui.cli.main import main
 
 
-def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+def error_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -24,7 +24,7 @@ def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 @pytest.fixture(scope="module")
 def not_an_engine() -> Iterator[str]:
-    """A server that is none of ours, in a thread, because the command has its own event loop."""
+    """A server that is no engine, in a thread, because the command runs an event loop of its own."""
     ready, port, end = threading.Event(), 0, asyncio.Event()
     loop = asyncio.new_event_loop()
 
@@ -43,7 +43,7 @@ def not_an_engine() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "sentence"),
     [
         (["run", "demmo"], "there is no profile `demmo`; did you mean `demo`?"),
         (["run", "nowhere/x.toml"], "there is no profile file nowhere/x.toml"),
@@ -92,16 +92,16 @@ def not_an_engine() -> Iterator[str]:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_it_says_what_is_wrong(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert said in told(arguments, capsys)
+def test_it_says_what_is_wrong(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sentence in error_of(arguments, capsys)
 
 
 def test_a_server_of_another_kind(not_an_engine: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert not_an_engine in told(["run", "--a", not_an_engine, "--for", "1s"], capsys)
+    assert not_an_engine in error_of(["run", "--a", not_an_engine, "--for", "1s"], capsys)
 
 
 def test_a_model_that_is_not_served(llamacpp_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    error = told(["run", "--a", llamacpp_url, "--model", "other", "--for", "1s"], capsys)
+    error = error_of(["run", "--a", llamacpp_url, "--model", "other", "--for", "1s"], capsys)
     assert "other" in error
     assert "tiny" in error
 
@@ -111,19 +111,21 @@ def test_a_model_that_is_not_served(llamacpp_url: str, capsys: pytest.CaptureFix
 )
 def test_a_directory_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tmp_path.chmod(0o500)
-    assert "cannot be written" in told(["run", "demo", "--out", str(tmp_path / "x")], capsys)
+    assert "cannot be written" in error_of(["run", "demo", "--out", str(tmp_path / "x")], capsys)
 
 
 def test_a_place_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
-    error = told(["run", "demo", "--out", str(tmp_path / "file")], capsys)
+    error = error_of(["run", "demo", "--out", str(tmp_path / "file")], capsys)
     assert "cannot be written" in error
     assert "--out" in error
 
 
 def test_an_error_in_a_profile_names_file_line_and_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.toml").write_text('[a]\nurl = "http://h"\n[load]\nconcurency = 3\n')
-    assert "mine.toml:4: load.concurency: there is no such key" in told(["run", str(tmp_path / "mine.toml")], capsys)
+    assert "mine.toml:4: load.concurency: there is no such key" in error_of(
+        ["run", str(tmp_path / "mine.toml")], capsys
+    )
 
 
 def test_alone_it_lists_the_commands_and_where_to_begin(capsys: pytest.CaptureFixture[str]) -> None:

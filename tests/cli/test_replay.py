@@ -1,4 +1,4 @@
-"""`dragstrip replay`: what is typed, and what is said where there is no terminal."""
+"""`dragstrip replay`: its flags, and the message without a terminal."""
 
 import math
 from pathlib import Path
@@ -51,18 +51,18 @@ def test_a_part_is_exported_to_the_current_directory(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("flag", "said"),
+    ("flag", "sentence"),
     [
         ([], "there is no terminal to draw on; use `dragstrip report SESSION`, which needs none"),
         (["--plain"], "`replay --plain` was removed: use `dragstrip report SESSION`, which needs no terminal"),
     ],
 )
 def test_where_it_cannot_draw_it_names_the_report(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: list[str], said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: list[str], sentence: str
 ) -> None:
     recorded(tmp_path / "s").close("done", 5.0)
     assert main(["replay", str(tmp_path / "s"), *flag]) == 2
-    assert capsys.readouterr().err == f"dragstrip: {said}\n"
+    assert capsys.readouterr().err == f"dragstrip: {sentence}\n"
 
 
 def test_what_is_no_session_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Sessions that come with dragstrip are found by name, after the operator's own."""
+"""Shipped sessions are found by name, after recorded ones."""
 
 from pathlib import Path
 
@@ -31,23 +31,23 @@ def test_every_shipped_session_is_whole_and_one_says_that_its_host_went_away() -
         )
 
 
-def test_the_operators_own_session_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recorded_session_comes_before_a_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAGSTRIP_HOME", str(tmp_path))
-    own = sessions_root() / "h100-sweep"
-    (own / "events").mkdir(parents=True)
-    assert session_named("h100-sweep") == own
+    recorded = sessions_root() / "h100-sweep"
+    (recorded / "events").mkdir(parents=True)
+    assert session_named("h100-sweep") == recorded
 
 
-def test_the_beginning_of_a_shipped_name_is_enough_where_no_own_has_it(
+def test_the_beginning_of_a_shipped_name_is_enough_where_no_recorded_one_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DRAGSTRIP_HOME", str(tmp_path))
     assert session_named("h100-c") == shipped_sessions() / "h100-concurrent"
     with pytest.raises(UserError, match="beginning of 3 sessions"):
         session_named("h100-s")
-    own = sessions_root() / "h100-c-mine"
-    (own / "events").mkdir(parents=True)
-    assert session_named("h100-c") == own
+    recorded = sessions_root() / "h100-c-mine"
+    (recorded / "events").mkdir(parents=True)
+    assert session_named("h100-c") == recorded
 
 
 @pytest.mark.parametrize("name", ["", "..", "no-such", "../sessions"])

@@ -1,4 +1,4 @@
-"""A profile is read and checked; what is wrong with one is said by file, line and key."""
+"""A profile is read and checked; an error names file, line and key."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def test_a_lane_may_depart_from_the_common_dials() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "sentence"),
     [
         (("concurrency = 32", "concurency = 32"), "x.toml:10: load.concurency: there is no such key; did you mean"),
         (("concurrency = 32", 'concurrency = "many"'), "x.toml:10: load.concurrency: expected int, got str"),
@@ -53,14 +53,14 @@ def test_a_lane_may_depart_from_the_common_dials() -> None:
         (('[a]\nurl = "http://127.0.0.1:8000"', ""), "a: is missing, add a table [a]"),
     ],
 )
-def test_an_error_names_file_line_and_key(change: tuple[str, str], said: str) -> None:
+def test_an_error_names_file_line_and_key(change: tuple[str, str], sentence: str) -> None:
     with pytest.raises(UserError) as error:
         parse_profile(GOOD.replace(*change), "x.toml")
-    assert said in str(error.value)
+    assert sentence in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_limits_may_have_a_name_and_what_is_given_beside_it_counts() -> None:
+def test_limits_may_have_a_name_and_what_is_given_too_overrides_it() -> None:
     named = parse_profile(GOOD + '\n[slo]\npreset = "llama3.1-8b"\ntpot_ms = 50\n', "x.toml").slo
     assert (named.ttft_ms, named.tpot_ms, named.e2e_ms) == (2000, 50, None)
     with pytest.raises(UserError, match=r"slo\.preset: there is no such preset"):
@@ -69,14 +69,16 @@ def test_limits_may_have_a_name_and_what_is_given_beside_it_counts() -> None:
         parse_profile(GOOD + "\n[slo]\nttft_ms = 0\n", "x.toml")
 
 
-def test_a_name_that_is_not_there_is_told_with_a_near_one(tmp_path: Path) -> None:
+def test_an_unknown_name_suggests_a_near_one(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean `demo`"):
         find_profile("demmo")
     with pytest.raises(UserError, match="there is no profile file"):
         find_profile(str(tmp_path / "none.toml"))
 
 
-def test_a_profile_beside_the_user_wins_over_a_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_profile_in_the_current_directory_wins_over_a_shipped_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "demo.toml").write_text('sentence = "mine"\n' + GOOD)
     monkeypatch.chdir(tmp_path)

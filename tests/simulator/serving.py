@@ -1,4 +1,4 @@
-"""A simulator served inside the test's own loop, and what a client sees of it."""
+"""A simulator served in the test's event loop, and what a client sees of it."""
 
 import asyncio
 import contextlib
@@ -37,18 +37,18 @@ async def events(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> 
 async def samples(client: httpx.AsyncClient, path: str = "/metrics") -> dict[str, float]:
     """A metrics page: each series' value, by its name alone and by its name with labels."""
     page = (await client.get(path)).text
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for line in page.splitlines():
         if line and line[0] != "#":
             series, value = line.rsplit(" ", 1)
-            found[series] = float(value)
+            values[series] = float(value)
             name = series.split("{")[0]
-            found[name] = found.get(name, 0.0) + float(value)
-    return found
+            values[name] = values.get(name, 0.0) + float(value)
+    return values
 
 
 async def until_idle(client: httpx.AsyncClient, engine: str) -> None:
-    """Wait until the server's own gauge says that nothing runs."""
+    """Wait until the server's gauge says that nothing runs."""
     running = "vllm:num_requests_running" if engine == "vllm" else "sglang:num_running_reqs"
     for _ in range(200):
         if (await samples(client))[running] == 0:

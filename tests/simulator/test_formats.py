@@ -13,7 +13,7 @@ from tui.simulator.sglang import GenerateAnswer, SglangAnswer
 from tui.simulator.vllm import VllmAnswer
 
 TRANSCRIPTS = Path(__file__).parents[1] / "load" / "transcripts"
-# What differs from one request to the next stands as the simulator would write it for a prompt of 77 tokens: id ID,
+# What differs between requests is written as the simulator writes it for a prompt of 77 tokens: id ID,
 # time 0, model tiny-llama, text " two". One token before the last, the last token, and all that follows.
 HEAD = '{"id":"ID","object":"chat.completion.chunk","created":0,"model":"tiny-llama","choices":['
 TEXT = '{"id":"ID","object":"text_completion","created":0,"model":"tiny-llama","choices":['

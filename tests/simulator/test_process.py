@@ -1,4 +1,4 @@
-"""The simulator's own process: it starts, says why it does not, and never outlives its parent."""
+"""The simulator's process starts, says why when it does not, and never outlives its parent."""
 
 import asyncio
 import os

@@ -4,6 +4,8 @@ import random
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tui.simulator.model import PRESETS, SGLANG, VLLM, Preset
 from tui.simulator.scheduler import KvPool, Scheduler, Step, Stream, page_keys
@@ -126,3 +128,49 @@ def test_cached_pages_make_room_oldest_first_and_from_the_end_of_their_prompt() 
     assert (pool.match(first), pool.match(second)) == (0, 2)
     assert pool.usage == 0.5
     assert not pool.take(3)
+
+
+POOL_TOKENS = 512
+ARRIVING = st.tuples(
+    st.integers(1, 200),  # prompt tokens
+    st.integers(0, 3),  # whose beginning the prompt shares
+    st.integers(1, 100),  # output tokens
+    st.integers(0, 30),  # steps until it comes
+    st.one_of(st.none(), st.integers(1, 40)),  # steps until its client goes away
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(engine=st.sampled_from(sorted(PRESETS)), budget=st.integers(64, 300), arriving=st.lists(ARRIVING, max_size=25))
+def test_whatever_comes_and_goes_memory_adds_up_and_every_stream_that_stays_gets_its_tokens(
+    engine: str, budget: int, arriving: list[tuple[int, int, int, int, int | None]]
+) -> None:
+    scheduler = Scheduler(replace(PRESETS[engine], kv_tokens=POOL_TOKENS, token_budget=budget, max_running=8))
+    streams = [
+        Stream([family] * (tokens // 2) + [100 + number] * (tokens - tokens // 2), output)
+        for number, (tokens, family, output, _, _) in enumerate(arriving)
+    ]
+    gone: set[Stream] = set()
+    for now in range(5000):
+        for stream, (_, _, _, comes, stays) in zip(streams, arriving, strict=True):
+            if comes == now:
+                scheduler.add(stream)
+            if stays is not None and comes + stays == now:
+                scheduler.abort(stream)
+                gone.add(stream)
+        if now > 80 and not scheduler.busy:
+            break
+        if scheduler.busy:
+            step = scheduler.step()
+            assert step.prefill_tokens + step.decoded <= budget
+            assert step.duration_ms > 0
+            assert len(scheduler.running) <= 8
+        pages = sum(stream.private_pages for stream in scheduler.running)
+        shared = {key for stream in scheduler.running for key in stream.held_keys}
+        assert scheduler.pool.held == pages + len(shared)
+        assert scheduler.pool.held + scheduler.pool.cached <= scheduler.pool.pages
+    assert not scheduler.busy
+    assert scheduler.pool.held == 0
+    for stream in streams:
+        assert stream.generated <= stream.output_tokens
+        assert stream in gone or stream.generated == stream.output_tokens

@@ -26,7 +26,7 @@ async def test_a_chat_stream_has_role_tokens_finish_and_usage(simulator: tuple[s
     asked = CHAT | {"max_completion_tokens": 5, "stream_options": {"include_usage": True}}
     role, *tokens, usage = await events(client, "/v1/chat/completions", asked)
     assert role["choices"][0]["delta"]["role"] == "assistant"
-    if engine == "sglang":  # the finish reason comes in an event of its own
+    if engine == "sglang":  # the finish reason comes in an extra event
         *tokens, finish = tokens
         assert "content" not in finish["choices"][0]["delta"]
         assert finish["choices"][0]["finish_reason"] == "length"

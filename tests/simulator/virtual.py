@@ -53,8 +53,8 @@ def drive(preset: Preset, load: Load, seed: int = 1) -> list[Seen]:
         number = next(left)
         if number >= load.requests:
             return
-        own = [numbers.randrange(32_000) for _ in range(load.prompt_tokens - load.shared)]
-        stream = Stream(common + own, load.output_tokens)
+        private = [numbers.randrange(32_000) for _ in range(load.prompt_tokens - load.shared)]
+        stream = Stream(common + private, load.output_tokens)
         seen[stream] = Seen(now_s)
         front_s = (preset.front_ms + preset.front_ms_per_stream * flying) / 1000
         heapq.heappush(arrivals, (now_s + front_s, number, stream))

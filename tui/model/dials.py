@@ -1,4 +1,4 @@
-"""The dials: what is asked of both servers, and how each dial turns. Declared once for screen and profile."""
+"""The dials: the load on the servers, and each dial's steps and limits, declared once for screen and profile."""
 
 from typing import Literal
 
@@ -10,10 +10,10 @@ MAX_STREAMS = 4096
 
 
 class Dials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The load asked of one lane.
+    """The load on one lane.
 
-    In a closed loop `concurrency` streams are kept busy. Under any other arrival, `request_rate` requests a
-    second come due whatever the server does, and `concurrency` is not used.
+    A closed loop keeps `concurrency` streams busy. Under any other arrival, `request_rate` requests per second come
+    due however slow the server is, and `concurrency` is not used.
     """
 
     concurrency: int = 8  # [streams] how many a closed loop keeps busy; 0 stops the load

@@ -12,9 +12,9 @@ from tui.model.rows import Lane
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table `[a.launch]` of a profile. What is None or empty is left to the engine's own default.
+    """The table `[a.launch]` of a profile. None or empty leaves the engine its default.
 
-    The engine's kind is the lane's `engine`, host and port are those of its `url`, the name it serves is its
+    The kind of engine, its host and port, and the name it serves the model under are the lane's `engine`, `url` and
     `model`. Secrets do not belong here: the engine inherits this process's environment.
     """
 
