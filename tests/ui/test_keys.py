@@ -391,7 +391,7 @@ async def test_half_typed_into_a_share_is_fifty_percent() -> None:
 
 
 async def test_a_message_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.ui.widgets.dials.MESSAGE_S", 0.05)
+    monkeypatch.setattr("tui.ui.main_screen.MESSAGE_S", 0.05)
     app = DragstripApp(FakeSource(second=150))
     async with app.run_test(size=SIZE) as pilot:
         live(app).show_message("heard once")

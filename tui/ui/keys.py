@@ -56,13 +56,7 @@ VIEW_KEYS: list[BindingType] = [
 ]
 SESSION_KEYS: list[BindingType] = [
     Binding("m", "mark", "mark", tooltip="mark this moment, with or without a text"),
-    Binding(
-        "e",
-        "export",
-        "export",
-        show=False,
-        tooltip="the command that exports; in a replay: write the window as CSV",
-    ),
+    Binding("e", "export", "export", show=False, tooltip="the command that exports; in a replay: the window as CSV"),
     Binding("S", "screenshot", "screenshot to a file", show=False),
     Binding("question_mark", "help", "help", tooltip="every key"),
     Binding("ctrl+p", "app.command_palette", "every command by name", show=False),
@@ -103,30 +97,9 @@ DIAL_MOUSE = (("click ◀ ▶", "or the wheel over a dial: one notch"), ("2× cl
 
 # A narrow footer drops what does not fit from the end of this.
 FOOTER = (
-    "help",
-    "quit",
-    "conc",
-    "prompt",
-    "out",
-    "freeze",
-    "play",
-    "5 s",
-    "speed",
-    "events",
-    "go to",
-    "select",
-    "mark",
-    "stop load",
-    "curve",
-    "ledger",
-    "overlay",
-    "window",
-    "verdict",
-    "zoom",
-    "×2",
-    "1 s",
-    "60 s",
-)
+    "help", "quit", "conc", "prompt", "out", "freeze", "play", "5 s", "speed", "events", "go to", "select", "mark",
+    "stop load", "curve", "ledger", "overlay", "window", "verdict", "zoom", "×2", "1 s", "60 s",
+)  # fmt: skip
 
 
 def in_footer_order(bindings: Iterable[Binding], first: str = "") -> list[Binding]:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from textual.app import App
 from textual.binding import BindingType
 
-from tui.model.dials import DialName
+from tui.model.dials import DIAL, DialName
 from tui.session.source import Lanes
 from tui.ui.keys import DIAL_KEYS, DIAL_MOUSE, LOAD_KEYS, SESSION_KEYS, VIEW_KEYS
 from tui.ui.main_screen import MainScreen
@@ -39,12 +39,12 @@ class LiveScreen(MainScreen):
         moved = board.scale(name, factor, lanes) if factor else board.step(name, notches, lanes)
         self._show_dials("")
         if not moved:
-            self.query_one(DialStrip).show_limit(name)
+            self.query_one(DialStrip).flash(name)
+            self.show_message(f"{DIAL[name].label} is at its limit")
 
     def _show_dials(self, message: str) -> None:
-        strip = self.query_one(DialStrip)
-        strip.show_message(message)
-        strip.show()
+        self.show_message(message)
+        self.query_one(DialStrip).show()
 
     def action_step(self, name: DialName, notches: int) -> None:
         self.turn(name, notches=notches, lanes=self.query_one(DialStrip).focused_lanes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -18,6 +19,7 @@ from textual.events import Resize
 from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 
 from tui.model.rows import NOTE, Lane
@@ -28,7 +30,7 @@ from tui.ui.comparison import OBJECTIVES, compare
 from tui.ui.keys import SESSION_KEYS, VIEW_KEYS, ZOOM, in_footer_order
 from tui.ui.terminal import painted
 from tui.ui.widgets.dials import DialStrip
-from tui.ui.widgets.header import Hints, StatusLine, verdict_row
+from tui.ui.widgets.header import Hints, status_line, verdict_row
 from tui.ui.widgets.lane_pane import LanePane
 from tui.ui.widgets.panel import Panel, ScreenState, event_rows, tiny_rows
 from tui.ui.widgets.theme import GLYPHS, PALETTES
@@ -44,6 +46,7 @@ TINY_SIZE = (40, 12)
 COMFORTABLE_SIZE = (110, 32)
 WIDE_CELLS = 160
 OVERLAY_ROWS = 46
+MESSAGE_S = 4.0
 
 
 def framed(panel: Panel, title: str = "") -> Vertical:
@@ -106,15 +109,17 @@ class MainScreen(Screen[None]):
         self.overlay_wanted: bool | None = None  # None: where there is room
         self.load_on = True
         self.view: View | None = None
+        self.message = ""
         self.behind_s: int | None = None  # how far the frozen screen is behind; None: not frozen
         self.source_started = asyncio.Event()
         self._session_argument = session_argument
+        self._message_timer: Timer | None = None
         self._fitted = Size(0, 0)  # the size that the classes were set for
 
     def compose(self) -> ComposeResult:
         """What does not fit is hidden by class, never scrolled."""
         self._fit_classes(update=False)  # before anything is styled: later, each change would style all again
-        yield StatusLine()
+        yield status_line()
         yield from self.compose_timeline()
         yield DialStrip(self.source.board, list(self.lanes))
         yield Panel(lambda state, width, _: [verdict_row(state.comparison, width)], id="verdict")
@@ -169,7 +174,7 @@ class MainScreen(Screen[None]):
             return
         self.behind_s = self.source.view(self.window_s).second - self.view.second
         if self.behind_s <= 10 or self.behind_s % 10 == 0:  # a frozen screen is all but silent
-            self._show_status(self.view)
+            self.draw(self.view)
 
     def new_view(self) -> View:
         return self.source.view(self.window_s)
@@ -179,14 +184,15 @@ class MainScreen(Screen[None]):
         self.draw(self.view)
 
     def draw(self, view: View) -> None:
-        self._show_status(view)
         self.query_one(DialStrip).show()
         state = self.screen_state(view)
         for panel in self.query(Panel):
             panel.show(state)
 
     def screen_state(self, view: View) -> ScreenState:
-        return ScreenState(view, compare(view, self.objective, linked=self.source.board.linked), self.glyphs)
+        comparison = compare(view, self.objective, linked=self.source.board.linked)
+        replay = self.source.replay
+        return ScreenState(view, comparison, self.glyphs, replay, load_on=self.load_on, behind_s=self.behind_s)
 
     def redraw(self) -> None:
         """Something other than the numbers changed."""
@@ -195,16 +201,26 @@ class MainScreen(Screen[None]):
             if self.view is not None:
                 self.draw(self.view)
 
-    def _show_status(self, view: View) -> None:
-        self.query_one(StatusLine).show(view, behind_s=self.behind_s, load_on=self.load_on, replay=self.source.replay)
-
     def show_hints(self) -> None:
         active = [key.binding for key in self.active_bindings.values() if key.binding.show]
         first = ZOOM.description if self.has_class("-single") and len(self.lanes) > 1 else ""
         self.query_one(Hints).show(in_footer_order(active, first))
 
     def show_message(self, text: str) -> None:
-        self.query_one(DialStrip).show_message(text)
+        """For 4 s or until the next one; as a notification where there is no room for it on the screen."""
+        self.set_message(text)
+        if not self.place_message():
+            self.app.notify(text, markup=False, timeout=MESSAGE_S)
+
+    def set_message(self, text: str) -> None:
+        self.message = text
+        if self._message_timer is not None:
+            self._message_timer.stop()
+        self._message_timer = self.set_timer(MESSAGE_S, partial(self.show_message, "")) if text else None
+
+    def place_message(self) -> bool:
+        """Show the message where this screen has room for one; returns whether it fits there."""
+        return self.query_one(DialStrip).show_message(self.message)
 
     # What fits.
 

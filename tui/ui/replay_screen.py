@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import ClassVar, Final, Protocol, runtime_checkable
 
 from msgspec import structs
@@ -34,7 +33,6 @@ SEEK_REST_S: Final = 0.15
 REPEATS_PER_STRIDE: Final = 10  # at 30 repeats a second, a third of a second
 MAX_STRIDE: Final = 8
 AGE_EVERY_S: Final = 1.0
-MESSAGE_S: Final = 4.0
 READ_ONLY: Final = "the dials are as recorded"
 
 
@@ -117,8 +115,6 @@ class ReplayScreen(MainScreen):
         self.window_view: WindowView | None = None
         self.seeker = Seeker(self, source.seek)
         self._export = export
-        self._message = ""
-        self._message_timer: Timer | None = None
         self._moments: Sequence[Moment] = ()
         self._moments_until_s = -1.0  # the length of the recording that they were read from
 
@@ -185,7 +181,7 @@ class ReplayScreen(MainScreen):
                 following=replay.following,
                 age_s=max(time.time() - (began_s or 0.0) - duration_s, 0.0),
                 wall_s=None if began_s is None else began_s + here_s,
-                message=self._message or near,
+                message=self.message or near,
             )
         )
 
@@ -203,18 +199,10 @@ class ReplayScreen(MainScreen):
         if self.replay.following:
             self.show_time()
 
-    def show_message(self, text: str) -> None:
-        """Next to the time for 4 s or until the next key; as a notification where there is no room for it."""
-        self._set_message(text)
+    def place_message(self) -> bool:
+        """Next to the time."""
         self.show_time()
-        if text not in self.query_one(Timeline).plain:
-            self.app.notify(text, markup=False, timeout=MESSAGE_S)
-
-    def _set_message(self, text: str) -> None:
-        self._message = text
-        if self._message_timer is not None:
-            self._message_timer.stop()
-        self._message_timer = self.set_timer(MESSAGE_S, partial(self.show_message, "")) if text else None
+        return self.message in self.query_one(Timeline).plain
 
     def on_dial_turned(self, _: Dial.Turned) -> None:
         self.show_message(READ_ONLY)
@@ -222,7 +210,7 @@ class ReplayScreen(MainScreen):
     # Time.
 
     def go(self, t_s: float) -> None:
-        self._set_message("")
+        self.set_message("")
         self.seeker.go(min(max(t_s, 0.0), self.replay.duration_s))
         self.show_time()
 

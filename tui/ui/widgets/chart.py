@@ -61,44 +61,40 @@ def means(curve: Curve, first: int, steps: int, step_s: int) -> list[float | Non
     return [mean(curve[max(begin, 0) : max(begin + step_s, 0)]) for begin in begins]
 
 
-class Span2D(msgspec.Struct, frozen=True):
-    """The seconds that a chart shows: `cells` columns of `cell_s` seconds, the first beginning at `start`."""
+class Ground(msgspec.Struct, frozen=True):
+    """What a curve is drawn on: `cells` columns of `cell_s` seconds from `start` to `second`, and a scale.
 
+    `marks` are the seconds at which a dial moved, each with a label.
+    """
+
+    second: int
     start: int
     cell_s: int
     cells: int
-
-
-def span_of(second: int, cells: int, min_s: int) -> Span2D:
-    """The span that ends with the last whole second and covers at least `min_s` seconds."""
-    cells = max(cells, 1)
-    cell_s = 2 * max(-(-min_s // (2 * cells)), 1)
-    last_cell = max(second - 1, 0) // cell_s
-    return Span2D((last_cell - cells + 1) * cell_s, cell_s, cells)
-
-
-class Ground(msgspec.Struct, frozen=True):
-    """What a curve is drawn on: its end, the seconds shown, the scale, and labels for the seconds of dial changes."""
-
-    second: int
-    span: Span2D
     scale: Scale
     marks: Sequence[tuple[int, str]] = ()
 
 
-def chart_rows(curve: Curve, ground: Ground, height: int, lane: str, glyphs: Glyphs) -> list[Row]:
+def ground(second: int, cells: int, min_s: int, scale: Scale, marks: Sequence[tuple[int, str]]) -> Ground:
+    """One that ends with the last whole second and covers at least `min_s` seconds."""
+    cells = max(cells, 1)
+    cell_s = 2 * max(-(-min_s // (2 * cells)), 1)
+    last_cell = max(second - 1, 0) // cell_s
+    return Ground(second, (last_cell - cells + 1) * cell_s, cell_s, cells, scale, marks)
+
+
+def chart_rows(curve: Curve, on: Ground, height: int, lane: str, glyphs: Glyphs) -> list[Row]:
     """`height` rows: the curve, and below it one row for the marks' labels. `curve` ends with `second - 1`."""
-    span, scale, rows = ground.span, ground.scale, max(height - 1, 1)
-    dots = means(curve, span.start - (ground.second - len(curve)), span.cells * 2, span.cell_s // 2)
-    draw = {"braille": _braille, "block": _blocks, "ascii": _points}[glyphs.kind]
-    cells = draw(dots, rows, scale.top, glyphs)
-    columns = {(second - span.start) // span.cell_s: text for second, text in ground.marks if second >= span.start}
-    labels = _labels(scale, rows, glyphs.levels)
+    top, rows = on.scale.top, max(height - 1, 1)
+    dots = means(curve, on.start - (on.second - len(curve)), on.cells * 2, on.cell_s // 2)
+    cells = {"braille": _braille, "block": _blocks, "ascii": _points}[glyphs.kind](dots, rows, top, glyphs)
+    columns = {(second - on.start) // on.cell_s: text for second, text in on.marks if second >= on.start}
+    labels = _labels(on.scale, rows, glyphs.levels)
     drawn = [
-        fit(((f"{labels.get(y, ''):>5}┤", "muted"), *_cells(cells[y], columns, lane)), AXIS_CELLS + span.cells)
+        fit(((f"{labels.get(y, ''):>5}┤", "muted"), *_cells(cells[y], columns, lane)), AXIS_CELLS + on.cells)
         for y in range(rows)
     ]
-    return [*drawn, _below(span, columns)]
+    return [*drawn, _below(on, columns)]
 
 
 def _labels(scale: Scale, rows: int, levels: int) -> dict[int, str]:
@@ -119,17 +115,17 @@ def _cells(cells: str, columns: dict[int, str], role: str) -> list[Span]:
     return [(text, style) if text.strip() else (text, "") for text, style in spans]
 
 
-def _below(span: Span2D, columns: dict[int, str]) -> Row:
+def _below(on: Ground, columns: dict[int, str]) -> Row:
     """`-120 s      conc 16→32      now`."""
-    line = [" "] * span.cells
+    line = [" "] * on.cells
 
     def write(x: int, text: str) -> None:
-        x = min(max(x, 0), span.cells - len(text))
+        x = min(max(x, 0), on.cells - len(text))
         if x >= 0 and all(ch == " " for ch in line[max(x - 1, 0) : x + len(text) + 1]):
             line[x : x + len(text)] = text
 
-    write(span.cells - 3, "now")
-    write(0, f"-{span.cells * span.cell_s} s")
+    write(on.cells - 3, "now")
+    write(0, f"-{on.cells * on.cell_s} s")
     for x, text in sorted(columns.items(), reverse=True):
         write(x - len(text) // 2, text)
     return ((" " * AXIS_CELLS, ""), ("".join(line), "muted"))

@@ -6,7 +6,6 @@ The seven dials are in two rows: linked, each dial once and wide; apart, a row f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import ClassVar
 
 from textual import events
@@ -178,7 +177,6 @@ class Dial(Rows, can_focus=True):
 
 
 PENDING_S = 0.1
-MESSAGE_S = 4.0
 UPPER: tuple[DialName, ...] = ("concurrency", "prompt_tokens", "output_tokens")
 LOWER: tuple[DialName, ...] = ("arrival", "request_rate", "shared_prefix", "temperature")
 # Room for `16→32…`; a longer turn shows only where it goes.
@@ -215,7 +213,6 @@ class DialStrip(Vertical):
         self._lanes = lanes
         self._badge = Rows(classes="note")
         self._message = Rows(classes="note")
-        self._message_timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """The linked dials; those of lanes apart are made when they first are, so that the first paint is sooner."""
@@ -246,23 +243,17 @@ class DialStrip(Vertical):
         focused = self.screen.focused
         return focused.lanes if isinstance(focused, Dial) else "both"
 
-    def show_message(self, text: str) -> None:
-        """Next to the dials for 4 s, or until the next one; as a notification where there is no room for it."""
-        room = 0 if self.has_class("-apart") else self._message.size.width
-        fits = len(text) <= room
-        if not fits:
-            self.app.notify(text, markup=False, timeout=MESSAGE_S)
+    def show_message(self, text: str) -> bool:
+        """Next to the dials; returns whether there is room for it."""
+        fits = len(text) <= (0 if self.has_class("-apart") else self._message.size.width)
         self._message.set_rows([((text if fits else "", "warn"),)])
-        if self._message_timer is not None:
-            self._message_timer.stop()
-        hide = partial(self.show_message, "")
-        self._message_timer = self.set_timer(MESSAGE_S, hide) if text and fits else None
+        return fits
 
-    def show_limit(self, name: DialName) -> None:
+    def flash(self, name: DialName) -> None:
+        """Show for a moment that the dial is at its limit."""
         for dial in self._shown_dials():
             if dial.spec.name == name:
                 dial.flash()
-        self.show_message(f"{DIAL[name].label} is at its limit")
 
     def show(self) -> None:
         """Show what the board says, and again soon while a turn is not in force."""

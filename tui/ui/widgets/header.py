@@ -2,85 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal
-from textual.events import Resize
+from textual.keys import format_key
 
 from tui.model.text import sanitize
 from tui.model.units import NS_PER_S
 from tui.session.view import View
 from tui.ui.comparison import Comparison
 from tui.ui.widgets import numbers
+from tui.ui.widgets.panel import Panel, ScreenState
 from tui.ui.widgets.rows import Row, Rows, Span, fit, length, spread
 
 DURABLE_LATE_S = 3.0
-RECORDING_CELLS = 20
 
 
-class Facts(Rows):
-    """As many facts as fit, the first before the others."""
-
-    _facts: Sequence[Span] = ()
-
-    def show(self, facts: Sequence[Span]) -> None:
-        self._facts = facts
-        self.set_rows([_whole_spans(facts, self.size.width)])
-
-    def on_resize(self, _: Resize) -> None:
-        self.show(self._facts)
-
-
-class StatusLine(Horizontal):
+def status_line() -> Horizontal:
     """` ● LIVE 00:04:12   demo  Llama-3.1-8B  SIMULATED      ● REC 61 kB `.
 
-    Three widgets, so that the elapsed time is all that repaints each second.
+    Three panels, so that the elapsed time is all that repaints each second.
     """
-
-    DEFAULT_CSS = """
-    StatusLine { height: 1; }
-    StatusLine > .state { width: 25; }
-    StatusLine > .recording { width: 20; }
-    """
-
-    def __init__(self) -> None:
-        super().__init__(id="status")
-        self._state = Rows(classes="state")
-        self._facts = Facts(classes="facts")
-        self._recording = Rows(classes="recording")
-
-    def compose(self) -> ComposeResult:
-        yield self._state
-        yield self._facts
-        yield self._recording
-
-    @property
-    def plain(self) -> str:
-        return f"{self._state.plain}{self._facts.plain}{self._recording.plain}"
-
-    def show(self, view: View, *, behind_s: int | None, load_on: bool, replay: bool) -> None:
-        """`behind_s`: how long the screen has been frozen, None while it is not."""
-        if behind_s is None:
-            word = "REPLAY" if replay else "LIVE"
-            state: list[Span] = [(f" ● {word} ", "strong"), (numbers.clock(view.second), "")]
-        else:
-            state = [(f" ‖ FROZEN {numbers.short_clock(behind_s)} behind", "warn strong")]
-        self._state.set_rows([tuple(state)])
-        self._facts.show(_facts(view, load_on=load_on))
-        recording = _recorded_on(view) if replay else _recording(view)
-        self._recording.set_rows([spread((), recording, max(length(recording), RECORDING_CELLS))])
+    state, facts = Panel(_state_row, classes="state"), Panel(_facts_row, classes="facts")
+    return Horizontal(state, facts, Panel(_recording_row, classes="recording"), id="status")
 
 
-def _whole_spans(spans: Sequence[Span], width: int) -> Row:
-    """The spans that fit uncut: half a word says nothing."""
+def _state_row(state: ScreenState, _width: int, _height: int) -> list[Row]:
+    if state.behind_s is not None:
+        return [((f" ‖ FROZEN {numbers.short_clock(state.behind_s)} behind", "warn strong"),)]
+    word = "REPLAY" if state.replay else "LIVE"
+    return [((f" ● {word} ", "strong"), (numbers.clock(state.view.second), ""))]
+
+
+def _facts_row(state: ScreenState, width: int, _height: int) -> list[Row]:
+    """The facts that fit uncut, the first before the others: half a word says nothing."""
     kept: list[Span] = []
-    for text, role in spans:
-        if not kept or length([*kept, (text.rstrip(), "")]) <= width or not width:
+    for text, role in _facts(state.view, load_on=state.load_on):
+        if not kept or length([*kept, (text.rstrip(), "")]) <= width:
             kept.append((text, role))
-    return tuple(kept)
+    return [tuple(kept)]
+
+
+def _recording_row(state: ScreenState, width: int, _height: int) -> list[Row]:
+    recording = _recorded_on(state.view) if state.replay else _recording(state.view)
+    return [spread((), recording, max(length(recording), width))]
 
 
 def _facts(view: View, *, load_on: bool) -> list[Span]:
@@ -147,17 +114,9 @@ def _short_note(note: str, cells: int) -> str:
     return note
 
 
-KEY_SIGNS = {
-    "left_square_bracket": "[", "right_square_bracket": "]", "left_curly_bracket": "{", "right_curly_bracket": "}",
-    "comma": ",", "full_stop": ".", "less_than_sign": "<", "greater_than_sign": ">", "semicolon": ";",
-    "apostrophe": "'", "colon": ":", "quotation_mark": '"', "question_mark": "?", "up": "↑", "down": "↓",
-    "left": "←", "right": "→", "escape": "esc", "pageup": "pgup", "pagedown": "pgdn",
-}  # fmt: skip
-
-
 def key_sign(key: str) -> str:
     """A key as it is printed: `[`, `ctrl+p`, `space`."""
-    return KEY_SIGNS.get(key, key)
+    return key if key == "backspace" else format_key(key)
 
 
 def grouped(bindings: Iterable[Binding]) -> list[tuple[str, str]]:

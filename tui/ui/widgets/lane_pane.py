@@ -12,7 +12,7 @@ from tui.model.rows import Lane
 from tui.model.text import sanitize
 from tui.session.view import LaneView, Percentiles
 from tui.ui.widgets import numbers
-from tui.ui.widgets.chart import AXIS_CELLS, Ground, chart_rows, span_of
+from tui.ui.widgets.chart import AXIS_CELLS, chart_rows, ground
 from tui.ui.widgets.panel import Panel, ScreenState
 from tui.ui.widgets.rows import Row, Span, fit, length
 from tui.ui.widgets.server_rows import WORDS_CELLS, Bars, efficiency, gpu_rows, ink, server_row, trouble_row
@@ -155,10 +155,9 @@ def _work_row(view: LaneView, width: int) -> Row:
 
 
 def _chart(state: ScreenState, view: LaneView, width: int, height: int) -> list[Row]:
-    second = state.view.second
-    span = span_of(second, width - AXIS_CELLS, max(CHART_MIN_S, state.view.window_s))
-    ground = Ground(second, span, state.scale, state.view.dial_marks)
-    return chart_rows(view.curve, ground, height, view.lane, state.glyphs)
+    shown = state.view
+    on = ground(shown.second, width - AXIS_CELLS, max(CHART_MIN_S, shown.window_s), state.scale, shown.dial_marks)
+    return chart_rows(view.curve, on, height, view.lane, state.glyphs)
 
 
 def _latency_rows(state: ScreenState, view: LaneView, width: int) -> list[Row]:

@@ -31,6 +31,9 @@ class ScreenState:
     view: View
     comparison: Comparison
     glyphs: Glyphs
+    replay: bool = False
+    load_on: bool = True
+    behind_s: int | None = None  # how long the screen has been frozen; None while it is not
     window: WindowView | None = None  # of a replay; None while it is being worked out
 
     @property

@@ -104,6 +104,17 @@ class Bars(msgspec.Struct, frozen=True):
     spark: str
 
 
+class Gauge(msgspec.Struct, frozen=True):
+    """A figure of the GPUs, with its curve and the value at full height."""
+
+    label: str
+    short_label: str
+    value: str
+    curve: Curve
+    top: float
+    detail: str = ""  # where there is height
+
+
 def gpu_rows(view: LaneView, width: int, bars: Bars, *, tall: bool, any_flat: bool = False) -> list[Row]:
     """Two rows, three where there is height; one more where either lane's memory is flat by design.
 
@@ -113,15 +124,34 @@ def gpu_rows(view: LaneView, width: int, bars: Bars, *, tall: bool, any_flat: bo
         return [fit([("GPU     ", "muted"), (sanitize(view.gpu_note) or "not read yet", "muted")], width)]
     gpu = combined(view.gpus)
     name = f"GPU{gpu.index}" if len(view.gpus) == 1 else f"{len(view.gpus)} GPU"
-    if not tall:
-        return [
-            _text_row(gpu, width, name),
-            _flat_row(view, width) if is_flat(view) else _spark_row(view, gpu, width, bars),
-        ]
-    rows = [_tall_row(view, gpu, width, bars, line) for line in _tall_lines(gpu, name, bars)]
-    if any_flat:
-        rows.insert(1, _pool_row(view, width) if is_flat(view) else fit((), width))
-    return rows
+    age = f" {gpu.age_s:.0f} s old" if gpu.age_s > STALE_S else ""
+    gauges = _gauges(gpu, bars.power_top)
+    if tall:
+        rows = _tall_rows(view, gauges, width, bars, (name, age))
+        pool = [_pool_row(view, width) if is_flat(view) else fit((), width)] if any_flat else []
+        return [rows[0], *pool, *rows[1:]]
+    memory, utilization, power = (gauge.value for gauge in gauges)
+    role = "muted" if age else ""
+    first = [(f"{name} ", "muted"), (memory, role), (f" {utilization:>5} {power:>6}", role), (age, "muted")]
+    return [fit(first, width), _flat_row(view, width) if is_flat(view) else _spark_row(view, gauges, width, bars)]
+
+
+def _gauges(gpu: GpuView, power_top: float) -> list[Gauge]:
+    memory_top = gpu.memory_total_bytes or max((v for v in gpu.memory_curve if v is not None), default=0.0) * 1.25
+    heat = "" if gpu.temperature_c is None else f" {gpu.temperature_c:.0f} °C"
+    return [
+        Gauge("memory", "mem ", _memory(gpu), gpu.memory_curve, memory_top),
+        Gauge("util", " util ", f"{numbers.whole(gpu.utilization_pct)} %", gpu.utilization_curve, 100.0),
+        Gauge("power", " W ", f"{numbers.whole(gpu.power_w)} W", gpu.power_curve, power_top, heat),
+    ]
+
+
+def _spark_row(view: LaneView, gauges: Sequence[Gauge], width: int, bars: Bars) -> Row:
+    spans: list[Span] = []
+    for gauge in gauges:
+        drawn = sparkline(gauge.curve, bars.second, (width - 13) // 3, gauge.top, bars.spark)
+        spans += [(gauge.short_label, "muted"), (drawn, view.lane)]
+    return fit(spans, width)
 
 
 def is_flat(view: LaneView) -> bool:
@@ -133,13 +163,12 @@ def combined(gpus: Sequence[GpuView]) -> GpuView:
     """Several GPUs of a lane as one: memory and power added, utilisation the mean; None where one has none."""
     if len(gpus) == 1:
         return gpus[0]
-    temperatures = [gpu.temperature_c for gpu in gpus if gpu.temperature_c is not None]
     return replace(
         gpus[0],
         memory_used_bytes=_sum([gpu.memory_used_bytes for gpu in gpus]),
         memory_total_bytes=_sum([gpu.memory_total_bytes for gpu in gpus]),
         memory_engine_bytes=_sum([gpu.memory_engine_bytes for gpu in gpus]),
-        temperature_c=max(temperatures, default=None),
+        temperature_c=max((gpu.temperature_c for gpu in gpus if gpu.temperature_c is not None), default=None),
         power_w=_sum([gpu.power_w for gpu in gpus]),
         utilization_pct=_mean([gpu.utilization_pct for gpu in gpus]),
         memory_curve=_by_second(_sum, [gpu.memory_curve for gpu in gpus]),
@@ -177,74 +206,22 @@ def _memory(gpu: GpuView) -> str:
     return f"{numbers.gib(engine)}+{numbers.gib(used - engine)}{total} GiB"
 
 
-def _watts(gpu: GpuView) -> str:
-    return f"{numbers.whole(gpu.power_w)} W"
-
-
-def _utilization(gpu: GpuView) -> str:
-    return f"{numbers.whole(gpu.utilization_pct)} %"
-
-
-def _memory_top(gpu: GpuView) -> float:
-    return gpu.memory_total_bytes or max((v for v in gpu.memory_curve if v is not None), default=0.0) * 1.25
-
-
-def _age(gpu: GpuView) -> str:
-    return f" {gpu.age_s:.0f} s old" if gpu.age_s > STALE_S else ""
-
-
-def _ink(gpu: GpuView) -> str:
-    return "muted" if gpu.age_s > STALE_S else ""
-
-
-def _text_row(gpu: GpuView, width: int, name: str) -> Row:
-    figures = f" {_utilization(gpu):>5} {_watts(gpu):>6}"
-    return fit([(f"{name} ", "muted"), (_memory(gpu), _ink(gpu)), (figures, _ink(gpu)), (_age(gpu), "muted")], width)
-
-
-def _spark_row(view: LaneView, gpu: GpuView, width: int, bars: Bars) -> Row:
-    spans: list[Span] = []
-    for name, curve, top in (
-        ("mem ", gpu.memory_curve, _memory_top(gpu)),
-        (" util ", gpu.utilization_curve, 100.0),
-        (" W ", gpu.power_curve, bars.power_top),
-    ):
-        spans += [(name, "muted"), (sparkline(curve, bars.second, (width - 13) // 3, top, bars.spark), view.lane)]
-    return fit(spans, width)
-
-
-class _Line(msgspec.Struct, frozen=True):
-    """A tall row: its texts, and its curve with the value at full height."""
-
-    gpu: str
-    figure: str
-    value: str
-    value_cells: int
-    curve: Curve
-    top: float
-
-
-def _tall_lines(gpu: GpuView, name: str, bars: Bars) -> list[_Line]:
-    heat = "" if gpu.temperature_c is None else f" {gpu.temperature_c:.0f} °C"
-    memory, utilization, power = _memory(gpu), _utilization(gpu), _watts(gpu) + heat
-    cells = max(13, len(memory), len(utilization), len(power))
-    return [
-        _Line(name, "memory", memory, cells, gpu.memory_curve, _memory_top(gpu)),
-        _Line("", "util", utilization, cells, gpu.utilization_curve, 100.0),
-        _Line("", "power", power, cells, gpu.power_curve, bars.power_top),
-    ]
-
-
-def _tall_row(view: LaneView, gpu: GpuView, width: int, bars: Bars, line: _Line) -> Row:
-    spans: list[Span] = [
-        (f"{line.gpu:<6}{line.figure:<7}", "muted"),
-        (f"{line.value:>{line.value_cells}}", _ink(gpu)),
-        (f"{_age(gpu) if line.gpu else ''}  ", "muted"),
-    ]
-    if line.gpu and is_flat(view):
-        return fit([*spans, (FLAT, "muted")], width)
-    drawn = sparkline(line.curve, bars.second, width - length(spans), line.top, bars.spark)
-    return fit([*spans, (drawn, view.lane)], width)
+def _tall_rows(
+    view: LaneView, gauges: Sequence[Gauge], width: int, bars: Bars, name_age: tuple[str, str]
+) -> list[Row]:
+    name, age = name_age
+    values = [gauge.value + gauge.detail for gauge in gauges]
+    cells = max(13, *map(len, values))
+    rows = []
+    for at, (gauge, value) in enumerate(zip(gauges, values, strict=True)):
+        spans: list[Span] = [
+            (f"{'' if at else name:<6}{gauge.label:<7}", "muted"),
+            (f"{value:>{cells}}", "muted" if age else ""),
+            (f"{'' if at else age}  ", "muted"),
+        ]
+        drawn = sparkline(gauge.curve, bars.second, width - length(spans), gauge.top, bars.spark)
+        rows.append(fit([*spans, (FLAT, "muted") if is_flat(view) and not at else (drawn, view.lane)], width))
+    return rows
 
 
 def _flat_row(view: LaneView, width: int) -> Row:
