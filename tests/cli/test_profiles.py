@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tui.cli.main import main
-from tui.launcher.launcher import printed
+from tui.launcher.launcher import shell_commands
 from tui.model.profile import LaneProfile, Launch, LoadProfile, Profile, RecordProfile, Slo, Step
 from tui.profile.reading import list_profiles, parse_profile, read_profile
 
@@ -21,7 +21,7 @@ def test_the_list_has_a_sentence_for_each(capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.mark.parametrize("name", ["cpu-pair", "llama-8b", "llama-70b-fp8", "mixture", "shared-gpu"])
 def test_each_pair_that_can_be_launched_has_two_commands(name: str) -> None:
-    text = printed(read_profile(name))
+    text = shell_commands(read_profile(name))
     assert "vllm serve" in text
     assert "sglang.launch_server" in text
 

@@ -127,6 +127,12 @@ def test_a_setting_is_never_left_out_in_silence(kind: str, made: Launch, words: 
         command(kind, made, 1)
 
 
+def test_an_engine_that_names_its_weights_itself_is_given_no_other_name() -> None:
+    assert command("tgi", Launch(model="org/m"), 1, served_name="org/m") == command("tgi", Launch(model="org/m"), 1)
+    with pytest.raises(UserError, match="TGI cannot serve its weights under another name: leave model out"):
+        command("tgi", Launch(model="org/m"), 1, served_name="m")
+
+
 def test_a_shell_reads_the_printed_command_back() -> None:
     arguments, env = command("vllm", launch(model="/models/with space", gpus=[0], extra=["--x", '{"a": 1}']), 8001)
     printed = shell(arguments, env)

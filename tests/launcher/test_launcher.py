@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tui.launcher.launcher import EngineDiedError, Launcher, commands, printed
+from tui.launcher.launcher import EngineDiedError, Launcher, commands, shell_commands
 from tui.launcher.process import EngineProcess
 from tui.model.profile import Profile
 from tui.model.text import UserError
@@ -151,7 +151,7 @@ async def test_a_taken_port_and_another_host_are_refused(tmp_path: Path) -> None
 
 
 def test_the_commands_are_printed_ready_to_paste(tmp_path: Path) -> None:
-    text = printed(profile(tmp_path / "pids", port=8001))
+    text = shell_commands(profile(tmp_path / "pids", port=8001))
     assert text.startswith("# lane A: vllm at http://127.0.0.1:8001\nVLLM_SERVER_DEV_MODE=1 ")
     assert "--served-model-name m" in text
 

@@ -25,11 +25,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Start and compare the engines, keep them until interrupted, stop them."""
-    from tui.launcher.launcher import printed
+    from tui.launcher.launcher import shell_commands
 
     profile = read_profile(args.profile)
     if args.only_print:
-        print_result(printed(profile))
+        print_result(shell_commands(profile))
         return 0
     return asyncio.run(_launch(profile, together=args.together))
 

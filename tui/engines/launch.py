@@ -38,10 +38,12 @@ def command(
     if start is None:
         raise UserError(f"dragstrip cannot start {own.title}; there are: {', '.join(startable())}")
     arguments = [*_prefix(start.command, launch.command), *_filled(start.model, launch.model)]
-    if served_name:
-        if not start.served_name:
-            raise UserError(f"{own.title} has no flag for model; leave it out of its launch table")
+    if served_name and start.served_name:
         arguments += _filled(start.served_name, served_name)
+    elif served_name not in ("", launch.model):
+        raise UserError(
+            f"{own.title} cannot serve its weights under another name: leave model out of the lane, not out of launch"
+        )
     arguments += [*_filled(start.host, host), *_filled(start.port, port)]
     env = dict(start.env)
     settings = _settings(own, launch)

@@ -1,8 +1,8 @@
-"""Stands between dragstrip and an engine that it started, so that no part of the engine outlives dragstrip.
+"""The parent process of an engine that dragstrip started: no part of the engine outlives dragstrip.
 
-It is a process of its own. Its standard input is a pipe that nobody writes to: when it closes, dragstrip has stopped
-or was killed, and the engine is ended. Engines start workers that may lose their parent; as a "subreaper" the keeper
-inherits those, finds them and ends them too.
+Its standard input is a pipe that nobody writes to: when it closes, dragstrip has stopped or was killed, and the
+keeper ends the engine. Engines start workers that may lose their parent; as a "subreaper" the keeper inherits those
+and ends them too.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ from pathlib import Path
 from tui.telemetry.processes import descendants
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-_LOOK_S = 0.2
+_POLL_S = 0.2
 TERM_GRACE_S = 15.0  # vLLM and SGLang take a few seconds to end their workers
 KILL_GRACE_S = 2.0
 NOT_STARTED = 127
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run `LOG COMMAND…` until standard input closes or the command ends; returns the command's exit status."""
     log, command = Path(arguments[0]), list(arguments[1:])
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the closed pipe is the one way to end it
+        signal.signal(number, signal.SIG_IGN)  # only the closed pipe ends it
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     with log.open("ab") as out:
         try:
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _as_engine() -> None:
-    """In the engine, before it begins: ordinary signals, and an end when the keeper itself is killed."""
+    """Runs in the engine's process before the engine: ordinary signals, and an end when the keeper is killed."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -62,23 +62,23 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _closed() -> bool:
-    """Whether dragstrip has let go, looked at for a fifth of a second."""
-    readable, _, _ = select.select([0], [], [], _LOOK_S)
+    """Whether dragstrip has closed the pipe, after waiting for that a fifth of a second."""
+    readable, _, _ = select.select([0], [], [], _POLL_S)
     return bool(readable) and not os.read(0, 1)
 
 
 def _end(engine: "subprocess.Popen[bytes]") -> None:
-    """Ask the engine to end, then what is left of its family, then kill the rest."""
+    """Terminate the engine, then the processes that it leaves, then kill the rest."""
     _signal([engine.pid] if engine.poll() is None else [], signal.SIGTERM)
     _wait(lambda: engine.poll() is not None, TERM_GRACE_S)
     for number in (signal.SIGTERM, signal.SIGKILL):
         _signal(descendants(os.getpid()), number)
-        if _wait(lambda: engine.poll() is not None and not _family(), KILL_GRACE_S):
+        if _wait(lambda: engine.poll() is not None and not _remaining(), KILL_GRACE_S):
             return
 
 
-def _family() -> frozenset[int]:
-    """What still lives below the keeper; what has ended is taken off the process table."""
+def _remaining() -> frozenset[int]:
+    """The processes left below the keeper; those that have ended are reaped."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

@@ -1,10 +1,10 @@
-"""Starts the engines of a profile with one configuration, says how far they are, and ends them in order."""
+"""Starts the engines of a profile with one configuration, reports their progress, and stops them in order."""
 
 import asyncio
 import re
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -19,34 +19,33 @@ from tui.model.text import UserError
 from tui.net.http import base_url
 from tui.telemetry.processes import is_this_host
 
-Command = tuple[list[str], dict[str, str]]
-Tell = Callable[[Lane, str], None]
-_ASK_S = 0.5
-_STARTING = re.compile(r"^nobody answers| is not ready \(")  # what its log says better
+Report = Callable[[Lane, str], None]
+_RETRY_S = 0.5
+_WARM_UP_S = 120  # for the first answer
+_STARTING = re.compile(r"^nobody answers| is not ready \(")  # the log says it better
 
 
 class EngineDiedError(UserError):
-    """An engine ended before it was told to. `tail` is what its log said last."""
+    """An engine ended before it was told to. `tail` holds the last lines of its log."""
 
     def __init__(self, lane: Lane, process: EngineProcess) -> None:
-        self.lane: Lane = lane
         self.tail = process.tail()
         super().__init__(f"lane {lane.upper()}'s engine ended (status {process.status}); its log is {process.log}")
 
 
-def commands(profile: Profile) -> dict[Lane, Command]:
+def commands(profile: Profile) -> dict[Lane, tuple[list[str], dict[str, str]]]:
     """The command and environment of each lane that has a launch table. UserError when none has, or one is wrong."""
-    found = {lane: _command(lane, server) for lane, server in _launched(profile).items()}
-    if not found:
+    lanes = _launched(profile)
+    if not lanes:
         raise UserError("no lane of this profile says how to start its engine: add a table [a.launch] with a model")
-    return found
+    return {lane: _command(lane, server) for lane, server in lanes.items()}
 
 
-def printed(profile: Profile) -> str:
+def shell_commands(profile: Profile) -> str:
     """The commands ready to paste into a shell, each under a comment."""
     blocks = []
     for lane, (arguments, env) in commands(profile).items():
-        server = _launched(profile)[lane]
+        server = profile.lanes[lane]
         blocks.append(f"# lane {lane.upper()}: {server.engine} at {base_url(server.url)}\n{shell(arguments, env)}")
     return "\n\n".join(blocks)
 
@@ -54,15 +53,22 @@ def printed(profile: Profile) -> str:
 class Launcher:
     """The engines of one profile, running while this context is open.
 
-    `tell` hears of each new stage of each lane. Logs are kept in `logs`, by default a new temporary folder.
+    `report` is called with each new stage of each lane. Logs are kept in `logs`, by default a new temporary folder.
     `together` starts engines at once although they share a GPU: right when neither sizes its KV pool by what is free.
     """
 
-    def __init__(self, profile: Profile, tell: Tell, logs: Path | None = None, *, together: bool = False) -> None:
-        self._profile = profile
-        self._together = together
+    def __init__(
+        self,
+        profile: Profile,
+        report: Report,
+        logs: Path | None = None,
+        *,
+        together: bool = False,
+    ) -> None:
+        self._lanes = _launched(profile)
         self._commands = commands(profile)
-        self._tell = tell
+        self._report = report
+        self._together = together
         self.logs = logs or Path(tempfile.mkdtemp(prefix="dragstrip-engines-"))
         self._processes: dict[Lane, EngineProcess] = {}
 
@@ -73,21 +79,26 @@ class Launcher:
         await asyncio.gather(*(self._stop(lane, process) for lane, process in self._processes.items()))
 
     async def _stop(self, lane: Lane, process: EngineProcess) -> None:
-        self._tell(lane, "stopping")
+        self._report(lane, "stopping")
         await process.stop()
-        self._tell(lane, "stopped")
+        self._report(lane, "stopped")
 
     async def start(self) -> dict[Lane, DetectedServer]:
         """Start every engine and wait until each streams. EngineDiedError when one ends first.
 
-        Engines on GPUs of their own start together; others one after the other, because each sizes its KV pool by
-        the memory that is free at that moment.
+        Engines on separate GPUs start together; others one after the other, because each sizes its KV pool by the
+        memory that is free at that moment.
         """
-        servers = _launched(self._profile)
-        await asyncio.gather(*(_check_place(lane, server) for lane, server in servers.items()))
-        if self._together or _apart(list(servers.values())):
-            return await self._start_together(servers)
-        return {lane: await self._start(lane, server) for lane, server in servers.items()}
+        await asyncio.gather(*(_check_address(lane, server) for lane, server in self._lanes.items()))
+        if not self._together and not _on_separate_gpus(self._lanes.values()):
+            return {lane: await self._start(lane) for lane in self._lanes}
+        starts = {lane: asyncio.create_task(self._start(lane)) for lane in self._lanes}
+        try:
+            return dict(zip(starts, await asyncio.gather(*starts.values()), strict=True))
+        finally:
+            for task in starts.values():
+                task.cancel()
+            await asyncio.wait(starts.values())
 
     async def ended(self) -> None:
         """Wait until an engine ends by itself: EngineDiedError."""
@@ -100,50 +111,40 @@ class Launcher:
         lane = waits[done.pop()]
         raise EngineDiedError(lane, self._processes[lane])
 
-    async def _start_together(self, servers: dict[Lane, LaneProfile]) -> dict[Lane, DetectedServer]:
-        starts = [asyncio.create_task(self._start(lane, server)) for lane, server in servers.items()]
+    async def _start(self, lane: Lane) -> DetectedServer:
+        kind = self._lanes[lane].engine
+        log = self.logs / f"{lane}-{kind}.log"
+        process = self._processes[lane] = await EngineProcess.start(*self._commands[lane], log)
+        self._report(lane, f"starting, its log is {log}")
+        follow = asyncio.create_task(self._follow_log(lane, kind, process))
         try:
-            return dict(zip(servers, await asyncio.gather(*starts), strict=True))
-        finally:
-            for start in starts:
-                start.cancel()
-            await asyncio.wait(starts)
-
-    async def _start(self, lane: Lane, server: LaneProfile) -> DetectedServer:
-        arguments, env = self._commands[lane]
-        log = self.logs / f"{lane}-{server.engine}.log"
-        process = self._processes[lane] = await EngineProcess.start(arguments, env, log)
-        self._tell(lane, f"starting, its log is {log}")
-        follow = asyncio.create_task(self._follow(lane, server.engine, process))
-        try:
-            return await self._ready(lane, server, process)
+            return await self._wait_until_ready(lane, process)
         finally:
             follow.cancel()
             await asyncio.wait([follow])
 
-    async def _follow(self, lane: Lane, kind: str, process: EngineProcess) -> None:
-        told = ""
+    async def _follow_log(self, lane: Lane, kind: str, process: EngineProcess) -> None:
+        latest = ""
         async for line in process.lines():
-            now = stage(kind, line)
-            if now and now != told:
-                told = now
-                self._tell(lane, now)
+            if (text := stage(kind, line)) and text != latest:
+                latest = text
+                self._report(lane, text)
 
-    async def _ready(self, lane: Lane, server: LaneProfile, process: EngineProcess) -> DetectedServer:
+    async def _wait_until_ready(self, lane: Lane, process: EngineProcess) -> DetectedServer:
         """Ask until it streams: an engine that answers /v1/models may still be warming up."""
-        trouble = ""
+        reported = ""
         while process.status is None:
             try:
-                found = await detect_lane(server)
-                await probe_stream(found, timeout_s=120)
+                server = await detect_lane(self._lanes[lane])
+                await probe_stream(server, timeout_s=_WARM_UP_S)
             except UserError as error:
-                if str(error) != trouble and not _STARTING.search(str(error)):
-                    trouble = str(error)
-                    self._tell(lane, trouble)
-                await asyncio.sleep(_ASK_S)
+                if str(error) != reported and not _STARTING.search(str(error)):
+                    reported = str(error)
+                    self._report(lane, reported)
+                await asyncio.sleep(_RETRY_S)
             else:
-                self._tell(lane, "ready")
-                return found
+                self._report(lane, "ready")
+                return server
         raise EngineDiedError(lane, process)
 
 
@@ -151,23 +152,23 @@ def _launched(profile: Profile) -> dict[Lane, LaneProfile]:
     return {lane: server for lane, server in profile.lanes.items() if server.launch is not None}
 
 
-def _command(lane: Lane, server: LaneProfile) -> Command:
+def _command(lane: Lane, server: LaneProfile) -> tuple[list[str], dict[str, str]]:
     if server.launch is None or not server.url:
         raise UserError(f"lane {lane.upper()} needs a url: its engine is started at that host and port")
     if not server.engine:
         raise UserError(f"lane {lane.upper()} needs engine, the kind to start: {', '.join(startable())}")
-    host, port = _place(server)
+    host, port = _host_and_port(server)
     return command(server.engine, server.launch, port, host=host, served_name=server.model)
 
 
-def _place(server: LaneProfile) -> tuple[str, int]:
+def _host_and_port(server: LaneProfile) -> tuple[str, int]:
     parts = urlsplit(base_url(server.url))
     return parts.hostname or "127.0.0.1", parts.port or (443 if parts.scheme == "https" else 80)
 
 
-async def _check_place(lane: Lane, server: LaneProfile) -> None:
-    """UserError when the engine would not run here, or something is in its place: that would be measured instead."""
-    host, port = _place(server)
+async def _check_address(lane: Lane, server: LaneProfile) -> None:
+    """UserError when the engine would not run here, or something runs there already: that would be measured."""
+    host, port = _host_and_port(server)
     if not await asyncio.to_thread(is_this_host, host):
         raise UserError(
             f"lane {lane.upper()}'s url is on another host: print its command with --print and run it there"
@@ -183,8 +184,8 @@ async def _check_place(lane: Lane, server: LaneProfile) -> None:
     )
 
 
-def _apart(servers: list[LaneProfile]) -> bool:
+def _on_separate_gpus(servers: Collection[LaneProfile]) -> bool:
     """Whether every engine has GPUs that no other uses."""
     gpus = [server.launch.gpus if server.launch is not None else [] for server in servers]
-    named = [gpu for own in gpus for gpu in own]
+    named = [gpu for each in gpus for gpu in each]
     return all(gpus) and len(set(named)) == len(named)

@@ -1,4 +1,4 @@
-"""One engine as a process: its log, its end, and what it said last."""
+"""One engine as a process: its log and its end."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tui.model.text import sanitize
 
-_LOOK_S = 0.25
+_POLL_S = 0.25
 _TAIL_BYTES = 16_384
 # Not `-m`, which would need this package on the engine's own PYTHONPATH when it is not installed.
 _KEEPER = """
@@ -20,7 +20,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 class EngineProcess:
-    """An engine under its keeper (`launch.keeper`): it ends when this process does, however that happens."""
+    """An engine under its keeper (`launcher.keeper`): it ends when this process does, however that happens."""
 
     def __init__(self, keeper: asyncio.subprocess.Process, log: Path) -> None:
         self._keeper = keeper
@@ -28,7 +28,7 @@ class EngineProcess:
 
     @classmethod
     async def start(cls, command: Sequence[str], env: Mapping[str, str], log: Path) -> "EngineProcess":
-        """Start `command` with `env` added to this process's environment, its output appended to `log`."""
+        """Start `command` with `env` added to the environment; its output is appended to `log`."""
         await asyncio.to_thread(log.touch)
         keeper = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -39,7 +39,7 @@ class EngineProcess:
             *command,
             stdin=asyncio.subprocess.PIPE,
             env=os.environ | env,
-            start_new_session=True,  # Ctrl-C in the terminal is dragstrip's, which then ends it in order
+            start_new_session=True,  # Ctrl-C in the terminal goes to dragstrip, which ends it in order
         )
         return cls(keeper, log)
 
@@ -49,17 +49,16 @@ class EngineProcess:
         return self._keeper.returncode
 
     async def ended(self) -> int:
-        """Wait for its end, and that of everything it started."""
+        """Wait for its end and that of everything it started; its exit status."""
         return await self._keeper.wait()
 
     async def stop(self) -> int:
-        """End it and everything it started."""
         if self._keeper.stdin is not None:
             self._keeper.stdin.close()
         return await self.ended()
 
     async def lines(self) -> AsyncIterator[str]:
-        """The lines of its log as they come, until it ends. A progress bar's states are lines too."""
+        """The lines of its log as they come, until it ends. Each state of a progress bar is a line."""
         with self.log.open("rb") as log:
             rest = b""
             while True:
@@ -69,10 +68,9 @@ class EngineProcess:
                     yield line.decode("utf-8", "replace")
                 if ended:
                     return
-                await asyncio.sleep(_LOOK_S)
+                await asyncio.sleep(_POLL_S)
 
     def tail(self, count: int = 12) -> list[str]:
-        """The last lines of its log, cleaned."""
         with self.log.open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
             text = log.read().decode("utf-8", "replace")
