@@ -1,16 +1,17 @@
-"""Streams that begin one after another as the first of them gets along, and why: begun together they go in step."""
+"""Due times, and ramps: streams that begin as the first one progresses, and why: begun together they stay in step."""
 
 import asyncio
-from itertools import count
+import statistics
+from itertools import count, islice
 
 import pytest
 
 from tests.load.faulty_server import DONE, END, HEAD, always, plain, read_request, serving, token
 from tests.load.test_lane import plan, until
 from tui.load.lane import LaneLoad
-from tui.load.pacing import slots_by_now
+from tui.load.pacing import slots_by_now, unit_gaps
 from tui.load.pipe import Setting
-from tui.model.dials import Dials
+from tui.model.dials import Arrival, Dials
 from tui.simulator.model import PRESETS
 from tui.simulator.scheduler import Scheduler, Stream
 
@@ -114,3 +115,40 @@ def off(engine: str, *, is_spread: bool, streams: int = 64, tokens: int = 256) -
 
 def rate(brought: list[tuple[float, int]], start_s: float, end_s: float) -> float:
     return sum(tokens for t_s, tokens in brought if start_s < t_s <= end_s) / (end_s - start_s)
+
+
+def draw(arrival: Arrival, rate: float, count: int, seed: int = 1) -> list[float]:
+    return [gap / rate for gap in islice(unit_gaps(arrival, seed), count)]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_poisson_gaps_are_independent_and_have_the_right_dispersion(seed: int) -> None:
+    gaps = draw("poisson", 20.0, 20_000, seed)
+    assert statistics.mean(gaps) == pytest.approx(0.05, rel=0.03)
+    assert statistics.stdev(gaps) == pytest.approx(0.05, rel=0.04)  # of an exponential: its mean
+    for apart in (1, 2, 5):
+        assert abs(statistics.correlation(gaps[:-apart], gaps[apart:])) < 0.03
+    counts, now = [0] * 900, 0.0
+    for gap in gaps:
+        now += gap
+        if now < len(counts):
+            counts[int(now)] += 1
+    assert statistics.variance(counts) / statistics.mean(counts) == pytest.approx(1, abs=0.2)
+    ranked = sorted(gaps)  # Kolmogorov-Smirnov against the exponential, at 1 %
+    from math import exp, sqrt
+
+    worst = max(abs((place + 1) / len(ranked) - (1 - exp(-20 * gap))) for place, gap in enumerate(ranked))
+    assert worst < 1.63 / sqrt(len(ranked))
+
+
+def test_constant_and_burst_keep_the_rate() -> None:
+    assert set(draw("constant", 4.0, 10)) == {0.25}
+    assert draw("stagger", 1 / 0.06125, 3) == pytest.approx([0.06125] * 3)
+    burst = draw("burst", 16.0, 16)
+    assert sum(burst) == pytest.approx(1.0)
+    assert burst.count(0.0) == 14
+
+
+def test_the_same_seed_gives_the_same_gaps() -> None:
+    assert draw("poisson", 5.0, 50, seed=3) == draw("poisson", 5.0, 50, seed=3)
+    assert draw("poisson", 5.0, 50, seed=3) != draw("poisson", 5.0, 50, seed=4)

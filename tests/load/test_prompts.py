@@ -1,30 +1,144 @@
-"""Prompts have the asked length and the asked shared start as the servers themselves count them."""
+"""Requests are the same in both lanes, and prompts have the asked length and shared start as servers count them."""
 
 import asyncio
 import os
+import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import httpx
 import msgspec
 import pytest
 
 from tests.engines.sites import lane
+from tests.judge.made import request
+from tests.load.test_body import builder_for
 from tests.simulator.serving import serving
 from tui.engines.detect import detect_lane
 from tui.engines.registry import engine
 from tui.load.lane import LaneLoad
 from tui.load.pipe import LanePlan, Setting
+from tui.load.prompts import FILLER, RequestList, RequestSpec
 from tui.model import gauges
 from tui.model.dials import Dials
 from tui.model.rows import RequestRow
 from tui.telemetry.server import gauges_from
 
+POOL = list(range(100, 400))
+
+
+def requests(salt: str = "s", seed: int = 0) -> RequestList:
+    return RequestList(seed=seed, salt=salt, output_jitter=0.1, token_pool=POOL)
+
+
+@pytest.mark.parametrize("tokens", [16, 17, 512, 100_000])
+@pytest.mark.parametrize("shared", [0.0, 0.5, 0.95])
+def test_a_prompt_has_exactly_so_many_ids_of_the_pool(tokens: int, shared: float) -> None:
+    spec = requests().ids(3, Dials(prompt_tokens=tokens, shared_prefix=shared))
+    assert len(spec.prompt) == tokens
+    assert set(spec.prompt) <= set(POOL)
+
+
+def test_both_lanes_draw_the_same_list_in_any_order() -> None:
+    one, other = requests(), requests()
+    dials = Dials(prompt_tokens=64)
+    assert [one.ids(n, dials) for n in range(20)] == [other.ids(n, dials) for n in reversed(range(20))][::-1]
+
+
+def test_another_session_has_other_prompts_and_the_same_lengths() -> None:
+    dials = Dials(prompt_tokens=64)
+    one, other = requests("one").ids(5, dials), requests("other").ids(5, dials)
+    assert one.prompt != other.prompt
+    assert one.output_tokens == other.output_tokens
+
+
+def shared_start(one: RequestSpec, other: RequestSpec) -> int:
+    pairs = zip(one.prompt, other.prompt, strict=True)
+    return next((place for place, (a, b) in enumerate(pairs) if a != b), len(one.prompt))
+
+
+def test_only_the_shared_part_is_shared() -> None:
+    drawn = requests()
+    fresh = [drawn.ids(n, Dials(prompt_tokens=200)) for n in range(50)]
+    assert max(shared_start(fresh[0], other) for other in fresh[1:]) < 8
+    common = [drawn.ids(n, Dials(prompt_tokens=200, shared_prefix=0.5)) for n in range(50)]
+    starts = [shared_start(common[0], other) for other in common[1:]]
+    assert min(starts) >= 100
+    assert max(starts) < 108
+
+
+def test_output_lengths_vary_by_a_tenth_around_what_was_asked() -> None:
+    drawn = requests()
+    lengths = [drawn.ids(n, Dials(prompt_tokens=16, output_tokens=200)).output_tokens for n in range(400)]
+    assert 180 <= min(lengths) < 184
+    assert 216 < max(lengths) <= 220
+    assert statistics.mean(lengths) == pytest.approx(200, abs=2)
+
+
+def letters(word: str) -> int:
+    return len(word)
+
+
+def pieces(word: str) -> int:
+    return 1 + (len(word) - 1) // 3
+
+
+def whole(_: str) -> int:
+    return 1
+
+
+@pytest.mark.parametrize("cost", [whole, pieces, letters])
+@pytest.mark.parametrize("template", [0, 7, 25])
+def test_text_prompts_have_the_asked_length_by_what_the_server_counts(
+    cost: Callable[[str], int], template: int
+) -> None:
+    def counted(spec: RequestSpec) -> int:
+        words = str(spec.prompt).split()
+        return template + sum(1 if word == FILLER else cost(word) for word in words)
+
+    builder, number = builder_for(), 0
+    for tokens in (512, 64, 8192, 2048, 512, 100_000):
+        for _ in range(8):
+            number += 1
+            spec = builder.spec(number, Dials(prompt_tokens=tokens))
+            builder.learn(spec, request("a", number, prompt_tokens=counted(spec)))
+        for further in range(20):
+            assert abs(counted(builder.spec(1000 + further, Dials(prompt_tokens=tokens))) - tokens) <= 1
+
+
+def test_a_server_that_counts_nonsense_is_not_followed() -> None:
+    builder = builder_for()
+    for number in range(20):
+        builder.learn(builder.spec(number, Dials(prompt_tokens=512)), request("a", number, prompt_tokens=1))
+    assert len(str(builder.spec(99, Dials(prompt_tokens=512)).prompt).split()) < 1100
+
+
+def test_text_prompts_begin_alike_only_as_far_as_is_shared() -> None:
+    builder = builder_for(salt="s")
+    fresh = [str(builder.spec(n, Dials(prompt_tokens=16)).prompt).split() for n in range(50)]
+    assert len({tuple(words) for words in fresh}) == 50
+    shared = Dials(prompt_tokens=4000, shared_prefix=0.5)
+    common = [str(builder.spec(n, shared).prompt).split() for n in range(50)]
+    starts = [next(i for i, (a, b) in enumerate(zip(common[0], w, strict=True)) if a != b) for w in common[1:]]
+    assert min(starts) >= 2000
+    assert max(starts) < 2010
+
+
 STOPPED = Setting(0, Dials(concurrency=0))
+
+
 ANSWERS_TO_LEARN = 8
+
+
 SHARES = [0.0, 0.5, 0.9]
+
+
 PROMPT_TOKENS = 1000
+
+
 SIMULATED_PAGE_TOKENS = 16
+
+
 LARGEST_PAGE_TOKENS = 128  # vLLM's on a CPU
 
 

@@ -183,3 +183,35 @@ def test_deep_nesting_is_a_broken_answer(start: bytes) -> None:
 def test_an_error_that_is_null_is_none() -> None:
     reader, tokens = read(b'data: {"error":null,"choices":[{"text":"a"}]}\n\n', [], "completions")
     assert (tokens, reader.error) == (1, "")
+
+
+def events(usages: list[int | None], last: dict[str, object]) -> bytes:
+    rows = [
+        {"choices": [{"text": " word", "finish_reason": None}]}
+        | ({"usage": {"prompt_tokens": 5, "completion_tokens": n}} if n else {})
+        for n in usages
+    ]
+    return b"".join(b"data: %s\n\n" % json.dumps(row).encode() for row in [*rows, last]) + b"data: [DONE]\n\n"
+
+
+def end(tokens: int) -> dict[str, object]:
+    return {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": tokens}}
+
+
+def test_a_count_with_each_chunk_is_told_apart_from_one_at_the_end() -> None:
+    each, once, never = (EventReader("completions") for _ in range(3))
+    each.feed(events([1, 3, 4], end(4)))
+    once.feed(events([None, None, None], end(4)))
+    never.feed(events([None, None, None], {"choices": [{"text": "", "finish_reason": "stop"}]}))
+    assert (each.usage_each, each.tokens, each.completion_tokens) == (True, 4, 4)
+    assert (once.usage_each, once.has_usage, once.tokens, once.completion_tokens) == (False, True, 3, 4)
+    assert (never.usage_each, never.has_usage, never.tokens) == (False, False, 3)
+
+
+def test_usage_inside_the_finishing_chunk_counts_no_token_twice() -> None:
+    raw = (TRANSCRIPTS / "transformers-chat-c1.sse").read_bytes()
+    reader, tokens = EventReader("chat"), 0
+    for event in raw.split(b"\n\n"):
+        reader.feed(event + b"\n\n")
+        tokens += reader.tokens
+    assert (tokens, reader.completion_tokens, reader.usage_each) == (8, 8, False)

@@ -80,3 +80,9 @@ def test_request_numbers_that_lie_far_apart_give_the_same_gaps() -> None:
     far = ChunkGaps().feed_columns(request * 10**9, t_ns, tokens)
     assert near.gap_ms.tolist() == far.gap_ms.tolist()
     assert (near.request * 10**9).tolist() == far.request.tolist()
+
+
+def test_tokens_known_only_at_the_end_make_no_gap_of_zero() -> None:
+    one_request, ms = np.array([1, 1, 1, 1]), np.array([10, 20, 30, 30])
+    gaps = ChunkGaps().feed_columns(one_request, ms * 1_000_000, np.array([1, 1, 1, 5], dtype=np.int32))
+    assert gaps.itl_ms.tolist() == [10.0, 10.0]

@@ -4,11 +4,14 @@ import asyncio
 import os
 import signal
 
+import pytest
+
 from tests.simulator.serving import serving
 from tui.load.pipe import Setting
 from tui.model.dials import Dials
 from tui.model.profile import LaneProfile, Profile
 from tui.model.rows import EventRow, RequestRow
+from tui.model.text import UserError
 from tui.session.clock import Clock
 from tui.session.lane import FREE_FRAMES, LaneRun
 from tui.session.messages import DriverEnded, EventHappened, FrameReceived, Messages
@@ -71,3 +74,10 @@ def test_a_span_in_which_the_client_is_the_limit_has_a_beginning_and_an_end() ->
         ("bound", "on", "late"),
         ("bound", "off", ""),
     ]
+
+
+async def test_an_engine_that_counts_at_the_end_only_is_not_asked_for_more(llamacpp_url: str) -> None:
+    server = LaneProfile(url=llamacpp_url, usage="each")
+    lane = LaneRun("a", Profile(a=server), server, "salt", asyncio.Queue(), Clock(), asyncio.Event())
+    with pytest.raises(UserError, match=r"llama\.cpp counts tokens at the end of an answer only: leave usage out"):
+        await lane.first_look()

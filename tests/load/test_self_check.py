@@ -12,12 +12,10 @@ import pytest
 from tests.load.faulty_server import GOOD, always, serving
 from tests.load.test_driver import plan
 from tui.load import self_check
-from tui.load import socket as clock
 from tui.load.driver import Driver
 from tui.load.lane import LaneLoad
 from tui.load.pipe import Setting
 from tui.load.self_check import HEARTBEAT_S, SelfCheck
-from tui.load.socket import StampClock
 from tui.model.dials import Dials
 from tui.model.text import UserError
 
@@ -45,17 +43,6 @@ async def test_a_driver_that_shares_its_core_with_busy_loops_says_that_it_is_the
             hog.send_signal(signal.SIGKILL)
             hog.wait()
     assert "core" in bound or "late" in bound
-
-
-def test_a_step_of_the_wall_clock_is_noticed_and_drift_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    offsets = iter([1_000_000_000, 1_000_002_000, 1_000_001_000, 1_600_000_000, 1_600_000_500])
-    monkeypatch.setattr(clock, "wall_minus_monotonic_ns", lambda: next(offsets))
-    stamps, steps = StampClock(), []
-    for _ in range(5):
-        stamps.update()
-        steps.append(stamps.steps)
-    assert steps == [0, 0, 0, 1, 1]
-    assert stamps.offset_ns == 1_600_000_500
 
 
 def limits(soft: int, hard: int) -> object:

@@ -1,6 +1,6 @@
-"""Do the figures change when the screen is drawn, resized and leafed through beside the measuring?
+"""Do the figures change when the screen is drawn, resized and paged through during the measurement?
 
-`python -m tests.bench.load.beside [--streams 200] [--rounds 3]`: `dragstrip run`, which draws nothing, and
+`python -m tests.bench.load.screen_effect [--streams 200] [--rounds 3]`: `dragstrip run`, which draws nothing, and
 `dragstrip watch` in a terminal that changes its size and presses keys five times a second, in turn, on a server in C
 that logs what it sent when. Printed: each figure of both recordings less the same figure of the server's own log.
 """
@@ -61,7 +61,7 @@ def measured(folder: Path, log: list[Sent]) -> tuple[Figures, Figures]:
 
 
 def run(*, screen: bool, streams: int, seconds: float) -> tuple[Figures, Figures]:
-    """One measurement, with the screen beside it or without."""
+    """One measurement, with or without the screen."""
     with source() as url, tempfile.TemporaryDirectory() as folder:
         options = ["--a", f"{url}/p/{TTFT_US}/{STEP_US}", "--max-concurrency", str(streams), "--out", folder]
         options += ["--random-input-len", "64", "--random-output-len", str(TOKENS)]

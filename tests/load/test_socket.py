@@ -1,4 +1,4 @@
-"""The measured path over https: the same rows, and a cause of its own when TLS fails."""
+"""Connections over TLS: the same rows, a cause of its own when TLS fails. And the step of the wall clock."""
 
 import asyncio
 import socket
@@ -15,10 +15,15 @@ from tests.load.faulty_server import DONE, END, GOOD, HEAD, Manners, always, ser
 from tests.load.test_lane import closed, plan, until
 from tui.load import socket as wire
 from tui.load.lane import LaneLoad
+from tui.load.socket import StampClock
 from tui.model.rows import RequestRow
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")  # of localhost and 127.0.0.1, signed by itself
+
+
 OTHER = "127.0.0.2"
+
+
 MANY = 5_000
 
 
@@ -129,3 +134,14 @@ async def test_a_reset_during_the_handshake_is_a_failure_of_tls() -> None:
         load.close()
     assert load.rows[0].cause == "tls"
     assert "during the TLS handshake" in load.rows[0].detail
+
+
+def test_a_step_of_the_wall_clock_is_noticed_and_drift_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    offsets = iter([1_000_000_000, 1_000_002_000, 1_000_001_000, 1_600_000_000, 1_600_000_500])
+    monkeypatch.setattr(wire, "wall_minus_monotonic_ns", lambda: next(offsets))
+    stamps, steps = StampClock(), []
+    for _ in range(5):
+        stamps.update()
+        steps.append(stamps.steps)
+    assert steps == [0, 0, 0, 1, 1]
+    assert stamps.offset_ns == 1_600_000_500

@@ -1,42 +1,34 @@
-"""Tokens counted by the server in each chunk or once at the end: what is asked, and what a row then claims."""
+"""Request bodies, and how often they ask the server to count its tokens."""
 
-import argparse
 import asyncio
 import json
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.judge.made import request
 from tests.load.faulty_server import DONE, END, HEAD, Manners, chunk, read_request, serving, usage
 from tests.load.test_lane import plan, until
-from tui.cli.options import profile_from, target_flags
 from tui.load.body import RequestBuilder
 from tui.load.lane import LaneLoad
 from tui.load.pipe import LanePlan, Setting
-from tui.load.sse import EventReader
 from tui.model.dials import Dials
-from tui.model.profile import LaneProfile, Profile
-from tui.model.text import UserError
-from tui.session.clock import Clock
-from tui.session.lane import LaneRun
-from tui.session.seconds import ChunkGaps
-
-TRANSCRIPTS = Path(__file__).parent / "transcripts"
-
 
 AT_THE_END = {"include_usage": True}
+
+
 WITH_EACH = AT_THE_END | {"continuous_usage_stats": True}
 
 
-def builder_for(engine: str, usage: str = "") -> RequestBuilder:
-    return RequestBuilder(
-        LanePlan(
-            lane="a", url="http://here", engine=engine, model="m", endpoint="completions", prompt_form="text",
-            usage=usage,  # type: ignore[arg-type]
-        )
-    )  # fmt: skip
+def builder_for(**changes: object) -> RequestBuilder:
+    fields = {
+        "lane": "a",
+        "url": "http://h:1/x",
+        "engine": "openai",
+        "model": "m",
+        "endpoint": "chat",
+        "prompt_form": "text",
+    }
+    return RequestBuilder(LanePlan(**(fields | changes)))  # type: ignore[arg-type]
 
 
 def options(builder: RequestBuilder) -> dict[str, bool]:
@@ -54,14 +46,14 @@ def learn(builder: RequestBuilder, answers: int, *, tokens: int, chunks: int) ->
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm"])
 def test_chunks_are_counted_until_an_answer_shows_that_each_holds_a_token(engine: str) -> None:
-    asked = builder_for(engine)
+    asked = builder_for(engine=engine)
     assert options(asked) == WITH_EACH
     learn(asked, 1, tokens=256, chunks=250)
     assert options(asked) == AT_THE_END
 
 
 def test_chunks_of_several_tokens_stay_counted_and_are_again_when_they_begin_to_come() -> None:
-    asked = builder_for("vllm")
+    asked = builder_for(engine="vllm")
     learn(asked, 20, tokens=256, chunks=100)
     assert options(asked) == WITH_EACH
     learn(asked, 100, tokens=256, chunks=256)
@@ -79,14 +71,14 @@ def test_chunks_of_several_tokens_stay_counted_and_are_again_when_they_begin_to_
 @pytest.mark.parametrize(("usage", "found"), [("each", WITH_EACH), ("end", AT_THE_END)])
 def test_the_operator_is_followed_whatever_the_chunks_hold(usage: str, found: dict[str, bool]) -> None:
     for chunks in (100, 256):
-        asked = builder_for("vllm", usage)
+        asked = builder_for(engine="vllm", usage=usage)
         assert options(asked) == found
         learn(asked, 20, tokens=256, chunks=chunks)
         assert options(asked) == found
 
 
 def test_an_engine_that_cannot_count_each_chunk_is_never_asked_to() -> None:
-    asked = builder_for("openai")
+    asked = builder_for(engine="openai")
     learn(asked, 20, tokens=256, chunks=100)
     assert options(asked) == AT_THE_END
 
@@ -122,55 +114,11 @@ def counting(tokens: int) -> Manners:
     return manners
 
 
-def events(usages: list[int | None], last: dict[str, object]) -> bytes:
-    rows = [
-        {"choices": [{"text": " word", "finish_reason": None}]}
-        | ({"usage": {"prompt_tokens": 5, "completion_tokens": n}} if n else {})
-        for n in usages
-    ]
-    return b"".join(b"data: %s\n\n" % json.dumps(row).encode() for row in [*rows, last]) + b"data: [DONE]\n\n"
-
-
-def end(tokens: int) -> dict[str, object]:
-    return {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": tokens}}
-
-
-def test_a_count_with_each_chunk_is_told_apart_from_one_at_the_end() -> None:
-    each, once, never = (EventReader("completions") for _ in range(3))
-    each.feed(events([1, 3, 4], end(4)))
-    once.feed(events([None, None, None], end(4)))
-    never.feed(events([None, None, None], {"choices": [{"text": "", "finish_reason": "stop"}]}))
-    assert (each.usage_each, each.tokens, each.completion_tokens) == (True, 4, 4)
-    assert (once.usage_each, once.has_usage, once.tokens, once.completion_tokens) == (False, True, 3, 4)
-    assert (never.usage_each, never.has_usage, never.tokens) == (False, False, 3)
-
-
-def test_usage_inside_the_finishing_chunk_counts_no_token_twice() -> None:
-    raw = (TRANSCRIPTS / "transformers-chat-c1.sse").read_bytes()
-    reader, tokens = EventReader("chat"), 0
-    for event in raw.split(b"\n\n"):
-        reader.feed(event + b"\n\n")
-        tokens += reader.tokens
-    assert (tokens, reader.completion_tokens, reader.usage_each) == (8, 8, False)
-
-
-def test_tokens_known_only_at_the_end_make_no_gap_of_zero() -> None:
-    one_request, ms = np.array([1, 1, 1, 1]), np.array([10, 20, 30, 30])
-    gaps = ChunkGaps().feed_columns(one_request, ms * 1_000_000, np.array([1, 1, 1, 5], dtype=np.int32))
-    assert gaps.itl_ms.tolist() == [10.0, 10.0]
-
-
-@pytest.mark.parametrize("asked", ["each", "end", None])
-def test_the_flag_is_for_both_lanes(asked: str | None) -> None:
-    parser = argparse.ArgumentParser()
-    target_flags(parser)
-    profile = profile_from(parser.parse_args(["demo", *(("--usage", asked) if asked else ())]))
-    assert profile.b is not None
-    assert {profile.a.usage, profile.b.usage} == {asked or ""}
-
-
-async def test_an_engine_that_counts_at_the_end_only_is_not_asked_for_more(llamacpp_url: str) -> None:
-    server = LaneProfile(url=llamacpp_url, usage="each")
-    lane = LaneRun("a", Profile(a=server), server, "salt", asyncio.Queue(), Clock(), asyncio.Event())
-    with pytest.raises(UserError, match=r"llama\.cpp counts tokens at the end of an answer only: leave usage out"):
-        await lane.first_look()
+def test_the_request_goes_to_the_path_under_the_base_url_and_carries_the_headers() -> None:
+    builder = builder_for(headers={"Authorization": "Bearer k"})
+    dials = Dials(prompt_tokens=16)
+    raw = builder.http_request(builder.spec(0, dials), dials)
+    head, _, body = raw.partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /x/v1/chat/completions HTTP/1.1\r\nHost: h:1\r\n")
+    assert b"Authorization: Bearer k" in head
+    assert f"Content-Length: {len(body)}".encode() in head
