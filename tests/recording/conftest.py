@@ -1,11 +1,13 @@
 """Recorded sessions to read, export and replay."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.recording import synthetic
+from tests.recording.synthetic import record
 from tui.recording.reader import RecordedSession, open_session
 from tui.recording.recorder import Recorder
 
@@ -42,3 +44,13 @@ def _no_recorder_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for recorder in made:
         recorder._closing.set()
+
+
+@pytest.fixture
+def killed_session(tmp_path: Path) -> Path:
+    """A session whose program was killed: parts, no end. Its requests are in two parts."""
+    directory = tmp_path / "killed"
+    load = synthetic.Load(requests_per_s=2_100, tokens=1)
+    record(tmp_path / "was", synthetic.batches(3, load))  # never closed: its lock is let go with the copy
+    shutil.copytree(tmp_path / "was", directory, ignore=shutil.ignore_patterns("*.lock"))
+    return directory

@@ -1,16 +1,29 @@
 """Made-up sessions of any length and rate, the same each time for one seed."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from tui.model.rows import LANES, Batch, Chunks, EventRow, GaugeRow, Lane, RequestRow, SecondRow
+from tui.model.rows import (
+    LANES,
+    Batch,
+    Chunks,
+    EventRow,
+    GaugeRow,
+    Lane,
+    RequestRow,
+    SecondRow,
+)
 from tui.model.session import LaneInfo, SessionInfo
+from tui.recording.recorder import BACKLOG_BYTES, Recorder
 
 T0_NS = 86_400_000_000_000
 WALL_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
+FAST_S = 0.01
 
 
 def info(name: str = "made-up", **changes: object) -> SessionInfo:
@@ -127,3 +140,24 @@ def _second(lane: Lane, t_ns: int, load: Load, rng: np.random.Generator) -> Seco
         ttft_p99_ms=p99,
         client_cpu_s=float(rng.uniform(0, 0.2)),
     )
+
+
+def record(
+    directory: Path, batches: Iterable[Batch], *, about: SessionInfo | None = None, backlog_bytes: int = BACKLOG_BYTES
+) -> Recorder:
+    """Record batches one after the other, each on the disk before the next is given."""
+    recorder = Recorder(directory, about or info(), flush_every_s=FAST_S, backlog_bytes=backlog_bytes)
+    for batch in batches:
+        recorder(batch)
+        wait_for(lambda at=batch.t_ns: recorder.durable_t_ns == at)  # type: ignore[misc]
+    return recorder
+
+
+def wait_for(done: Callable[[], bool]) -> None:
+    """Until another thread has made it so."""
+    tick = threading.Event()
+    for _ in range(2_000):
+        if done():
+            return
+        tick.wait(0.005)
+    raise AssertionError("it never came")

@@ -3,42 +3,18 @@
 import errno
 import os
 import threading
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from tests.recording import synthetic
-from tui.model.rows import TABLES, Batch, TableName
-from tui.model.session import SessionInfo
+from tests.recording.synthetic import record, wait_for
+from tui.model.rows import TABLES, TableName
 from tui.model.text import UserError
 from tui.recording.reader import open_session
-from tui.recording.recorder import BACKLOG_BYTES, Recorder
+from tui.recording.recorder import Recorder
 from tui.recording.schema import schema
-
-FAST_S = 0.01
-
-
-def record(
-    directory: Path, batches: Iterable[Batch], *, about: SessionInfo | None = None, backlog_bytes: int = BACKLOG_BYTES
-) -> Recorder:
-    """Record batches one after the other, each on the disk before the next is given."""
-    recorder = Recorder(directory, about or synthetic.info(), flush_every_s=FAST_S, backlog_bytes=backlog_bytes)
-    for batch in batches:
-        recorder(batch)
-        wait_for(lambda at=batch.t_ns: recorder.durable_t_ns == at)  # type: ignore[misc]
-    return recorder
-
-
-def wait_for(done: Callable[[], bool]) -> None:
-    """Until another thread has made it so."""
-    tick = threading.Event()
-    for _ in range(2_000):
-        if done():
-            return
-        tick.wait(0.005)
-    raise AssertionError("it never came")
 
 
 def rows(directory: Path, table: TableName) -> pl.DataFrame:

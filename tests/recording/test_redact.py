@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from tests.recording import synthetic
-from tests.recording.test_recorder import record
+from tests.recording.synthetic import record
 from tui.export.formats import FORMATS, export
 from tui.model.profile import LaneProfile, LoadProfile, Profile
 from tui.model.rows import Batch, EventRow, RequestRow

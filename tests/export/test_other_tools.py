@@ -164,7 +164,7 @@ def test_whole_runs_say_simulated(make: Make, tmp_path: Path, name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["vllm", "sglang"])
-def test_foreign_files_say_simulated_and_keep_to_the_selection(make: Make, tmp_path: Path, name: str) -> None:
+def test_result_files_say_simulated_and_keep_to_the_selection(make: Make, tmp_path: Path, name: str) -> None:
     lanes = {lane: LaneInfo(url="http://h", engine="vllm", title="vLLM", simulated=True) for lane in "ab"}
     recorded = make(seconds=8, lanes=lanes)
     (file,) = export(recorded, name, tmp_path, Selection(lane="b", segment=1))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.recording import synthetic
 from tests.recording.conftest import Make
-from tests.recording.test_recorder import record, wait_for
+from tests.recording.synthetic import record, wait_for
 from tui.model.rows import Batch, Chunks, EventRow, Lane
 from tui.recording.reader import open_session
 from tui.recording.recorder import Recorder
