@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from tui.model.profile import LaneProfile, Launch, LoadProfile, Profile, RecordProfile, Slo, Step
+from tui.model.profile import LaneProfile, Launch, Limits, LoadProfile, Profile, RecordProfile, Step
 
 PROFILES = Path(__file__).parents[1] / "profiles"
 # (table in the template, heading, a sentence below it, struct)
@@ -27,7 +27,7 @@ TABLES: tuple[tuple[str, str, str, type[msgspec.Struct]], ...] = (
         Launch,
     ),
     ("load", "`[load]`: the load", "The first seven keys are the dials, as the session starts.", LoadProfile),
-    ("slo", "`[slo]`: latency limits for goodput", "A limit that is not given always counts as met.", Slo),
+    ("slo", "`[slo]`: latency limits for goodput", "A limit that is not given always counts as met.", Limits),
     ("record", "`[record]`: the recording", "Prompts and answers are never recorded.", RecordProfile),
     ("plan", "`[[plan]]`: the steps of a plan", "One `[[plan]]` table for each step, in order.", Step),
 )

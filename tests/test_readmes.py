@@ -13,7 +13,7 @@ from textual.keys import _character_to_key
 
 from tests.profiles_readme import field_comments, profiles_readme
 from tui.cli.main import COMMANDS, parser
-from tui.model.profile import LaneProfile, Launch, LoadProfile, Profile, RecordProfile, Slo, Step
+from tui.model.profile import LaneProfile, Launch, Limits, LoadProfile, Profile, RecordProfile, Step
 from tui.ui.app import DragstripApp
 from tui.ui.live_screen import LiveScreen
 from tui.ui.replay_screen import ReplayScreen
@@ -142,7 +142,7 @@ def test_the_page_of_the_profile_is_that_of_the_model() -> None:
     assert READMES[1].read_text(encoding="utf-8") == profiles_readme()
 
 
-@pytest.mark.parametrize("struct", [Profile, LaneProfile, LoadProfile, Launch, Slo, RecordProfile, Step])
+@pytest.mark.parametrize("struct", [Profile, LaneProfile, LoadProfile, Launch, Limits, RecordProfile, Step])
 def test_every_key_of_a_profile_is_explained(struct: type) -> None:
     comments = field_comments(struct)
     assert [name for name in struct.__struct_fields__ if not comments.get(name)] == []  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from tui.cli.main import main
 from tui.model.profile import LaneProfile, LoadProfile, Profile
 from tui.model.rows import Lane
 from tui.model.text import UserError
-from tui.session.verdicts import Standing
+from tui.session.verdicts import LiveVerdicts
 
 PROFILE = Profile(name="x", a=LaneProfile(url="http://127.0.0.1:8000"), load=LoadProfile(concurrency=8))
 
@@ -29,7 +29,7 @@ def test_a_measured_floor_is_used_for_that_setting_and_no_other(
     same = calibrate.with_noise_floor(PROFILE)
     assert same.delta == pytest.approx(0.01)
     assert same.delta_from.startswith("calibrated 2")
-    assert Standing.under(same).delta == same.delta
+    assert LiveVerdicts.under(same).delta == same.delta
     other = Profile(name="x", a=PROFILE.a, load=LoadProfile(concurrency=9))
     assert calibrate.with_noise_floor(other).delta is None
     named = Profile(name="x", a=PROFILE.a, load=PROFILE.load, delta=0.2)

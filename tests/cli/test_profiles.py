@@ -7,7 +7,7 @@ import pytest
 
 from tui.cli.main import main
 from tui.launcher.launcher import shell_commands
-from tui.model.profile import LaneProfile, Launch, LoadProfile, Profile, RecordProfile, Slo, Step
+from tui.model.profile import LaneProfile, Launch, Limits, LoadProfile, Profile, RecordProfile, Step
 from tui.profile.reading import list_profiles, parse_profile, read_profile
 
 
@@ -55,7 +55,15 @@ def test_every_setting_of_the_template_that_is_off_can_be_turned_on(capsys: pyte
 
 def test_the_template_has_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed_template(capsys)
-    tables: tuple[type[msgspec.Struct], ...] = (Profile, LaneProfile, LoadProfile, Slo, RecordProfile, Step, Launch)
+    tables: tuple[type[msgspec.Struct], ...] = (
+        Profile,
+        LaneProfile,
+        LoadProfile,
+        Limits,
+        RecordProfile,
+        Step,
+        Launch,
+    )
     assert {key for table in tables for key in table.__struct_fields__} == set(
         re.findall(r"^#?\[*(?:a\.)?(\w+)(?: = |\]+$)", text, re.MULTILINE)
     )

@@ -9,12 +9,12 @@ from tests.judge.made import failed
 from tests.judge.test_sessions import ran
 from tests.session.made_seconds import Run
 from tui.judge.conditions import fail_if
-from tui.judge.goodput import parse_limits
 from tui.judge.ledger import ledger
 from tui.judge.metrics_of import measured
 from tui.judge.obstacles import Circumstances, obstacle
 from tui.judge.sessions import compare
 from tui.judge.tables import Tables
+from tui.model.profile import parse_limits
 from tui.model.rows import LANES
 from tui.recording.schema import frame_of_rows, rows_of_frame
 from tui.report.document import markdown

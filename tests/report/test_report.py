@@ -14,11 +14,11 @@ from tests.judge.made import NS, T0, failed, request, requests_frame, second, se
 from tests.judge.simulated import seconds_of
 from tests.report.test_study import ran as study_ran
 from tui.judge.conditions import fail_if
-from tui.judge.goodput import Limits
 from tui.judge.metrics_of import measured
 from tui.judge.sessions import compare
 from tui.judge.tables import Tables
 from tui.model.gauges import GPU_POWER, GPU_UTILIZATION
+from tui.model.profile import Limits
 from tui.model.rows import EventRow, Lane, RequestRow, SecondRow
 from tui.report.comparison import comparison_report
 from tui.report.document import escaped, markdown, page
@@ -103,7 +103,7 @@ def test_the_markdown_tells_the_verdict_the_crossover_and_that_it_is_simulated()
 
 
 def test_every_table_of_the_markdown_is_whole() -> None:
-    lines = markdown(session_report(ran(), limits=Limits(500, 200))).splitlines()
+    lines = markdown(session_report(ran(), limits=Limits(ttft_ms=500, tpot_ms=200))).splitlines()
     tables = [i for i, line in enumerate(lines) if re.match(r"\| (:--|--:)", line)]
     assert len(tables) >= 6
     for ruler in tables:
@@ -115,7 +115,7 @@ def test_every_table_of_the_markdown_is_whole() -> None:
 
 
 def test_the_page_needs_nothing_from_outside() -> None:
-    html = page(session_report(ran(), {"a": LatencyHistogram(), "b": LatencyHistogram()}, Limits(500)))
+    html = page(session_report(ran(), {"a": LatencyHistogram(), "b": LatencyHistogram()}, Limits(ttft_ms=500)))
     found = outline(html)
     assert found.fetched == []
     assert "script" not in found.tags
@@ -263,7 +263,7 @@ def test_goodput_has_a_verdict() -> None:
     told = markdown(session_report(ran(), limits=Limits(ttft_ms=500)))
     assert re.search(r"Goodput over 11\d s: level \(A against B", told)
     assert "Goodput over 115 s: B ahead, no request of lane A" in markdown(
-        session_report(slow_a(), limits=Limits(150))
+        session_report(slow_a(), limits=Limits(ttft_ms=150))
     )
 
 

@@ -4,14 +4,14 @@ import random
 from dataclasses import dataclass, field
 
 from tui.model.dials import Dials
-from tui.model.profile import LaneProfile, LoadProfile, Mode, Profile, Slo
+from tui.model.profile import LaneProfile, Limits, LoadProfile, Mode, Profile
 from tui.model.rows import LANES, Batch, EventRow, Lane, RequestRow, SecondRow
 from tui.model.session import LaneInfo
 from tui.model.units import NS_PER_S
 from tui.session.make_view import make_view
 from tui.session.seconds import ViewContext
 from tui.session.state import SessionState
-from tui.session.verdicts import Standing
+from tui.session.verdicts import LiveVerdicts
 from tui.session.view import View
 
 NOISE = 0.03
@@ -24,7 +24,7 @@ class Run:
 
     rate: dict[Lane, float] = field(default_factory=lambda: {"a": 1000, "b": 1000})
     ttft_ms: dict[Lane, float] = field(default_factory=lambda: {"a": 100, "b": 100})
-    slo: Slo = field(default_factory=Slo)
+    slo: Limits = field(default_factory=Limits)
     e2e_s: float = 1.0
     finishing: bool = True
     failing: float = 0.0  # share of lane B's requests
@@ -41,7 +41,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.random = random.Random(7)
-        self.state.standing = Standing.under(self.profile)
+        self.state.standing = LiveVerdicts.under(self.profile)
         self.state.begin(1000 * NS_PER_S)
         if self.incomparable:
             self.state.take_event(EventRow("", self.state.t_ns, "incomparable", text=self.incomparable))

@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.ui.reading import settled
-from tui.model.profile import LaneProfile, LoadProfile, Profile, Slo
+from tui.model.profile import LaneProfile, Limits, LoadProfile, Profile
 from tui.model.session import SessionInfo
 from tui.recording.reader import open_session
 from tui.recording.recorder import Recorder
@@ -91,7 +91,7 @@ async def replayed(folder: Path, seconds: list[int]) -> dict[int, str]:
 
 async def test_a_replay_shows_the_screen_that_was_live(pair: list[SimulatorProcess], tmp_path: Path) -> None:
     a, b = (LaneProfile(url=process.url, dcgm=process.dcgm_url) for process in pair)
-    profile = Profile(name="test", a=a, b=b, load=LOAD, slo=Slo(ttft_ms=50, e2e_ms=2000))
+    profile = Profile(name="test", a=a, b=b, load=LOAD, slo=Limits(ttft_ms=50, e2e_ms=2000))
     live = await played_live(profile, tmp_path / "s")
     again = await replayed(tmp_path / "s", sorted(live))
     assert len(live) >= 6

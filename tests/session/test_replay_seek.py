@@ -118,7 +118,7 @@ def test_what_is_played_after_a_jump_is_the_same_too(
     there, here = jumped.state.standing, played.state.standing
     assert there.segment.finished == here.segment.finished
     there.segment.finished = here.segment.finished = set()  # whose text has no order
-    for of in ("told", "segment"):
+    for of in ("verdicts", "segment"):
         assert repr(getattr(there, of)) == repr(getattr(here, of))
     assert repr(there.ledger.visits) == repr(here.ledger.visits)
 

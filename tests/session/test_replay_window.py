@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.recording import synthetic
 from tui.model.metrics import ttft_ms
-from tui.model.profile import Profile, Slo
+from tui.model.profile import Limits, Profile
 from tui.model.rows import LANES, Batch, EventRow, SecondRow
 from tui.recording.reader import Selection, open_session
 from tui.recording.recorder import Recorder
@@ -114,7 +114,7 @@ def test_a_window_without_a_second_says_so(tape: Tape, profile: Profile, start_s
 def test_its_ends_may_come_in_any_order_and_reach_beyond(tape: Tape, profile: Profile) -> None:
     assert repr(window_of(tape, profile, 9, 3)) == repr(window_of(tape, profile, 3, 9))
     assert window_of(tape, profile, -5, 10_000).end_s == SECONDS
-    no_limits = msgspec.structs.replace(profile, slo=Slo())
+    no_limits = msgspec.structs.replace(profile, slo=Limits())
     assert "goodput" not in window_of(tape, no_limits, 0, 100).verdicts
 
 

@@ -6,14 +6,14 @@ from msgspec.structs import replace
 from tests.session.made_seconds import REQUESTS_A_SECOND, Run
 from tui.model.dials import Dials
 from tui.model.gauges import RUNNING, WAITING
-from tui.model.profile import Slo
+from tui.model.profile import Limits
 from tui.model.rows import GaugeRow
 
 NS = 1_000_000_000
 
 
 def test_an_answer_of_one_token_has_no_tpot_and_does_not_miss_its_limit() -> None:
-    run = Run(slo=Slo(ttft_ms=500, tpot_ms=200), one_token=True)
+    run = Run(slo=Limits(ttft_ms=500, tpot_ms=200), one_token=True)
     run.seconds(20)
     shown = run.view().lanes["a"]
     assert shown.goodput == REQUESTS_A_SECOND
@@ -21,7 +21,7 @@ def test_an_answer_of_one_token_has_no_tpot_and_does_not_miss_its_limit() -> Non
 
 
 def test_one_limit_missed_is_enough() -> None:
-    run = Run(slo=Slo(ttft_ms=500, tpot_ms=1), one_token=True)
+    run = Run(slo=Limits(ttft_ms=500, tpot_ms=1), one_token=True)
     run.seconds(20)
     assert run.view().lanes["a"].goodput == 1
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from tests.session.made_seconds import Run
-from tui.model.profile import Slo
+from tui.model.profile import Limits
 
 
 def test_after_enough_settled_seconds_the_faster_lane_is_ahead() -> None:
@@ -82,7 +82,7 @@ def test_what_forbids_a_comparison_is_said_instead_of_a_word(change: dict[str, o
 
 
 def test_latencies_and_goodput_have_their_own_words() -> None:
-    run = Run(ttft_ms={"a": 100, "b": 200}, slo=Slo(ttft_ms=150))
+    run = Run(ttft_ms={"a": 100, "b": 200}, slo=Limits(ttft_ms=150))
     run.seconds(260)
     verdicts = run.view().verdicts
     assert verdicts["ttft_p50"].word == verdicts["ttft_p95"].word == "A ahead"
@@ -92,7 +92,7 @@ def test_latencies_and_goodput_have_their_own_words() -> None:
 
 
 def test_limits_are_met_or_not_by_the_rule_for_a_share_of_all_requests() -> None:
-    run = Run(ttft_ms={"a": 100, "b": 200}, slo=Slo(ttft_ms=150))
+    run = Run(ttft_ms={"a": 100, "b": 200}, slo=Limits(ttft_ms=150))
     run.seconds(20)
     assert run.view().lanes["a"].limits_met == "undecided"
     run.seconds(150)  # 600 requests; 459 without one over the limit are needed

@@ -7,10 +7,10 @@ import pytest
 
 from tests.judge.simulated import seconds_of
 from tests.judge.test_ledger import rows_of
-from tui.judge.latency import Latencies, latency_verdict
 from tui.judge.sessions import draws_verdict
 from tui.judge.sweep import crossover
 from tui.report.format import word
+from tui.stats.latency import Latencies, latency_verdict
 from tui.stats.turns import Pair
 from tui.stats.verdict import MOST, Verdict, Word, holds_among, standing, throughput_verdict, turns_verdict, word_of
 

@@ -10,8 +10,6 @@ import pytest
 from tests.judge.made import T0, request, requests_frame, second, seconds_frame, session
 from tests.judge.simulated import seconds_of
 from tui.judge.conditions import fail_if
-from tui.judge.goodput import goodput_verdict
-from tui.judge.latency import Latencies, latency_turns_verdict
 from tui.judge.ledger import ledger
 from tui.judge.metrics_of import measured
 from tui.judge.tables import Tables
@@ -20,6 +18,8 @@ from tui.report.document import markdown
 from tui.report.session import session_report
 from tui.report.summary import summary
 from tui.stats.batches import Floats
+from tui.stats.goodput import goodput_verdict
+from tui.stats.latency import Latencies, latency_turns_verdict
 from tui.stats.turns import half_width, log_ratios, pairs_of, pairs_of_visits
 from tui.stats.verdict import DELTA, Calm, turns_verdict, word_of
 

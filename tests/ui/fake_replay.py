@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from tests.ui.fake_source import FakeSource
 from tui.session.source import SPEEDS, Moment, WindowView
-from tui.session.view import Percentiles, VerdictView, View
+from tui.session.view import Percentiles, View
+from tui.stats.verdict import Verdict
 
 WALL_NS = 1_795_442_587 * 1_000_000_000  # 2026-11-23 14:03:07 UTC
 DURATION_S = 588.0
@@ -99,9 +100,9 @@ def made_up_window(start_s: float, end_s: float) -> WindowView:
         failed={"a": 0, "b": 3},
         latencies={"a": a, "b": b},
         verdicts={
-            "output_tps": VerdictView("A ahead", 1.142, 1.098, 1.187),
-            "ttft_p95": VerdictView("B ahead", 1.22, 1.1, 1.34),
-            "e2e_p95": VerdictView("undecided", 1.01, 0.9, 1.12, math.inf),
+            "output_tps": Verdict("output_tps", "A ahead", 1.142, 1.098, 1.187),
+            "ttft_p95": Verdict("output_tps", "B ahead", 1.22, 1.1, 1.34),
+            "e2e_p95": Verdict("output_tps", "undecided", 1.01, 0.9, 1.12, need_s=math.inf),
         },
         note="3 s settling left out",
     )

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from tui.judge.latency import LatencyFigure
 from tui.judge.ledger import LaneFigures, LedgerRow
 from tui.model.rows import LANES
 from tui.session.view import View
 from tui.stats.batches import Mean
+from tui.stats.latency import LatencyFigure
 from tui.stats.verdict import Verdict, Word
 
 OTHERS = {

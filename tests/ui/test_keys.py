@@ -13,8 +13,7 @@ from tests.ui.fake_source import FakeSource
 from tests.ui.made_ledger import row
 from tests.ui.reading import found, hints, screen_text, settled
 from tui.model.dials import DIALS, DialName
-from tui.session.view import VerdictView
-from tui.stats.verdict import Word
+from tui.stats.verdict import Verdict, Word
 from tui.ui.app import DragstripApp
 from tui.ui.comparison import OBJECTIVES, compare
 from tui.ui.dialogs import ExportDialog, HelpDialog, QuitDialog, TextDialog, help_lines
@@ -426,7 +425,9 @@ async def test_in_ascii_the_key_of_the_characters_says_that_there_are_no_others(
 async def test_in_turns_what_a_word_needs_is_told_in_turns() -> None:
     def undecided(need_s: float, mode: str, reason: str = "5 pairs of turns, 30 s of each lane") -> str:
         view = replace(FakeSource(second=150).view(30), mode=mode)
-        view = replace(view, verdicts={"output_tps": VerdictView("undecided", need_s=need_s, reason=reason)})
+        view = replace(
+            view, verdicts={"output_tps": Verdict("output_tps", "undecided", need_s=need_s, reason=reason)}
+        )
         return compare(view, OBJECTIVES[0], linked=True).note
 
     assert undecided(40, "together") == "needs about 40 s more"
@@ -440,7 +441,7 @@ def test_while_it_settles_the_verdict_tells_the_seconds_that_its_ratio_is_of() -
     def note(*over_s: int) -> str:
         view = FakeSource(second=150).view(30)
         lanes = {lane: replace(of, over_s=s) for (lane, of), s in zip(view.lanes.items(), over_s, strict=True)}
-        settling = {"output_tps": VerdictView("undecided", need_s=5.0, reason="settling")}
+        settling = {"output_tps": Verdict("output_tps", "undecided", need_s=5.0, reason="settling")}
         return compare(replace(view, lanes=lanes, verdicts=settling), OBJECTIVES[0], linked=True).note
 
     assert note(7, 6) == "over 6 s, settling"
@@ -452,7 +453,7 @@ def test_a_setting_visited_again_tells_what_all_visits_say() -> None:
         view = FakeSource(second=150).view(30)
         found = row(16, 1200, 90, word)
         view = replace(view, ledger=[dataclasses.replace(found, visits=visits)], ledger_now=0)
-        view = replace(view, verdicts={"output_tps": VerdictView("undecided", need_s=40.0)})
+        view = replace(view, verdicts={"output_tps": Verdict("output_tps", "undecided", need_s=40.0)})
         return compare(view, OBJECTIVES[0], linked=True).note
 
     assert note(4, "A ahead") == "this visit; all 4 visits: A ahead 1.11, press t"

@@ -1,6 +1,6 @@
 """Rows are fitted to a width, and a change sends no more cells than it must, and no fewer."""
 
-from tui.session.view import VerdictView
+from tui.stats.verdict import Verdict
 from tui.ui.comparison import Comparison
 from tui.ui.widgets import numbers
 from tui.ui.widgets.header import verdict_row
@@ -46,7 +46,7 @@ def test_one_is_no_plural_and_a_small_file_has_a_size() -> None:
 
 
 def test_a_narrow_headline_drops_a_clause_and_cuts_no_number() -> None:
-    verdict = VerdictView("B ahead", 0.58, 0.54, 0.63)
+    verdict = Verdict("output_tps", "B ahead", 0.58, 0.54, 0.63)
     comparison = Comparison(verdict, "output tok/s", 0.58, note="116 s settled, level within 3.0%")
     wide, narrow = ("".join(text for text, _ in verdict_row(comparison, width)) for width in (100, 80))
     assert "level within 3.0%" in wide

@@ -25,7 +25,6 @@ def call(args: argparse.Namespace) -> int:
     """Write the report; 1 when the condition holds, its uncertainty taken into account."""
     from tui.cli.sessions import session_named
     from tui.judge.conditions import fail_if, parse
-    from tui.judge.goodput import limits_of
     from tui.judge.metrics_of import measured
     from tui.judge.sessions import compare
     from tui.recording.reader import open_session
@@ -40,7 +39,7 @@ def call(args: argparse.Namespace) -> int:
         parse(args.fail_if)  # refuse a mistake before the work
     tables = [tables_of(open_session(folder)) for folder in folders]
     limits = report.limits_from(args)
-    figures = [measured(table, limits=limits or limits_of(table.session.profile)) for table in tables]
+    figures = [measured(table, limits=limits) for table in tables]
     condition = fail_if(args.fail_if, figures) if args.fail_if else None
     report.write_document(
         args, comparison_report([table.session for table in tables], compare(tables, limits), condition)

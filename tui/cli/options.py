@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tui.model.dials import ARRIVALS, Dials, check
-from tui.model.metrics import MLPERF_LIMITS_MS
-from tui.model.profile import PATHS, LaneProfile, LoadProfile, Profile, Slo
+from tui.model.profile import PATHS, LaneProfile, LoadProfile, Profile, parse_limits
 from tui.model.session import SessionInfo
 from tui.model.text import UserError
 from tui.net.http import base_url
-from tui.profile.reading import read_profile, with_preset
+from tui.profile.reading import read_profile
 
 if TYPE_CHECKING:
     from tui.recording.recorder import Recorder
@@ -31,7 +30,6 @@ DIAL_FLAGS = {
     "--shared-prefix": ("shared_prefix", float, "share of each prompt that all prompts have in common, 0 to 0.95"),
     "--temperature": ("temperature", float, "sampling temperature"),
 }
-SLO_KEYS = {"ttft": "ttft_ms", "tpot": "tpot_ms", "e2el": "e2e_ms", "e2e": "e2e_ms"}
 
 
 def target_flags(parser: argparse.ArgumentParser) -> None:
@@ -85,7 +83,7 @@ def profile_from(args: argparse.Namespace) -> Profile:
         a=_lane(args, profile.a),
         b=_lane(args, profile.b) if profile.b is not None else None,
         load=_load(args, profile.load),
-        slo=_slo(args, profile.slo),
+        slo=parse_limits(" ".join(args.goodput), profile.slo) if args.goodput else profile.slo,
         mode="alternate" if args.alternate else profile.mode,
         waive=waive,
     )
@@ -127,26 +125,6 @@ def _load(args: argparse.Namespace, load: LoadProfile) -> LoadProfile:
     if problem := check(msgspec.convert({n: getattr(changed, n) for n in Dials.__struct_fields__}, Dials)):
         raise UserError(problem)
     return changed
-
-
-def _slo(args: argparse.Namespace, slo: Slo) -> Slo:
-    """The limits of `--goodput`: names with milliseconds, or the name of a preset."""
-    if not args.goodput:
-        return slo
-    limits: dict[str, float] = {}
-    for pair in args.goodput:
-        if pair in MLPERF_LIMITS_MS:
-            slo = with_preset(Slo(preset=pair))
-            continue
-        name, _, value = pair.partition(":")
-        try:
-            limits[SLO_KEYS[name]] = float(value)
-        except (KeyError, ValueError):
-            known = f"{', '.join(SLO_KEYS)}, a colon and ms; or a preset: {', '.join(MLPERF_LIMITS_MS)}"
-            raise UserError(f"--goodput {pair}: expected one of {known}") from None
-        if not 0 < limits[SLO_KEYS[name]] < float("inf"):
-            raise UserError(f"--goodput {pair}: a limit is a number of ms above 0")
-    return msgspec.structs.replace(slo, **limits)
 
 
 def recorder_from(args: argparse.Namespace, profile: Profile) -> Callable[[SessionInfo], Recorder] | None:

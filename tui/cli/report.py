@@ -8,7 +8,7 @@ from tui.cli.console import print_result, save_text
 from tui.cli.options import session_flag
 
 if TYPE_CHECKING:
-    from tui.judge.goodput import Limits
+    from tui.model.profile import Limits
     from tui.report.document import Document
 
 HELP = "tables and verdicts of a session, in Markdown or as one HTML page"
@@ -40,7 +40,7 @@ def goodput_flag(parser: argparse.ArgumentParser) -> None:
 
 def limits_from(args: argparse.Namespace) -> "Limits | None":
     """The limits of `--goodput`; None without it."""
-    from tui.judge.goodput import parse_limits
+    from tui.model.profile import parse_limits
 
     return parse_limits(" ".join(args.goodput)) if args.goodput else None
 

@@ -1,27 +1,37 @@
-"""The ledger: each dial setting visited is a row, with both lanes and the verdict."""
+"""The ledger: each dial setting visited is a row, with both lanes and the verdict.
+
+A session that runs and one that was recorded have the same: the settings visited, of segments.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeVar
 
 import numpy as np
-import polars as pl
 
-from tui.judge.latency import Latencies, LatencyFigure, latencies_of, latency_figure
 from tui.judge.obstacles import Circumstances, obstacle
-from tui.judge.segments import Segment, Setting, segments, settings_at
-from tui.judge.tables import Span, Tables, for_lane, within
+from tui.judge.segments import Segment, Settings, segments, settings_at
+from tui.judge.tables import Span, Tables
+from tui.model.profile import NO_LIMITS, Limits
 from tui.model.rows import LANES, Lane
 from tui.model.units import NS_PER_S
 from tui.stats.batches import BATCH_S, Mean, rate_of
+from tui.stats.goodput import goodput_verdict
+from tui.stats.latency import (
+    Latencies,
+    LatencyFigure,
+    latency_figure,
+    latency_turns_verdict,
+    latency_verdict,
+)
 from tui.stats.turns import Pair, pairs_of_visits
 from tui.stats.verdict import Verdict, not_comparable, throughput_verdict, turns_verdict
 
 CURVE_PERCENTILES: Final = ("p50", "p95")
 
 
-class Held(Protocol):
-    """A setting that was in force for a while."""
+class Measured(Protocol):
+    """A setting that was in force for a while: a row, or its segments."""
 
     @property
     def settled_s(self) -> int:
@@ -32,7 +42,7 @@ class Held(Protocol):
         """That came from all lanes in them."""
 
 
-_Held = TypeVar("_Held", bound=Held)
+_Measured = TypeVar("_Measured", bound=Measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,7 @@ class LaneFigures:
 class LedgerRow:
     """One setting, all visits to it pooled."""
 
-    dials: Mapping[Lane, Setting]
+    dials: Settings
     visits: int
     settled_s: int
     tps: Mapping[Lane, float]  # mean output tokens a second over the settled seconds
@@ -69,10 +79,10 @@ class LedgerRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Visited:
-    """One setting and the segments in which it was in force."""
+class VisitedSetting:
+    """One setting and the segments in which it was in force: its visits."""
 
-    dials: Mapping[Lane, Setting]
+    dials: Settings
     segments: Sequence[Segment]
 
     @property
@@ -81,71 +91,129 @@ class Visited:
         return sum(segment.settled_s for segment in self.segments)
 
     @property
-    def pairs(self) -> list[Pair] | None:
-        """Of lanes that took turns their blocks side by side, by the seconds of `tps`; None of lanes that did not."""
-        if len(self.dials) < len(LANES) or not any(segment.in_turns for segment in self.segments):
-            return None
-        return pairs_of_visits([segment.at_s for segment in self.segments])
-
-    def tps(self, lane: Lane) -> list[float]:
-        """The output tokens of every second that counts."""
-        return [value for segment in self.segments for value in segment.tps.get(lane, ())]
-
-    @property
     def tokens(self) -> float:
         """That came from both lanes in the seconds that count."""
         return sum(sum(self.tps(lane)) for lane in self.dials)
+
+    @property
+    def pairs(self) -> list[Pair] | None:
+        """Of lanes that took turns their blocks that adjoin, by the seconds of `tps`; None of lanes that did not."""
+        if len(self.dials) < len(LANES) or not any(segment.in_turns for segment in self.segments):
+            return None
+        return pairs_of_visits([{lane: one.lane(lane).at_s for lane in LANES} for one in self.segments])
+
+    def tps(self, lane: Lane) -> list[float]:
+        """The output tokens of every second that counts."""
+        return [value for segment in self.segments for value in segment.lane(lane).tps]
 
     def spans(self, lane: Lane) -> list[Span]:
         """When the lane was measured."""
         return [span for segment in self.segments for span in segment.spans(lane)]
 
+    def latencies(self, lane: Lane, metric: str) -> Latencies:
+        """Of the requests sent in settled time. Visits are moved together in time.
 
-def visited(tables: Tables) -> list[Visited]:
+        Of lanes that take turns the times stay: their turns are found by them.
+        """
+        parts, joined_ns = [], 0
+        for segment in self.segments:
+            part = segment.latencies(lane, metric)
+            moved_s = 0.0
+            if not segment.in_turns:
+                for start_ns, end_ns in segment.spans(lane):
+                    moved_s = (start_ns - joined_ns) / 1e9
+                    joined_ns += end_ns - start_ns
+            parts.append(replace(part, t_s=part.t_s - moved_s))
+        return Latencies(
+            np.concatenate([part.t_s for part in parts]),
+            np.concatenate([part.ms for part in parts]),
+            sum(part.failed for part in parts),
+        )
+
+    def circumstances(self, session: Circumstances) -> Circumstances:
+        """What decides whether the lanes may be compared at this setting."""
+        outcomes = {lane: [segment.outcomes(lane) for segment in self.segments] for lane in self.dials}
+        return replace(
+            session,
+            dials=self.dials,
+            settled_s=self.settled_s,
+            bound_s=sum(segment.bound_s for segment in self.segments),
+            down_s=sum(segment.down_s for segment in self.segments),
+            ok={lane: sum(ok for ok, _ in visits) for lane, visits in outcomes.items()},
+            failed={lane: sum(failed for _, failed in visits) for lane, visits in outcomes.items()},
+        )
+
+    def verdict(self, figure: str, *, delta: float, frozen: bool, limits: Limits = NO_LIMITS) -> Verdict:
+        """A against B by `output_tps`, `goodput` or a latency's percentile (`ttft_p95`), whatever may forbid it.
+
+        `frozen`: this is the only look.
+        """
+        pairs = self.pairs
+        if figure == "output_tps":
+            a, b = (self._by_second([one.lane(lane).tps for one in self.segments]) for lane in LANES)
+            if pairs is not None:
+                return turns_verdict(a, b, pairs, delta=delta, frozen=frozen)
+            return throughput_verdict(a, b, delta=delta, frozen=frozen)
+        if figure == "goodput":
+            a, b = (self._by_second([one.good(lane, limits) for one in self.segments]) for lane in LANES)
+            return goodput_verdict(a, b, delta=delta, frozen=frozen, pairs=pairs)
+        one, other = (self.latencies(lane, figure.rpartition("_")[0]) for lane in LANES)
+        if pairs is not None:
+            return latency_turns_verdict(figure, (one, other), pairs, delta=delta, frozen=frozen)
+        return latency_verdict(figure, one, other, delta=delta, frozen=frozen)
+
+    def row(self, session: Circumstances, *, delta: float, frozen: bool) -> LedgerRow:
+        """The setting as a row of the ledger."""
+        at = self.circumstances(session)
+        why = obstacle(at)
+        counted = {lane: self.tps(lane) for lane in self.dials}
+        return LedgerRow(
+            dials=self.dials,
+            visits=len(self.segments),
+            settled_s=self.settled_s,
+            tps={lane: sum(values) / max(len(values), 1) for lane, values in counted.items()},
+            requests=at.ok,
+            failed=at.failed,
+            bound=at.bound_s > at.settled_s,
+            verdict=not_comparable("output_tps", why)
+            if why
+            else self.verdict("output_tps", delta=delta, frozen=frozen),
+            figures={lane: lane_figures(tps, self.latencies(lane, "ttft")) for lane, tps in counted.items()},
+        )
+
+    def _by_second(self, visits: Sequence[Sequence[float]]) -> list[float]:
+        """A value of every second that counts; of several visits each is cut so that no batch holds two."""
+        if len(visits) == 1 or self.pairs is not None:
+            return [value for visit in visits for value in visit]
+        whole = [segment.settled_s // BATCH_S * BATCH_S for segment in self.segments]
+        return [value for visit, end in zip(visits, whole, strict=True) for value in visit[:end]]
+
+
+def visited(tables: Tables) -> list[VisitedSetting]:
     """The settings of one session in order of their first visit; each segment its own where no event tells them."""
     session = tables.session
-    found = segments(
-        tables.seconds, tables.requests, sorted(event.t_ns for event in tables.events if event.kind == "settled")
-    )
+    settled_ns = sorted(event.t_ns for event in tables.events if event.kind == "settled")
+    parts = segments(tables.seconds, tables.requests, settled_ns)
     # A turn is in force for the whole of the second in which it was made (`Segment` counts whole seconds).
-    moments = [segment.start_ns + NS_PER_S - 1 for segment in found]
+    moments = [segment.start_ns + NS_PER_S - 1 for segment in parts]
     in_force = settings_at(session.profile, session.lanes, tables.events, moments)
-    visits: dict[str, tuple[Mapping[Lane, Setting], list[Segment]]] = {}
-    told = any(event.kind == "dial" for event in tables.events)
-    for segment, setting in zip(found, in_force, strict=True):
-        key = repr(setting) if told else str(segment.number)
+    visits: dict[str, tuple[Settings, list[Segment]]] = {}
+    dials_are_known = any(event.kind == "dial" for event in tables.events)
+    for segment, setting in zip(parts, in_force, strict=True):
+        key = repr(setting) if dials_are_known else str(segment.number)
         visits.setdefault(key, (setting, []))[1].append(segment)
-    return [Visited(dials, pooled) for dials, pooled in visits.values()]
+    return [VisitedSetting(dials, pooled) for dials, pooled in visits.values()]
 
 
-def main_setting(settings: Sequence[_Held]) -> _Held | None:
+def main_setting(settings: Sequence[_Measured]) -> _Measured | None:
     """The setting that most is known of: longest in force, in whole batches, and of several the busiest."""
     return max(settings, key=lambda one: (one.settled_s // BATCH_S, one.tokens), default=None)
 
 
 def ledger(tables: Tables, *, frozen: bool = True) -> list[LedgerRow]:
     """A row for each setting of one session in order of its first visit, judged with the session's own δ."""
-    delta = tables.margin.delta
-    rows = []
-    for visit in visited(tables):
-        at = visit_circumstances(tables, visit)
-        verdict = _verdict(visit, at, delta=delta, frozen=frozen)
-        rows.append(_row(visit, at, verdict, {lane: _figures(tables, visit, lane) for lane in visit.dials}))
-    return rows
-
-
-def visit_circumstances(tables: Tables, visit: Visited) -> Circumstances:
-    """What decides whether the lanes may be compared at a setting."""
-    outcomes = {lane: _total(tables.requests, lane, visit) for lane in visit.dials}
-    return replace(
-        tables.circumstances,
-        dials=visit.dials,
-        settled_s=visit.settled_s,
-        bound_s=sum(segment.bound_s for segment in visit.segments),
-        down_s=sum(segment.down_s for segment in visit.segments),
-        ok={lane: ok for lane, (ok, _) in outcomes.items()},
-        failed={lane: failed for lane, (_, failed) in outcomes.items()},
-    )
+    session, delta = tables.circumstances, tables.margin.delta
+    return [visit.row(session, delta=delta, frozen=frozen) for visit in visited(tables)]
 
 
 def lane_figures(tps: Sequence[float], ttft: Latencies) -> LaneFigures:
@@ -153,56 +221,3 @@ def lane_figures(tps: Sequence[float], ttft: Latencies) -> LaneFigures:
     return LaneFigures(
         rate_of(np.asarray(tps, dtype=np.float64)), {name: latency_figure(ttft, name) for name in CURVE_PERCENTILES}
     )
-
-
-def _figures(tables: Tables, visit: Visited, lane: Lane) -> LaneFigures:
-    requests = for_lane(tables.requests, lane).filter(within(visit.spans(lane), "t_send_ns"))
-    return lane_figures(visit.tps(lane), latencies_of(requests, "ttft"))
-
-
-def _row(
-    visit: Visited,
-    at: Circumstances,
-    verdict: Verdict,
-    figures: Mapping[Lane, LaneFigures],
-) -> LedgerRow:
-    counted = {lane: visit.tps(lane) for lane in visit.dials}
-    tps = {lane: sum(values) / max(len(values), 1) for lane, values in counted.items()}
-    return LedgerRow(
-        dials=visit.dials,
-        visits=len(visit.segments),
-        settled_s=visit.settled_s,
-        tps=tps,
-        requests=at.ok,
-        failed=at.failed,
-        bound=at.bound_s > at.settled_s,
-        verdict=verdict,
-        figures=figures,
-    )
-
-
-def _verdict(visit: Visited, at: Circumstances, *, delta: float, frozen: bool) -> Verdict:
-    """Output TPS of the pooled visits, or why no verdict may be given."""
-    if why := obstacle(at):
-        return not_comparable("output_tps", why)
-    pairs = visit.pairs
-    if pairs is not None:
-        return turns_verdict(visit.tps("a"), visit.tps("b"), pairs, delta=delta, frozen=frozen)
-    a, b = (_whole_batches(visit.segments, lane) for lane in LANES)
-    return throughput_verdict(a, b, delta=delta, frozen=frozen)
-
-
-def _whole_batches(pooled: Sequence[Segment], lane: Lane) -> list[float]:
-    """The settled seconds of every visit; of several, each is cut so that no batch holds two."""
-    if len(pooled) == 1:
-        return list(pooled[0].tps[lane])
-    return [value for s in pooled for value in s.tps[lane][: s.settled_s // BATCH_S * BATCH_S]]
-
-
-def _total(requests: pl.DataFrame, lane: Lane, visit: Visited) -> tuple[int, int]:
-    """Requests sent and ended in settled time that ended well, and that failed."""
-    spans = visit.spans(lane)
-    own = for_lane(requests, lane).with_columns(begun_ns=pl.coalesce("t_send_ns", "t_sched_ns"))
-    own = own.filter(within(spans, "begun_ns") & within(spans, "t_end_ns"))
-    ok, failed = ((own["outcome"] == outcome).sum() for outcome in ("ok", "failed"))
-    return int(ok), int(failed)

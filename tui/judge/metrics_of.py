@@ -8,14 +8,14 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from tui.judge.goodput import Limits, good
-from tui.judge.latency import SECTIONS
-from tui.judge.ledger import Visited, main_setting, visit_circumstances, visited
+from tui.judge.ledger import VisitedSetting, main_setting, visited
 from tui.judge.obstacles import Circumstances, joined_lanes, obstacle
-from tui.judge.tables import LATENCY, Span, Tables, for_lane, within
+from tui.judge.tables import LATENCY, Requests, Span, Tables, for_lane, within
 from tui.model.metrics import SAMPLES_NEEDED
+from tui.model.profile import Limits
 from tui.model.rows import LANES, Lane
 from tui.model.units import NS_PER_S
+from tui.stats.latency import SECTIONS
 from tui.stats.quantiles import SHARES, percentiles
 from tui.stats.turns import MIN_PAIRS, Pair
 
@@ -39,13 +39,13 @@ class Measured:
     circumstances: Circumstances = UNHINDERED
 
 
-def measured(tables: Tables, visit: Visited | None = None, limits: Limits | None = None) -> Measured:
+def measured(tables: Tables, visit: VisitedSetting | None = None, limits: Limits | None = None) -> Measured:
     """The figures over the settled time of one setting; without `visit`, of the foremost.
 
     A percentile with too few values (`SAMPLES_NEEDED`) is not there; a section has it all the same, because only
-    its spread is used. Goodput is there when there are limits.
+    its spread is used. Goodput is there when there are limits: those given, else the session's.
     """
-    visit = visit or main_setting(visited(tables))
+    visit, limits = visit or main_setting(visited(tables)), limits or tables.limits
     lanes = tables.session.lanes
     spans = {lane: [] if visit is None else visit.spans(lane) for lane in LANES if lane in lanes}
     whole = _figures(tables, spans, limits)
@@ -56,7 +56,7 @@ def measured(tables: Tables, visit: Visited | None = None, limits: Limits | None
     pairs = None if visit is None else visit.pairs
     cuts = _sections(next(iter(spans.values()), [])) if pairs is None else []
     parts = [dict.fromkeys(spans, cut) for cut in cuts] if pairs is None else _turn_sections(pairs, spans)
-    at = tables.circumstances if visit is None else visit_circumstances(tables, visit)
+    at = tables.circumstances if visit is None else visit.circumstances(tables.circumstances)
     return Measured(whole, [_figures(tables, part, limits) for part in parts], at)
 
 
@@ -122,7 +122,7 @@ def _cut(spans: Sequence[Span], parts_s: Sequence[tuple[float, float]]) -> list[
     return found
 
 
-def _figures(tables: Tables, spans: LaneSpans, limits: Limits | None) -> dict[str, float]:
+def _figures(tables: Tables, spans: LaneSpans, limits: Limits) -> dict[str, float]:
     found: dict[str, float] = {}
     for lane, own in spans.items():
         duration_s = sum(until - start for start, until in own) / NS_PER_S
@@ -137,7 +137,7 @@ def _figures(tables: Tables, spans: LaneSpans, limits: Limits | None) -> dict[st
 
 
 def _lane_figures(
-    requests: pl.DataFrame, seconds: pl.DataFrame, duration_s: float, limits: Limits | None
+    requests: pl.DataFrame, seconds: pl.DataFrame, duration_s: float, limits: Limits
 ) -> dict[str, float]:
     ok = requests.filter(pl.col("outcome") == "ok")
     failed = int((requests["outcome"] == "failed").sum())
@@ -151,8 +151,8 @@ def _lane_figures(
         "requests": float(ok.height),
         "failed_share": failed / max(ok.height + failed, 1),
     }
-    if limits is not None:
-        found["goodput"] = int(requests.select(good(limits).sum()).item() or 0) / duration_s
+    if limits.by_metric:
+        found["goodput"] = int(Requests.from_frame(requests).good(limits).sum()) / duration_s
     values = ok.select(**LATENCY)
     for metric in LATENCY:
         told = percentiles(values[metric].drop_nulls().to_numpy(), tuple(SHARES.values()))

@@ -1,12 +1,12 @@
 """Segments: spans with every dial fixed in both lanes, with what mixes two settings cut off their start.
 
-A second counts when it is settled, both lanes are up, and the client was not the limit in either.
-
-Which dials were in force when, from the profile that a session started with and its dial events.
+A second counts when it is settled, both lanes are up, and the client was not the limit in either. A session feeds its
+segment a second at a time; reports, windows and exports feed theirs from tables.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,128 +15,264 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tui.judge.tables import Span
+from tui.judge.tables import Bools, Floats, Ints, Requests, Seconds, Span, for_lane
 from tui.model.dials import DIALS, Dials, DialSpec, DialValue, dial_text
-from tui.model.rows import LANES, EventRow, Lane
+from tui.model.metrics import REQUEST_LATENCIES
+from tui.model.profile import Limits
+from tui.model.rows import LANES, EventRow, Lane, SecondRow
 from tui.model.units import NS_PER_S
+from tui.stats.goodput import counts_in
+from tui.stats.latency import Latencies
 
-LEAST_SETTLING_S: Final = 5.0
-MOST_SETTLING_S: Final = 60.0
+MIN_SETTLING_S: Final = 5.0
+MAX_SETTLING_S: Final = 60.0
 AGREE_WINDOW_S: Final = 5
 AGREE_WINDOWS: Final = 3
 AGREE_WITHIN: Final = 0.10
+MAX_REQUESTS: Final = 40_000  # a lane; 2.2 MB, and a percentile of them takes 2 ms. Beyond it the oldest half goes
+MAX_SECONDS: Final = 14_400  # four hours; beyond it the oldest hour goes, whole batches of 20 s
+FORGOTTEN_S: Final = 3_600
 
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+
+def _floats() -> array[float]:
+    return array("d")
 
 
-@dataclass(frozen=True, slots=True)
+def _ints() -> array[int]:
+    return array("q")
+
+
+@dataclass(slots=True)
+class LaneSegment:
+    """One lane's share of a segment: growing columns of the seconds that count, and of requests."""
+
+    tps: array[float] = field(default_factory=_floats)  # output tokens of each second that counts
+    at_s: array[float] = field(default_factory=_floats)  # when it began
+    sent_ns: array[int] = field(default_factory=_ints)
+    end_ns: array[int] = field(default_factory=_ints)
+    ok: array[int] = field(default_factory=_ints)
+    ms: Mapping[str, array[float]] = field(default_factory=lambda: {name: _floats() for name in REQUEST_LATENCIES})
+    forgotten: tuple[int, int] = (0, 0)  # requests no longer kept that ended well, and that failed
+
+    def add(self, requests: Requests) -> None:
+        """Keep requests."""
+        self.sent_ns.frombytes(requests.sent_ns.tobytes())
+        self.end_ns.frombytes(requests.end_ns.tobytes())
+        self.ok.frombytes(requests.ok.astype(np.int64).tobytes())
+        for name, column in self.ms.items():
+            column.frombytes(requests.ms[name].astype(np.float64).tobytes())
+
+    @property
+    def requests(self) -> Requests:
+        """Those kept, as columns."""
+        ms = {name: np.array(column) for name, column in self.ms.items()}
+        return Requests(np.array(self.sent_ns), np.array(self.end_ns), np.array(self.ok, dtype=bool), ms)
+
+
+@dataclass(slots=True)
 class Segment:
-    """One span of fixed dials. `tps` holds the output tokens of each second that counts, paired between the lanes.
+    """One span of fixed dials. Of lanes that take turns each has its own seconds that count.
 
-    Of lanes that take turns each has its own seconds; `at_s` tells when each began.
+    A latency belongs to the segment in whose settled time its request was sent, however late that ended; a request
+    is counted as done or failed where it was both sent and ended in settled time.
     """
 
-    number: int
-    start_ns: int
-    settled_ns: int
-    end_ns: int
-    tps: Mapping[Lane, Sequence[float]]
-    bound_s: int  # settled seconds left out because the client was the limit
-    down_s: int  # settled seconds left out because a lane was down
-    at_s: Mapping[Lane, Sequence[float]] = field(default_factory=dict)
-    in_turns: bool = False
+    start_ns: int = 0
+    settled_ns: int | None = None  # from here on it counts; None: not settled yet
+    end_ns: int = 0  # of the last second it was fed
+    number: int = 0
+    lanes: dict[Lane, LaneSegment] = field(default_factory=lambda: {lane: LaneSegment() for lane in LANES})
+    bound_s: int = 0  # settled seconds left out because the client was the limit
+    down_s: int = 0  # settled seconds left out because a lane was down
+    in_turns: bool = False  # the lanes were never measured in the same second
+    finished: set[Lane] = field(default_factory=set)  # lanes in which a request of this segment ended well
 
     @property
     def settled_s(self) -> int:
         """How many seconds count."""
-        return min((len(values) for values in self.tps.values()), default=0)
+        return min((len(lane.tps) for lane in self.lanes.values()), default=0)
+
+    def lane(self, lane: Lane) -> LaneSegment:
+        """The share of a lane; nothing of one that has none."""
+        return self.lanes.get(lane) or LaneSegment()
+
+    def settle(self, rows: Mapping[Lane, SecondRow], requests: Mapping[Lane, Requests], slow_ms: float) -> None:
+        """It is settled when the time is up and every lane that runs has shown how long its requests now take.
+
+        `rows` are those of one second, `requests` what ended in it, `slow_ms` the p95 of E2E of late in the slower
+        lane. Of lanes that take turns it is at once: what a turn begins with rests, and does not count anyway.
+        """
+        for lane, ended in requests.items():
+            if np.any(ended.ok & (ended.sent_ns >= self.start_ns)):
+                self.finished.add(lane)
+        if self.settled_ns is not None:
+            return
+        end_ns = next(iter(rows.values())).t_ns + NS_PER_S
+        age_s = (end_ns - self.start_ns) / NS_PER_S
+        waiting = {lane for lane, row in rows.items() if row.up and row.in_flight} - self.finished
+        if any(row.resting for row in rows.values()):
+            self.settled_ns = self.start_ns
+        elif age_s >= settling_s(slow_ms) and (not waiting or age_s >= MAX_SETTLING_S):
+            self.settled_ns = end_ns
+
+    def settling_s(self, now_ns: int, slow_ms: float) -> float:
+        """About how long until it is settled; 0 when it is."""
+        if self.settled_ns is not None:
+            return 0.0
+        return max(0.0, settling_s(slow_ms) - (now_ns - self.start_ns) / NS_PER_S)
+
+    def add_seconds(self, seconds: Mapping[Lane, Seconds]) -> None:
+        """Count the same whole seconds of every lane."""
+        t_ns = next(iter(seconds.values())).t_ns
+        if not t_ns.size:
+            return
+        self.end_ns = int(t_ns[-1]) + NS_PER_S
+        if self.settled_ns is None:
+            return
+        bound = np.any([lane.bound & ~lane.resting for lane in seconds.values()], axis=0)
+        up = np.all([lane.up | lane.resting for lane in seconds.values()], axis=0)
+        settled = t_ns >= self.settled_ns
+        self.bound_s += int(np.sum(settled & bound))
+        self.down_s += int(np.sum(settled & ~up))
+        self.in_turns |= any(bool(lane.resting.any()) for lane in seconds.values())
+        for name, lane in seconds.items():
+            counts = settled & up & ~bound & ~lane.resting
+            self.lanes[name].tps.extend(lane.tokens[counts].astype(float))
+            self.lanes[name].at_s.extend(t_ns[counts] / NS_PER_S)
+
+    def add_requests(self, lane: Lane, requests: Requests) -> None:
+        """Keep what was sent or ended in this segment's time."""
+        if self.settled_ns is not None:
+            self.lanes[lane].add(requests)
+
+    def forget_oldest(self) -> None:
+        """Keep to the limits of memory."""
+        for name, lane in self.lanes.items():
+            if len(lane.sent_ns) >= MAX_REQUESTS:
+                first = np.arange(len(lane.sent_ns)) < MAX_REQUESTS // 2
+                ok, failed = self._outcomes(name, lane.requests[first])
+                lane.forgotten = (lane.forgotten[0] + ok, lane.forgotten[1] + failed)
+                for whole_numbers in (lane.sent_ns, lane.end_ns, lane.ok):
+                    del whole_numbers[: MAX_REQUESTS // 2]
+                for column in lane.ms.values():
+                    del column[: MAX_REQUESTS // 2]
+            if len(lane.tps) >= MAX_SECONDS:
+                del lane.tps[:FORGOTTEN_S], lane.at_s[:FORGOTTEN_S]
 
     def spans(self, lane: Lane) -> list[Span]:
         """When the lane was measured: from the settled moment to the end, or its turns."""
         if not self.in_turns:
-            return [(self.settled_ns, self.end_ns)] if self.end_ns > self.settled_ns else []
-        if not (starts_ns := [round(at_s * NS_PER_S) for at_s in self.at_s[lane]]):
+            settled_ns = self.end_ns if self.settled_ns is None else self.settled_ns
+            return [(settled_ns, self.end_ns)] if settled_ns < self.end_ns else []
+        if not (starts_ns := self._starts_ns(lane)).size:
             return []
-        begins = [
-            t_ns
-            for t_ns, before in zip(starts_ns, [-NS_PER_S, *starts_ns], strict=False)
-            if t_ns - before != NS_PER_S
-        ]
-        ends = [
-            t_ns + NS_PER_S
-            for t_ns, after in zip(starts_ns, [*starts_ns[1:], -NS_PER_S], strict=True)
-            if after - t_ns != NS_PER_S
-        ]
-        return list(zip(begins, ends, strict=True))
+        gaps = np.flatnonzero(np.diff(starts_ns) != NS_PER_S)
+        begins, ends = starts_ns[np.append(0, gaps + 1)], starts_ns[np.append(gaps, -1)] + NS_PER_S
+        return list(zip(begins.tolist(), ends.tolist(), strict=True))
+
+    def measured(self, lane: Lane, t_ns: Ints) -> Bools:
+        """Which moments (n,) lie in the time in which the lane was measured."""
+        if self.settled_ns is None:
+            return np.zeros(t_ns.size, dtype=bool)
+        if not self.in_turns:
+            return (t_ns >= self.settled_ns) & (t_ns < self.end_ns)
+        starts_ns = self._starts_ns(lane)
+        place = np.searchsorted(starts_ns, t_ns, side="right") - 1
+        return (place >= 0) & (t_ns - starts_ns[np.maximum(place, 0)] < NS_PER_S) if starts_ns.size else place >= 0
+
+    def outcomes(self, lane: Lane) -> tuple[int, int]:
+        """Requests sent and ended in settled time that ended well, and that failed."""
+        ok, failed = self._outcomes(lane, self.lane(lane).requests)
+        before = self.lane(lane).forgotten
+        return before[0] + ok, before[1] + failed
+
+    def latencies(self, lane: Lane, metric: str) -> Latencies:
+        """One latency of the requests sent in settled time, in the order in which they were sent."""
+        requests = self.lane(lane).requests
+        sent = requests[self.measured(lane, requests.sent_ns)]
+        ms = sent.ms[metric]
+        known = sent.ok & ~np.isnan(ms)
+        order = np.argsort(sent.sent_ns[known], kind="stable")
+        t_s: Floats = sent.sent_ns[known][order] / 1e9
+        return Latencies(t_s, ms[known][order], int(np.sum(~sent.ok)))
+
+    def good(self, lane: Lane, limits: Limits) -> list[float]:
+        """How many requests ended within every limit in each second that counts, whenever they were sent."""
+        requests, at_s = self.lane(lane).requests, self.lane(lane).at_s
+        return counts_in(requests.end_ns[requests.good(limits)] / 1e9, at_s)
+
+    def good_share(self, lane: Lane, limits: Limits) -> tuple[int, int]:
+        """Of the requests counted (see `outcomes`), how many ended within every limit, and how many they are."""
+        counted = self._counted(lane, self.lane(lane).requests)
+        return int(np.sum(counted.good(limits))), counted.ok.size
+
+    def _counted(self, lane: Lane, requests: Requests) -> Requests:
+        return requests[self.measured(lane, requests.sent_ns) & self.measured(lane, requests.end_ns)]
+
+    def _outcomes(self, lane: Lane, requests: Requests) -> tuple[int, int]:
+        counted = self._counted(lane, requests).ok
+        return int(np.sum(counted)), int(np.sum(~counted))
+
+    def _starts_ns(self, lane: Lane) -> Ints:
+        return np.round(np.array(self.lane(lane).at_s) * NS_PER_S).astype(np.int64)
 
 
-@dataclass(frozen=True, slots=True)
-class _Grid:
-    """The seconds that every lane has, in order of time."""
-
-    t_ns: Ints
-    segment: Ints
-    tokens: Mapping[Lane, Ints]
-    bound: Bools
-    up: Bools
-    resting: Mapping[Lane, Bools]
-
-
-def segments(seconds: pl.DataFrame, requests: pl.DataFrame, told_ns: Sequence[int] = ()) -> list[Segment]:
+def segments(seconds: pl.DataFrame, requests: pl.DataFrame, settled_events_ns: Sequence[int] = ()) -> list[Segment]:
     """All segments of the tables `seconds` and `requests`, in order of time; those of one lane where there is one.
 
-    `told_ns`: the moments at which the recording says that the dials had settled. Without any, as in another tool's
-    result, they are found from the requests.
+    `settled_events_ns`: the moments at which the recording says that the dials had settled. Without any, as in
+    another tool's result, they are worked out from the requests.
     """
-    grid = _grid(seconds)
-    if grid is None:
+    lanes, numbers = common_seconds(seconds)
+    if not numbers.size:
         return []
-    borders = np.flatnonzero(np.diff(grid.segment)) + 1
-    starts = np.concatenate(([0], borders))
-    ends = np.concatenate((borders, [len(grid.t_ns)]))
-    drained_ns, slow_ms = _drained_ns(requests), _slow_e2e_ms(requests)
-    found = []
-    for first, past in zip(starts.tolist(), ends.tolist(), strict=True):
-        number = int(grid.segment[first])
-        earlier = [t_ns for older, t_ns in drained_ns.items() if older < number]
-        lanes = [tokens[first:past].astype(np.float64) for tokens in grid.tokens.values()]
-        settled_s = max(settling_s(slow_ms.get(number)), agreed_s(lanes))
-        start_ns = int(grid.t_ns[first])
-        settled_ns = max(start_ns + int(settled_s * NS_PER_S), *earlier, start_ns)
-        if any(own[first:past].any() for own in grid.resting.values()):
-            settled_ns = start_ns  # what a turn begins with rests
-        else:
-            settled_ns = _as_told(told_ns, start_ns, int(grid.t_ns[past - 1]) + NS_PER_S, settled_ns)
-        found.append(_segment(grid, slice(first, past), number, settled_ns))
-    return found
+    columns = {lane: Requests.from_frame(for_lane(requests, lane)) for lane in lanes}
+    borders = np.flatnonzero(np.diff(numbers)) + 1
+    starts = [0, *borders.tolist()]
+    estimate = _SettlingEstimate(requests)
+    parts = []
+    for first, end in zip(starts, [*starts[1:], numbers.size], strict=True):
+        part = {lane: whole[first:end] for lane, whole in lanes.items()}
+        t_ns = next(iter(part.values())).t_ns
+        start_ns, end_ns, number = int(t_ns[0]), int(t_ns[-1]) + NS_PER_S, int(numbers[first])
+        in_turns = any(bool(lane.resting.any()) for lane in part.values())
+        estimate_ns = estimate.settled_ns(number, start_ns, [lane.tokens.astype(float) for lane in part.values()])
+        settled_ns = settled_at(settled_events_ns, start_ns, end_ns, estimate_ns, in_turns=in_turns)
+        segment = Segment(start_ns, settled_ns, number=number, lanes={lane: LaneSegment() for lane in part})
+        segment.add_seconds(part)
+        for lane, own in columns.items():
+            touching = (own.end_ns >= start_ns) & (own.sent_ns < end_ns)
+            segment.add_requests(lane, own[touching])
+        parts.append(segment)
+    return parts
 
 
-def _as_told(told_ns: Sequence[int], start_ns: int, end_ns: int, found_ns: int) -> int:
-    """When the segment was settled by what the recording says: never, where it says so of an earlier one alone.
+def settled_at(events_ns: Sequence[int], start_ns: int, end_ns: int, estimate_ns: int, *, in_turns: bool) -> int:
+    """When a segment was settled by what the recording says: never, where it says so of an earlier one alone.
 
-    A part of a recording may begin after its first segment was: then what was found counts.
+    A part of a recording may begin after its first segment was: then the estimate counts.
     """
-    own = next((t_ns for t_ns in told_ns if start_ns < t_ns <= end_ns), None)
-    if own is not None:
-        return own
-    return end_ns if any(t_ns <= start_ns for t_ns in told_ns) else found_ns
+    if in_turns:
+        return start_ns  # what a turn begins with rests
+    said_ns = next((t_ns for t_ns in events_ns if start_ns < t_ns <= end_ns), None)
+    if said_ns is not None:
+        return said_ns
+    return end_ns if any(t_ns <= start_ns for t_ns in events_ns) else estimate_ns
 
 
-def settling_s(slow_e2e_ms: float | None) -> float:
+def settling_s(slow_e2e_ms: float = 0.0) -> float:
     """The least time that is cut off: twice the p95 of E2E, from 5 to 60 s."""
-    wanted = 0.0 if slow_e2e_ms is None else 2 * slow_e2e_ms / 1000
-    return min(max(wanted, LEAST_SETTLING_S), MOST_SETTLING_S)
+    return min(max(2 * slow_e2e_ms / 1000, MIN_SETTLING_S), MAX_SETTLING_S)
 
 
 def agreed_s(lanes: Sequence[NDArray[np.float64]]) -> float:
-    """When three windows of 5 s on end first lie within ±10 % of their mean in every lane (seconds,).
+    """When three windows of 5 s in a row first lie within ±10 % of their mean in every lane (seconds,).
 
     0 when they never do within the first minute: that is noise, and waiting longer would not settle it.
     """
     whole = min((len(lane) for lane in lanes), default=0) // AGREE_WINDOW_S
     windows = [lane[: whole * AGREE_WINDOW_S].reshape(whole, AGREE_WINDOW_S).sum(axis=1) for lane in lanes]
-    for first in range(min(whole - AGREE_WINDOWS + 1, int(MOST_SETTLING_S) // AGREE_WINDOW_S)):
+    for first in range(min(whole - AGREE_WINDOWS + 1, int(MAX_SETTLING_S) // AGREE_WINDOW_S)):
         if all(_agree(lane[first : first + AGREE_WINDOWS]) for lane in windows):
             return float(first * AGREE_WINDOW_S)
     return 0.0
@@ -147,67 +283,44 @@ def _agree(windows: NDArray[np.float64]) -> bool:
     return bool(np.all(np.abs(windows - mean) <= AGREE_WITHIN * mean))
 
 
-def _grid(seconds: pl.DataFrame) -> _Grid | None:
+def common_seconds(seconds: pl.DataFrame) -> tuple[dict[Lane, Seconds], Ints]:
+    """The seconds that every lane has, in order of time, and the number of the segment of each."""
     lanes: dict[Lane, pl.DataFrame] = {}
     for lane in LANES:
         rows = seconds.filter(pl.col("lane") == lane).unique("t_ns", keep="last").sort("t_ns")
         if rows.height:
             lanes[lane] = rows
-    if not lanes:
-        return None
-    times = [rows["t_ns"].to_numpy() for rows in lanes.values()]
-    t_ns = times[0] if len(times) == 1 else np.intersect1d(times[0], times[1], assume_unique=True)
-    if not t_ns.size:
-        return None
-    common = {lane: rows.filter(pl.col("t_ns").is_in(pl.Series(t_ns).implode())) for lane, rows in lanes.items()}
-    rows_of = list(common.values())
-    resting = {lane: rows["resting"].fill_null(value=False).to_numpy() for lane, rows in common.items()}
-    return _Grid(
-        t_ns.astype(np.int64),
-        rows_of[0]["segment"].to_numpy().astype(np.int64),
-        {lane: rows["output_tokens"].to_numpy().astype(np.int64) for lane, rows in common.items()},
-        np.any([rows["bound"].to_numpy() & ~resting[lane] for lane, rows in common.items()], axis=0),
-        np.all([rows["up"].to_numpy() | resting[lane] for lane, rows in common.items()], axis=0),
-        resting,
+    for other in list(lanes.values()):
+        lanes = {lane: rows.join(other, on="t_ns", how="semi", maintain_order="left") for lane, rows in lanes.items()}
+    numbers = [rows["segment"].to_numpy().astype(np.int64) for rows in lanes.values()]
+    return {lane: Seconds.from_frame(rows) for lane, rows in lanes.items()}, numbers[0] if numbers else np.empty(
+        0, int
     )
 
 
-def _segment(grid: _Grid, span: slice, number: int, settled_ns: int) -> Segment:
-    t_ns, bound, up = grid.t_ns[span], grid.bound[span], grid.up[span]
-    settled = t_ns >= settled_ns
-    counts = settled & up & ~bound
-    own = {lane: counts & ~rests[span] for lane, rests in grid.resting.items()}
-    return Segment(
-        number=number,
-        start_ns=int(t_ns[0]),
-        settled_ns=settled_ns,
-        end_ns=int(t_ns[-1]) + NS_PER_S,
-        tps={lane: tokens[span][own[lane]].astype(float).tolist() for lane, tokens in grid.tokens.items()},
-        bound_s=int(np.sum(settled & bound)),
-        down_s=int(np.sum(settled & ~up)),
-        at_s={lane: (t_ns[counted] / NS_PER_S).tolist() for lane, counted in own.items()},
-        in_turns=any(bool(rests[span].any()) for rests in grid.resting.values()),
-    )
+class _SettlingEstimate:
+    """When segments settled, from the requests of the whole session."""
 
+    def __init__(self, requests: pl.DataFrame) -> None:
+        ends = requests.group_by("segment").agg(pl.col("t_end_ns").max())
+        self._drained_ns = dict(zip(ends["segment"].to_list(), ends["t_end_ns"].to_list(), strict=True))
+        e2e_ms = (pl.col("t_last_ns") - pl.col("t_send_ns")) / 1e6
+        slow = (
+            requests.filter(pl.col("outcome") == "ok")
+            .group_by("segment", "lane")
+            .agg(e2e_ms.quantile(0.95, interpolation="higher").alias("p95"))
+            .group_by("segment")
+            .agg(pl.col("p95").max())
+            .drop_nulls()
+        )
+        self._slow_ms = dict(zip(slow["segment"].to_list(), slow["p95"].to_list(), strict=True))
 
-def _drained_ns(requests: pl.DataFrame) -> dict[int, int]:
-    """When the last request started under each segment's dials ended."""
-    ends = requests.group_by("segment").agg(pl.col("t_end_ns").max())
-    return dict(zip(ends["segment"].to_list(), ends["t_end_ns"].to_list(), strict=True))
-
-
-def _slow_e2e_ms(requests: pl.DataFrame) -> dict[int, float]:
-    """The p95 of E2E of each segment's requests that ended well, in the slower lane."""
-    e2e_ms = (pl.col("t_last_ns") - pl.col("t_send_ns")) / 1e6
-    slow = (
-        requests.filter(pl.col("outcome") == "ok")
-        .group_by("segment", "lane")
-        .agg(e2e_ms.quantile(0.95, interpolation="higher").alias("p95"))
-        .group_by("segment")
-        .agg(pl.col("p95").max())
-        .drop_nulls()
-    )
-    return dict(zip(slow["segment"].to_list(), slow["p95"].to_list(), strict=True))
+    def settled_ns(self, number: int, start_ns: int, tokens: Sequence[NDArray[np.float64]]) -> int:
+        """Once the time is up, throughput agrees with itself and every request of earlier segments has ended."""
+        drained_ns = [t_ns for earlier, t_ns in self._drained_ns.items() if earlier < number]
+        cut_s = max(settling_s(self._slow_ms.get(number, 0.0)), agreed_s(tokens))
+        settled_ns: int = max(start_ns + int(cut_s * NS_PER_S), *drained_ns, start_ns)
+        return settled_ns
 
 
 Setting = Mapping[str, str]  # each dial's value as the operator reads it, by the dial's name; empty: not known

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 
-from tui.judge.goodput import Limits, limits_of
-from tui.judge.ledger import Visited, main_setting, visited
+from tui.judge.ledger import VisitedSetting, main_setting, visited
 from tui.judge.metrics_of import NAMES, Measured, joined, measured, obstacle_of_any
 from tui.judge.obstacles import obstacle
 from tui.judge.segments import Setting
 from tui.judge.tables import Tables
+from tui.model.profile import Limits
 from tui.stats.distributions import t_quantile
 from tui.stats.verdict import ALPHA, DELTA, Verdict, better_of, holds_among, not_comparable, said, widest, word_of
 
@@ -43,15 +43,11 @@ def compare(sessions: Sequence[Tables], limits: Limits | None = None) -> list[Co
     found = []
     for key in shared:
         visits = [visits[key] for visits in by_setting]
-        figures = [_measured(t, visit, limits) for t, visit in zip(sessions, visits, strict=True)]
+        figures = [measured(t, visit, limits) for t, visit in zip(sessions, visits, strict=True)]
         lanes = _means(figures)
         verdicts = [_over_sessions(name, figures, delta) for name in lanes["a"] if name != "failed_share"]
         found.append(Compared(visits[0].dials["a"], names, lanes["a"], lanes["b"], verdicts))
     return found
-
-
-def _measured(tables: Tables, visit: Visited, limits: Limits | None) -> Measured:
-    return measured(tables, visit, limits or limits_of(tables.session.profile))
 
 
 def _one_lane_each(sessions: Sequence[Tables]) -> bool:
@@ -65,13 +61,13 @@ def _apart(sessions: Sequence[Tables], names: Sequence[str], limits: Limits | No
     if one is None or other is None or not one.settled_s or not other.settled_s:
         return []
     dials = next(iter(one.dials.values()))
-    figures = joined([_measured(tables, visit, limits) for tables, visit in zip(sessions, (one, other), strict=True)])
+    figures = joined([measured(tables, visit, limits) for tables, visit in zip(sessions, (one, other), strict=True)])
     lanes = _means(figures)
     verdicts = [spans_verdict(name, figures[0], delta=delta) for name in lanes["a"] if name != "failed_share"]
     return [Compared(dials, names, lanes["a"], lanes["b"], verdicts)]
 
 
-def _linked(tables: Tables) -> dict[str, Visited]:
+def _linked(tables: Tables) -> dict[str, VisitedSetting]:
     """The settings at which both lanes were asked for the same."""
     visits = [visit for visit in visited(tables) if visit.settled_s]
     return {repr(v.dials["a"]): v for v in visits if len(v.dials) == 2 and v.dials["a"] == v.dials["b"]}

@@ -1,32 +1,38 @@
-"""The latencies of `records.metrics` as Polars expressions over the table `requests`, in ms.
-
-Null where a request has none.
-
-The tables of one session, as everything that judges it takes them.
-"""
+"""The tables of one session, as everything that judges it takes them, and the columns of one lane."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from tui.judge.obstacles import Circumstances
-from tui.model.rows import LANES, EventRow
+from tui.model.metrics import REQUEST_LATENCIES
+from tui.model.profile import Limits
+from tui.model.rows import LANES, EventRow, RequestRow, SecondRow
 from tui.model.session import SessionInfo
+from tui.stats.goodput import within_limits
 from tui.stats.verdict import Margin, margin_of
 
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 Span = tuple[int, int]  # ns, from and until before
 
+# A column and not a number: Polars would multiply by 1e-6 instead, whose last digit differs from that of the rows.
+_NS_PER_MS = pl.col("t_sched_ns") * 0 + 1_000_000
+# The latencies of `model.metrics` as expressions over the table `requests`, in ms; null where a request has none.
 LATENCY: Final[Mapping[str, pl.Expr]] = {
-    "ttft": (pl.col("t_first_ns") - pl.col("t_send_ns")) / 1e6,
-    "ttft_sched": (pl.col("t_first_ns") - pl.col("t_sched_ns")) / 1e6,
+    "ttft": (pl.col("t_first_ns") - pl.col("t_send_ns")) / _NS_PER_MS,
+    "ttft_sched": (pl.col("t_first_ns") - pl.col("t_sched_ns")) / _NS_PER_MS,
     "tpot": pl.when(pl.col("output_tokens") > pl.col("k_first")).then(
-        (pl.col("t_last_ns") - pl.col("t_first_ns")) / 1e6 / (pl.col("output_tokens") - pl.col("k_first"))
+        (pl.col("t_last_ns") - pl.col("t_first_ns")) / _NS_PER_MS / (pl.col("output_tokens") - pl.col("k_first"))
     ),
-    "e2e": (pl.col("t_last_ns") - pl.col("t_send_ns")) / 1e6,
+    "e2e": (pl.col("t_last_ns") - pl.col("t_send_ns")) / _NS_PER_MS,
 }
 
 
@@ -44,8 +50,82 @@ def within(spans: Sequence[Span], column: str) -> pl.Expr:
 
 
 @dataclass(frozen=True, slots=True)
+class Seconds:
+    """Whole seconds of one lane in order of time, as columns (n,)."""
+
+    t_ns: Ints  # where each starts
+    tokens: Ints
+    bound: Bools
+    up: Bools
+    resting: Bools
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[SecondRow]) -> Self:
+        columns = [(row.t_ns, row.output_tokens, row.bound, row.up, row.resting) for row in rows]
+        t_ns, tokens, *flags = np.array(columns, dtype=np.int64).reshape(-1, 5).T
+        bound, up, resting = (flag.astype(bool) for flag in flags)
+        return cls(t_ns, tokens, bound, up, resting)
+
+    @classmethod
+    def from_frame(cls, frame: pl.DataFrame) -> Self:
+        """From rows of the table `seconds`."""
+        return cls(
+            frame["t_ns"].to_numpy().astype(np.int64),
+            frame["output_tokens"].to_numpy().astype(np.int64),
+            frame["bound"].to_numpy(),
+            frame["up"].to_numpy(),
+            frame["resting"].fill_null(value=False).to_numpy(),
+        )
+
+    def __getitem__(self, span: slice) -> Seconds:
+        return Seconds(
+            self.t_ns[span], self.tokens[span], self.bound[span], self.up[span], self.resting[span]
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Requests of one lane that ended well or failed, as columns (n,)."""
+
+    sent_ns: Ints  # or when it was due, of one that was never sent
+    end_ns: Ints
+    ok: Bools
+    ms: Mapping[str, Floats]  # each of `LATENCY`; nan where a request has none
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[RequestRow]) -> Self:
+        rows = [row for row in rows if row.outcome != "cancelled"]
+        return cls(
+            np.array([row.t_sched_ns if row.t_send_ns is None else row.t_send_ns for row in rows], dtype=np.int64),
+            np.array([row.t_end_ns for row in rows], dtype=np.int64),
+            np.array([row.outcome == "ok" for row in rows], dtype=bool),
+            {name: np.array([ms(row) for row in rows], dtype=float) for name, ms in REQUEST_LATENCIES.items()},
+        )
+
+    @classmethod
+    def from_frame(cls, frame: pl.DataFrame) -> Self:
+        """From rows of the table `requests`."""
+        frame = frame.filter(pl.col("outcome") != "cancelled")
+        ms = frame.select(**LATENCY).cast(pl.Float64).fill_null(float("nan"))
+        return cls(
+            frame.select(pl.coalesce("t_send_ns", "t_sched_ns")).to_series().to_numpy().astype(np.int64),
+            frame["t_end_ns"].to_numpy().astype(np.int64),
+            (frame["outcome"] == "ok").to_numpy(),
+            {name: ms[name].to_numpy() for name in LATENCY},
+        )
+
+    def __getitem__(self, chosen: Bools) -> Requests:
+        ms = {name: column[chosen] for name, column in self.ms.items()}
+        return Requests(self.sent_ns[chosen], self.end_ns[chosen], self.ok[chosen], ms)
+
+    def good(self, limits: Limits) -> Bools:
+        """Which of them ended well within every limit."""
+        return self.ok & within_limits(self.ms, limits.by_metric)
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
-    """One session with its tables `requests`, `seconds`, `events` and `gauges` (`records.tables`).
+    """One session with its tables `requests`, `seconds`, `events` and `gauges` (`model.rows`).
 
     `refused` says why the two servers may not be compared: then no figure has a verdict. Empty: they may.
     """
@@ -70,3 +150,9 @@ class Tables:
     def margin(self) -> Margin:
         """Under which δ its lanes are level."""
         return margin_of(self.session.profile)
+
+    @property
+    def limits(self) -> Limits:
+        """Those of goodput that the session was run with."""
+        slo = self.session.profile.get("slo") or {}
+        return Limits(**{name: slo[name] for name in Limits.__struct_fields__ if slo.get(name) is not None})

@@ -5,7 +5,7 @@ In formulas `t_send`, `t_first`, `t_last`, `k_first` and `n` (output tokens) are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -66,6 +66,13 @@ def e2e_ms(row: RequestRow) -> float | None:
         return None
     return (row.t_last_ns - row.t_send_ns) / 1e6
 
+
+REQUEST_LATENCIES: Final[Mapping[str, Callable[[RequestRow], float | None]]] = {
+    "ttft": ttft_ms,
+    "ttft_sched": ttft_sched_ms,
+    "tpot": tpot_ms,
+    "e2e": e2e_ms,
+}
 
 # (TTFT, TPOT) in ms of the server scenario, at the 99th percentile: MLPerf Inference, loadgen/mlperf.conf.
 MLPERF_LIMITS_MS: Final[Mapping[str, tuple[float, float]]] = {

@@ -8,7 +8,9 @@ from typing import Final, Literal
 import msgspec
 
 from tui.model.dials import Dials
+from tui.model.metrics import MLPERF_LIMITS_MS
 from tui.model.rows import Lane
+from tui.model.text import UserError
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,13 +96,61 @@ class RecordProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     directory: str = ""  # folder for recordings; empty: the user's data directory
 
 
-class Slo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits a request must meet to count as goodput; None is no limit."""
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The most that a request may take to count as goodput; None is no limit."""
 
     preset: str = ""  # limits of an MLPerf benchmark, named after its model; the limits below override it
     ttft_ms: float | None = None  # [ms] longest time to first token
     tpot_ms: float | None = None  # [ms] longest time per output token
     e2e_ms: float | None = None  # [ms] longest time to the last token
+
+    @property
+    def by_metric(self) -> dict[str, float]:
+        """Those that are set, in ms, by the metric they limit."""
+        limits = {"ttft": self.ttft_ms, "tpot": self.tpot_ms, "e2e": self.e2e_ms}
+        return {metric: limit for metric, limit in limits.items() if limit is not None}
+
+    def completed(self) -> Limits:
+        """With those of the preset where none are set."""
+        if self.preset not in MLPERF_LIMITS_MS:
+            return self
+        ttft_ms, tpot_ms = MLPERF_LIMITS_MS[self.preset]
+        return msgspec.structs.replace(
+            self,
+            ttft_ms=ttft_ms if self.ttft_ms is None else self.ttft_ms,
+            tpot_ms=tpot_ms if self.tpot_ms is None else self.tpot_ms,
+        )
+
+
+_LIMIT_NAMES: Final = {"ttft": "ttft_ms", "tpot": "tpot_ms", "e2e": "e2e_ms", "e2el": "e2e_ms"}
+
+
+NO_LIMITS: Final = Limits()
+
+
+def parse_limits(text: str, limits: Limits = NO_LIMITS) -> Limits:
+    """`limits` with those of `ttft:500 tpot:30` (ms; the field's `--goodput`), or of a preset by its name.
+
+    Raises UserError that says what is wrong with it.
+    """
+    known = f"write ttft:500 tpot:30 e2e:2000 in ms, or a preset: {', '.join(MLPERF_LIMITS_MS)}"
+    for part in text.replace(",", " ").split():
+        if part in MLPERF_LIMITS_MS:
+            limits = Limits(preset=part).completed()
+            continue
+        name, colon, number = part.partition(":")
+        if name not in _LIMIT_NAMES or not colon:
+            raise UserError(f"--goodput {part}: this is no limit; {known}")
+        try:
+            value = float(number)
+        except ValueError:
+            value = 0.0
+        if not 0 < value < float("inf"):
+            raise UserError(f"--goodput {part}: a limit is a number of ms above 0")
+        limits = msgspec.structs.replace(limits, **{_LIMIT_NAMES[name]: value})
+    if not limits.by_metric:
+        raise UserError(f"--goodput sets no limit; {known}")
+    return limits
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,7 +170,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     a: LaneProfile  # lane A
     b: LaneProfile | None = None  # lane B; without it there is one lane
     load: LoadProfile = LoadProfile()  # the dials as the session starts, and what does not change while it runs
-    slo: Slo = Slo()  # latency limits that a request must meet to count as goodput
+    slo: Limits = Limits()  # latency limits that a request must meet to count as goodput
     record: RecordProfile = RecordProfile()  # what is recorded; prompts and answers never are
     plan: list[Step] = []  # steps that the key P and `dragstrip run --plan` go through
     repeat: int = 1  # [times] how often the plan is run, 1 to 1000; every second time backwards

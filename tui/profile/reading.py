@@ -13,7 +13,7 @@ import tomli
 
 from tui.model.dials import DIAL, Dials, check
 from tui.model.metrics import MLPERF_LIMITS_MS
-from tui.model.profile import SIMULATED, LaneProfile, Profile, Slo
+from tui.model.profile import SIMULATED, LaneProfile, Profile
 from tui.model.text import UserError
 
 TEMPLATE = "template.toml"  # in the folder of profiles, and not one of them
@@ -83,19 +83,7 @@ def parse_profile(text: str, where: str, default_name: str = "") -> Profile:
         raise UserError(_explain(str(error), text, where, data)) from error
     for path, problem in _problems(profile):
         raise UserError(f"{where}:{_line_of(text, path)}: {'.'.join(path)}: {problem}")
-    return msgspec.structs.replace(profile, slo=with_preset(profile.slo))
-
-
-def with_preset(slo: Slo) -> Slo:
-    """The limits, with those of their preset where they give none."""
-    if slo.preset not in MLPERF_LIMITS_MS:
-        return slo
-    ttft_ms, tpot_ms = MLPERF_LIMITS_MS[slo.preset]
-    return msgspec.structs.replace(
-        slo,
-        ttft_ms=ttft_ms if slo.ttft_ms is None else slo.ttft_ms,
-        tpot_ms=tpot_ms if slo.tpot_ms is None else slo.tpot_ms,
-    )
+    return msgspec.structs.replace(profile, slo=profile.slo.completed())
 
 
 def lane_dials(profile: Profile, lane: LaneProfile) -> Dials:

@@ -17,13 +17,13 @@ from typing import Any, Final
 
 import polars as pl
 
-from tui.judge.goodput import Limits, good_in, goodput, goodput_verdict, limits_of
-from tui.judge.ledger import LedgerRow, ledger, main_setting, visit_circumstances, visited
+from tui.judge.ledger import LedgerRow, ledger, main_setting, visited
 from tui.judge.obstacles import obstacle
 from tui.judge.sweep import crossover
-from tui.judge.tables import Tables, for_lane
+from tui.judge.tables import Requests, Tables, for_lane
 from tui.model import gauges
 from tui.model.metrics import METRICS
+from tui.model.profile import Limits
 from tui.model.rows import LANES, Lane
 from tui.model.session import SessionInfo
 from tui.model.units import NS_PER_S
@@ -46,6 +46,7 @@ from tui.report.latencies import latency_blocks
 from tui.report.study import study_blocks
 from tui.report.summary import Distribution, summary
 from tui.report.svg import charts
+from tui.stats.goodput import goodput
 from tui.stats.verdict import not_comparable, standing
 
 Cells = Callable[[Lane, Sequence[int]], list[str]]
@@ -63,7 +64,7 @@ def setting_rows(tables: Tables, cells: Cells) -> list[list[str]]:
     for one in settings:
         told: list[str] = []
         for lane in lanes_of(tables):
-            told += cells(lane, [round(at_s - t0_s) for of in one.segments for at_s in of.at_s.get(lane, ())])
+            told += cells(lane, [round(at_s - t0_s) for of in one.segments for at_s in of.lane(lane).at_s])
         if any(cell != NONE for cell in told):
             rows.append([lanes_setting(one.dials, among), *told])
     return rows
@@ -161,13 +162,13 @@ def session_report(
 
     Without `limits` goodput is told under those of the session's profile, if it has any.
     """
-    limits = limits or limits_of(tables.session.profile)
+    limits = limits or tables.limits
     told = summary(tables.session, tables.requests, tables.seconds, itl or {}, tables.events)
     rows = ledger(tables)
     blocks: list[Block] = [*_head(tables, rows), *_lanes(told["lanes"]), *_ledger(rows)]
     blocks += charts(tables, rows)
     blocks += latency_blocks(tables)
-    if limits is not None and limits.any:
+    if limits.by_metric:
         blocks += _goodput(tables, limits)
     blocks += [*whereabouts_blocks(tables), *gpu_blocks(tables), *study_blocks(tables)]
     blocks += [*_events(tables), *_definitions()]
@@ -290,12 +291,13 @@ def _ledger(rows: Sequence[LedgerRow]) -> list[Block]:
 
 
 def _goodput(tables: Tables, limits: Limits) -> list[Block]:
-    given = (("TTFT", limits.ttft_ms), ("TPOT", limits.tpot_ms), ("E2E", limits.e2e_ms))
-    named = [f"{name} {value:g} ms" for name, value in given if value is not None]
+    named = [f"{METRICS[metric].label} {limit:g} ms" for metric, limit in limits.by_metric.items()]
     rows = []
     for lane in tables.session.lanes:
         own = for_lane(tables.seconds, lane).filter(~pl.col("resting").fill_null(value=False)).sort("t_ns")
-        found = goodput(for_lane(tables.requests, lane), limits, (own["t_ns"] / NS_PER_S).to_list())
+        requests = Requests.from_frame(for_lane(tables.requests, lane))
+        ends_s = requests.end_ns[requests.good(limits)] / NS_PER_S
+        found = goodput(ends_s, requests.ok.size, (own["t_ns"] / NS_PER_S).to_list())
         share = NONE if found.share is None else f"{found.share:.2%} [{found.low:.2%}, {found.high:.2%}]"
         rows.append([lane.upper(), number(found.per_s, 2), f"{found.good} of {found.total}", share, found.met])
     header = ["lane", "goodput req/s", "requests", "share [95 %]", "99 % of all"]
@@ -304,20 +306,14 @@ def _goodput(tables: Tables, limits: Limits) -> list[Block]:
 
 
 def _goodput_verdict(tables: Tables, limits: Limits) -> list[Block]:
-    """At the foremost setting: of its longest visit, or of all its turns."""
+    """At the main setting."""
     visit = main_setting(visited(tables))
     if visit is None or len(tables.session.lanes) < 2:
         return []
-    if why := obstacle(visit_circumstances(tables, visit)):
+    if why := obstacle(visit.circumstances(tables.circumstances)):
         return [Paragraph(verdict_sentence(not_comparable("goodput", why), "Goodput"))]
-    longest = max(visit.segments, key=lambda segment: segment.settled_s)
-    counted = [longest] if visit.pairs is None else visit.segments
-    a, b = (
-        [good for one in counted for good in good_in(for_lane(tables.requests, lane), limits, one.at_s[lane])]
-        for lane in LANES
-    )
-    verdict = goodput_verdict(a, b, delta=tables.margin.delta, frozen=True, pairs=visit.pairs)
-    return [Paragraph(verdict_sentence(verdict, f"Goodput over {min(len(a), len(b))} s"))]
+    verdict = visit.verdict("goodput", delta=tables.margin.delta, frozen=True, limits=limits)
+    return [Paragraph(verdict_sentence(verdict, f"Goodput over {visit.settled_s} s"))]
 
 
 def _events(tables: Tables) -> list[Block]:

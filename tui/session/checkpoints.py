@@ -24,6 +24,7 @@ from typing import Any, Final
 import numpy as np
 
 from tui.judge.ledger import LedgerRow
+from tui.judge.segments import Segment
 from tui.model.profile import Profile
 from tui.model.rows import LANES, Lane
 from tui.model.units import NS_PER_S
@@ -31,8 +32,8 @@ from tui.recording.tape import Tape
 from tui.session.make_view import session_circumstances
 from tui.session.playback import Playing
 from tui.session.state import Bucketed
-from tui.session.verdicts import Standing, VisitSoFar
-from tui.session.view import VerdictView
+from tui.session.verdicts import LiveVerdicts
+from tui.stats.verdict import Verdict
 
 Place = tuple[int, int]  # where in the file, how many bytes
 
@@ -61,7 +62,7 @@ class Spill:
         self._file.close()
 
 
-FIXED: Final = (LedgerRow, VerdictView)  # never changed once made
+FIXED: Final = (LedgerRow, Verdict)  # never changed once made
 
 
 @dataclass(slots=True)
@@ -69,6 +70,7 @@ class _Column:
     """What of one growing column has been kept: pieces that follow each other in it."""
 
     of: weakref.ref[array[float]]
+    typecode: str
     first: bytes
     length: int = 0
     pieces: list[Place] = field(default_factory=list)
@@ -83,35 +85,34 @@ class KeptStandings:
         self._column_of: dict[int, int] = {}  # by the identity of the array
         self._fixed: list[object] = []
         self._fixed_of: dict[int, int] = {}
-        self._visits: list[Place] = []
-        self._visit_of: dict[int, tuple[VisitSoFar, int, int]] = {}  # the visit, how often visited, its place
+        self._segments: list[Place] = []
+        self._segment_of: dict[int, tuple[Segment, tuple[object, ...], int]] = {}  # as it was kept last, and where
         self._moments: list[Place] = []
 
     def __len__(self) -> int:
         return len(self._moments)
 
-    def put(self, standing: Standing) -> None:
+    def put(self, standing: LiveVerdicts) -> None:
         """Keep one more. OSError: no room for it."""
         self._moments.append(self._spill.put(self._pickled(standing)))
 
-    def take(self, number: int) -> Standing:
+    def take(self, number: int) -> LiveVerdicts:
         """The one that was put in as that number, as a copy of its own."""
         found = self._unpickled(self._spill.get(self._moments[number]))
-        assert isinstance(found, Standing)
+        assert isinstance(found, LiveVerdicts)
         return found
 
     def told(self, value: object, inside: object) -> tuple[Any, ...] | None:
         """How something within `inside` is told that is kept once; None of what is told in full."""
         if isinstance(value, array):
-            whole = isinstance(inside, VisitSoFar)  # its end may change, not only grow: it is kept with each visit
-            return ("values", self._spill.put(value.tobytes())) if whole else ("column", *self._keep_column(value))
+            return "column", *self._keep_column(value)
         if isinstance(value, FIXED):
             if id(value) not in self._fixed_of:
                 self._fixed_of[id(value)] = len(self._fixed)
                 self._fixed.append(value)
             return "fixed", self._fixed_of[id(value)]
-        if isinstance(value, VisitSoFar) and value is not inside:
-            return "visit", self._keep_visit(value)
+        if isinstance(value, Segment) and value is not inside:
+            return "segment", self._keep_segment(value)
         return None
 
     def found(self, told: tuple[Any, ...]) -> object:
@@ -119,12 +120,11 @@ class KeptStandings:
         kind, *where = told
         if kind == "fixed":
             return self._fixed[where[0]]
-        if kind == "visit":
-            return self._unpickled(self._spill.get(self._visits[where[0]]))
-        if kind == "values":
-            return array("d", self._spill.get(where[0]))
+        if kind == "segment":
+            return self._unpickled(self._spill.get(self._segments[where[0]]))
         number, pieces = where
-        return array("d", b"".join(map(self._spill.get, self._columns[number].pieces[:pieces])))
+        column = self._columns[number]
+        return array(column.typecode, b"".join(map(self._spill.get, column.pieces[:pieces])))
 
     def _pickled(self, value: object) -> bytes:
         buffer = io.BytesIO()
@@ -134,11 +134,13 @@ class KeptStandings:
     def _unpickled(self, data: bytes) -> object:
         return _Loader(io.BytesIO(data), self).load()
 
-    def _keep_visit(self, visit: VisitSoFar) -> int:
-        known = self._visit_of.get(id(visit))
-        if known is None or known[1] != visit.visits:
-            self._visits.append(self._spill.put(self._pickled(visit)))
-            known = self._visit_of[id(visit)] = (visit, visit.visits, len(self._visits) - 1)
+    def _keep_segment(self, segment: Segment) -> int:
+        counts = [(len(lane.tps), len(lane.sent_ns), lane.forgotten) for lane in segment.lanes.values()]
+        content = (segment.end_ns, segment.settled_ns, len(segment.finished), *counts)
+        known = self._segment_of.get(id(segment))
+        if known is None or known[1] != content:
+            self._segments.append(self._spill.put(self._pickled(segment)))
+            known = self._segment_of[id(segment)] = (segment, content, len(self._segments) - 1)
         return known[2]
 
     def _keep_column(self, values: array[float]) -> tuple[int, int]:
@@ -147,7 +149,7 @@ class KeptStandings:
         number = self._column_of.get(id(values), -1)
         column = self._columns[number] if number >= 0 else None
         if column is None or column.of() is not values or len(values) < column.length or column.first != first:
-            column = _Column(weakref.ref(values), first)  # a new one, or its oldest values have gone
+            column = _Column(weakref.ref(values), values.typecode, first)  # a new one, or its oldest values have gone
             number = self._column_of[id(values)] = len(self._columns)
             self._columns.append(column)
         if len(values) > column.length:
@@ -217,7 +219,7 @@ class Course:
         """Go on."""
         self._may_run.set()
 
-    def standing_at(self, second: int) -> Standing | None:
+    def standing_at(self, second: int) -> LiveVerdicts | None:
         """Where the lanes stood at the end of so many seconds; None where that is not known yet."""
         return self._kept.take(second) if second <= self.reached else None
 

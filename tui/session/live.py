@@ -446,8 +446,8 @@ def _heavy_parts(profile: Profile, clock: Clock) -> tuple[type[LaneRun], Session
     from tui.session.lane import LaneRun
     from tui.session.seconds import LaneCutter, SessionCutter
     from tui.session.state import SessionState
-    from tui.session.verdicts import Standing
+    from tui.session.verdicts import LiveVerdicts
 
     state = SessionState(clock.now_ns())
-    state.standing = Standing.under(profile)
+    state.standing = LiveVerdicts.under(profile)
     return LaneRun, state, SessionCutter({lane: LaneCutter(lane) for lane in profile.lanes})

@@ -25,14 +25,16 @@ from tui.judge.sweep import crossover
 from tui.model import gauges as g
 from tui.model.dials import DIAL, Dials
 from tui.model.metrics import SAMPLES_NEEDED
-from tui.model.profile import Slo
+from tui.model.profile import Limits
 from tui.model.rows import EventRow, Lane, SecondRow
 from tui.model.session import LaneInfo
 from tui.model.units import NS_PER_S
 from tui.session.seconds import Floats, ViewContext
 from tui.session.state import LONGEST_WINDOW_S, LaneState, LatencyHistogram, SecondDetail, SessionState
-from tui.session.view import GpuView, LaneView, Percentiles, ServerView, Turn, VerdictView, View
+from tui.session.view import GpuView, LaneView, Percentiles, ServerView, Turn, View
+from tui.stats.goodput import within_limits
 from tui.stats.quantiles import percentile
+from tui.stats.verdict import Verdict, not_comparable
 
 Readings = Mapping[tuple[str, str], Sequence[tuple[int, float]]]
 
@@ -216,16 +218,11 @@ def _latencies(details: list[SecondDetail], *, open_loop: bool) -> dict[str, Per
     return found | {"itl": of_histogram(itl)}
 
 
-def _goodput(details: list[SecondDetail], slo: Slo, seconds: int) -> float | None:
-    """Requests a second within every limit; one without such a latency does not miss its limit."""
-    limits = {"ttft": slo.ttft_ms, "tpot": slo.tpot_ms, "e2e": slo.e2e_ms}
-    if not seconds or all(limit is None for limit in limits.values()):
+def _goodput(details: list[SecondDetail], limits: Limits, seconds: int) -> float | None:
+    """Requests a second within every limit; None where there is no limit."""
+    if not seconds or not limits.by_metric:
         return None
-    missed = [
-        np.any([d.latencies[name][d.own] > limit for name, limit in limits.items() if limit is not None], axis=0)
-        for d in details
-    ]
-    return sum(int((~of_second).sum()) for of_second in missed) / seconds
+    return sum(int(within_limits(d.latencies, limits.by_metric)[d.own].sum()) for d in details) / seconds
 
 
 def _server(state: LaneState, info: LaneInfo | None, live: list[SecondRow], now_ns: int, window_s: int) -> ServerView:
@@ -370,20 +367,20 @@ def _mark(event: EventRow) -> str:
 
 def _segment_tps(state: SessionState, lanes: list[Lane]) -> dict[Lane, list[float]]:
     """Output tokens of the settled seconds that count, paired in time; of lanes in turns, the n-th with the n-th."""
-    counted = {lane: list(state.standing.segment.lanes[lane].tps) for lane in lanes}
+    counted = {lane: list(state.standing.segment.lane(lane).tps) for lane in lanes}
     shortest = min(map(len, counted.values()))
     return {lane: seconds[:shortest] for lane, seconds in counted.items()}
 
 
-def _verdicts(state: SessionState, beside: ViewContext, lanes: Mapping[Lane, LaneView]) -> dict[str, VerdictView]:
+def _verdicts(state: SessionState, beside: ViewContext, lanes: Mapping[Lane, LaneView]) -> dict[str, Verdict]:
     """The words of this second; where something forbids a word, that instead of each."""
-    told = state.standing.told
+    verdicts = state.standing.verdicts
     if why := obstacle(_circumstances(state, beside, lanes)):
-        return {figure: VerdictView("not comparable", reason=why) for figure in {"output_tps", *told}}
+        return {figure: not_comparable(figure, why) for figure in {"output_tps", *verdicts}}
     settling_s = state.standing.segment.settling_s(state.t_ns, state.slow_ms)
     if state.standing.segment.settled_ns is None:
-        return {"output_tps": VerdictView("undecided", need_s=settling_s, reason="settling")}
-    return dict(told)
+        return {"output_tps": Verdict("output_tps", "undecided", need_s=settling_s, reason="settling")}
+    return dict(verdicts)
 
 
 def session_circumstances(state: SessionState, beside: ViewContext) -> Circumstances:

@@ -25,8 +25,9 @@ from tui.session.make_view import counted_seconds, make_view
 from tui.session.seconds import ChunkGaps, Floats, ViewContext
 from tui.session.state import HISTORY_S, SLOW_OVER_S, Bucketed, LaneState, SecondDetail, SessionState, bucketed_by
 from tui.session.timeline import dials_after, first_dials
-from tui.session.verdicts import Standing
-from tui.session.view import VerdictView, View
+from tui.session.verdicts import LiveVerdicts
+from tui.session.view import View
+from tui.stats.verdict import Verdict
 
 MARGIN_S: Final = 10  # a gap between two chunks that begins so long before the oldest second of a window is not seen
 Range = tuple[int, int]  # from the first moment until before the second
@@ -34,7 +35,7 @@ KnownGaps = Callable[[Lane, int], Bucketed | None]
 NO_GAPS: Final = Bucketed(np.empty(0, dtype=np.int16), np.empty(0, dtype=np.int64))
 
 
-def restored(tape: Tape, before: Batch, standing: Standing, t_ns: int) -> SessionState:
+def restored(tape: Tape, before: Batch, standing: LiveVerdicts, t_ns: int) -> SessionState:
     """The state at `t_ns`, a whole second. `before` is what was known before the load began, and `standing` is where
     the lanes stood at `t_ns`. The values behind the seconds are left for `add_details`, streams for `open_streams`.
     """
@@ -178,7 +179,7 @@ READING: Final = "reading the recording up to here"
 class Known(Protocol):
     """What is known of every second up to some moment, because someone has folded them all."""
 
-    def standing_at(self, second: int) -> Standing | None:
+    def standing_at(self, second: int) -> LiveVerdicts | None:
         """Where the lanes stood at the end of so many seconds; None where that is not known yet."""
         ...
 
@@ -206,7 +207,7 @@ class Playing:
         t_ns = self.tape.t0_ns + second * NS_PER_S
         known = course.standing_at(second) if course is not None else None
         found.exact = known is not None or not second
-        found.state = restored(self.tape, self.before, known or Standing.under(self.profile), t_ns)
+        found.state = restored(self.tape, self.before, known or LiveVerdicts.under(self.profile), t_ns)
         found._details_from_ns, found._streams_open = t_ns, False
         found.see(window_s, course)
         return found
@@ -286,7 +287,7 @@ def nothing_known(lane: Lane, second: int) -> None:
 def beginning(tape: Tape, profile: Profile, before: Batch) -> SessionState:
     """The state when the load began."""
     state = SessionState(tape.t0_ns)
-    state.standing = Standing.under(profile)
+    state.standing = LiveVerdicts.under(profile)
     state.apply(before)
     state.begin(tape.t0_ns)
     return state
@@ -295,7 +296,7 @@ def beginning(tape: Tape, profile: Profile, before: Batch) -> SessionState:
 def _without_verdicts(view: View) -> View:
     """What stands in for verdicts that are still being worked out: no word is said of what is not known."""
     barred = len(view.lanes) < len(LANES) or view.incomparable
-    verdicts = view.verdicts if barred else {"output_tps": VerdictView("undecided", reason=READING)}
+    verdicts = view.verdicts if barred else {"output_tps": Verdict("output_tps", "undecided", reason=READING)}
     lanes = {lane: replace(shown, limits_met="") for lane, shown in view.lanes.items()}
     return replace(
         view, lanes=lanes, verdicts=verdicts, ledger=(), ledger_now=-1, crossover="", segment_tps={}, settling_s=0.0

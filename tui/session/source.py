@@ -13,11 +13,10 @@ from tui.model.dials import DialName, Dials, DialValue
 from tui.model.profile import Profile
 from tui.model.rows import Lane
 from tui.session.view import View
+from tui.stats.verdict import Verdict
 
 if TYPE_CHECKING:
-    from tui.session.view import Percentiles, VerdictView
-
-
+    from tui.session.view import Percentiles
 SPEEDS: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, float("inf"))  # inf: as fast as it goes
 
 MomentKind = Literal["dial", "fault", "mark", "note", "down", "up", "end"]
@@ -48,7 +47,7 @@ class WindowView:
     requests: dict[Lane, int] = field(default_factory=dict)
     failed: dict[Lane, int] = field(default_factory=dict)
     latencies: dict[Lane, dict[str, Percentiles]] = field(default_factory=dict)
-    verdicts: dict[str, VerdictView] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
     note: str = ""  # why there is no verdict, e.g. that dials moved inside the window
 
 

@@ -21,7 +21,7 @@ from tui.model.metrics import e2e_ms, tpot_ms, ttft_ms, ttft_sched_ms
 from tui.model.rows import LANES, Batch, Chunks, EventRow, GaugeRow, Lane, RequestRow, SecondRow
 from tui.model.units import NS_PER_S
 from tui.session.seconds import Bools, ChunkArrays, ChunkGaps, Floats
-from tui.session.verdicts import Standing
+from tui.session.verdicts import LiveVerdicts
 from tui.stats.quantiles import percentile
 
 LOW_MS: Final = 1e-3
@@ -215,7 +215,7 @@ class SessionState:
     incomparable: str = ""
     segment: int = 0
     t_ns: int = 0
-    standing: Standing = field(default_factory=Standing)
+    standing: LiveVerdicts = field(default_factory=LiveVerdicts)
 
     def begin(self, t0_ns: int) -> None:
         """The load starts: second 0 is from here."""

@@ -14,6 +14,7 @@ from tui.model.dials import Dials
 from tui.model.profile import Profile
 from tui.model.rows import EventRow, Lane
 from tui.model.session import LaneInfo
+from tui.stats.verdict import Verdict
 
 if TYPE_CHECKING:
     from tui.judge.ledger import LedgerRow
@@ -104,21 +105,6 @@ class LaneView(msgspec.Struct, frozen=True):
     over_s: int = 0  # seconds of the window that rates and percentiles are of: up, its turn, under the dials in force
 
 
-class VerdictView(msgspec.Struct, frozen=True):
-    """One figure of the lanes compared, on the settled seconds of this segment.
-
-    `ratio` is A over B, with its interval. `need_s` is about how many seconds more bring a decision, None when it is
-    made or cannot be told.
-    """
-
-    word: Literal["A ahead", "B ahead", "level", "undecided", "not comparable"]
-    ratio: float | None = None
-    low: float | None = None
-    high: float | None = None
-    need_s: float | None = None
-    reason: str = ""
-
-
 class View(msgspec.Struct, frozen=True):
     """The whole screen's numbers at second `second` of the session."""
 
@@ -137,7 +123,7 @@ class View(msgspec.Struct, frozen=True):
         default_factory=dict
     )  # settled whole seconds of this segment
     incomparable: str = ""  # why no verdict may be given, whatever the figures say
-    verdicts: Mapping[str, VerdictView] = msgspec.field(
+    verdicts: Mapping[str, Verdict] = msgspec.field(
         default_factory=dict
     )  # by figure: output_tps, ttft_p95, …, goodput
     delta: float = 0.03  # closer than this is level

@@ -1,21 +1,27 @@
 """A window marked on the timeline: its own percentiles and verdicts, looked at once, so with the t interval.
 
-The seconds that count are chosen by the code that chooses them live; latencies come from whole columns, because a
+The seconds and requests that count are chosen by the code that chooses them live, from whole columns, because a
 window may be as long as the session.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Final
 
 import polars as pl
 
-from tui.judge.goodput import Limits, good_in, goodput_verdict
-from tui.judge.latency import Latencies, latencies_of, latency_turns_verdict, latency_verdict
+from tui.judge.ledger import VisitedSetting
 from tui.judge.obstacles import Circumstances, obstacle
-from tui.judge.segments import dial_texts
-from tui.judge.tables import LATENCY, for_lane
+from tui.judge.segments import (
+    MAX_SETTLING_S,
+    LaneSegment,
+    Segment,
+    common_seconds,
+    dial_texts,
+    settled_at,
+    settling_s,
+)
+from tui.judge.tables import LATENCY, Requests, for_lane
 from tui.model.profile import Profile
 from tui.model.rows import LANES, Lane, SecondRow
 from tui.model.units import NS_PER_S
@@ -25,10 +31,10 @@ from tui.session.seconds import ChunkGaps
 from tui.session.source import WindowView
 from tui.session.state import LatencyHistogram
 from tui.session.timeline import dials_after, first_dials
-from tui.session.verdicts import TIMED_FIGURES, SegmentSoFar, settling_s, shown
-from tui.session.view import Percentiles, VerdictView
+from tui.session.verdicts import TIMED_FIGURES
+from tui.session.view import Percentiles
 from tui.stats.quantiles import percentile
-from tui.stats.verdict import DELTA, Verdict, throughput_verdict, turns_verdict
+from tui.stats.verdict import DELTA, Verdict, not_comparable
 
 AT_ONCE_S: Final = 30  # of chunks in memory
 TIMES: Final = ("ttft", "tpot", "e2e")
@@ -61,7 +67,7 @@ def window_of(tape: Tape, profile: Profile, start_s: float, end_s: float) -> Win
         return WindowView(float(first), float(past), note="the window holds no whole second")
     requests = tape.frame("requests", window.start_ns, window.end_ns)
     rows = tape.second_rows(window.start_ns, window.end_ns)
-    verdicts, note = _verdicts(window, requests, rows)
+    verdicts, note = _verdicts(window)
     of = {lane: for_lane(requests, lane) for lane in window.lanes}
     return WindowView(
         start_s=float(first),
@@ -105,94 +111,67 @@ def _gaps(window: _Window) -> dict[Lane, LatencyHistogram]:
     return found
 
 
-def _verdicts(window: _Window, requests: pl.DataFrame, rows: list[SecondRow]) -> tuple[dict[str, VerdictView], str]:
+def _verdicts(window: _Window) -> tuple[dict[str, Verdict], str]:
     """By figure, and what must be known of them."""
-    slow_ms = _slow_ms(window, requests)
-    turned_ns = [event.t_ns for event in window.tape.events if event.kind == "dial"]
-    settled_ns = max(
-        [window.start_ns, *(t + int(settling_s(slow_ms) * NS_PER_S) for t in turned_ns if t < window.start_ns)]
-    )
-    segment = SegmentSoFar(window.start_ns, settled_ns)
-    for own in _by_second(rows):
-        if own[0].t_ns >= settled_ns:
-            segment.take({row.lane: row for row in own}, (), slow_ms, window.profile.slo)
-    sent = _at_work(requests.filter(pl.col("t_send_ns") >= settled_ns), rows, window.start_ns)
-    if why := obstacle(_circumstances(window, segment, sent, turned_ns)):
-        figures = ("output_tps", *TIMED_FIGURES, *(["goodput"] if _limits(window).any else []))
-        return {figure: VerdictView("not comparable", reason=why) for figure in figures}, why
-    found = {figure: shown(verdict.word, verdict) for figure, verdict in _compared(window, segment, sent)}
+    limits = window.profile.slo
+    before = [event for event in window.tape.events if event.t_ns < window.end_ns]
+    dials = dials_after(first_dials(window.profile), before)
+    segment = _segment(window)
+    setting = VisitedSetting({lane: dial_texts(of_lane) for lane, of_lane in dials.items()}, [segment])
+    figures = ("output_tps", *TIMED_FIGURES, *(["goodput"] if limits.by_metric else []))
+    if why := obstacle(_circumstances(window, setting)):
+        return {figure: not_comparable(figure, why) for figure in figures}, why
+    verdicts = {figure: setting.verdict(figure, delta=window.delta, frozen=True, limits=limits) for figure in figures}
+    settled_ns = segment.settled_ns or window.start_ns
     left_out = (
         ((min(settled_ns, window.end_ns) - window.start_ns) // NS_PER_S, "settling"),
         (segment.bound_s, "client-bound"),
         (segment.down_s, "with a lane down"),
     )
-    told = ", ".join(f"{count} s {what}" for count, what in left_out if count)
-    return found, f"{told} left out" if told else ""
+    texts = ", ".join(f"{count} s {what}" for count, what in left_out if count)
+    return verdicts, f"{texts} left out" if texts else ""
 
 
-def _compared(window: _Window, segment: SegmentSoFar, sent: pl.DataFrame) -> Iterator[tuple[str, Verdict]]:
-    delta, pairs = window.delta, segment.pairs()
-    a, b = (segment.lanes[lane].tps for lane in LANES)
-    if pairs is None:
-        yield "output_tps", throughput_verdict(a, b, delta=delta, frozen=True)
-    else:
-        yield "output_tps", turns_verdict(a, b, pairs, delta=delta, frozen=True)
-    for figure in TIMED_FIGURES:
-        one, other = (_latencies(sent, lane, figure) for lane in LANES)
-        if pairs is None:
-            yield figure, latency_verdict(figure, one, other, delta=delta, frozen=True)
-        else:
-            yield figure, latency_turns_verdict(figure, (one, other), pairs, delta=delta, frozen=True)
-    if (limits := _limits(window)).any:
-        good = [good_in(for_lane(sent, lane), limits, segment.lanes[lane].at_s) for lane in LANES]
-        yield "goodput", goodput_verdict(good[0], good[1], delta=delta, frozen=True, pairs=pairs)
+def _segment(window: _Window) -> Segment:
+    """What counts in the window: the part of the segment that was settled."""
+    tape, start_ns, end_ns = window.tape, window.start_ns, window.end_ns
+    requests = tape.frame("requests", start_ns, end_ns + int(MAX_SETTLING_S) * NS_PER_S)
+    seconds, _ = common_seconds(tape.frame("seconds", start_ns, end_ns))
+    turned_ns = max(
+        (event.t_ns for event in tape.events if event.kind == "dial" and event.t_ns < start_ns), default=0
+    )
+    estimate_ns = turned_ns + int(settling_s(_slow_ms(window, requests)) * NS_PER_S)
+    settled_ns = settled_at(
+        [event.t_ns for event in tape.events if event.kind == "settled"],
+        turned_ns,
+        end_ns,
+        estimate_ns,
+        in_turns=any(bool(lane.resting.any()) for lane in seconds.values()),
+    )
+    segment = Segment(start_ns, max(start_ns, settled_ns), lanes={lane: LaneSegment() for lane in window.lanes})
+    if len(seconds) == len(window.lanes):
+        segment.add_seconds(seconds)
+        for lane in seconds:
+            segment.add_requests(lane, Requests.from_frame(for_lane(requests, lane)))
+    return segment
 
 
-def _latencies(sent: pl.DataFrame, lane: Lane, figure: str) -> Latencies:
-    return latencies_of(for_lane(sent, lane), figure.partition("_")[0])
-
-
-def _limits(window: _Window) -> Limits:
-    slo = window.profile.slo
-    return Limits(slo.ttft_ms, slo.tpot_ms, slo.e2e_ms)
-
-
-def _circumstances(window: _Window, segment: SegmentSoFar, sent: pl.DataFrame, turned_ns: list[int]) -> Circumstances:
+def _circumstances(window: _Window, setting: VisitedSetting) -> Circumstances:
     """What decides whether the lanes may be compared in the window."""
     infos = window.tape.info.lanes
     before = [event for event in window.tape.events if event.t_ns < window.end_ns]
-    dials = dials_after(first_dials(window.profile), before)
-    outcomes = {lane: for_lane(sent, lane)["outcome"] for lane in window.lanes}
-    return Circumstances(
+    session = Circumstances(
         lanes=window.lanes,
         incomparable=next((event.text for event in reversed(before) if event.kind == "incomparable"), ""),
         models=[infos[lane].model for lane in window.lanes if lane in infos],
         waived=window.profile.waive,
-        dials={lane: dial_texts(of) for lane, of in dials.items()},
-        dials_moved=any(window.start_ns <= t < window.end_ns for t in turned_ns),
-        settled_s=min(len(lane.tps) for lane in segment.lanes.values()),
-        bound_s=segment.bound_s,
-        down_s=segment.down_s,
-        ok={lane: int((own == "ok").sum()) for lane, own in outcomes.items()},
-        failed={lane: int((own == "failed").sum()) for lane, own in outcomes.items()},
+        dials_moved=any(event.kind == "dial" and event.t_ns >= window.start_ns for event in before),
     )
+    return setting.circumstances(session)
 
 
 def _slow_ms(window: _Window, requests: pl.DataFrame) -> float:
     """The p95 of E2E in the slower lane."""
-    values = [latencies_of(for_lane(requests, lane), "e2e").ms for lane in window.lanes]
-    return max((percentile(ms, 0.95) or 0.0 for ms in values), default=0.0)
-
-
-def _by_second(rows: list[SecondRow]) -> Iterator[list[SecondRow]]:
-    return (list(own) for _, own in groupby(rows, key=lambda row: row.t_ns))
-
-
-def _at_work(requests: pl.DataFrame, rows: list[SecondRow], t0_ns: int) -> pl.DataFrame:
-    """The requests that did not end in a second in which their lane rested."""
-    resting = [(row.lane, (row.t_ns - t0_ns) // NS_PER_S) for row in rows if row.resting]
-    at_rest = pl.DataFrame(resting, schema={"lane": pl.String, "second": pl.Int64}, orient="row")
-    second = (pl.col("t_end_ns") - t0_ns) // NS_PER_S
-    return requests.with_columns(second=second).join(
-        at_rest, on=["lane", "second"], how="anti", maintain_order="left"
-    )
+    ok = requests.filter(pl.col("outcome") == "ok")
+    values = [for_lane(ok, lane).select(LATENCY["e2e"]).drop_nulls().to_series() for lane in window.lanes]
+    return max((percentile(ms.to_numpy(), 0.95) or 0.0 for ms in values), default=0.0)

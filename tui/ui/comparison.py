@@ -15,12 +15,13 @@ from tui.model.rows import LANES
 from tui.model.text import sanitize
 from tui.session.schedule import BLOCK_S
 from tui.session.source import WindowView
-from tui.session.view import LaneView, Percentiles, VerdictView, View
+from tui.session.view import LaneView, Percentiles, View
+from tui.stats.verdict import Verdict
 from tui.ui.widgets import numbers
 
 FORBIDDEN = "not comparable because "  # the word says it already
 LANE_AHEAD = {"A ahead": "a", "B ahead": "b"}
-UNDECIDED = VerdictView("undecided")
+UNDECIDED = Verdict("output_tps", "undecided")
 Kind = Literal["output_tps", "ttft_p50", "ttft_p95", "ttft_p99", "tpot_p95", "e2e_p95", "goodput"]
 
 
@@ -45,7 +46,7 @@ OBJECTIVES: tuple[Objective, ...] = (
 class Comparison(msgspec.Struct, frozen=True):
     """A verdict with what is shown around it."""
 
-    verdict: VerdictView
+    verdict: Verdict
     label: str = ""  # of the metric compared
     ratio: float | None = None  # the verdict's, else the plain one over the window
     note: str = ""  # what the word rests on, or why there is none
@@ -130,7 +131,7 @@ def compare(view: View, objective: Objective, *, linked: bool) -> Comparison:
     )
 
 
-def _missing(view: View) -> VerdictView:
+def _missing(view: View) -> Verdict:
     """In place of a verdict that does not exist yet: nothing is settled, or there are no limits for goodput."""
     throughput = view.verdicts.get("output_tps")
     if throughput is not None and (throughput.word == "not comparable" or throughput.reason == "settling"):
@@ -138,7 +139,7 @@ def _missing(view: View) -> VerdictView:
     return UNDECIDED
 
 
-def _all_visits(view: View, objective: Objective, verdict: VerdictView) -> str:
+def _all_visits(view: View, objective: Objective, verdict: Verdict) -> str:
     """While this visit to the setting is undecided: the verdict over all visits to it, if they have one."""
     if verdict.word != "undecided" or objective.kind != "output_tps" or not 0 <= view.ledger_now < len(view.ledger):
         return ""
@@ -148,7 +149,7 @@ def _all_visits(view: View, objective: Objective, verdict: VerdictView) -> str:
     return f"this visit; all {row.visits} visits: {row.verdict.word} {row.verdict.ratio:.2f}, press t"
 
 
-def _note(view: View, verdict: VerdictView) -> str:
+def _note(view: View, verdict: Verdict) -> str:
     """What the word rests on, or what it still needs."""
     counted_s = [lane.over_s for lane in view.lanes.values() if lane.over_s]
     window = f"over {min(counted_s)} s" if counted_s else f"{view.window_s} s window"
@@ -163,7 +164,7 @@ def _note(view: View, verdict: VerdictView) -> str:
     return f"{settled_s} s settled, level within {view.delta:.1%}{measured}"
 
 
-def _needs(verdict: VerdictView, need_s: float, *, in_turns: bool) -> str:
+def _needs(verdict: Verdict, need_s: float, *, in_turns: bool) -> str:
     """Alternating lanes are compared by turns: the verdict says that there are too few, else about how many more."""
     if not in_turns:
         return f"needs about {need_s:.0f} s more"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from tui.model.dials import DIAL, DIALS
 from tui.model.rows import LANES, Lane
 from tui.session.source import WindowView
-from tui.session.view import VerdictView, View
+from tui.session.view import View
+from tui.stats.verdict import Verdict
 from tui.ui.comparison import LANE_AHEAD, window_ratio, window_values
 from tui.ui.widgets import numbers
 from tui.ui.widgets.panel import Panel, ScreenState
@@ -211,7 +212,7 @@ def _metric_rows(window: WindowView) -> Iterator[tuple[str, list[Span]]]:
 
 
 def _metric_row(window: WindowView, kind: str, label: str, write: Callable[[float | None], str]) -> list[Span]:
-    verdict = window.verdicts.get(kind, VerdictView("undecided"))
+    verdict = window.verdicts.get(kind, Verdict("output_tps", "undecided"))
     ratio = window_ratio(window, kind)
     interval = numbers.interval(verdict.low, verdict.high)
     spans: list[Span] = [

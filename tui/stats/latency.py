@@ -12,10 +12,8 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from tui.judge.tables import LATENCY
 from tui.model.metrics import SAMPLES_NEEDED
 from tui.stats.batches import BATCH_S, MIN_BATCHES, stretch
 from tui.stats.distributions import binomial_cdf, t_quantile
@@ -36,18 +34,6 @@ class Latencies:
     t_s: Floats
     ms: Floats
     failed: int = 0
-
-
-def latencies_of(requests: pl.DataFrame, metric: str) -> Latencies:
-    """The values of `ttft`, `ttft_sched`, `tpot` or `e2e` in one lane's rows of `requests`, those that ended well."""
-    failed = int((requests["outcome"] == "failed").sum())
-    values = (
-        requests.filter(pl.col("outcome") == "ok")
-        .select(t_s=pl.col("t_send_ns") / 1e9, ms=LATENCY[metric])
-        .drop_nulls()
-        .sort("t_s")
-    )
-    return Latencies(values["t_s"].to_numpy(), values["ms"].to_numpy(), failed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from tui.judge.latency import Latencies, latency_figure, latency_verdict
+from tui.stats.latency import Latencies, latency_figure, latency_verdict
 from tui.stats.quantiles import SHARES
 
 STATE_SD, OWN_SD = 0.2, 0.3
