@@ -5,7 +5,7 @@ from typing import Any, Literal
 import pytest
 
 from tui.engines.base import Ask
-from tui.engines.registry import ENGINES, engine
+from tui.engines.registry import ENGINES, get_engine
 from tui.model import gauges
 from tui.model.profile import Endpoint
 from tui.model.text import UserError
@@ -18,7 +18,7 @@ KINDS = sorted(ENGINES)
 
 
 def body(kind: str, endpoint: Endpoint | Literal[""] = "", temperature: float = 0.7) -> dict[str, Any]:
-    own = engine(kind)
+    own = get_engine(kind)
     chosen = endpoint or own.endpoint
     prompt: str | list[int] = [5, 6, 7] if own.prompt_form == "ids" and chosen != "chat" else "one two"
     return own.body(Ask(chosen, "m", prompt, 32, temperature, 17))
@@ -79,7 +79,7 @@ def test_ids_go_to_completions_and_text_to_a_chat() -> None:
     assert body("vllm")["prompt"] == [5, 6, 7]
     assert body("vllm", "chat")["messages"] == [{"role": "user", "content": "one two"}]
     with pytest.raises(ValueError, match="not as token ids"):
-        engine("vllm").body(Ask("chat", "m", [5], 1, 0.0, 0))
+        get_engine("vllm").body(Ask("chat", "m", [5], 1, 0.0, 0))
 
 
 def test_every_engine_is_declared_consistently() -> None:
@@ -93,7 +93,7 @@ def test_every_engine_is_declared_consistently() -> None:
 
 def test_an_unknown_kind_is_named_with_those_there_are() -> None:
     with pytest.raises(UserError, match="there is no engine kind vlm; there are: vllm, sglang"):
-        engine("vlm")
+        get_engine("vlm")
 
 
 def test_sglangs_own_endpoint_is_asked_for_the_same_work() -> None:
@@ -107,4 +107,4 @@ def test_sglangs_own_endpoint_is_asked_for_the_same_work() -> None:
 
 
 def body_of_text() -> dict[str, Any]:
-    return engine("sglang").body(Ask("generate", "m", "one two", 32, 0.0, 17))
+    return get_engine("sglang").body(Ask("generate", "m", "one two", 32, 0.0, 17))

@@ -36,7 +36,7 @@ async def test_vllm() -> None:
 
 async def test_an_api_whose_engine_is_dead_is_not_ready() -> None:
     told = await refusal(Site({**VLLM, "GET /health": httpx.Response(503)}))
-    assert told.startswith(f"{URL} is not ready (vLLM says 503 at /health)")
+    assert told.startswith(f"{URL} is not ready (vLLM answers 503 at /health)")
 
 
 async def test_sglang_is_never_asked_for_its_health_which_costs_a_generation() -> None:
@@ -124,7 +124,7 @@ async def test_a_key_that_is_wanted_or_wrong_names_the_variable(monkeypatch: pyt
     monkeypatch.setenv("VLLM_KEY", "sesame")
     for status in (401, 403):
         closed = {"GET /v1/models": httpx.Response(status, json={"error": "Unauthorized"})}
-        assert f"wants an API key ({status})" in await refusal(Site(closed))
+        assert f"requires an API key ({status})" in await refusal(Site(closed))
         assert "api_key_env" in await refusal(Site(closed))
         told = await refusal(Site(closed), api_key_env="VLLM_KEY")
         assert "refuses the key in $VLLM_KEY" in told
@@ -215,15 +215,17 @@ async def test_nobody_there_a_deaf_server_and_an_unknown_name(deaf_port: int) ->
         f"nobody answers at http://127.0.0.1:{port}; is the server up, and is this its port?"
     )
     assert "does not answer within 0.2 s" in await told(f"http://127.0.0.1:{deaf_port}", 0.2)
-    assert "the name in http://no-such-host.invalid is not known" in await told("http://no-such-host.invalid")
+    assert "this host cannot resolve the name in http://no-such-host.invalid" in await told(
+        "http://no-such-host.invalid"
+    )
 
 
 @pytest.mark.parametrize(
     ("scheme", "reply", "words"),
     [
         ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak TLS; give its URL with http://"),
-        ("http", b"\x15\x03\x01\x00\x02\x02\x0a", "broke the connection off (does it want https://?)"),
-        ("http", b"", "broke the connection off"),
+        ("http", b"\x15\x03\x01\x00\x02\x02\x0a", "dropped the connection (does it want https://?)"),
+        ("http", b"", "dropped the connection"),
     ],
 )
 async def test_the_wrong_scheme(scheme: str, reply: bytes, words: str) -> None:

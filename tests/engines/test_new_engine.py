@@ -16,7 +16,7 @@ from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Sign, Start,
 from tui.engines.detect import detect_lane
 from tui.engines.launch import command, stage
 from tui.engines.prefix_cache import reset_cache
-from tui.engines.registry import ENGINES, FALLBACK, FILES, engine, load_engines
+from tui.engines.registry import ENGINES, FALLBACK, FILES, get_engine, load_engines
 from tui.engines.settings import read_settings
 from tui.model import gauges
 from tui.model.profile import Launch, Profile
@@ -113,10 +113,10 @@ async def test_it_is_known_by_its_owner_or_by_its_metrics_too() -> None:
 
 
 def test_its_gauges_are_read_and_its_requests_sent_in_its_own_form() -> None:
-    assert gauges_from(engine("swift"), PAGE) == {
+    assert gauges_from(get_engine("swift"), PAGE) == {
         gauges.RUNNING: 3, gauges.WAITING: 4, gauges.GENERATION_TOKENS: 500,
     }  # fmt: skip
-    assert engine("swift").body(Ask("completions", "m", [1], 5, 0.0, 7))["exactly"] is True
+    assert get_engine("swift").body(Ask("completions", "m", [1], 5, 0.0, 7))["exactly"] is True
 
 
 def test_it_is_started_and_its_log_read() -> None:

@@ -64,7 +64,7 @@ async def test_lmdeploys_configuration_where_the_gauge_has_labels() -> None:
         "prefill_budget": 8192, "kv_block": 64,
     }  # fmt: skip
     silent = await settings("lmdeploy", {"GET /metrics": b"lmdeploy:backend_config_info 1.0\n"})
-    assert silent["note"] == "LMDeploy does not tell its settings: compare the commands that started both"
+    assert silent["note"] == "LMDeploy does not report its settings: compare the commands that started both"
 
 
 OLLAMA_ROW = {

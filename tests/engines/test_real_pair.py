@@ -8,7 +8,7 @@ import pytest
 from tests.engines.sites import lane
 from tui.engines.detect import detect_lane
 from tui.engines.probe import probe_stream
-from tui.engines.registry import engine
+from tui.engines.registry import get_engine
 from tui.model import gauges
 from tui.model.profile import Endpoint
 from tui.telemetry.server import gauges_from, get_page
@@ -26,7 +26,7 @@ async def test_the_live_counter_ends_where_the_exact_one_does(kind: str) -> None
     assert (await probe_stream(found)).prompt_tokens == 8
     async with found.client() as http:
         for _ in range(20):  # the counters of a request that has just ended arrive a moment after it
-            counted = gauges_from(engine(kind), await get_page(http, found.metrics_url))
+            counted = gauges_from(get_engine(kind), await get_page(http, found.metrics_url))
             if counted[gauges.GENERATION_TOKENS] == counted[gauges.GENERATION_TOKENS_FINISHED] > 0:
                 return
             await asyncio.sleep(0.25)

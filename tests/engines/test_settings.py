@@ -53,7 +53,7 @@ async def test_vllm_that_does_not_answer_in_time_is_not_told_to_turn_development
     answered = Site({**VLLM, "GET /metrics": VLLM_PAGE})
     site = httpx.MockTransport(late)
     found = await read_settings(await detect_lane(lane(), transport=site), transport=site)
-    assert found["note"] == "vLLM does not answer at /server_info in time: ask again"
+    assert found["note"] == "vLLM did not answer at /server_info in time: try again"
     assert found["kv_tokens"] == 1_048_576
 
 
@@ -140,5 +140,5 @@ async def test_whatever_stands_where_a_setting_should_is_no_crash(kind: str) -> 
 
 async def test_an_engine_that_tells_nothing_says_so() -> None:
     found = await settings({"GET /v1/models": listing("m")})
-    assert found["note"] == "OpenAI-compatible has no endpoint that tells its settings"
+    assert found["note"] == "OpenAI-compatible has no endpoint that reports its settings"
     assert found == {"engine": "openai", "version": "", "model": "m", "note": found["note"]}

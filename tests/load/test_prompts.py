@@ -15,7 +15,7 @@ from tests.judge.made import request
 from tests.load.test_body import builder_for
 from tests.simulator.serving import serving
 from tui.engines.detect import detect_lane
-from tui.engines.registry import engine
+from tui.engines.registry import get_engine
 from tui.load.lane import LaneLoad
 from tui.load.pipe import LanePlan, Setting
 from tui.load.prompts import FILLER, RequestList, RequestSpec
@@ -208,7 +208,7 @@ async def prefix_tokens(lane: LanePlan) -> tuple[float, float]:
     """Prompt tokens that the server found in its prefix cache since its start, and those that it looked up."""
     async with httpx.AsyncClient() as client:
         page = (await client.get(f"{lane.url}/metrics")).content
-    told = gauges_from(engine(lane.engine), page)
+    told = gauges_from(get_engine(lane.engine), page)
     return told.get(gauges.PREFIX_HITS, 0.0), told.get(gauges.PREFIX_QUERIES, 0.0)
 
 

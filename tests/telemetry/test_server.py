@@ -9,7 +9,7 @@ import pytest
 
 from tests.telemetry.pages import CAPTURED, kind, page
 from tui.engines.detect import DetectedServer
-from tui.engines.registry import engine
+from tui.engines.registry import get_engine
 from tui.engines.sglang import read_loads
 from tui.model import gauges
 from tui.model.rows import GaugeRow
@@ -160,7 +160,7 @@ async def test_nothing_to_scrape_ends_at_once() -> None:
 
 
 def read(name: str) -> dict[str, float]:
-    return gauges_from(engine(kind(name)), page(name))
+    return gauges_from(get_engine(kind(name)), page(name))
 
 
 def test_vllm_under_load() -> None:
@@ -204,13 +204,13 @@ def test_old_names_stand_in_for_new_ones() -> None:
     raw = (
         b'vllm:gpu_cache_usage_perc{engine="0"} 0.5\nvllm:cache_config_info{block_size="16",num_gpu_blocks="100"} 1\n'
     )
-    assert gauges_from(engine("vllm"), raw) == {gauges.KV_USAGE: 0.5, gauges.KV_POOL_TOKENS: 1600}
+    assert gauges_from(get_engine("vllm"), raw) == {gauges.KV_USAGE: 0.5, gauges.KV_POOL_TOKENS: 1600}
 
 
 def test_data_parallel_engines_are_summed_and_their_kv_use_averaged() -> None:
     lines = b'vllm:num_requests_running{engine="%d"} %d\nvllm:kv_cache_usage_perc{engine="%d"} %f\n'
     raw = lines % (0, 3, 0, 0.2) + lines % (1, 4, 1, 0.4)
-    found = gauges_from(engine("vllm"), raw)
+    found = gauges_from(get_engine("vllm"), raw)
     assert found[gauges.RUNNING] == 7
     assert found[gauges.KV_USAGE] == pytest.approx(0.3)
 
@@ -219,12 +219,12 @@ def test_tensor_parallel_ranks_that_tell_the_same_count_once() -> None:
     line = b'sglang:num_running_reqs{dp_rank="%d",tp_rank="%d",pp_rank="0"} %d\n'
     # Attention data parallelism: rank 1 of the data group starts at tensor rank 2.
     ranks = [(0, 0, 5), (0, 1, 5), (1, 2, 9), (1, 3, 9), (0, 10, 5)]
-    assert gauges_from(engine("sglang"), b"".join(line % rank for rank in ranks))[gauges.RUNNING] == 14
+    assert gauges_from(get_engine("sglang"), b"".join(line % rank for rank in ranks))[gauges.RUNNING] == 14
 
 
 def test_nan_and_none_are_no_reading() -> None:
     raw = b'vllm:num_requests_running NaN\nvllm:cache_config_info{kv_cache_memory_bytes="None"} 1\n'
-    assert gauges_from(engine("vllm"), raw) == {}
+    assert gauges_from(get_engine("vllm"), raw) == {}
 
 
 def test_loads_stand_in_for_sglangs_metrics() -> None:

@@ -12,7 +12,7 @@ from tui.doctor.openai_client import answer_differences, client_answer
 from tui.engines.base import Settings
 from tui.engines.detect import DetectedServer, detect_lane
 from tui.engines.probe import StreamedAnswer, probe_stream
-from tui.engines.registry import engine
+from tui.engines.registry import get_engine
 from tui.engines.settings import read_settings
 from tui.engines.tokenizer import tokenize
 from tui.model import gauges
@@ -102,7 +102,7 @@ async def _tokenized(server: DetectedServer) -> int | None:
     """How many tokens PROMPT is to the server's tokenizer, None when it has none to ask."""
     async with server.client() as http:
         site = Site(http, server.info.url, TOKENIZER_TIMEOUT_S)
-        return len(await tokenize(site, engine(server.info.engine), server.info.model, PROMPT)) or None
+        return len(await tokenize(site, get_engine(server.info.engine), server.info.model, PROMPT)) or None
 
 
 async def _read_gpus(check: LaneCheck, profile: LaneProfile) -> None:
@@ -121,7 +121,7 @@ async def _tokens_served(server: DetectedServer) -> float | None:
         return None
     async with server.client() as http:
         try:
-            counters = gauges_from(engine(server.info.engine), await get_page(http, server.metrics_url))
+            counters = gauges_from(get_engine(server.info.engine), await get_page(http, server.metrics_url))
         except (ReadingError, ValueError):
             return None
     # Some engines show their counters only after the first request.

@@ -5,7 +5,7 @@ from typing import Any
 from tui.engines.base import Ask
 from tui.engines.detect import DetectedServer
 from tui.engines.probe import OUTPUT_TOKENS, StreamedAnswer
-from tui.engines.registry import engine
+from tui.engines.registry import get_engine
 from tui.model.text import UserError, sanitize
 
 # Arguments of the client; every other field of a body travels in its `extra_body`.
@@ -24,7 +24,7 @@ async def client_answer(
     info = server.info
     chat = info.endpoint == "chat"
     ask = Ask("chat" if chat else "completions", info.model, prompt, output_tokens, 0.0, 0)
-    body = engine(info.engine).body(ask)
+    body = get_engine(info.engine).body(ask)
     extra = {name: body.pop(name) for name in body.keys() - _OFFICIAL}
     async with openai.AsyncOpenAI(
         base_url=f"{info.url}/v1",

@@ -212,27 +212,18 @@ def official_body(ask: Ask, *, length_field: str = "max_tokens") -> dict[str, An
     }
 
 
-def exact_body(ask: Ask, *, top_k: int) -> dict[str, Any]:
-    """A body for an answer of exact length that can report usage with every chunk; `top_k` is what turns that off.
+def exact_body(ask: Ask, *, top_k: int, seed_when_random: bool = True) -> dict[str, Any]:
+    """A body for an answer of exact length that can report usage with every chunk. `top_k`: what turns that off.
 
-    Usage with each chunk makes a chunk's tokens exact, at a cost (`load.body.UsageMode`); at the end only, a chunk
-    counts as one token until the total is known.
-    """
-    each = {"continuous_usage_stats": True} if ask.usage == "each" else {}
-    return official_body(ask, length_field="max_completion_tokens" if ask.endpoint == "chat" else "max_tokens") | {
-        "top_k": top_k,
-        "min_p": 0.0,
-        "repetition_penalty": 1.0,
-        "ignore_eos": True,
-        "stream_options": {"include_usage": True} | each,
-    }
-
-
-def without_seed_when_random(body: dict[str, Any]) -> dict[str, Any]:
-    """The body less its seed where tokens are drawn at random.
-
-    vLLM then draws each seeded request by itself, one kernel a request at every step ("this can be slow", says
+    Usage with each chunk makes a chunk's tokens exact, at a cost (`load.body`); at the end only, a chunk counts as
+    one token until the total is known. Without `seed_when_random` the seed is left out where tokens are drawn at
+    random. vLLM draws each seeded request by itself, one kernel a request at every step ("this can be slow", says
     `v1/sample/ops/topk_topp_sampler.py` of 0.32), while SGLang ignores the seed unless it was started for
     deterministic inference: the seed would cost one of them and give neither the other's tokens.
     """
-    return {key: value for key, value in body.items() if key != "seed" or not body["temperature"]}
+    body = official_body(ask, length_field="max_completion_tokens" if ask.endpoint == "chat" else "max_tokens")
+    if ask.temperature and not seed_when_random:
+        del body["seed"]
+    if ask.usage == "each":
+        body["stream_options"]["continuous_usage_stats"] = True
+    return body | {"top_k": top_k, "min_p": 0.0, "repetition_penalty": 1.0, "ignore_eos": True}

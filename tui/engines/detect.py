@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tui.engines.base import Engine
-from tui.engines.registry import ENGINES, FALLBACK, engine
+from tui.engines.registry import ENGINES, FALLBACK, get_engine
 from tui.engines.tokenizer import token_pool
 from tui.model.profile import PATHS, LaneProfile
 from tui.model.session import LaneInfo
@@ -55,35 +55,35 @@ async def detect_lane(lane: LaneProfile, *, timeout_s: float = 5, transport: Any
         listed = await _list_models(site, key_env=lane.api_key_env if key else "")
         models = _models(listed, base, lenient=bool(lane.engine and lane.model))
         model, entry = _choose(models, lane.model, base)
-        own = engine(lane.engine) if lane.engine else await _kind(site, listed, entry)
-        _check_profile(lane, own)
-        await _check_health(site, own)
-        details = await own.read_details(site, model) if own.read_details is not None else {}
-        takes_ids = own.prompt_form == "ids" and lane.endpoint != "chat"
-        pool = await token_pool(site, own, model) if takes_ids else []
-        metrics_url, metrics_note = await _metrics(site, own)
+        engine = get_engine(lane.engine) if lane.engine else await _kind(site, listed, entry)
+        _check_profile(lane, engine)
+        await _check_health(site, engine)
+        details = await engine.read_details(site, model) if engine.read_details is not None else {}
+        takes_ids = engine.prompt_form == "ids" and lane.endpoint != "chat"
+        pool = await token_pool(site, engine, model) if takes_ids else []
+        metrics_url, metrics_note = await _metrics(site, engine)
     info = LaneInfo(
         url=base,
-        engine=own.kind,
-        title=own.title,
+        engine=engine.kind,
+        title=engine.title,
         version=sanitize(details.get("version") or "", 40),
         model=sanitize(model),
         max_model_len=_count(details.get("max_model_len")) or _count(entry.get("max_model_len")),
         simulated=listed.server.startswith(SIMULATOR) or entry.get("simulated") is True,
-        endpoint=lane.endpoint or own.endpoint,
+        endpoint=lane.endpoint or engine.endpoint,
         prompt_form="ids" if pool else "text",
     )
     return DetectedServer(info, pool, metrics_url, metrics_note, headers, lane.verify_tls)
 
 
-def _check_profile(lane: LaneProfile, own: Engine) -> None:
+def _check_profile(lane: LaneProfile, engine: Engine) -> None:
     """UserError when the engine cannot do what the profile asks for."""
-    if lane.endpoint == "generate" and not own.generates:
-        raise UserError(f"{own.title} has no {PATHS['generate']}: leave endpoint out, or ask for completions")
-    if lane.usage == "each" and own.usage == "end":
-        raise UserError(f"{own.title} counts tokens at the end of an answer only: leave usage out, or end")
+    if lane.endpoint == "generate" and not engine.generates:
+        raise UserError(f"{engine.title} has no {PATHS['generate']}: leave endpoint out, or ask for completions")
+    if lane.usage == "each" and engine.usage == "end":
+        raise UserError(f"{engine.title} counts tokens at the end of an answer only: leave usage out, or end")
     if lane.usage == "end" and lane.endpoint == "generate":
-        raise UserError(f"{own.title} counts tokens in every chunk of /generate: leave usage out, or each")
+        raise UserError(f"{engine.title} counts tokens in every chunk of /generate: leave usage out, or each")
 
 
 async def _list_models(site: Site, *, key_env: str) -> Answer:
@@ -94,34 +94,35 @@ async def _list_models(site: Site, *, key_env: str) -> Answer:
     try:
         answer = await fetch(site.http, f"{base}{_MODELS}", timeout_s=site.timeout_s)
     except (httpx.TimeoutException, TimeoutError) as error:
-        other = ", and does it speak TLS" if base.startswith("https://") else ""
-        raise UserError(f"{base} does not answer within {site.timeout_s:g} s; is the server up{other}?") from error
+        tls = ", and does it speak TLS" if base.startswith("https://") else ""
+        raise UserError(f"{base} does not answer within {site.timeout_s:g} s; is the server up{tls}?") from error
     except httpx.ConnectError as error:
-        raise UserError(_refused(base, error)) from error
+        raise UserError(_unreachable(base, error)) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        other = " (does it want https://?)" if base.startswith("http://") else ""
-        raise UserError(f"{base} broke the connection off{other}: {sanitize(error, 100)}") from error
+        tls = " (does it want https://?)" if base.startswith("http://") else ""
+        raise UserError(f"{base} dropped the connection{tls}: {sanitize(error, 100)}") from error
     except TooLargeError as error:
-        raise UserError(f"{base} is not an OpenAI-compatible server: for /v1/models {error}") from error
+        raise UserError(f"{base} is not an OpenAI-compatible server: for {_MODELS} {error}") from error
     if answer.status in (401, 403):
         if key_env:
             raise UserError(f"{base} refuses the key in ${key_env} ({answer.status}): put the right one there")
         raise UserError(
-            f"{base} wants an API key ({answer.status}): put it into an environment variable, "
+            f"{base} requires an API key ({answer.status}): put it into an environment variable, "
             "for example DRAGSTRIP_API_KEY, and name that as api_key_env"
         )
     return answer
 
 
-async def _check_health(site: Site, own: Engine) -> None:
-    """UserError when the engine behind the API is dead or still loading: the API may answer all the same."""
-    health = await site.ask(own.cheap_health)
+async def _check_health(site: Site, engine: Engine) -> None:
+    """UserError when the engine behind the API is dead or still loading: its front end may answer all the same."""
+    health = await site.ask(engine.cheap_health)
     if health.status == 503:
-        words = f": {health.error_message()}" if health.error_message() else ""
-        raise UserError(f"{site.base} is not ready ({own.title} says 503 at {own.cheap_health}){words}")
+        message = f": {health.error_message()}" if health.error_message() else ""
+        raise UserError(f"{site.base} is not ready ({engine.title} answers 503 at {engine.cheap_health}){message}")
 
 
-def _refused(base: str, error: Exception) -> str:
+def _unreachable(base: str, error: Exception) -> str:
+    """Why no connection was made."""
     text = str(error)
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLError):
@@ -132,7 +133,7 @@ def _refused(base: str, error: Exception) -> str:
     if isinstance(cause, ssl.SSLError):
         return f"{base} does not speak TLS; give its URL with http://"
     if "Name or service" in text or "getaddrinfo" in text or "name resolution" in text:
-        return f"the name in {base} is not known to this host; check it for a slip"
+        return f"this host cannot resolve the name in {base}; check the spelling"
     return f"nobody answers at {base}; is the server up, and is this its port?"
 
 
@@ -147,56 +148,52 @@ def _models(answer: Answer, base: str, *, lenient: bool) -> list[dict[str, Any]]
         raise UserError(f"{base} is not ready (HTTP {answer.status}): {answer.error_message()}")
     if answer.status == 400 and b"HTTPS" in answer.body[:2000]:
         raise UserError(f"{base} speaks TLS; give its URL with https://")
-    came = sanitize(answer.content_type.partition(";")[0], 40) or "no content type"
-    said = f"HTTP {answer.status}, {came}: {answer.error_message(60)}"
-    raise UserError(f"{base} is not an OpenAI-compatible server: /v1/models answered {said}")
+    content_type = sanitize(answer.content_type.partition(";")[0], 40) or "no content type"
+    shown = f"HTTP {answer.status}, {content_type}: {answer.error_message(60)}"
+    raise UserError(f"{base} is not an OpenAI-compatible server: {_MODELS} answered {shown}")
 
 
 def _choose(models: list[dict[str, Any]], wanted: str, base: str) -> tuple[str, dict[str, Any]]:
     """The model to ask for, and its entry."""
     for entry in models:
-        if wanted and (entry["id"] == wanted or wanted in _aliases(entry)):
+        aliases = entry.get("aliases")
+        if wanted and (entry["id"] == wanted or (isinstance(aliases, list) and wanted in aliases)):
             return wanted, entry
     if wanted and not models:
         return wanted, {}
-    served = _listing(entry["id"] for entry in models)
+    served = _join_names(entry["id"] for entry in models)
     if wanted:
         raise UserError(f"{base} does not serve {sanitize(wanted)}; it serves {served}")
-    own = [entry for entry in models if entry.get("parent") is None]  # the others are LoRA adapters
-    if len(own) == 1:
-        return own[0]["id"], own[0]
-    if not own:
+    base_models = [entry for entry in models if entry.get("parent") is None]  # the others are LoRA adapters
+    if len(base_models) == 1:
+        return base_models[0]["id"], base_models[0]
+    if not base_models:
         raise UserError(f"{base} lists no model; name the one to ask for as model")
     raise UserError(f"{base} serves several models, name one as model: {served}")
 
 
-def _aliases(entry: dict[str, Any]) -> list[Any]:
-    aliases = entry.get("aliases")
-    return aliases if isinstance(aliases, list) else []
-
-
-def _listing(names: Iterable[str]) -> str:
+def _join_names(names: Iterable[str]) -> str:
     shown = [sanitize(name, 80) for name in names]
     more = len(shown) - _NAMES_SHOWN
     return ", ".join(shown[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 async def _kind(site: Site, models: Answer, entry: dict[str, Any]) -> Engine:
-    """The engine by its model list, else by what only it answers, else any OpenAI-compatible server."""
-    for own in ENGINES.values():
-        if entry.get("owned_by") in own.owned_by:
-            return own
+    """The engine by its model list, else by what only it answers, else by its metrics, else the fallback."""
+    for engine in ENGINES.values():
+        if entry.get("owned_by") in engine.owned_by:
+            return engine
     answers = {_MODELS: models}
-    for own in ENGINES.values():
-        if (sign := own.sign) is not None:
+    for engine in ENGINES.values():
+        if (sign := engine.sign) is not None:
             if sign.path not in answers:
                 answers[sign.path] = await site.ask(sign.path)
             if sign.matches(answers[sign.path]):
-                return own
+                return engine
     exposed = (await site.ask("/metrics")).body
-    for own in ENGINES.values():
-        if any(selector.metric.encode() in exposed for options in own.gauges.values() for selector in options):
-            return own
+    for engine in ENGINES.values():
+        if any(selector.metric.encode() in exposed for options in engine.gauges.values() for selector in options):
+            return engine
     return FALLBACK
 
 
@@ -204,18 +201,18 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
-async def _metrics(site: Site, own: Engine) -> tuple[str, str]:
+async def _metrics(site: Site, engine: Engine) -> tuple[str, str]:
     """Where to scrape, and a note when that is nowhere or second best."""
-    if not own.metrics_path:
-        return "", f"{own.title} exposes no metrics"
-    url = site.base + own.metrics_path
-    answer = await site.ask(own.metrics_path)
+    if not engine.metrics_path:
+        return "", f"{engine.title} exposes no metrics"
+    url = site.base + engine.metrics_path
+    answer = await site.ask(engine.metrics_path)
     if answer.status == 200 and not answer.body.lstrip().startswith((b"{", b"[", b"<")):
         return url, ""
     why = f"HTTP {answer.status}" if answer.status else "no answer"
-    note = f"{own.title} shows no metrics at {own.metrics_path} ({why})"
-    note += f": {own.metrics_hint}" if own.metrics_hint else ""
-    if own.loads_path and (await site.ask(own.loads_path)).json_object():
-        endpoint = own.loads_path.partition("?")[0]
-        return site.base + own.loads_path, f"{note}; until then {endpoint} gives its gauges, without counters"
+    note = f"{engine.title} shows no metrics at {engine.metrics_path} ({why})"
+    note += f": {engine.metrics_hint}" if engine.metrics_hint else ""
+    if engine.loads_path and (await site.ask(engine.loads_path)).json_object():
+        endpoint = engine.loads_path.partition("?")[0]
+        return site.base + engine.loads_path, f"{note}; until then {endpoint} gives its gauges, without counters"
     return "", note

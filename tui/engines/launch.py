@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tui.engines.base import KV_BLOCK, Engine, Flag
-from tui.engines.registry import ENGINES, engine
+from tui.engines.registry import ENGINES, get_engine
 from tui.model.profile import Launch
 from tui.model.settings import Value
 from tui.model.text import UserError
@@ -33,22 +33,22 @@ def command(
     UserError when that engine cannot be started so, or has no flag for a setting that is asked for: a setting is
     never left out in silence.
     """
-    own = engine(kind)
-    start = own.start
+    engine = get_engine(kind)
+    start = engine.start
     if start is None:
-        raise UserError(f"dragstrip cannot start {own.title}; there are: {', '.join(startable())}")
+        raise UserError(f"dragstrip cannot start {engine.title}; there are: {', '.join(startable())}")
     arguments = [*_prefix(start.command, launch.command), *_filled(start.model, launch.model)]
     if served_name and start.served_name:
         arguments += _filled(start.served_name, served_name)
     elif served_name not in ("", launch.model):
         raise UserError(
-            f"{own.title} cannot serve its weights under another name: leave model out of the lane, not out of launch"
+            f"{engine.title} cannot serve its weights under another name: leave model out of the lane, not of launch"
         )
     arguments += [*_filled(start.host, host), *_filled(start.port, port)]
     env = dict(start.env)
-    settings = _settings(own, launch)
+    settings = _settings(engine, launch)
     for key, value in settings.items():
-        words = _flag(own, launch.version, key, value, settings)
+        words = _flag(engine, launch.version, key, value, settings)
         if words and words[0].startswith("env:"):
             name, _, text = words[0].removeprefix("env:").partition("=")
             env[name] = text
@@ -59,33 +59,33 @@ def command(
 
 def startable() -> list[str]:
     """The kinds of engine that can be started."""
-    return [kind for kind, own in ENGINES.items() if own.start is not None]
+    return [kind for kind, engine in ENGINES.items() if engine.start is not None]
 
 
-def _settings(own: Engine, launch: Launch) -> dict[str, Value]:
+def _settings(engine: Engine, launch: Launch) -> dict[str, Value]:
     """The settings that the launch table asks for, by key."""
     wanted: dict[str, Value | None] = {key: getattr(launch, key) for key in _FLAGS}
     wanted["dummy_weights"] = launch.dummy_weights or None
-    if launch.kv_tokens is not None and "{blocks}" in own.flags.get("kv_tokens", Flag()).value:
+    if launch.kv_tokens is not None and "{blocks}" in engine.flags.get("kv_tokens", Flag()).value:
         wanted["kv_block"] = (
             launch.kv_block or KV_BLOCK
         )  # the pool is asked for in blocks, so their size must be known
-    if launch.neutral_sampling and "sampling_defaults" in own.flags:
+    if launch.neutral_sampling and "sampling_defaults" in engine.flags:
         wanted["sampling_defaults"] = "neutral"
     return {key: value for key, value in wanted.items() if value is not None and value != ""}
 
 
-def _flag(own: Engine, version: str, key: str, value: Value, settings: Mapping[str, Value]) -> list[str]:
+def _flag(engine: Engine, version: str, key: str, value: Value, settings: Mapping[str, Value]) -> list[str]:
     """The words of the flag that sets this value. UserError when there is no such flag."""
-    flag = own.flags.get(key, Flag()).for_version(version)
+    flag = engine.flags.get(key, Flag()).for_version(version)
     text = flag.text(value, settings)
     if text.startswith("file:"):
         raise UserError(
-            f"{own.title} takes {key} only from its configuration file: write {text.removeprefix('file:')} there "
+            f"{engine.title} takes {key} only from its configuration file: write {text.removeprefix('file:')} there "
             "and name the file in extra, as --config FILE"
         )
     if not text and not (isinstance(value, bool) and (flag.on or flag.off)):  # else it is the engine's default
-        raise UserError(f"{own.title} has no flag for {key}; leave it out of its launch table")
+        raise UserError(f"{engine.title} has no flag for {key}; leave it out of its launch table")
     return text.split()
 
 
@@ -125,7 +125,7 @@ def stage(kind: str, line: str) -> str:
 
     A share is reported in quarters: engines write a line at each per cent.
     """
-    start = engine(kind).start
+    start = get_engine(kind).start
     for pattern, text in start.progress.items() if start is not None else ():
         if match := re.search(pattern, line):
             if text.endswith("%"):

@@ -27,7 +27,7 @@ async def read_settings(site: Site, info: LaneInfo) -> Settings:
     samples = (await metrics(site, "/metrics", (_CONFIG,))).get(_CONFIG)
     config = samples[0][0] if samples else {}
     if not config:
-        return {"note": "LMDeploy does not tell its settings: compare the commands that started both"}
+        return {"note": "LMDeploy does not report its settings: compare the commands that started both"}
     weights = config.get("model_format")
     return {
         "dtype": text(config.get("dtype")),

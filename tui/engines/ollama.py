@@ -24,7 +24,7 @@ async def read_settings(site: Site, info: LaneInfo) -> Settings:
     """It loads a model with the first request: before that only what kind of weights it has is known."""
     loaded = await _row(site, "/api/ps", info.model)
     known = loaded or await _row(site, "/api/tags", info.model)
-    note = "Ollama does not tell OLLAMA_NUM_PARALLEL, OLLAMA_KV_CACHE_TYPE and OLLAMA_FLASH_ATTENTION"
+    note = "Ollama does not report OLLAMA_NUM_PARALLEL, OLLAMA_KV_CACHE_TYPE and OLLAMA_FLASH_ATTENTION"
     return gguf_weights(table(known, "details").get("quantization_level")) | {
         "weights": info.model or None,
         "max_model_len": whole(loaded.get("context_length")),

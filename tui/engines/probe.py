@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui.engines.base import Ask
 from tui.engines.detect import DetectedServer
-from tui.engines.registry import engine
+from tui.engines.registry import get_engine
 from tui.model.profile import PATHS
 from tui.model.text import UserError, sanitize
 from tui.net.http import Answer
@@ -46,7 +46,7 @@ async def probe_stream(
     ids = [] if prompt else server.token_pool[:8]
     ask = Ask(info.endpoint, info.model, ids or prompt or _PROMPT, OUTPUT_TOKENS, 0.0, 0)
     url = info.url + PATHS[info.endpoint]
-    body = engine(info.engine).body(ask)
+    body = get_engine(info.engine).body(ask)
     try:
         async with (
             asyncio.timeout(timeout_s),

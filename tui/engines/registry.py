@@ -29,7 +29,7 @@ ENGINES = load_engines(FILES)
 FALLBACK = ENGINES["openai"]  # any other server with an OpenAI-compatible API
 
 
-def engine(kind: str) -> Engine:
+def get_engine(kind: str) -> Engine:
     """The engine of that kind. UserError when there is none."""
     if kind in ENGINES:
         return ENGINES[kind]

@@ -5,7 +5,7 @@ from typing import Any
 
 from tui.engines.base import Settings
 from tui.engines.detect import DetectedServer
-from tui.engines.registry import ENGINES, engine
+from tui.engines.registry import ENGINES, get_engine
 from tui.net.http import Site
 
 
@@ -21,9 +21,9 @@ async def read_settings(server: DetectedServer, *, timeout_s: float = 5, transpo
         "model": info.model,
         "max_model_len": info.max_model_len,
     }
-    read = engine(info.engine).read_settings
+    read = get_engine(info.engine).read_settings
     if read is None:
-        known["note"] = f"{info.title} has no endpoint that tells its settings"
+        known["note"] = f"{info.title} has no endpoint that reports its settings"
     else:
         async with server.client(transport) as http:
             reported = await read(Site(http, info.url, timeout_s), info)
@@ -36,8 +36,8 @@ def flag_for(settings: Mapping[str, object], key: str, value: object) -> str:
 
     Empty when there is none.
     """
-    own = ENGINES.get(str(settings.get("engine")))
-    flag = own.flags.get(key) if own is not None else None
+    engine = ENGINES.get(str(settings.get("engine")))
+    flag = engine.flags.get(key) if engine is not None else None
     if flag is None or not isinstance(value, str | int | float):
         return ""
     return flag.for_version(str(settings.get("version", ""))).text(value, settings)

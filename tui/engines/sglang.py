@@ -1,26 +1,21 @@
 """SGLang (read at 0.5.23; metric names from 0.4.6 on)."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from tui.engines.base import (
-    Ask,
-    Engine,
-    Flag,
-    Selector,
-    Settings,
-    Start,
-    Tokenizer,
-    exact_body,
-    without_seed_when_random,
-)
+from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, Tokenizer, exact_body
 from tui.engines.typed_values import finite, flag, last_part, opposite, rows, table, text, whole
 from tui.model import gauges
 from tui.model.session import LaneInfo
 from tui.model.text import sanitize
 from tui.net.http import Site
 
+_SAMPLING = (
+    "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty",
+    "ignore_eos",
+)  # fmt: skip
 _HITS = ("device_hit", "host_hit", "storage_hit")
 _PREFILL = ("prefill_cache", "prefill_compute")
 _GB = float(1 << 30)
@@ -28,24 +23,17 @@ _GB = float(1 << 30)
 
 def body(ask: Ask) -> dict[str, Any]:
     """A request of exact length that can report usage with every chunk."""
-    return _generate(ask) if ask.endpoint == "generate" else without_seed_when_random(exact_body(ask, top_k=-1))
+    if ask.endpoint == "generate":
+        return _generate(ask)
+    return exact_body(ask, top_k=-1, seed_when_random=False)
 
 
 def _generate(ask: Ask) -> dict[str, Any]:
     """The same for `generate`, each event of which has the counts; a seed would be ignored."""
+    same = exact_body(replace(ask, endpoint="completions"), top_k=-1)
     return {
         "text" if isinstance(ask.prompt, str) else "input_ids": ask.prompt,
-        "sampling_params": {
-            "max_new_tokens": ask.output_tokens,
-            "temperature": ask.temperature,
-            "top_p": 1.0,
-            "top_k": -1,
-            "min_p": 0.0,
-            "repetition_penalty": 1.0,
-            "presence_penalty": 0.0,
-            "frequency_penalty": 0.0,
-            "ignore_eos": True,
-        },
+        "sampling_params": {"max_new_tokens": ask.output_tokens, **{name: same[name] for name in _SAMPLING}},
         "stream": True,
     }
 

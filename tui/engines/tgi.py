@@ -37,7 +37,7 @@ async def read_settings(site: Site, info: LaneInfo) -> Settings:
         "kv_tokens": whole(reported.get("max_batch_total_tokens")),
         "max_running": whole(reported.get("max_batch_size")),
         "prefill_budget": whole(reported.get("max_batch_prefill_tokens")),
-        "note": "TGI does not tell its quantisation, shards, prefix cache and CUDA graphs",
+        "note": "TGI does not report its quantisation, shards, prefix cache and CUDA graphs",
     }
 
 

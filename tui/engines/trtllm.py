@@ -35,7 +35,7 @@ async def read_settings(site: Site, info: LaneInfo) -> Settings:
     cache = _labels(exposed, _CACHE) or _labels(exposed, _CACHE_OLD)
     if not model and not cache:
         return {
-            "note": "TensorRT-LLM tells its settings only with return_perf_metrics: true in its configuration file"
+            "note": "TensorRT-LLM reports its settings only with return_perf_metrics: true in its configuration file"
         }
     block = whole(cache.get("page_size")) or _value(exposed, _BLOCK)
     blocks = _value(exposed, _BLOCKS)

@@ -4,18 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tui.engines.base import (
-    Ask,
-    Engine,
-    Flag,
-    Selector,
-    Settings,
-    Start,
-    Tokenizer,
-    exact_body,
-    read_version,
-    without_seed_when_random,
-)
+from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, Tokenizer, exact_body, read_version
 from tui.engines.typed_values import flag, last_part, metrics, rows, table, text, whole
 from tui.model import gauges
 from tui.model.session import LaneInfo
@@ -28,7 +17,7 @@ _CACHE = "vllm:cache_config_info"
 
 def body(ask: Ask) -> dict[str, Any]:
     """A request of exact length that can report usage with every chunk (0.8 to 10 % of its chunks join tokens)."""
-    return without_seed_when_random(exact_body(ask, top_k=-1))
+    return exact_body(ask, top_k=-1, seed_when_random=False)
 
 
 async def read_settings(site: Site, info: LaneInfo) -> Settings:
@@ -39,8 +28,8 @@ async def read_settings(site: Site, info: LaneInfo) -> Settings:
     config = answer.json_object().get("vllm_config")
     if isinstance(config, dict):
         return known | _read_config(config)
-    why = "tells the rest only when started with VLLM_SERVER_DEV_MODE=1 in its environment"
-    return known | {"note": f"vLLM {why if answer.status else 'does not answer at /server_info in time: ask again'}"}
+    why = "reports the rest only when started with VLLM_SERVER_DEV_MODE=1 in its environment"
+    return known | {"note": f"vLLM {why if answer.status else 'did not answer at /server_info in time: try again'}"}
 
 
 async def _read_cache(site: Site) -> Settings:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tui.engines.base import Ask, Usage
-from tui.engines.registry import engine
+from tui.engines.registry import get_engine
 from tui.load.pipe import LanePlan
 from tui.load.prompts import PromptLength, RequestList, RequestSpec
 from tui.model.dials import Dials
@@ -59,7 +59,7 @@ class RequestBuilder:
 
     def __init__(self, plan: LanePlan) -> None:
         self._plan = plan
-        self._engine = engine(plan.engine)
+        self._engine = get_engine(plan.engine)
         self._token_pool = plan.token_pool if plan.prompt_form == "ids" else []
         self._list = RequestList(
             seed=plan.seed, salt=plan.salt, output_jitter=plan.output_jitter, token_pool=self._token_pool

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui.engines.base import Engine, Selector
 from tui.engines.detect import DetectedServer
-from tui.engines.registry import engine
+from tui.engines.registry import get_engine
 from tui.model.gauges import SERVER
 from tui.model.rows import GaugeRow, Lane
 from tui.model.text import sanitize
@@ -36,7 +36,7 @@ class ServerScraper:
         transport: Any = None,
     ) -> None:
         self._lane: Lane = lane
-        self._engine = engine(server.info.engine)
+        self._engine = get_engine(server.info.engine)
         self._server = server
         self._timeout_s, self._transport = timeout_s, transport
 
