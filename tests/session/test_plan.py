@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.session.made_seconds import Run
-from tui.cli.run import SweepPasses
+from tui.cli.headless import SweepPasses
 from tui.judge.sweep import sweep_plan
 from tui.model.dials import Dials
 from tui.model.profile import Step

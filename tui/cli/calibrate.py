@@ -9,14 +9,13 @@ import argparse
 import asyncio
 import math
 from datetime import UTC, datetime
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from tui.cli.console import print_notice, print_result
+from tui.cli.console import print_notice, print_result, until_one_ends
 from tui.cli.options import profile_from, target_flags
 from tui.model.dials import DIALS, dial_text
 from tui.model.profile import Profile
@@ -86,7 +85,6 @@ def call(args: argparse.Namespace) -> int:
 
 async def settled_tps(profile: Profile, for_s: float) -> dict[Lane, list[float]]:
     """Output tokens of each settled second of lane A's server in both lanes: `for_s` seconds, if they come."""
-    from tui.cli.headless import run_until
     from tui.session.live import LiveSession
     from tui.simulator.process import SimulatedLanes
 
@@ -94,13 +92,15 @@ async def settled_tps(profile: Profile, for_s: float) -> dict[Lane, list[float]]
     alone = await simulated.start(msgspec.structs.replace(profile, b=None, mode="together"))
     session = LiveSession(msgspec.structs.replace(alone, b=alone.a), release=simulated.stop)
     try:
-        await run_until(session, partial(_settled, for_s=for_s))
+        await session.reach()
+        await session.start(lambda: None)
+        await until_one_ends(session.ended(), _settled(session, for_s))
         return {lane: list(values) for lane, values in session.view(10).segment_tps.items()}
     finally:
         await session.stop("done")
 
 
-async def _settled(session: LiveSession, *, for_s: float) -> None:
+async def _settled(session: LiveSession, for_s: float) -> None:
     for second in count(math.ceil(for_s)):
         await session.elapsed(second)
         settled_s = min(map(len, session.view(10).segment_tps.values()))

@@ -1,13 +1,14 @@
-"""What a command writes to the terminal: results on stdout, notices on stderr, or the screen."""
+"""A command and its terminal: results on stdout, notices on stderr, the screen, and interruption."""
 
 from __future__ import annotations
 
 import argparse
 import errno
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tui.model.text import UserError
 
@@ -52,6 +53,38 @@ def save_text(path: Path, text: str) -> None:
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); name another place") from error
     print_notice(f"wrote {path}")
+
+
+class Interruption:
+    """The first signal that asks this process to end."""
+
+    def __init__(self) -> None:
+        import asyncio  # not for commands that only print
+
+        self.signal = 0
+        self.event = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self._interrupt, number)
+
+    def _interrupt(self, number: int) -> None:
+        self.signal = self.signal or number
+        self.event.set()
+
+
+async def until_one_ends(*work: Coroutine[Any, Any, Any]) -> None:
+    """Run all until one ends, then cancel the others. Raises the error of one that ended."""
+    import asyncio
+
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 def screen_flags(parser: argparse.ArgumentParser) -> None:

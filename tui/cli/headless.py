@@ -1,56 +1,88 @@
-"""A session without a screen: what ends it, and the rows that its summary is made of."""
+"""A session without a screen: what it does, how it ends, and the rows that its summary is made of."""
 
 from __future__ import annotations
 
-import asyncio
 import signal
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tui.cli.console import Interruption, until_one_ends
+from tui.model.profile import Profile, Step
 from tui.model.rows import LANES, Batch, EventRow, Lane, RequestRow, SecondRow
 from tui.model.session import SessionInfo
 from tui.session.seconds import ChunkGaps
 from tui.session.state import LatencyHistogram
+from tui.session.view import View
 
 if TYPE_CHECKING:
+    from tui.session.live import LiveSession, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Hold each of `steps`, or the profile's load for `for_s` when there are none."""
+
+    for_s: float
+    steps: Sequence[Step] = ()
+    sweep: bool = False  # the steps are the first pass of a sweep: only settled time counts
+    refined: bool = False  # further passes of the sweep follow
+
+    async def run(self, session: LiveSession) -> None:
+        """Return when it is done."""
+        if not self.steps:
+            await session.elapsed(self.for_s)
+            return
+        await session.started()
+        passes = SweepPasses(self.steps) if self.refined else None
+        session.start_plan(
+            self.steps,
+            lambda step: passes.next_steps(step, session.view(1)) if passes is not None else [],
+            settled_only=self.sweep,
+        )
+        await session.plan_over()
+
+
+async def measure(
+    profile: Profile, work: Work, interruption: Interruption, listener: CollectedRows, record: Record | None = None
+) -> LiveSession:
+    """Run a session until its work is done or interrupted; returns it stopped. Raises the error that ended it."""
     from tui.session.live import LiveSession
+    from tui.simulator.process import SimulatedLanes
 
-
-class Interruption:
-    """Set by the first signal that asks for an end, which it keeps."""
-
-    def __init__(self) -> None:
-        self.signal = 0
-        self.event = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, self._interrupt, number)
-
-    def _interrupt(self, number: int) -> None:
-        self.signal = self.signal or number
-        self.event.set()
-
-
-Complete = Callable[["LiveSession"], Coroutine[None, None, None]]  # returns when a session has done its work
-
-
-async def run_until(session: LiveSession, complete: Complete, interrupted: asyncio.Event | None = None) -> None:
-    """Start a session; return when it is complete or interrupted. Raises the error that ended it."""
-    await session.reach()
-    await session.start(lambda: None)
-    ended = asyncio.create_task(session.ended())
-    completed = asyncio.create_task(complete(session))
-    tasks: list[asyncio.Task[Any]] = [ended, completed, asyncio.create_task((interrupted or asyncio.Event()).wait())]
+    simulated = SimulatedLanes()
+    session = LiveSession(profile, prepare=simulated.start, record=record, release=simulated.stop)
+    session.listen(listener)
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in (ended, completed):
-            if task.done():
-                task.result()
+        await session.reach()
+        await session.start(lambda: None)
+        await until_one_ends(session.ended(), work.run(session), interruption.event.wait())
     finally:
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
+        number = interruption.signal
+        await session.stop(f"signal {signal.Signals(number).name}" if number else "done")
+    return session
+
+
+class SweepPasses:
+    """A refined sweep: after a pass, the middles of the steps around each lane's knee are the next."""
+
+    def __init__(self, first_pass: Sequence[Step]) -> None:
+        (self._dial,) = first_pass[0].dials
+        self._planned = {int(step.dials[self._dial]) for step in first_pass}
+        self._held: set[int] = set()
+
+    def next_steps(self, step: Step, view: View) -> list[Step]:
+        """The next pass if `step`, which ends, completes this one and the settings are not fine enough yet."""
+        from tui.judge.sweep import curve, halving, knee
+
+        self._held.add(int(step.dials[self._dial]))
+        if self._planned - self._held:
+            return []
+        measured = curve(view.ledger, self._dial)
+        lines = [] if measured is None else measured.lines.values()
+        settings = halving(self._held, {at for line in lines if (at := knee(line)) is not None})
+        self._planned.update(settings)
+        return [Step(dials={self._dial: setting}, for_s=step.for_s) for setting in settings]
 
 
 class CollectedRows:
@@ -59,7 +91,7 @@ class CollectedRows:
     `on_second` is given the rows of each complete second, one a lane.
     """
 
-    def __init__(self, on_second: Callable[[list[SecondRow]], None]) -> None:
+    def __init__(self, on_second: Callable[[list[SecondRow]], None] | None = None) -> None:
         self._on_second = on_second
         self._requests: list[RequestRow] = []
         self._seconds: list[SecondRow] = []
@@ -77,7 +109,7 @@ class CollectedRows:
         for lane in LANES:
             self._gaps[lane].forget([r.request for r in batch.requests if r.lane == lane])
         self._seconds += batch.seconds
-        if batch.seconds:
+        if batch.seconds and self._on_second is not None:
             self._on_second(batch.seconds)
 
     def down(self) -> list[Lane]:

@@ -2,10 +2,8 @@
 
 import argparse
 import asyncio
-import signal
-from collections.abc import Coroutine
 
-from tui.cli.console import print_notice, print_result
+from tui.cli.console import Interruption, print_notice, print_result, until_one_ends
 from tui.model.profile import Profile
 from tui.profile.reading import read_profile
 
@@ -38,33 +36,19 @@ async def _launch(profile: Profile, *, together: bool) -> int:
     from tui.doctor.checks import examine, text
     from tui.launcher.launcher import EngineDiedError, Launcher
 
-    interrupted = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, interrupted.set)
+    interrupted = Interruption().event
     try:
         async with Launcher(
             profile, lambda lane, stage: print_notice(f"{lane.upper()} {stage}"), together=together
         ) as launcher:
             print_notice(f"logs are in {launcher.logs}")
-            if await _unless(interrupted, launcher.start()):
+            await until_one_ends(launcher.start(), interrupted.wait())
+            if not interrupted.is_set():
                 print_result(text(await examine(profile)))
                 print_notice("both run; end them with ctrl+c")
-                await _unless(interrupted, launcher.ended())
+                await until_one_ends(launcher.ended(), interrupted.wait())
     except EngineDiedError as error:
         for line in error.tail:
             print_notice(f"  {line}")
         raise
     return 0
-
-
-async def _unless(interrupted: asyncio.Event, work: Coroutine[object, object, object]) -> bool:
-    """Whether the work was done before the operator interrupted. Raises its errors."""
-    doing, waiting = asyncio.ensure_future(work), asyncio.ensure_future(interrupted.wait())
-    await asyncio.wait({doing, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    if doing.done():
-        doing.result()
-        return True
-    doing.cancel()
-    await asyncio.wait([doing])
-    return False

@@ -6,25 +6,22 @@ import argparse
 import asyncio
 import json
 import re
-import signal
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tui.cli.calibrate import with_noise_floor
-from tui.cli.console import print_notice, print_result
-from tui.cli.headless import CollectedRows, Complete, Interruption, run_until
+from tui.cli.console import Interruption, print_notice, print_result
+from tui.cli.headless import CollectedRows, Work, measure
 from tui.cli.options import profile_from, recorder_from, session_argument, target_flags
-from tui.model.profile import Profile, Step
+from tui.model.profile import Profile
 from tui.model.rows import SecondRow
 from tui.model.text import UserError
 from tui.profile.reading import MAX_REPEATS, lane_dials
-from tui.session.view import View
 
 if TYPE_CHECKING:
-    from tui.session.live import LiveSession, Record
+    from tui.session.live import LiveSession
 
 HELP = "the same head-to-head without a terminal; --json prints one object"
 DEFAULT_TIME = "60s"
@@ -61,8 +58,7 @@ def call(args: argparse.Namespace) -> int:
         raise UserError("concurrency is 0, so there is no load to measure: give --max-concurrency 1 or more")
     if args.sweep or args.repeat:
         profile = msgspec.structs.replace(profile, repeat=args.repeat or 1)
-    for_s = seconds(args.duration or (SWEEP_STEP_TIME if args.sweep else DEFAULT_TIME))
-    return asyncio.run(_run(args, profile, for_s, _steps(args, profile, for_s)))
+    return asyncio.run(_run(args, profile, _work(args, profile)))
 
 
 def _check_flags(args: argparse.Namespace) -> None:
@@ -76,15 +72,18 @@ def _check_flags(args: argparse.Namespace) -> None:
         raise UserError(f"--repeat must lie between 1 and {MAX_REPEATS}, not {args.repeat}")
 
 
-def _steps(args: argparse.Namespace, profile: Profile, for_s: float) -> list[Step]:
-    """The plan to run, or the first pass of the sweep. UserError here leaves no empty session behind."""
-    if not args.plan and not args.sweep:
-        return []
-    from tui.judge.sweep import sweep_plan
+def _work(args: argparse.Namespace, profile: Profile) -> Work:
+    """UserError here, before the session begins, leaves no empty recording behind."""
+    from tui.judge.sweep import is_refined, sweep_plan
     from tui.session.plan import checked
 
+    for_s = seconds(args.duration or (SWEEP_STEP_TIME if args.sweep else DEFAULT_TIME))
+    if not args.plan and not args.sweep:
+        return Work(for_s)
     dials = {lane: lane_dials(profile, server) for lane, server in profile.lanes.items()}
-    return checked(sweep_plan(args.sweep, for_s) if args.sweep else profile.plan, dials)
+    if args.plan:
+        return Work(for_s, checked(profile.plan, dials))
+    return Work(for_s, checked(sweep_plan(args.sweep, for_s), dials), sweep=True, refined=is_refined(args.sweep))
 
 
 def seconds(text: str) -> float:
@@ -94,18 +93,18 @@ def seconds(text: str) -> float:
     return float(match[1]) * _SECONDS[match[2]]
 
 
-async def _run(args: argparse.Namespace, profile: Profile, for_s: float, steps: Sequence[Step]) -> int:
+async def _run(args: argparse.Namespace, profile: Profile, work: Work) -> int:
     record = recorder_from(args, profile)
     interruption = Interruption()
     if args.warm_up:
         print_notice("warming up: nothing is recorded or counted yet")
-        await _warm_up(profile, for_s, steps, interruption)
+        once = msgspec.structs.replace(profile, repeat=1)
+        await measure(once, _warm_up(work), interruption, CollectedRows())
         if interruption.signal:
             print_notice("dragstrip: interrupted during the warm-up: nothing was measured")
             return 128 + interruption.signal
-    complete = partial(_complete, for_s=for_s, steps=steps, sweep=args.sweep or "")
-    rows = CollectedRows(_print_nothing if args.json else _print_second)
-    session = await _measure(profile, complete, rows, record, interruption)
+    rows = CollectedRows(None if args.json else _print_second)
+    session = await measure(profile, work, interruption, rows, record)
     if interruption.signal:
         recorded = "; what was measured is recorded" if session.recorder else ""
         print_notice(f"dragstrip: interrupted{recorded}")
@@ -113,72 +112,10 @@ async def _run(args: argparse.Namespace, profile: Profile, for_s: float, steps: 
     return _print_summary(args, session, rows)
 
 
-async def _warm_up(profile: Profile, for_s: float, steps: Sequence[Step], interruption: Interruption) -> None:
+def _warm_up(work: Work) -> Work:
     replace = msgspec.structs.replace
-    short = [replace(step, requests=None, for_s=min(step.for_s or WARM_STEP_S, WARM_STEP_S)) for step in steps]
-    complete = partial(_complete, for_s=min(for_s, WARM_S), steps=short)
-    await _measure(replace(profile, repeat=1), complete, CollectedRows(_print_nothing), None, interruption)
-
-
-async def _measure(
-    profile: Profile, complete: Complete, rows: CollectedRows, record: Record | None, interruption: Interruption
-) -> LiveSession:
-    """Run a session from its start to its end."""
-    from tui.session.live import LiveSession
-    from tui.simulator.process import SimulatedLanes
-
-    simulated = SimulatedLanes()
-    session = LiveSession(profile, prepare=simulated.start, record=record, release=simulated.stop)
-    session.listen(rows)
-    try:
-        await run_until(session, complete, interruption.event)
-    finally:
-        number = interruption.signal
-        await session.stop(f"signal {signal.Signals(number).name}" if number else "done")
-    return session
-
-
-async def _complete(session: LiveSession, *, for_s: float, steps: Sequence[Step], sweep: str = "") -> None:
-    """Return when the time is up; with steps, when the last one has been held."""
-    if not steps:
-        await session.elapsed(for_s)
-        return
-    await session.started()
-    if sweep:
-        from tui.judge.sweep import is_refined
-
-        refined = SweepPasses(steps)
-        next_steps = (lambda step: refined.next_steps(step, session.view(1))) if is_refined(sweep) else lambda _: []
-        session.start_plan(steps, next_steps, settled_only=True)
-    else:
-        session.start_plan(steps)
-    await session.plan_over()
-
-
-class SweepPasses:
-    """A refined sweep: after a pass, the middles of the steps around each lane's knee are the next."""
-
-    def __init__(self, first_pass: Sequence[Step]) -> None:
-        (self._dial,) = first_pass[0].dials
-        self._planned = {int(step.dials[self._dial]) for step in first_pass}
-        self._held: set[int] = set()
-
-    def next_steps(self, step: Step, view: View) -> list[Step]:
-        """The next pass if `step`, which ends, completes this one and the settings are not fine enough yet."""
-        from tui.judge.sweep import curve, halving, knee
-
-        self._held.add(int(step.dials[self._dial]))
-        if self._planned - self._held:
-            return []
-        measured = curve(view.ledger, self._dial)
-        lines = [] if measured is None else measured.lines.values()
-        settings = halving(self._held, {at for line in lines if (at := knee(line)) is not None})
-        self._planned.update(settings)
-        return [Step(dials={self._dial: setting}, for_s=step.for_s) for setting in settings]
-
-
-def _print_nothing(_: list[SecondRow]) -> None:
-    pass
+    steps = [replace(step, requests=None, for_s=min(step.for_s or WARM_STEP_S, WARM_STEP_S)) for step in work.steps]
+    return Work(min(work.for_s, WARM_S), steps)
 
 
 def _print_second(rows: list[SecondRow]) -> None:
