@@ -102,14 +102,14 @@ def run_screen(
     make_source: Callable[[], Source],
     *,
     ascii_only: bool,
-    named: Callable[[str], str],
+    session_argument: Callable[[str], str],
     export: Callable[[float | None, float | None], str] | None = None,
 ) -> int:
     """Run the screen until the operator leaves it; returns the exit code.
 
-    `named` turns a session's name into what a command line takes for it. `export` writes a part of the session
-    (seconds from and until, None: all) and says what it wrote. `make_source` is called once the terminal is prepared:
-    the first paint waits for all that is imported before.
+    `session_argument` turns a session's name into what a command line takes for it. `export` writes a part of the
+    session (seconds from and until, None: all) and says what it wrote. `make_source` is called once the terminal is
+    prepared: the first paint waits for all that is imported before.
     """
     from tui.ui.terminal import prepare_terminal
 
@@ -117,7 +117,7 @@ def run_screen(
 
     from tui.ui.app import DragstripApp
 
-    app = DragstripApp(make_source(), ascii_only=ascii_only, session_argument=named, export=export)
+    app = DragstripApp(make_source(), ascii_only=ascii_only, session_argument=session_argument, export=export)
     code = app.run()
     for line in app.summary:
         print_result(line)

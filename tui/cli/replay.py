@@ -50,7 +50,10 @@ def call(args: argparse.Namespace) -> int:
         return ReplaySource(profile_of(info), partial(_open, where), how, open_marks(info))
 
     return run_screen(
-        session, ascii_only=args.ascii, named=lambda _: shlex.quote(args.session), export=partial(export_part, where)
+        session,
+        ascii_only=args.ascii,
+        session_argument=lambda _: shlex.quote(args.session),
+        export=partial(export_part, where),
     )
 
 

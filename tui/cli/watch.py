@@ -32,4 +32,4 @@ def call(args: argparse.Namespace) -> int:
 
         return LiveSession(profile, prepare=simulated.start, record=record, release=simulated.stop)
 
-    return run_screen(session, ascii_only=args.ascii, named=partial(session_argument, args, profile))
+    return run_screen(session, ascii_only=args.ascii, session_argument=partial(session_argument, args, profile))
