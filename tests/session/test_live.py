@@ -72,7 +72,7 @@ async def test_both_lanes_fill_up_with_figures(pair: list[SimulatorProcess]) -> 
         assert shown.total_tps > shown.output_tps
         assert shown.done > 0
         assert shown.failed == 0
-        assert shown.latencies["ttft"].p50 is not None
+        assert shown.latencies["ttft"].ms["p50"] is not None
         assert shown.latencies["itl"].n > 10
         assert shown.prompt_tokens_seen == 32
         assert shown.in_flight <= 3

@@ -6,8 +6,8 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+from tui.model.metrics import PERCENTILES
 from tui.stats.latency import Latencies, latency_figure, latency_verdict
-from tui.stats.quantiles import SHARES
 
 STATE_SD, OWN_SD = 0.2, 0.3
 
@@ -31,7 +31,7 @@ def until(latencies: Latencies, t_s: float) -> Latencies:
 @pytest.mark.parametrize("name", ["p50", "p95", "p99"])
 def test_the_interval_of_one_lane_covers(name: str) -> None:
     rng = np.random.default_rng(1)
-    true_ms = 100 * math.exp(math.hypot(STATE_SD, OWN_SD) * NormalDist().inv_cdf(SHARES[name]))
+    true_ms = 100 * math.exp(math.hypot(STATE_SD, OWN_SD) * NormalDist().inv_cdf(PERCENTILES[name].share))
     figures = [latency_figure(lane(rng, 200, 0.5), name) for _ in range(300)]
     assert np.mean([f.low <= true_ms <= f.high for f in figures if f.low is not None and f.high is not None]) >= 0.9
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from tests.ui.fake_source import FakeSource
+from tests.ui.fake_source import FakeSource, percentiles
 from tui.session.source import SPEEDS, Moment, WindowView
 from tui.session.view import Percentiles, View
 from tui.stats.verdict import Verdict
@@ -88,10 +88,13 @@ class FakeReplay(FakeSource):
 def made_up_window(start_s: float, end_s: float) -> WindowView:
     """A window in which A brings 14 % more tokens and B's first token comes sooner."""
     a = {
-        "ttft": Percentiles(84.1, 160.3, 241.7, 600), "tpot": Percentiles(13.2, 15.1, 16.4, 600),
-        "itl": Percentiles(13.9, 16.0, 22.4, 60_000), "e2e": Percentiles(1910.0, 2660.0, None, 360),
+        "ttft": percentiles(84.1, 160.3, 241.7, 600), "tpot": percentiles(13.2, 15.1, 16.4, 600),
+        "itl": percentiles(13.9, 16.0, 22.4, 60_000), "e2e": percentiles(1910.0, 2660.0, 0.0, 360),
     }  # fmt: skip
-    b = {name: Percentiles(of.p50 and of.p50 * 0.8, of.p95 and of.p95 * 0.82, None, 360) for name, of in a.items()}
+    b = {
+        name: Percentiles({"p50": (of.ms["p50"] or 0) * 0.8, "p95": (of.ms["p95"] or 0) * 0.82}, 360)
+        for name, of in a.items()
+    }
     return WindowView(
         start_s=start_s,
         end_s=end_s,

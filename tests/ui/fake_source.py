@@ -221,7 +221,7 @@ def fake_lane(lane: Lane, second: int, window_s: int, dials: Dials) -> LaneView:
 
 
 def percentiles(p50: float, p95: float, p99: float, n: int) -> Percentiles:
-    return Percentiles(p50, p95 if n >= 72 else None, p99 if n >= 368 else None, n)
+    return Percentiles({"p50": p50, "p95": p95 if n >= 72 else None, "p99": p99 if n >= 368 else None}, n)
 
 
 def fake_gpu(lane: Lane, second: int) -> GpuView:

@@ -17,7 +17,7 @@ import polars as pl
 from tui.export.job import ExportedFile, Job, exported
 from tui.judge.tables import LATENCY
 from tui.model.dials import DIAL
-from tui.model.metrics import METRICS, SAMPLES_NEEDED
+from tui.model.metrics import METRICS, PERCENTILES
 from tui.model.rows import Lane
 from tui.model.text import UserError
 from tui.model.units import NS_PER_S
@@ -121,7 +121,7 @@ def _latency_panels(job: Job, span: _Span, marks: list[Mark]) -> Iterator[Panel]
             line = over_time(values, percentiles, span.seconds)
             if line is None:
                 empty = time_chart({"a": [None] * span.seconds}, "ms", marks)
-                yield Panel(f"{label} {percentiles[-1]}: needs {SAMPLES_NEEDED[percentiles[-1]]} values", empty)
+                yield Panel(f"{label} {percentiles[-1]}: needs {PERCENTILES[percentiles[-1]].samples} values", empty)
             else:
                 each = "second" if line.window_s == 1 else f"{line.window_s} s"
                 yield Panel(f"{label} {line.percentile} of each {each}", time_chart(line.lanes, "ms", marks))
@@ -182,7 +182,7 @@ def over_time(
 def _by_window(values: pl.DataFrame, percentile: str, window_s: int) -> pl.DataFrame:
     """Columns `window` and `ms`, by nearest rank; null where a window has fewer values than the percentile needs."""
     share = int(percentile[1:]) / 100
-    enough = pl.len() >= SAMPLES_NEEDED[percentile]
+    enough = pl.len() >= PERCENTILES[percentile].samples
     return (
         values.lazy()
         .group_by(window=pl.col("second") // window_s)

@@ -11,15 +11,14 @@ import polars as pl
 from tui.judge.ledger import VisitedSetting, main_setting, visited
 from tui.judge.obstacles import Circumstances, joined_lanes, obstacle
 from tui.judge.tables import LATENCY, Requests, Span, Tables, for_lane, within
-from tui.model.metrics import SAMPLES_NEEDED
+from tui.model.metrics import PERCENTILES
 from tui.model.profile import Limits
 from tui.model.rows import LANES, Lane
 from tui.model.units import NS_PER_S
 from tui.stats.latency import SECTIONS
-from tui.stats.quantiles import SHARES, percentiles
+from tui.stats.quantiles import percentiles
 from tui.stats.turns import MIN_PAIRS, Pair
 
-PERCENTILES: Final = tuple(SHARES)
 LATENCY_NAMES: Final = tuple(f"{metric}_{name}" for metric in LATENCY for name in PERCENTILES)
 RATE_NAMES: Final = ("output_tps", "total_tps", "request_rate", "goodput", "failed_share")
 NAMES: Final = (*RATE_NAMES, *LATENCY_NAMES)
@@ -42,7 +41,7 @@ class Measured:
 def measured(tables: Tables, visit: VisitedSetting | None = None, limits: Limits | None = None) -> Measured:
     """The figures over the settled time of one setting; without `visit`, of the foremost.
 
-    A percentile with too few values (`SAMPLES_NEEDED`) is not there; a section has it all the same, because only
+    A percentile with too few values (`PERCENTILES`) is not there; a section has it all the same, because only
     its spread is used. Goodput is there when there are limits: those given, else the session's.
     """
     visit, limits = visit or main_setting(visited(tables)), limits or tables.limits
@@ -51,8 +50,9 @@ def measured(tables: Tables, visit: VisitedSetting | None = None, limits: Limits
     whole = _figures(tables, spans, limits)
     for lane in tables.session.lanes:
         n = whole.get(f"{lane}.requests", 0)
-        for name in (f"{metric}_{share}" for metric in LATENCY for share in PERCENTILES if n < SAMPLES_NEEDED[share]):
-            whole.pop(f"{lane}.{name}", None)
+        for percentile in (name for name, needs in PERCENTILES.items() if n < needs.samples):
+            for metric in LATENCY:
+                whole.pop(f"{lane}.{metric}_{percentile}", None)
     pairs = None if visit is None else visit.pairs
     cuts = _sections(next(iter(spans.values()), [])) if pairs is None else []
     parts = [dict.fromkeys(spans, cut) for cut in cuts] if pairs is None else _turn_sections(pairs, spans)
@@ -155,6 +155,6 @@ def _lane_figures(
         found["goodput"] = int(Requests.from_frame(requests).good(limits).sum()) / duration_s
     values = ok.select(**LATENCY)
     for metric in LATENCY:
-        told = percentiles(values[metric].drop_nulls().to_numpy(), tuple(SHARES.values()))
-        found |= {f"{metric}_{name}": ms for name, ms in zip(SHARES, told, strict=True) if ms is not None}
+        told = percentiles(values[metric].drop_nulls().to_numpy(), tuple(one.share for one in PERCENTILES.values()))
+        found |= {f"{metric}_{name}": ms for name, ms in zip(PERCENTILES, told, strict=True) if ms is not None}
     return found

@@ -37,8 +37,21 @@ E2E = Metric("e2e", "E2E", "ms", "lower", "t_last - t_send")
 LATENCIES: tuple[Metric, ...] = (TTFT, TPOT, ITL, E2E)
 METRICS: dict[str, Metric] = {m.name: m for m in (OUTPUT_TPS, TOTAL_TPS, REQUEST_RATE, GOODPUT, TTFT, TPOT, ITL, E2E)}
 
-# The smallest number of values with a two-sided 95 % order-statistic bound of that percentile.
-SAMPLES_NEEDED: dict[str, int] = {"p50": 6, "p90": 36, "p95": 72, "p99": 368, "p999": 3688}
+
+class Percentile(msgspec.Struct, frozen=True):
+    share: float
+    samples: int  # the smallest number of values with a two-sided 95 % order-statistic bound of it
+
+
+PERCENTILES: Final[Mapping[str, Percentile]] = {
+    "p50": Percentile(0.5, 6),
+    "p90": Percentile(0.9, 36),
+    "p95": Percentile(0.95, 72),
+    "p99": Percentile(0.99, 368),
+    "p999": Percentile(0.999, 3688),
+}
+# On the screen, in reports and `run --json`, and as columns of a recorded second (`SecondRow`).
+SHOWN_PERCENTILES: Final = ("p50", "p95", "p99")
 
 
 def ttft_ms(row: RequestRow) -> float | None:

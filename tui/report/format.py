@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from tui.judge.segments import Setting
 from tui.model.dials import DIAL, DIALS
-from tui.model.metrics import SAMPLES_NEEDED
+from tui.model.metrics import PERCENTILES
 from tui.model.rows import Lane
 from tui.stats.verdict import Margin, Verdict
 
@@ -50,7 +50,7 @@ def any_alone(verdicts: Sequence[Verdict], stand: Sequence[bool]) -> bool:
 
 def percentile_ms(value: float | None, name: str, n: int) -> str:
     """A percentile in ms, or how many values are missing before it may be shown."""
-    missing = SAMPLES_NEEDED[name] - n
+    missing = PERCENTILES[name].samples - n
     return ms(value) if missing <= 0 else f"needs {missing} more"
 
 

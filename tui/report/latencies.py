@@ -4,14 +4,12 @@ from tui.judge.ledger import VisitedSetting, main_setting, visited
 from tui.judge.obstacles import obstacle
 from tui.judge.tables import LATENCY, Tables
 from tui.model.dials import DIAL
-from tui.model.metrics import METRICS
+from tui.model.metrics import METRICS, SHOWN_PERCENTILES
 from tui.model.rows import LANES
 from tui.report.document import Block, Heading, Paragraph, Table
 from tui.report.format import ALONE, NONE, any_alone, interval, ms, percent, range_ms, word
 from tui.stats.latency import LatencyFigure, latency_figure
 from tui.stats.verdict import Verdict, standing
-
-PERCENTILES = ("p50", "p95", "p99")
 
 
 def latency_blocks(tables: Tables) -> list[Block]:
@@ -24,7 +22,9 @@ def latency_blocks(tables: Tables) -> list[Block]:
     header = ["ms", *(f"{lane.upper()} [95 %], with failures" for lane in lanes)]
     header += ["A against B", "95 % interval", "verdict"] if len(lanes) == 2 else []
     why = obstacle(found.circumstances(tables.circumstances))
-    figures = [(metric, name) for metric in LATENCY if metric != "ttft_sched" or at_a_rate for name in PERCENTILES]
+    figures = [
+        (metric, name) for metric in LATENCY if metric != "ttft_sched" or at_a_rate for name in SHOWN_PERCENTILES
+    ]
     told = [_figure(tables, found, figure) for figure in figures]
     verdicts = [verdict for _, verdict in told if verdict is not None and not why]
     stand = iter(standing(verdicts))

@@ -22,7 +22,7 @@ from tui.judge.obstacles import obstacle
 from tui.judge.sweep import crossover
 from tui.judge.tables import Requests, Tables, for_lane
 from tui.model import gauges
-from tui.model.metrics import METRICS
+from tui.model.metrics import METRICS, SHOWN_PERCENTILES
 from tui.model.profile import Limits
 from tui.model.rows import LANES, Lane
 from tui.model.session import SessionInfo
@@ -228,7 +228,7 @@ def _lanes(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
             label = "TTFT from due" if figure == "ttft_sched" else METRICS[figure].label
             rows += [
                 [f"{label} {p} ms", *(percentile_ms(told[p], p, told["n"]) if told else NONE for told in own)]
-                for p in ("p50", "p95", "p99")
+                for p in SHOWN_PERCENTILES
             ]
     rows.append(["tokens a chunk", *(number(lanes[name]["client"]["tokens_a_chunk"], 2) for name in names)])
     rows.append(["answers with tokens counted", *(_counted(lanes[name]["client"]["tokens_from"]) for name in names)])

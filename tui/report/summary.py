@@ -10,9 +10,10 @@ import polars as pl
 from tui.judge.ledger import LedgerRow, ledger, main_setting
 from tui.judge.sweep import crossover
 from tui.judge.tables import LATENCY, Tables, for_lane
+from tui.model.metrics import PERCENTILES, SHOWN_PERCENTILES
 from tui.model.rows import LANES, EventRow, Lane
 from tui.model.session import LaneInfo, SessionInfo
-from tui.stats.quantiles import SHARES, SUMMARY_SHARES, summary_percentiles
+from tui.stats.quantiles import summary_percentiles
 from tui.stats.verdict import not_comparable
 
 SUMMARY_SCHEMA: Final = 1
@@ -45,7 +46,7 @@ def summary(
     that arrived, of whatever request. `requests` counts those that ended well, beside `failed` and those cut off by
     the operator or the end (`cancelled`). Latencies are of requests that ended well, but `itl_ms`, which is of every
     chunk that came; a percentile is given of however few values there are, with their number as `n`, and a script
-    decides (the screen shows none under `records.metrics.SAMPLES_NEEDED`). `ttft_sched_ms`, from the moment when a
+    decides (the screen shows none under `PERCENTILES`). `ttft_sched_ms`, from the moment when a
     request was due, is there when requests came at a rate. The verdict is of the foremost setting, which its `dials`
     name, at one look; with `events`, all visits to it count. `ledger` has every setting visited, and `crossover`
     where the lead changes hands, of two lanes.
@@ -99,7 +100,7 @@ def _latencies(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
 def _itl(distribution: Distribution | None) -> dict[str, float | int | None]:
     if distribution is None:
         return summary_percentiles([])
-    found = {name: distribution.percentile(SHARES[name]) for name in SUMMARY_SHARES}
+    found = {name: distribution.percentile(PERCENTILES[name].share) for name in SHOWN_PERCENTILES}
     # A histogram tells a gap of over 1,000 s as infinity, which JSON has no word for.
     return {
         **{name: v if v is not None and math.isfinite(v) else None for name, v in found.items()},

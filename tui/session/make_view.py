@@ -2,8 +2,6 @@
 
 Tokens per joule: what a lane's GPUs drew from the wall in the seconds whose tokens are counted.
 
-The percentiles of a figure that a screen shows: a median of few values is shown, a tail of few is not.
-
 The whole view: both lanes, the dials' marks on the charts, the segment that a verdict may use.
 """
 
@@ -24,7 +22,7 @@ from tui.judge.segments import dial_texts
 from tui.judge.sweep import crossover
 from tui.model import gauges as g
 from tui.model.dials import DIAL, Dials
-from tui.model.metrics import SAMPLES_NEEDED
+from tui.model.metrics import PERCENTILES, SHOWN_PERCENTILES
 from tui.model.profile import Limits
 from tui.model.rows import EventRow, Lane, SecondRow
 from tui.model.session import LaneInfo
@@ -73,9 +71,6 @@ def _energy(readings: Readings, gpu: str) -> tuple[Floats, Floats] | None:
     return t_ns, np.concatenate(([0.0], np.cumsum(drawn)))
 
 
-SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-
-
 def of_values(ms: Floats) -> Percentiles:
     """Those of values (n,) in ms."""
     return _shown(len(ms), lambda share: percentile(ms, share))
@@ -87,12 +82,11 @@ def of_histogram(histogram: LatencyHistogram) -> Percentiles:
 
 
 def _shown(n: int, percentile_at: Callable[[float], float | None]) -> Percentiles:
-    told = {
-        name: percentile_at(share)
-        for name, share in SHARES.items()
-        if n and (name == "p50" or n >= SAMPLES_NEEDED[name])
-    }
-    return Percentiles(**told, n=n)
+    """A median of few values is shown, a tail of few is not."""
+    known = {name: PERCENTILES[name] for name in SHOWN_PERCENTILES}
+    return Percentiles(
+        {name: percentile_at(of.share) for name, of in known.items() if n and (name == "p50" or n >= of.samples)}, n
+    )
 
 
 FRESH_S = 90.0  # a reading older than this is not shown as now; a DCGM exporter reads every 30 s by default

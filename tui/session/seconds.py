@@ -22,7 +22,7 @@ from tui.model.metrics import e2e_ms, tpot_ms, ttft_ms
 from tui.model.profile import Profile
 from tui.model.rows import Batch, Chunks, EventRow, Frame, GaugeRow, Lane, RequestRow, SecondRow
 from tui.model.session import LaneInfo
-from tui.stats.quantiles import percentiles
+from tui.stats.quantiles import named_percentiles
 
 Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]
@@ -149,9 +149,6 @@ class LaneCondition(msgspec.Struct, frozen=True):
     resting: bool
 
 
-SHARES = (0.50, 0.95, 0.99)
-
-
 @dataclass(slots=True)
 class LaneSecond:
     """All that happened in one lane in one second."""
@@ -259,16 +256,16 @@ class LaneCutter:
         for name, value_of in (("ttft", ttft_ms), ("tpot", tpot_ms), ("e2e", e2e_ms)):
             values = [v for r in good if (v := value_of(r)) is not None]
             if values:
-                found |= _named(name, percentiles(values, SHARES))
+                found |= _columns(name, named_percentiles(values))
         gaps = self._gaps.feed(chunks)
         if len(gaps.itl_ms):
-            found |= _named("itl", percentiles(gaps.itl_ms, SHARES, gaps.tokens))
+            found |= _columns("itl", named_percentiles(gaps.itl_ms, gaps.tokens))
         self._gaps.forget([r.request for r in requests])
         return found
 
 
-def _named(name: str, values: list[float | None]) -> dict[str, float | None]:
-    return {f"{name}_p{round(100 * share)}_ms": value for share, value in zip(SHARES, values, strict=True)}
+def _columns(metric: str, values: dict[str, float | None]) -> dict[str, float | None]:
+    return {f"{metric}_{percentile}_ms": value for percentile, value in values.items()}
 
 
 @dataclass(slots=True)

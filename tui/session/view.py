@@ -26,11 +26,9 @@ WINDOWS_S: tuple[int, ...] = (10, 30, 60, 300)
 
 
 class Percentiles(msgspec.Struct, frozen=True):
-    """Of one latency over the window, in ms. None: too few values (`records.metrics.SAMPLES_NEEDED`)."""
+    """Of one latency over the window, in ms, by name; none of too few values (`model.metrics.PERCENTILES`)."""
 
-    p50: float | None = None
-    p95: float | None = None
-    p99: float | None = None
+    ms: Mapping[str, float | None] = {}
     n: int = 0
 
 

@@ -14,10 +14,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tui.model.metrics import SAMPLES_NEEDED
+from tui.model.metrics import PERCENTILES
 from tui.stats.batches import BATCH_S, MIN_BATCHES, stretch
 from tui.stats.distributions import binomial_cdf, t_quantile
-from tui.stats.quantiles import SHARES, percentile, with_failures
+from tui.stats.quantiles import percentile, with_failures
 from tui.stats.turns import MIN_PAIRS, USUAL_PAIR_S, Pair
 from tui.stats.verdict import ALPHA, DELTA, Verdict, batches_needed, holds_among, said, word_of
 
@@ -51,11 +51,9 @@ class LatencyFigure:
 
 def latency_figure(latencies: Latencies, name: str, alpha: float = ALPHA) -> LatencyFigure:
     """The percentile `name` (p50, p95, p99, …) in ms with its interval at level 1 - alpha."""
-    n, share = latencies.ms.size, SHARES[name]
-    missing = max(SAMPLES_NEEDED[name] - n, 0)
-    late = (
-        with_failures(latencies.ms, share, latencies.failed) if n + latencies.failed >= SAMPLES_NEEDED[name] else None
-    )
+    n, share, samples = latencies.ms.size, PERCENTILES[name].share, PERCENTILES[name].samples
+    missing = max(samples - n, 0)
+    late = with_failures(latencies.ms, share, latencies.failed) if n + latencies.failed >= samples else None
     value = percentile(latencies.ms, share)
     if missing or value is None:
         return LatencyFigure(None, None, None, late, n, latencies.failed, missing)
@@ -127,12 +125,12 @@ def latency_turns_verdict(
 
 
 def _share(figure: str) -> float:
-    return SHARES[figure.rsplit("_", maxsplit=1)[-1]]
+    return PERCENTILES[figure.rsplit("_", maxsplit=1)[-1]].share
 
 
 def _too_few(figure: str, a: Latencies, b: Latencies) -> Verdict | None:
     name = figure.rsplit("_", maxsplit=1)[-1]
-    short = SAMPLES_NEEDED[name] - min(a.ms.size, b.ms.size)
+    short = PERCENTILES[name].samples - min(a.ms.size, b.ms.size)
     return Verdict(figure, "undecided", reason=f"{name} needs {short} more requests") if short > 0 else None
 
 

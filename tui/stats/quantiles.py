@@ -5,14 +5,13 @@ infinity gives nothing), and so that a percentile of weighted gaps means the sam
 """
 
 import math
-from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-SHARES: Final[Mapping[str, float]] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
-SUMMARY_SHARES: Final = ("p50", "p95", "p99")
+from tui.model.metrics import PERCENTILES, SHOWN_PERCENTILES
+
 _ROUNDING: Final = 1e-9  # 0.07 * 100 is 7.000000000000001, and its rank is 7
 
 
@@ -52,6 +51,11 @@ def with_failures(values: ArrayLike, share: float, failed: int) -> float | None:
 
 
 def summary_percentiles(values: ArrayLike) -> dict[str, float | int | None]:
-    """p50, p95 and p99 of the values (n,) in their unit, and `n`, their number."""
-    found = percentiles(values, tuple(SHARES[name] for name in SUMMARY_SHARES))
-    return {**dict(zip(SUMMARY_SHARES, found, strict=True)), "n": np.asarray(values).size}
+    """The percentiles that are shown of the values (n,), in their unit, and `n`, their number."""
+    return {**named_percentiles(values), "n": np.asarray(values).size}
+
+
+def named_percentiles(values: ArrayLike, weights: ArrayLike | None = None) -> dict[str, float | None]:
+    """The percentiles that are shown, by name."""
+    shares = tuple(PERCENTILES[name].share for name in SHOWN_PERCENTILES)
+    return dict(zip(SHOWN_PERCENTILES, percentiles(values, shares, weights), strict=True))

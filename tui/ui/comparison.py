@@ -62,8 +62,7 @@ class Comparison(msgspec.Struct, frozen=True):
 def latency_value(latencies: Mapping[str, Percentiles], kind: str) -> float | None:
     """A percentile such as `ttft_p95`."""
     name, _, percentile = kind.partition("_")
-    value: float | None = getattr(latencies.get(name, Percentiles()), percentile, None)
-    return value
+    return latencies.get(name, Percentiles()).ms.get(percentile)
 
 
 def lane_value(lane: LaneView, kind: str) -> float | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from tui.model.metrics import LATENCIES, SAMPLES_NEEDED, Metric
+from tui.model.metrics import LATENCIES, PERCENTILES, SHOWN_PERCENTILES, Metric
 from tui.model.rows import Lane
 from tui.model.text import sanitize
 from tui.session.view import LaneView, Percentiles
@@ -163,33 +163,32 @@ def _chart(state: ScreenState, view: LaneView, width: int, height: int) -> list[
 def _latency_rows(state: ScreenState, view: LaneView, width: int) -> list[Row]:
     widths = _columns(width)
     over = f"{'over ' if width >= WORDS_CELLS else ''}{view.over_s or state.view.window_s} s"
-    head = zip(("p50", "p95", "p99", "n"), widths[1:], strict=True)
+    head = zip((*SHOWN_PERCENTILES, "n"), widths[1:], strict=True)
     rows = [fit([(over.ljust(widths[0]), "muted"), *((text.rjust(cells), "muted") for text, cells in head)], width)]
     shown = [LATENCIES[0], TTFT_DUE, *LATENCIES[1:]] if state.any_due else LATENCIES
     return [*rows, *(_latency_row(view, metric, widths, width) for metric in shown)]
 
 
-def _columns(width: int) -> tuple[int, int, int, int, int]:
-    """Label, p50, p95, p99, n."""
+def _columns(width: int) -> list[int]:
+    """Label, percentiles, n."""
+    count = len(SHOWN_PERCENTILES)
     if width < WORDS_CELLS:
-        return 8, 7, 9, 9, 5
-    each = min((width - 10) // 4, 12)
-    return 10, each, each, each, each
+        return [8, 7, *[9] * (count - 1), 5]
+    return [10, *[min((width - 10) // (count + 1), 12)] * (count + 1)]
 
 
 def _latency_row(view: LaneView, metric: Metric, widths: Sequence[int], width: int) -> Row:
     latency = view.latencies.get(metric.name, Percentiles())
     unit, write = ("s", numbers.seconds) if metric.name == "e2e" else ("ms", numbers.figure)
     spans: list[Span] = [(f"{metric.label:<5}{unit:>2} ".ljust(widths[0])[: widths[0]], "muted")]
-    for name, value, cells in zip(
-        ("p50", "p95", "p99"), (latency.p50, latency.p95, latency.p99), widths[1:4], strict=True
-    ):
-        missing = SAMPLES_NEEDED[name] - latency.n
+    for name, cells in zip(SHOWN_PERCENTILES, widths[1:-1], strict=True):
+        value = latency.ms.get(name)
+        missing = PERCENTILES[name].samples - latency.n
         if value is None and latency.n and missing > 0:
             spans.append((f"need {missing}".rjust(cells), "muted"))
         else:
             spans.append((write(value).rjust(cells), ink(view)))
-    spans.append((numbers.short(latency.n).rjust(widths[4]), "muted"))
+    spans.append((numbers.short(latency.n).rjust(widths[-1]), "muted"))
     return fit(spans, width)
 
 

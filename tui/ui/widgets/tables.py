@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from tui.model.dials import DIAL, DIALS
+from tui.model.metrics import SHOWN_PERCENTILES
 from tui.model.rows import LANES, Lane
 from tui.session.source import WindowView
 from tui.session.view import View
@@ -204,7 +205,7 @@ def _metric_rows(window: WindowView) -> Iterator[tuple[str, list[Span]]]:
     yield "output_tps", _metric_row(window, "output_tps", "output tok/s", numbers.whole)
     for name, label in LATENCIES:
         unit, write = ("s", numbers.seconds) if name == "e2e" else ("ms", numbers.figure)
-        for percentile in ("p50", "p95", "p99"):
+        for percentile in SHOWN_PERCENTILES:
             kind = f"{name}_{percentile}"
             yield kind, _metric_row(window, kind, f"{label:<4} {percentile} {unit}", write)
     if "goodput" in window.verdicts:
