@@ -46,7 +46,6 @@ class NoiseFloor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Server, load and time."""
     target_flags(parser)
     parser.add_argument(
         "--for", dest="duration", default="120s", metavar="TIME", help="settled time to measure, at least 80s (120s)"
@@ -55,12 +54,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Run A against A; print and store δ."""
-    from tui.cli.run import seconds
+    from tui.cli.run import duration_s
     from tui.stats.verdict import noise_floor
 
     profile = profile_from(args)
     server, model, setting = _identity(profile)
-    for_s = seconds(args.duration)
+    for_s = duration_s(args.duration)
     if for_s < MIN_S:
         raise UserError(f"{for_s:g} s are too short for a noise floor: run it longer, {MIN_S} s at least")
     tps = asyncio.run(settled_tps(profile, for_s))
@@ -119,7 +118,6 @@ def with_noise_floor(profile: Profile) -> Profile:
 
 
 def store_path() -> Path:
-    """The file of all noise floors."""
     from tui.recording.catalog import sessions_root
 
     return sessions_root().parent / "noise.json"

@@ -10,7 +10,6 @@ HELP = "compare A and B over several sessions; --fail-if makes it a gate"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Which sessions, in which form, and the condition."""
     parser.add_argument("sessions", nargs="+", help="folders or names of sessions")
     report.form_flags(parser)
     report.goodput_flag(parser)

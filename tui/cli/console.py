@@ -88,7 +88,6 @@ async def until_one_ends(*work: Coroutine[Any, Any, Any]) -> None:
 
 
 def screen_flags(parser: argparse.ArgumentParser) -> None:
-    """How the screen is drawn."""
     parser.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
 
 

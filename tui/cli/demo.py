@@ -10,12 +10,10 @@ HELP = "the whole screen on two simulated engines; nothing else needed"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of `watch`, without those that name servers."""
     load_flags(parser)
     screen_flags(parser)
     parser.set_defaults(profile="demo", a=None, b=None, model=None, api_key_env=None, waive=None)
 
 
 def call(args: argparse.Namespace) -> int:
-    """Watch the profile `demo`."""
     return watch.call(args)

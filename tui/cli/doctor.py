@@ -11,7 +11,6 @@ HELP = "are these two servers comparable? settings side by side, and the flags t
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The servers."""
     target_flags(parser)
     parser.add_argument("--reset-cache", action="store_true", help="empty both servers' prefix caches afterwards")
 

@@ -22,7 +22,6 @@ FORMATS = "csv, parquet, json, ndjson, vllm, sglang, guidellm, aiperf, markdown,
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Which session, which part of it, in which form, where to."""
     session_flag(parser)
     parser.add_argument("--format", default="csv", metavar="FORMAT", help=f"{FORMATS} (csv)")
     parser.add_argument("--to", metavar="PATH", help="folder or file to write (./NAME-FORMAT)")
@@ -35,7 +34,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    """Write the files and name each of them."""
     from tui.cli.sessions import session_named
     from tui.export.formats import export
     from tui.recording.reader import Selection, open_session, window_ns
@@ -71,7 +69,6 @@ class ProgressBar:
         self._shown = False
 
     def show(self, table: str, done: int, total: int) -> None:
-        """Show how many rows are written."""
         if sys.stderr.isatty() and time.monotonic() >= self._from_s:
             share = done / max(total, 1)
             sys.stderr.write(f"\r{table:<9} {'█' * round(30 * share):<30} {share:4.0%}")
@@ -79,7 +76,6 @@ class ProgressBar:
             self._shown = True
 
     def clear(self) -> None:
-        """Clear the line for other output."""
         if self._shown:
             sys.stderr.write("\r" + " " * 50 + "\r")
             self._shown = False

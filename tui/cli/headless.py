@@ -29,7 +29,6 @@ class Work:
     refined: bool = False  # further passes of the sweep follow
 
     async def run(self, session: LiveSession) -> None:
-        """Return when it is done."""
         if not self.steps:
             await session.elapsed(self.for_s)
             return
@@ -100,7 +99,6 @@ class CollectedRows:
         self._itl: dict[Lane, LatencyHistogram] = {lane: LatencyHistogram() for lane in LANES}
 
     def __call__(self, batch: Batch) -> None:
-        """Add a batch."""
         self._requests += batch.requests
         self._events += batch.events
         for lane, chunks in batch.chunks:

@@ -11,7 +11,6 @@ HELP = "start both engines of a profile with one configuration, or print the two
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Which profile, and whether to start it."""
     parser.add_argument("profile", help="a profile with tables [a.launch] and [b.launch]")
     parser.add_argument("--print", dest="only_print", action="store_true", help="print the commands, start nothing")
     parser.add_argument(

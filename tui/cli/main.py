@@ -34,7 +34,6 @@ class Parser(argparse.ArgumentParser):
     """Reports an error in one sentence, where argparse prints all flags before it."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise a UserError."""
         kinds = {"int": "a whole number", "float": "a number"}
         sentence = re.sub(
             r"^argument (\S+): invalid (int|float) value: (.*)",
@@ -45,7 +44,6 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser(only: str = "") -> argparse.ArgumentParser:
-    """All commands and their flags, or only one of them."""
     top = Parser(
         prog="dragstrip",
         description="Two LLM inference servers, one clock, one list of requests: head to head in the terminal.",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tui.model.dials import ARRIVALS, Dials, check
+from tui.model.dials import ARRIVALS, check
 from tui.model.profile import PATHS, LaneProfile, LoadProfile, Profile, parse_limits
 from tui.model.session import SessionInfo
 from tui.model.text import UserError
@@ -33,7 +33,6 @@ DIAL_FLAGS = {
 
 
 def target_flags(parser: argparse.ArgumentParser) -> None:
-    """The servers and the load."""
     parser.add_argument("profile", nargs="?", help="a profile's name or TOML file; `dragstrip profiles` lists them")
     parser.add_argument("--a", metavar="URL", help="lane A's server, instead of a profile")
     parser.add_argument("--b", metavar="URL", help="lane B's server; without it there is one lane")
@@ -44,7 +43,6 @@ def target_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def load_flags(parser: argparse.ArgumentParser) -> None:
-    """The load, how it is judged, and where it is recorded."""
     for flag, (_, kind, text) in DIAL_FLAGS.items():
         parser.add_argument(flag, type=kind, metavar="N", help=text)
     parser.add_argument("--endpoint", choices=PATHS, help="API endpoint of both servers; generate: the engine's own")
@@ -62,7 +60,6 @@ def load_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def session_flag(parser: argparse.ArgumentParser) -> None:
-    """One recorded session."""
     parser.add_argument("session", help="a folder, a name that `dragstrip sessions` lists, or the beginning of one")
 
 
@@ -122,7 +119,7 @@ def _load(args: argparse.Namespace, load: LoadProfile) -> LoadProfile:
     if args.seed is not None:
         turned["seed"] = args.seed
     changed = msgspec.structs.replace(load, **turned)
-    if problem := check(msgspec.convert({n: getattr(changed, n) for n in Dials.__struct_fields__}, Dials)):
+    if problem := check(changed):
         raise UserError(problem)
     return changed
 

@@ -17,13 +17,11 @@ HELP = "the dials turned in a session, as [[plan]] steps or as a whole profile"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Which session."""
     session_flag(parser)
     parser.add_argument("--to", metavar="FILE.toml", help="write a whole profile: `dragstrip run FILE.toml --plan`")
 
 
 def call(args: argparse.Namespace) -> int:
-    """Print TOML, or write a profile."""
     from tui.cli.sessions import session_named
     from tui.judge.sweep import plan_of_moves
     from tui.recording.reader import open_session
@@ -73,7 +71,6 @@ def without_passed(steps: Sequence[Step]) -> list[Step]:
 
 
 def plan_toml(steps: Sequence[Step]) -> str:
-    """The steps as a profile writes them."""
     return "\n\n".join(
         f"[[plan]]\ndials = {{ {', '.join(f'{name} = {_toml(value)}' for name, value in step.dials.items())} }}\n"
         f"for_s = {step.for_s}"

@@ -10,7 +10,6 @@ HELP = "list the profiles; `profiles new` prints a template for one of your own"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Nothing, or `new` for a template."""
     parser.add_argument(
         "action", nargs="?", choices=("new",), help="print a template with every key a profile may have"
     )

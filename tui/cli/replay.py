@@ -24,7 +24,6 @@ _SPEED_NAMES = {f"{speed:g}": speed for speed in SPEEDS[:-1]} | {"max": math.inf
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Which session, from where, how fast."""
     session_flag(parser)
     parser.add_argument("--speed", metavar="X", default="1", help=f"{', '.join(list(_SPEED_NAMES)[:-1])} (1)")
     parser.add_argument("--at", default="0", metavar="TIME", help="where to start: 90, 1:30, 0:01:30 or 50%% (0)")
@@ -33,7 +32,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    """Show the screen until the operator leaves it."""
     from tui.cli.sessions import session_named
     from tui.recording.marks import open_marks
     from tui.session.replay import How

@@ -15,7 +15,6 @@ HELP = "tables and verdicts of a session, in Markdown or as one HTML page"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Which session, in which form."""
     session_flag(parser)
     form_flags(parser)
     goodput_flag(parser)
@@ -23,7 +22,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def form_flags(parser: argparse.ArgumentParser) -> None:
-    """The form and where it goes."""
     parser.add_argument("--format", choices=("markdown", "html"), default="markdown", help="the form (markdown)")
     parser.add_argument("--to", metavar="FILE", help="where to write it, instead of stdout")
 
@@ -46,7 +44,6 @@ def limits_from(args: argparse.Namespace) -> "Limits | None":
 
 
 def call(args: argparse.Namespace) -> int:
-    """Write the report."""
     from tui.cli.sessions import session_named
     from tui.recording.reader import open_session
     from tui.recording.tables import tables_of, token_gaps

@@ -33,7 +33,6 @@ _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Servers, load, time and form."""
     target_flags(parser)
     time_help = f"how long: 30s, 10m, 1h ({DEFAULT_TIME}; a step of a sweep {SWEEP_STEP_TIME})"
     parser.add_argument("--for", dest="duration", metavar="TIME", help=time_help)
@@ -51,7 +50,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    """Run, record, print the summary."""
     _check_flags(args)
     profile = with_noise_floor(profile_from(args))
     if not (args.plan or args.sweep) and profile.load.arrival == "closed" and not profile.load.concurrency:
@@ -77,7 +75,7 @@ def _work(args: argparse.Namespace, profile: Profile) -> Work:
     from tui.judge.sweep import is_refined, sweep_plan
     from tui.session.plan import checked
 
-    for_s = seconds(args.duration or (SWEEP_STEP_TIME if args.sweep else DEFAULT_TIME))
+    for_s = duration_s(args.duration or (SWEEP_STEP_TIME if args.sweep else DEFAULT_TIME))
     if not args.plan and not args.sweep:
         return Work(for_s)
     dials = {lane: lane_dials(profile, server) for lane, server in profile.lanes.items()}
@@ -86,7 +84,7 @@ def _work(args: argparse.Namespace, profile: Profile) -> Work:
     return Work(for_s, checked(sweep_plan(args.sweep, for_s), dials), sweep=True, refined=is_refined(args.sweep))
 
 
-def seconds(text: str) -> float:
+def duration_s(text: str) -> float:
     """A duration in seconds. UserError when it is none."""
     if not (match := _DURATION.fullmatch(text.strip())) or float(match[1]) <= 0:
         raise UserError(f"{text} is not a duration: write it like 30s, 10m or 1h")

@@ -10,7 +10,6 @@ HELP = "measure client overhead on this machine, and the load up to which its fi
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """How long to measure."""
     parser.add_argument(
         "--step", type=float, default=3.0, metavar="SECONDS", help="length of each of the three measurements (3)"
     )

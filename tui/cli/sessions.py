@@ -15,7 +15,6 @@ HELP = "list the recorded sessions"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Where to look."""
     parser.add_argument("--in", dest="root", metavar="DIR", help="instead of the user's data directory")
 
 

@@ -12,7 +12,6 @@ MAX_PORT = 65535
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Which engine, and where."""
     parser.add_argument(
         "--engine", choices=SIMULATED, default=SIMULATED[0], help=f"engine to imitate ({SIMULATED[0]})"
     )
@@ -23,7 +22,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    """Serve until interrupted."""
     from tui.simulator.server import serve
 
     def ready(port: int) -> None:

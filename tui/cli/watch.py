@@ -12,13 +12,11 @@ HELP = "watch two servers side by side, live"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Servers, load and screen."""
     target_flags(parser)
     screen_flags(parser)
 
 
 def call(args: argparse.Namespace) -> int:
-    """The screen on a live session until the operator leaves it."""
     from tui.simulator.process import SimulatedLanes
 
     profile = profile_from(args)

@@ -209,6 +209,5 @@ NOTE: Final = "note: "  # how an operator's text begins that is a note
 
 
 def mark_event(t_ns: int, text: str) -> EventRow:
-    """The event of an operator's mark or note."""
     kind: EventKind = "note" if text.startswith(NOTE) else "mark"
     return EventRow("", t_ns, kind, text=sanitize(text.removeprefix(NOTE)))

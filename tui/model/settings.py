@@ -13,8 +13,6 @@ Value = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class EngineSetting:
-    """One setting of a server."""
-
     key: str
     label: str
     effect: str  # of a difference on the result

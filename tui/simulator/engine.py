@@ -72,7 +72,6 @@ class SimulatedEngine:
             self._deliver(step)
 
     def gpu_page(self) -> bytes:
-        """A DCGM exporter's page of the GPU now."""
         self._gpu.advance(time.monotonic(), len(self.scheduler.running))
         return self._gpu.page()
 
@@ -126,7 +125,6 @@ class SimulatedGpu:
 
     @property
     def power_w(self) -> float:
-        """Drawn now."""
         return self.preset.idle_w + (self.preset.busy_w - self.preset.idle_w) * self.busy * self.load
 
     def page(self) -> bytes:

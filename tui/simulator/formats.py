@@ -71,12 +71,10 @@ class Page:
         self._series: dict[tuple[str, ...], Any] = {}  # saves building the labels again
 
     def set(self, labels: Mapping[str, str] | None = None, /, **values: float) -> None:
-        """Set gauges."""
         for name, value in values.items():
             self._one(Gauge, name, labels or {}).set(value)
 
     def add(self, labels: Mapping[str, str] | None = None, /, **amounts: float) -> None:
-        """Raise counters."""
         for name, amount in amounts.items():
             self._one(Counter, name, labels or {}).inc(amount)
 
@@ -86,7 +84,6 @@ class Page:
             self._one(Histogram, name, labels or {}, buckets=self._buckets[name]).observe(value)
 
     def text(self) -> bytes:
-        """The page as it is scraped."""
         page = generate_latest(self._registry)
         if self._created:
             return page

@@ -18,13 +18,23 @@ END_WITHIN_S = 3.0
 
 @dataclass(slots=True)
 class SimulatorProcess:
-    url: str
-    dcgm_url: str
     process: asyncio.subprocess.Process
+    url: str = ""
+
+    @property
+    def dcgm_url(self) -> str:
+        """The metrics page of its GPU."""
+        return f"{self.url}/dcgm/metrics"
 
     async def stop(self) -> None:
         """End it and wait until it is gone. A second call does nothing."""
-        await _end(self.process)
+        if self.process.stdin is not None:
+            self.process.stdin.close()  # it ends at the end of its input
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), END_WITHIN_S)
+        if self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
 
 
 async def start_simulator(engine: str, *, seed: int = 0, speed: float = 1.0, port: int = 0) -> SimulatorProcess:
@@ -38,44 +48,29 @@ async def start_simulator(engine: str, *, seed: int = 0, speed: float = 1.0, por
             stderr=stderr,
             start_new_session=True,  # ctrl+c on the terminal is for the screen, which stops this process in order
         )
+        simulator = SimulatorProcess(process)
         try:
-            listening = await _port(process)
+            simulator.url = f"http://127.0.0.1:{await _port(process, engine, stderr)}"
         except BaseException:  # cancelled or late: leave no orphan
-            await _end(process)
+            await simulator.stop()
             raise
-        if listening is None:
-            code = await process.wait()
-            raise UserError(
-                f"the {sanitize(engine)} simulator ended with code {code} before it served: {_last_line(stderr)}"
-            )
-    url = f"http://127.0.0.1:{listening}"
-    return SimulatorProcess(url, f"{url}/dcgm/metrics", process)
+    return simulator
 
 
-async def _port(process: asyncio.subprocess.Process) -> int | None:
-    """The port it prints once it listens; None when it ended instead."""
+async def _port(process: asyncio.subprocess.Process, engine: str, stderr: IO[bytes]) -> int:
+    """The port it prints once it listens."""
     assert process.stdout is not None
     try:
         line = await asyncio.wait_for(process.stdout.readline(), START_WITHIN_S)
     except TimeoutError as error:
         raise UserError(f"the simulator did not start within {START_WITHIN_S:g} s; is this machine busy?") from error
-    return int(line) if line.strip().isdigit() else None
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.stdin is not None:
-        process.stdin.close()  # it ends at the end of its input
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), END_WITHIN_S)
-    if process.returncode is None:
-        process.kill()
-        await process.wait()
-
-
-def _last_line(stderr: IO[bytes]) -> str:
+    if line.strip().isdigit():
+        return int(line)
+    code = await process.wait()
     stderr.seek(0)
     lines = stderr.read().decode(errors="replace").strip().splitlines()
-    return sanitize(lines[-1]) if lines else "it gave no reason"
+    why = sanitize(lines[-1]) if lines else "it gave no reason"
+    raise UserError(f"the {sanitize(engine)} simulator ended with code {code} before it served: {why}")
 
 
 class SimulatedLanes:
@@ -90,7 +85,6 @@ class SimulatedLanes:
         return msgspec.structs.replace(profile, a=a, b=b)
 
     async def stop(self) -> None:
-        """End all that were started."""
         await asyncio.gather(*(process.stop() for process in self._running))
 
     async def _lane(self, lane: LaneProfile | None) -> LaneProfile | None:

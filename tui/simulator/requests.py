@@ -73,8 +73,6 @@ def _vocabulary_token(piece: str) -> int | None:
 
 
 class RefusedError(Exception):
-    """A request that is answered with an error."""
-
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status, self.message = status, message
@@ -111,7 +109,6 @@ class ParsedRequest:
 
     @property
     def chat(self) -> bool:
-        """Whether it is answered as a chat."""
         return self.endpoint == "chat"
 
 
@@ -140,17 +137,14 @@ class ServedRequest:
 
     @property
     def queue_s(self) -> float:
-        """From arrival to admission."""
         return max(0.0, self.t_admitted_s - self.t_arrived_s)
 
     @property
     def ttft_s(self) -> float:
-        """From arrival to the first token."""
         return self.t_first_s - self.t_arrived_s
 
     @property
     def e2e_s(self) -> float:
-        """From arrival to the last token."""
         return self.t_last_s - self.t_arrived_s
 
     @property

@@ -64,7 +64,6 @@ class KvPool:
         return True
 
     def free(self, pages: int) -> None:
-        """Return private pages."""
         self.private -= pages
 
     def hold(self, keys: Iterable[int]) -> None:
@@ -139,8 +138,6 @@ class Step:
 
 
 class Scheduler:
-    """The engine's core loop."""
-
     def __init__(self, preset: Preset, seed: int = 0) -> None:
         self.preset = preset
         self.pool = KvPool(preset.kv_tokens // preset.page_tokens)
@@ -149,7 +146,6 @@ class Scheduler:
         self._random = random.Random(seed)
 
     def add(self, stream: Stream) -> None:
-        """Queue a stream."""
         stream.keys = page_keys(stream.prompt, self.preset.page_tokens)
         self.waiting.append(stream)
 
@@ -163,11 +159,9 @@ class Scheduler:
 
     @property
     def busy(self) -> bool:
-        """Whether any stream runs or waits."""
         return bool(self.running or self.waiting)
 
     def step(self) -> Step:
-        """One step of the whole batch."""
         preempted = self._make_room()
         admitted = self._admit()
         prefills = self._plan_prefills()

@@ -81,7 +81,6 @@ async def serve(  # noqa: PLR0913 - the flags of `dragstrip simulate`
 
 
 def application(engine: SimulatedEngine, seed: int = 0) -> web.Application:
-    """The routes of that engine."""
     preset, scheduler = engine.preset, engine.scheduler
     started_s = int(time.time())
     faults: deque[Fault] = deque()  # each for one request to come
@@ -185,11 +184,9 @@ class Service:
         return web.Response()
 
     async def ping(self, _: web.Request) -> web.Response:
-        """Costs nothing."""
         return web.Response()
 
     async def tokenize(self, request: web.Request) -> web.Response:
-        """Token ids of a prompt."""
         with refusing_malformed():
             tokens = tokenize(json.loads(await request.read())["prompt"])
         max_model_len = self._engine.preset.max_model_len
@@ -202,7 +199,6 @@ class Service:
         return web.Response(status=200 if idle else 400, text=text)
 
     async def add_faults(self, request: web.Request) -> web.Response:
-        """The next requests fail in the way asked for."""
         with refusing_malformed():
             body = json.loads(await request.read())
             kind, times = body["kind"], int(body.get("count", 1))
@@ -212,7 +208,6 @@ class Service:
         return web.json_response({"ok": True})
 
     async def clear_faults(self, _: web.Request) -> web.Response:
-        """No further request fails."""
         self._faults.clear()
         return web.json_response({"ok": True})
 
@@ -228,15 +223,12 @@ class Answers:
         self._numbers = count(1 + (seed << 32))
 
     async def completions(self, http_request: web.Request) -> web.StreamResponse:
-        """POST /v1/completions."""
         return await self._answer(http_request, "completions")
 
     async def chat(self, http_request: web.Request) -> web.StreamResponse:
-        """POST /v1/chat/completions."""
         return await self._answer(http_request, "chat")
 
     async def generate(self, http_request: web.Request) -> web.StreamResponse:
-        """POST /generate."""
         try:
             return await self._answer(http_request, "generate")
         except RefusedError as refused:
@@ -296,7 +288,6 @@ class Answers:
     async def _break(
         self, http_request: web.Request, response: web.StreamResponse, fault: Fault | None
     ) -> web.StreamResponse:
-        """Do what the fault says in mid-stream."""
         transport = http_request.transport
         if fault == "stall":
             await asyncio.Event().wait()  # until the client goes away

@@ -71,18 +71,15 @@ class SglangMetrics:
                 self._set_gauges()
 
     def idle(self) -> None:
-        """Nothing is left to do."""
         self._end_interval()
         self._throughput = 0.0
         self._set_gauges()
 
     def first_token(self, served: ServedRequest) -> None:
-        """A request has its first token."""
         self._tokenizer_page.observe(_streaming(served), time_to_first_token_seconds=served.ttft_s)
         self._page.observe(queue_time_seconds=served.queue_s)
 
     def next_token(self, gap_s: float) -> None:
-        """A request has one more token."""
         self._tokenizer_page.observe(inter_token_latency_seconds=gap_s)
 
     def finished(self, served: ServedRequest) -> None:
@@ -101,7 +98,6 @@ class SglangMetrics:
         self._tokenizer_page.add(num_aborted_requests=1)
 
     def text(self) -> bytes:
-        """The page as it is scraped."""
         return self._tokenizer_page.text() + self._page.text()
 
     def _set_gauges(self) -> None:
@@ -158,7 +154,6 @@ class SglangAnswer(OpenAIAnswer):
         return finish + (self.event(usage=self._usage(number)) if self.request.usage else b"") + DONE
 
     def whole(self, text: str, number: int) -> Json:
-        """The answer to a request that asked for no stream."""
         message = {"role": "assistant", "content": text, "reasoning_content": None}
         content = {"message": message} if self.request.chat else {"text": text}
         details = {"prompt_tokens_details": None, "reasoning_tokens": 0, "completion_tokens_details": None}
@@ -191,21 +186,17 @@ class GenerateAnswer:
         self._text, self._ids = "", list[int]()
 
     def first(self) -> bytes:
-        """Nothing comes before the first token."""
         return b""
 
     def token(self, text: str, number: int, *, last: bool) -> bytes:
-        """One more token, with all before it."""
         self._text += text
         self._ids += tokenize(text)
         return event_bytes(self._answer(self._text, self._ids, number, last=last))
 
     def end(self, number: int) -> bytes:
-        """The end mark."""
         return DONE
 
     def whole(self, text: str, number: int) -> Json:
-        """The answer to a request that asked for no stream."""
         return self._answer(text, tokenize(text), number, last=True)
 
     def _answer(self, text: str, ids: list[int], number: int, *, last: bool) -> Json:

@@ -39,13 +39,11 @@ class VllmMetrics:
         self.idle()
 
     def stepped(self, step: Step) -> None:
-        """A step is over."""
         self._page.add(generation_tokens=len(step.emitted), num_preemptions=step.preempted)
         self._page.observe(iteration_tokens_total=step.decoded + step.prefill_tokens)
         self.idle()
 
     def idle(self) -> None:
-        """Nothing is left to do."""
         waiting = len(self._scheduler.waiting)
         self._page.set(num_requests_running=len(self._scheduler.running), num_requests_waiting=waiting)
         self._page.set({"reason": "capacity"}, num_requests_waiting_by_reason=waiting)
@@ -61,11 +59,9 @@ class VllmMetrics:
         self._page.observe(time_to_first_token_seconds=served.ttft_s)
 
     def next_token(self, gap_s: float) -> None:
-        """A request has one more token."""
         self._page.observe(inter_token_latency_seconds=gap_s)
 
     def finished(self, served: ServedRequest) -> None:
-        """A request has its last token."""
         self._page.add({"finished_reason": served.request.finish_reason}, request_success=1)
         self._page.observe(
             e2e_request_latency_seconds=served.e2e_s,
@@ -80,7 +76,6 @@ class VllmMetrics:
         self._page.add({"finished_reason": "abort"}, request_success=1)
 
     def text(self) -> bytes:
-        """The page as it is scraped."""
         return self._page.text()
 
 
@@ -108,7 +103,6 @@ class VllmAnswer(OpenAIAnswer):
         super().__init__(request, ("chatcmpl-" if request.chat else "cmpl-") + secrets.token_hex(8))
 
     def first(self) -> bytes:
-        """The role of a chat."""
         if not self.request.chat:
             return b""
         delta = {"role": "assistant", "content": ""}
@@ -116,7 +110,6 @@ class VllmAnswer(OpenAIAnswer):
         return self.event(choice, **self._live_usage(0), prompt_token_ids=None, prompt_text=None)
 
     def token(self, text: str, number: int, *, last: bool) -> bytes:
-        """One token."""
         choice = self._choice(text, self.request.finish_reason if last else None)
         return self.event(
             choice, **self._live_usage(number), **(_FINGERPRINT if last and not self.request.usage else {})
@@ -127,7 +120,6 @@ class VllmAnswer(OpenAIAnswer):
         return (self.event(usage=self.usage(number), **_FINGERPRINT) if self.request.usage else b"") + DONE
 
     def whole(self, text: str, number: int) -> Json:
-        """The answer to a request that asked for no stream."""
         message = {"role": "assistant", "content": text, "refusal": None, "reasoning": None}
         content = {"message": message} if self.request.chat else {"text": text}
         finish = {"logprobs": None, "finish_reason": self.request.finish_reason, "stop_reason": None}
