@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from tests.ui.fake_source import FakeSource, percentiles
+from tests.ui.fake_source import DIALS, FakeSource, percentiles
+from tui.model.rows import LANES
+from tui.session.replay import ReplayBoard
 from tui.session.source import SPEEDS, Moment, WindowView
 from tui.session.view import Percentiles, View
 from tui.stats.verdict import Verdict
@@ -35,7 +37,7 @@ class FakeReplay(FakeSource):
         change: Callable[[View], View] | None = None,
     ) -> None:  # fmt: skip
         super().__init__(second=second, change=change)
-        self.fake_board.read_only = True
+        self.board = ReplayBoard(dict.fromkeys(LANES, DIALS))
         self.duration_s = duration_s
         self.speed = 1.0
         self.playing = False

@@ -4,17 +4,19 @@ import asyncio
 import math
 from collections.abc import Callable
 
-import msgspec
-
-from tui.model.dials import DIAL, DialName, Dials, DialValue
+from tests.session.virtual_clock import VirtualClock
+from tui.model.dials import Dials
 from tui.model.profile import LaneProfile, Profile
-from tui.model.rows import EventRow, Lane
+from tui.model.rows import LANES, EventRow, Lane
 from tui.model.session import LaneInfo
-from tui.session.source import Board, Lanes
+from tui.session.clock import Clock
+from tui.session.dial_board import DialBoard
+from tui.session.source import Board
 from tui.session.view import GpuView, LaneView, Percentiles, ServerView, View, blank_view
 
 NS = 1_000_000_000
 T0_NS = 1_000 * NS
+DIALS = Dials(concurrency=32)
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 LEVEL = {"a": 2481.0, "b": 2172.0}
 INFO = {
@@ -23,78 +25,28 @@ INFO = {
 }
 
 
-class FakeBoard:
-    """A board whose dials are in force when `settle` is called."""
-
-    read_only = False
-
-    def __init__(self) -> None:
-        self.linked = True
-        self.load_on = True
-        self.dials: dict[Lane, Dials] = {"a": Dials(concurrency=32), "b": Dials(concurrency=32)}
-        self.forced = dict(self.dials)
-        self.history: list[dict[Lane, Dials]] = []
-
-    def shown(self, lane: Lane) -> Dials:
-        return self.dials[lane]
-
-    def in_force(self, lane: Lane) -> Dials:
-        return self.forced[lane]
-
-    def settle(self) -> None:
-        self.forced = dict(self.dials)
-
-    def step(self, name: DialName, notches: int, lanes: Lanes = "both") -> bool:
-        scale = DIAL[name].notches
-        at = scale.index(getattr(self.dials["b" if lanes == "b" else "a"], name)) + notches
-        return 0 <= at < len(scale) and self._turn(name, scale[at], lanes)
-
-    def scale(self, name: DialName, factor: float, lanes: Lanes = "both") -> bool:
-        value = getattr(self.dials["b" if lanes == "b" else "a"], name)
-        return not isinstance(value, str) and self._turn(name, type(value)(value * factor), lanes)
-
-    def set(self, name: DialName, value: DialValue, lanes: Lanes = "both") -> str:
-        if not isinstance(value, str) and not DIAL[name].low <= value <= DIAL[name].high:
-            return f"{DIAL[name].label} must lie between {DIAL[name].low:g} and {DIAL[name].high:g}"
-        self._turn(name, value, lanes)
-        return ""
-
-    def undo(self) -> bool:
-        if not self.history:
-            return False
-        self.dials = self.history.pop()
-        return True
-
-    def toggle_load(self) -> bool:
-        self.load_on = not self.load_on
-        return self.load_on
-
-    def toggle_link(self) -> bool:
-        self.linked = not self.linked
-        return self.linked
-
-    def _turn(self, name: DialName, value: DialValue, lanes: Lanes) -> bool:
-        self.history.append(dict(self.dials))
-        for lane in self.dials:
-            if lanes in {"both", lane}:
-                self.dials[lane] = msgspec.structs.replace(self.dials[lane], **{name: value})
-        return True
-
-
 class FakeSource:
-    """Plays made-up seconds. `advance` completes one; `play` completes one a second."""
+    """Made-up seconds under real dials. `advance` completes one; while `playing`, each real second does."""
 
     replay = False
 
-    def __init__(self, *, second: int = 0, lanes: str = "ab", change: Callable[[View], View] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        second: int = 0,
+        lanes: str = "ab",
+        change: Callable[[View], View] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         urls = {"a": "http://127.0.0.1:8000", "b": "http://127.0.0.1:30000"}
         self.profile = Profile(
             name="vllm-vs-sglang",
             a=LaneProfile(url=urls["a"]),
             b=LaneProfile(url=urls["b"]) if "b" in lanes else None,
         )
-        self.fake_board = FakeBoard()
-        self.board: Board = self.fake_board
+        self.clock = clock or VirtualClock()
+        self.dial_board = DialBoard(dict.fromkeys(LANES, DIALS), asyncio.Queue(), self.clock)
+        self.board: Board = self.dial_board
         self.second = second
         self.marks: list[str] = []
         self.stopped: list[str] = []
@@ -115,7 +67,6 @@ class FakeSource:
     async def _play(self) -> None:
         while True:
             await asyncio.sleep(1)
-            self.fake_board.settle()
             self.advance()
 
     def advance(self, seconds: int = 1) -> None:

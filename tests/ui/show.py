@@ -9,9 +9,12 @@ from tui.ui.terminal import prepare_terminal
 def main() -> int:
     prepare_terminal()
     from tests.ui.fake_source import FakeSource
+    from tui.session.clock import Clock
     from tui.ui.app import DragstripApp
 
-    source = FakeSource(second=120 if "--later" in sys.argv else 0, lanes="a" if "--one" in sys.argv else "ab")
+    source = FakeSource(
+        second=120 if "--later" in sys.argv else 0, lanes="a" if "--one" in sys.argv else "ab", clock=Clock()
+    )
     source.playing = True
     app = DragstripApp(source, ascii_only="--ascii" in sys.argv)
     code = app.run()

@@ -9,10 +9,12 @@ from textual import events
 from textual.binding import Binding
 from textual.widgets import Input
 
+from tests.session.virtual_clock import VirtualClock
 from tests.ui.fake_source import FakeSource
 from tests.ui.made_ledger import row
 from tests.ui.reading import found, hints, screen_text, settled
 from tui.model.dials import DIALS, DialName
+from tui.session.dial_board import REST_S
 from tui.stats.verdict import Verdict, Word
 from tui.ui.app import DragstripApp
 from tui.ui.comparison import OBJECTIVES, compare
@@ -25,6 +27,13 @@ from tui.ui.widgets.dials import Dial
 from tui.ui.widgets.theme import PALETTES
 
 SIZE = (120, 40)
+
+
+async def rest(source: FakeSource) -> None:
+    """Take the hand off the dials, and complete the second in which they are in force."""
+    assert isinstance(source.clock, VirtualClock)
+    await source.clock.advance(REST_S)
+    source.advance()
 
 
 def live(app: DragstripApp) -> LiveScreen:
@@ -58,8 +67,7 @@ async def test_a_dial_key_turns_both_lanes(key: str, name: DialName, before: int
         text = await settled(pilot)
         assert [getattr(source.board.shown(lane), name) for lane in ("a", "b")] == [after, after]
         assert f"{before}→{after}…" in text or f"→{after}…" in text
-        source.fake_board.settle()
-        source.advance()
+        await rest(source)
         assert "…▶" not in (await settled(pilot)).replace(" ", "")
 
 
@@ -159,8 +167,7 @@ async def test_apart_a_typed_value_is_applied_whole() -> None:
         await settled(pilot)
         assert (source.board.shown("a").concurrency, source.board.shown("b").concurrency) == (1024, 32)
         await pilot.press("tab", *"100000", "enter")
-        source.fake_board.settle()
-        source.advance()
+        await rest(source)
         text = await settled(pilot)
         assert source.board.shown("a").prompt_tokens == 100_000
         assert "100k" in text
@@ -184,7 +191,7 @@ async def test_x_stops_the_load_and_brings_it_back() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("x")
         assert "LOAD STOPPED" in await settled(pilot)
-        assert not source.fake_board.load_on
+        assert not source.dial_board.load_on
         await pilot.press("x")
         assert "LOAD STOPPED" not in await settled(pilot)
 
@@ -404,14 +411,14 @@ async def test_suspended_the_load_stops_and_it_is_said_afterwards() -> None:
     app = DragstripApp(source)
     async with app.run_test(size=SIZE) as pilot:
         live(app).before_suspend()
-        assert not source.fake_board.load_on
+        assert not source.dial_board.load_on
         app.app_resume_signal.publish(app)
         assert "load stopped on ctrl+z: x resumes" in await settled(pilot)
         await pilot.press("u")
         live(app).before_suspend()  # it is stopped already: nothing to tell
         app.app_resume_signal.publish(app)
         assert "ctrl+z" not in await settled(pilot)
-        assert not source.fake_board.load_on
+        assert not source.dial_board.load_on
 
 
 async def test_in_ascii_the_key_of_the_characters_says_that_there_are_no_others() -> None:

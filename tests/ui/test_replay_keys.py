@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from textual.widgets import Input, Static
 
 from tests.ui.fake_replay import DURATION_S, FakeReplay
+from tests.ui.fake_source import DIALS
 from tests.ui.reading import found, hints, settled
 from tests.ui.replaying import SIZE, opened, rested, screen_of
 from tui.session.source import SPEEDS
@@ -279,8 +280,7 @@ async def test_dials_are_as_recorded_and_out_of_the_way() -> None:
         await pilot.press("tab", "shift+tab", "x", "l", "u", "right_curly_bracket", "P")
         await settled(pilot)
         assert app.focused is None
-        assert source.fake_board.history == []
-        assert source.fake_board.load_on
+        assert source.board.shown("b") == DIALS
         dial = app.screen.query_one("#dial-both-concurrency")
         await pilot.click(dial, offset=(dial.size.width - 1, 0))
         assert "the dials are as recorded" in await settled(pilot)

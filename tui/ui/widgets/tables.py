@@ -10,8 +10,7 @@ from tui.model.metrics import SHOWN_PERCENTILES
 from tui.model.rows import LANES, Lane
 from tui.session.source import WindowView
 from tui.session.view import View
-from tui.stats.verdict import Verdict
-from tui.ui.comparison import LANE_AHEAD, window_ratio, window_values
+from tui.ui.comparison import LANE_AHEAD, UNDECIDED, window_ratio, window_values
 from tui.ui.widgets import numbers
 from tui.ui.widgets.panel import Panel, ScreenState
 from tui.ui.widgets.rows import Row, Span, fit, length, spread
@@ -213,7 +212,7 @@ def _metric_rows(window: WindowView) -> Iterator[tuple[str, list[Span]]]:
 
 
 def _metric_row(window: WindowView, kind: str, label: str, write: Callable[[float | None], str]) -> list[Span]:
-    verdict = window.verdicts.get(kind, Verdict("output_tps", "undecided"))
+    verdict = window.verdicts.get(kind, UNDECIDED)
     ratio = window_ratio(window, kind)
     interval = numbers.interval(verdict.low, verdict.high)
     spans: list[Span] = [
