@@ -67,9 +67,8 @@ def _settings(engine: Engine, launch: Launch) -> dict[str, Value]:
     wanted: dict[str, Value | None] = {key: getattr(launch, key) for key in _FLAGS}
     wanted["dummy_weights"] = launch.dummy_weights or None
     if launch.kv_tokens is not None and "{blocks}" in engine.flags.get("kv_tokens", Flag()).value:
-        wanted["kv_block"] = (
-            launch.kv_block or KV_BLOCK
-        )  # the pool is asked for in blocks, so their size must be known
+        # The pool is asked for in blocks, so their size must be known.
+        wanted["kv_block"] = launch.kv_block or KV_BLOCK
     if launch.neutral_sampling and "sampling_defaults" in engine.flags:
         wanted["sampling_defaults"] = "neutral"
     return {key: value for key, value in wanted.items() if value is not None and value != ""}

@@ -3,12 +3,11 @@
 from typing import Any
 
 from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, Tokenizer, official_body
-from tui.engines.typed_values import flag, metrics, opposite, text, whole
+from tui.engines.typed_values import first_samples, flag, opposite, text, whole
 from tui.model import gauges
 from tui.model.session import LaneInfo
 from tui.net.http import Site
 
-_CONFIG = "lmdeploy:backend_config_info"
 _KV_POLICY = {"0": "auto", "4": "int4", "8": "int8"}  # of --quant-policy
 
 
@@ -24,9 +23,8 @@ def body(ask: Ask) -> dict[str, Any]:
 
 async def read_settings(site: Site, info: LaneInfo) -> Settings:
     """From the labels of its configuration gauge alone, which some versions leave empty."""
-    samples = (await metrics(site, "/metrics", (_CONFIG,))).get(_CONFIG)
-    config = samples[0][0] if samples else {}
-    if not config:
+    [config] = await first_samples(site, "/metrics", ["lmdeploy:backend_config_info"])
+    if not config.keys() - {"value"}:
         return {"note": "LMDeploy does not report its settings: compare the commands that started both"}
     weights = config.get("model_format")
     return {

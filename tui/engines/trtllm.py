@@ -1,22 +1,26 @@
 """TensorRT-LLM's `trtllm-serve` (read at 1.2 and its 2026 main). It answers 400 to any field it does not know."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, exact_body, read_version
-from tui.engines.typed_values import flag, last_part, metrics, text, whole
+from tui.engines.typed_values import first_samples, flag, last_part, text, whole
 from tui.model import gauges
 from tui.model.session import LaneInfo
 from tui.model.text import sanitize
 from tui.net.http import Site
-from tui.net.prometheus import Sample
 
 _METRICS = "/prometheus/metrics"  # /metrics is JSON there, and each reading drains it
-_MODEL, _PARALLEL = "trtllm_model_config_info", "trtllm_parallel_config_info"
-_SPECULATIVE, _CACHE = "trtllm_speculative_config_info", "trtllm_kv_cache_config_info"
-_CACHE_OLD = "trtllm_cache_config_info"
-_BLOCKS, _BLOCK = "trtllm_kv_cache_max_blocks", "trtllm_kv_cache_tokens_per_block"
-_BATCH, _TOKENS = "trtllm_max_batch_size_runtime", "trtllm_max_num_tokens_runtime"
+_CONFIGURATION = (
+    "trtllm_model_config_info",
+    "trtllm_parallel_config_info",
+    "trtllm_speculative_config_info",
+    "trtllm_kv_cache_config_info",
+    "trtllm_cache_config_info",  # in older versions
+    "trtllm_kv_cache_max_blocks",
+    "trtllm_kv_cache_tokens_per_block",
+    "trtllm_max_batch_size_runtime",
+    "trtllm_max_num_tokens_runtime",
+)
 
 
 def body(ask: Ask) -> dict[str, Any]:
@@ -29,16 +33,15 @@ async def read_settings(site: Site, info: LaneInfo) -> Settings:
 
     Older versions have none of them.
     """
-    names = (_MODEL, _PARALLEL, _SPECULATIVE, _CACHE, _CACHE_OLD, _BLOCKS, _BLOCK, _BATCH, _TOKENS)
-    exposed = await metrics(site, _METRICS, names)
-    model, parallel, speculative = (_labels(exposed, name) for name in (_MODEL, _PARALLEL, _SPECULATIVE))
-    cache = _labels(exposed, _CACHE) or _labels(exposed, _CACHE_OLD)
+    exposed = await first_samples(site, _METRICS, _CONFIGURATION)
+    model, parallel, speculative, cache, old_cache, *limits = exposed
+    cache = cache or old_cache
     if not model and not cache:
         return {
             "note": "TensorRT-LLM reports its settings only with return_perf_metrics: true in its configuration file"
         }
-    block = whole(cache.get("page_size")) or _value(exposed, _BLOCK)
-    blocks = _value(exposed, _BLOCKS)
+    blocks, block, max_batch, max_tokens = (whole(limit.get("value")) or None for limit in limits)  # 0 until then
+    block = whole(cache.get("page_size")) or block
     return {
         "weights": last_part(model.get("model")),
         "quantisation": text(model.get("quantization")),
@@ -50,18 +53,9 @@ async def read_settings(site: Site, info: LaneInfo) -> Settings:
         "kv_block": block,
         "kv_dtype": sanitize(cache.get("cache_dtype", ""), 40) or None,
         "prefix_cache": flag(cache.get("enable_block_reuse")),
-        "max_running": _value(exposed, _BATCH),
-        "prefill_budget": _value(exposed, _TOKENS),
+        "max_running": max_batch,
+        "prefill_budget": max_tokens,
     }
-
-
-def _labels(exposed: Mapping[str, list[Sample]], name: str) -> dict[str, str]:
-    return exposed[name][0][0] if name in exposed else {}
-
-
-def _value(exposed: Mapping[str, list[Sample]], name: str) -> int | None:
-    """A gauge's number, None while it is still 0."""
-    return whole(exposed[name][0][1]) or None if name in exposed else None
 
 
 ENGINE = Engine(
@@ -79,7 +73,7 @@ ENGINE = Engine(
         gauges.RUNNING: (Selector("trtllm_num_requests_running"),),
         gauges.WAITING: (Selector("trtllm_num_requests_waiting"),),
         gauges.KV_USAGE: (Selector("trtllm_kv_cache_utilization"),),
-        gauges.KV_POOL_TOKENS: (Selector(_BLOCKS, by=_BLOCK),),
+        gauges.KV_POOL_TOKENS: (Selector("trtllm_kv_cache_max_blocks", by="trtllm_kv_cache_tokens_per_block"),),
         gauges.PREFIX_HITS: (Selector("trtllm_prompt_cached_tokens_total"),),
         gauges.PREFIX_QUERIES: (Selector("trtllm_prompt_tokens_total"),),
         gauges.GENERATION_TOKENS_FINISHED: (Selector("trtllm_generation_tokens_total"),),

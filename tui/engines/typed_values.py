@@ -63,12 +63,18 @@ def table(parent: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
     return parent
 
 
-async def metrics(site: Site, path: str, names: Sequence[str]) -> Mapping[str, list[Sample]]:
+async def metric_samples(site: Site, path: str, names: Sequence[str]) -> Mapping[str, list[Sample]]:
     """The samples of these metrics on a Prometheus page; none of a malformed page."""
     try:
         return parse((await site.ask(path)).body, names)
     except ValueError:
         return {}
+
+
+async def first_samples(site: Site, path: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    """For each metric the labels of its first sample, with its number as `value`; empty when it has none."""
+    exposed = await metric_samples(site, path, names)
+    return [{**exposed[name][0][0], "value": exposed[name][0][1]} if name in exposed else {} for name in names]
 
 
 def gguf_weights(kind: object) -> dict[str, str | None]:

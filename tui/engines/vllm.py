@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, Tokenizer, exact_body, read_version
-from tui.engines.typed_values import flag, last_part, metrics, rows, table, text, whole
+from tui.engines.typed_values import flag, last_part, metric_samples, rows, table, text, whole
 from tui.model import gauges
 from tui.model.session import LaneInfo
 from tui.model.text import sanitize
@@ -34,7 +34,7 @@ async def read_settings(site: Site, info: LaneInfo) -> Settings:
 
 async def _read_cache(site: Site) -> Settings:
     """Under data parallelism every replica has its own pool."""
-    replicas = [labels for labels, _ in (await metrics(site, "/metrics", (_CACHE,))).get(_CACHE, [])]
+    replicas = [labels for labels, _ in (await metric_samples(site, "/metrics", (_CACHE,))).get(_CACHE, [])]
     if not replicas:
         return {}
     first = replicas[0]
