@@ -1,7 +1,8 @@
 """The official client and the measured path read the same answer alike."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -9,43 +10,40 @@ import pytest
 from tests.engines.sites import lane
 from tests.load.once import Answer, once
 from tests.simulator.serving import serving
-from tui.doctor.openai_client import client_answer
+from tui.doctor.openai_client import answer_differences, client_answer
 from tui.engines.detect import DetectedServer, detect_lane
 from tui.engines.probe import StreamedAnswer
 from tui.load.pipe import LanePlan
 from tui.load.prompts import RequestSpec
 from tui.model.dials import Dials
 from tui.model.profile import Endpoint
+from tui.model.text import UserError
 
 PROMPT = "The quick brown fox jumps over 13 lazy dogs; naïve façades, 東京 and λ-calculus follow."
 TOKENS = 24
-Asking = Callable[[Endpoint], AbstractAsyncContextManager[DetectedServer]]
 
 
-def simulated(engine: str) -> Asking:
-    @asynccontextmanager
-    async def found(endpoint: Endpoint) -> AsyncIterator[DetectedServer]:
-        async with serving(engine) as client:
-            yield await found_at(str(client.base_url).rstrip("/"), endpoint)
-
-    return found
+@asynccontextmanager
+async def simulated(engine: str, endpoint: Endpoint) -> AsyncIterator[DetectedServer]:
+    async with serving(engine) as client:
+        yield await server_at(str(client.base_url).rstrip("/"), endpoint)
 
 
-async def found_at(url: str, endpoint: Endpoint) -> DetectedServer:
-    found = await detect_lane(lane(url))
-    info = msgspec.structs.replace(found.info, endpoint=endpoint, prompt_form="text")
-    return DetectedServer(info, [], found.metrics_url, found.metrics_note, found.headers)
+async def server_at(url: str, endpoint: Endpoint) -> DetectedServer:
+    server = await detect_lane(lane(url))
+    info = msgspec.structs.replace(server.info, endpoint=endpoint, prompt_form="text")
+    return replace(server, info=info, token_pool=[])
 
 
-async def ours(found: DetectedServer) -> Answer:
+async def ours(server: DetectedServer) -> Answer:
     plan = LanePlan(
         lane="a",
-        url=found.info.url,
-        engine=found.info.engine,
-        model=found.info.model,
-        endpoint=found.info.endpoint,
+        url=server.info.url,
+        engine=server.info.engine,
+        model=server.info.model,
+        endpoint=server.info.endpoint,
         prompt_form="text",
-        headers=dict(found.headers),
+        headers=dict(server.headers),
     )
     return await once(plan, RequestSpec(0, PROMPT, 16, 0, 0, TOKENS, 0), Dials(temperature=0.0))
 
@@ -61,17 +59,36 @@ def agree(answer: Answer, client: StreamedAnswer) -> None:
 @pytest.mark.parametrize("endpoint", ["chat", "completions"])
 @pytest.mark.parametrize("engine", ["vllm", "sglang"])
 async def test_on_the_simulators(engine: str, endpoint: Endpoint) -> None:
-    async with simulated(engine)(endpoint) as found:
-        agree(await ours(found), await client_answer(found, PROMPT, output_tokens=TOKENS))
+    async with simulated(engine, endpoint) as server:
+        agree(await ours(server), await client_answer(server, PROMPT, output_tokens=TOKENS))
 
 
 async def test_generate_gives_the_answer_that_the_client_gets_from_completions() -> None:
-    async with simulated("sglang")("generate") as found:
-        agree(await ours(found), await client_answer(found, PROMPT, output_tokens=TOKENS))
+    async with simulated("sglang", "generate") as server:
+        agree(await ours(server), await client_answer(server, PROMPT, output_tokens=TOKENS))
 
 
 @pytest.mark.parametrize("endpoint", ["chat", "completions"])
 async def test_on_a_real_llamacpp_server(llamacpp_url: str, endpoint: Endpoint) -> None:
-    found = await found_at(llamacpp_url, endpoint)
-    await ours(found)  # from here on its prompt is cached: computing it anew would round another way
-    agree(await ours(found), await client_answer(found, PROMPT, output_tokens=TOKENS))
+    server = await server_at(llamacpp_url, endpoint)
+    await ours(server)  # from here on its prompt is cached: computing it anew would round another way
+    agree(await ours(server), await client_answer(server, PROMPT, output_tokens=TOKENS))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "words"),
+    [
+        (StreamedAnswer(9, "text", 70, 4, "length"), ""),
+        (StreamedAnswer(9, "text", 70, 3, "stop"), "different output tokens, different finish reason"),
+        (StreamedAnswer(9, "other", 70, 4, "length"), "different text"),
+    ],
+)
+def test_the_official_clients_answer_against_ours(theirs: StreamedAnswer, words: str) -> None:
+    assert answer_differences(theirs, StreamedAnswer(4, "text", 70, 4, "length")) == words
+
+
+async def test_an_official_client_that_fails_says_why(address: str) -> None:
+    server = await detect_lane(lane(address))
+    missing = replace(server, info=msgspec.structs.replace(server.info, endpoint="chat"))
+    with pytest.raises(UserError, match="the openai client fails: Error code: 404"):
+        await client_answer(missing, "hello")

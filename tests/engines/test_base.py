@@ -4,11 +4,9 @@ from typing import Any, Literal
 
 import pytest
 
-from tui.engines.base import Ask
+from tui.engines.base import Ask, Flag, version_numbers
 from tui.engines.registry import ENGINES, get_engine
-from tui.model import gauges
 from tui.model.profile import Endpoint
-from tui.model.text import UserError
 
 OFFICIAL = {"model", "prompt", "messages", "max_tokens", "temperature", "top_p", "presence_penalty",
             "frequency_penalty", "seed", "stream", "stream_options"}  # fmt: skip
@@ -82,20 +80,6 @@ def test_ids_go_to_completions_and_text_to_a_chat() -> None:
         get_engine("vllm").body(Ask("chat", "m", [5], 1, 0.0, 0))
 
 
-def test_every_engine_is_declared_consistently() -> None:
-    assert list(ENGINES) == ["vllm", "sglang", "trtllm", "lmdeploy", "llamacpp", "ollama", "tgi", "openai"]
-    for kind, own in ENGINES.items():
-        assert own.kind == kind
-        assert set(own.gauges) <= {name for constant, name in vars(gauges).items() if constant.isupper()}
-        assert bool(own.gauges) == bool(own.metrics_path)
-        assert own.endpoint == "completions" or own.prompt_form == "text"
-
-
-def test_an_unknown_kind_is_named_with_those_there_are() -> None:
-    with pytest.raises(UserError, match="there is no engine kind vlm; there are: vllm, sglang"):
-        get_engine("vlm")
-
-
 def test_sglangs_own_endpoint_is_asked_for_the_same_work() -> None:
     sent, completion = body("sglang", "generate"), body("sglang", "completions")
     sampling = sent["sampling_params"]
@@ -108,3 +92,17 @@ def test_sglangs_own_endpoint_is_asked_for_the_same_work() -> None:
 
 def body_of_text() -> dict[str, Any]:
     return get_engine("sglang").body(Ask("generate", "m", "one two", 32, 0.0, 17))
+
+
+@pytest.mark.parametrize(
+    ("version", "numbers"), [("0.5.20.post1", (0, 5, 20)), ("v1.2", (1, 2)), ("b0-unknown", ()), ("", ())]
+)
+def test_version_numbers(version: str, numbers: tuple[int, ...]) -> None:
+    assert version_numbers(version) == numbers
+
+
+def test_an_unknown_version_is_taken_as_new() -> None:
+    flag = Flag("--new {}", since=(2, 0), before=Flag("--old {}"))
+    assert [flag.for_version(version).text(3) for version in ("", "dev", "2.0", "1.9.9")] == [
+        "--new 3", "--new 3", "--new 3", "--old 3",
+    ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A new engine is one file and one line of the registry: here a module that declares one, and all that then works."""
+"""The engines that there are, and a new one: a module and a line of the registry, and all that then works."""
 
 import ast
 import re
@@ -22,6 +22,7 @@ from tui.model import gauges
 from tui.model.profile import Launch, Profile
 from tui.model.rows import LANES
 from tui.model.session import LaneInfo
+from tui.model.settings import ENGINE_SETTING
 from tui.model.text import UserError
 from tui.net.http import Site as Server
 from tui.telemetry.server import gauges_from
@@ -144,6 +145,21 @@ def test_doctor_names_its_flags() -> None:
     profile = msgspec.convert({"a": {"url": "http://a:1"}, "b": {"url": "http://b:1"}}, Profile)
     lines = [line for row in report(profile, lanes, Host(8, 0.0, None)).rows for line in row.lines]
     assert {"A like B: --pool 2000", "B like A: --pool 1000"} <= set(lines)
+
+
+def test_every_engine_is_declared_consistently() -> None:
+    assert list(ENGINES) == [*FILES, "swift"]
+    for kind, own in ENGINES.items():
+        assert own.kind == kind
+        assert set(own.gauges) <= {name for constant, name in vars(gauges).items() if constant.isupper()}
+        assert set(own.flags) <= ENGINE_SETTING.keys() | set(Launch.__struct_fields__)
+        assert bool(own.gauges) == bool(own.metrics_path)
+        assert own.endpoint == "completions" or own.prompt_form == "text"
+
+
+def test_an_unknown_kind_is_named_with_those_there_are() -> None:
+    with pytest.raises(UserError, match="there is no engine kind vlm; there are: vllm, sglang"):
+        get_engine("vlm")
 
 
 # Named after the schema of a file, or after a simulator.
