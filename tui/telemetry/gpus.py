@@ -133,12 +133,12 @@ class LocalGpus:
     def read(self) -> list[GaugeRow]:
         """All readings of the lane's GPUs now. Raises ReadingError."""
         nvml = self._open()
-        states = [nvml.read(index, self._pids) for index in self._indices]
-        return [
-            GaugeRow(self._lane, f"gpu{state.index}", name, state.t_ns, value)
-            for state in states
-            for name, value in state.values.items()
-        ]
+        rows: list[GaugeRow] = []
+        for index in self._indices:
+            t_ns = time.monotonic_ns()
+            values = nvml.read(index, self._pids)
+            rows += [GaugeRow(self._lane, f"gpu{index}", name, t_ns, value) for name, value in values.items()]
+        return rows
 
     def names(self) -> dict[int, str]:
         """The GPUs' names by index. Raises ReadingError."""

@@ -1,9 +1,7 @@
 """The GPUs of this host through NVML. Every call blocks: use it in a thread."""
 
-import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from tui.model import gauges
@@ -13,15 +11,6 @@ from tui.telemetry.polling import NothingToReadError, ReadingError
 # Reasons that lower the clocks under load: power cap, hardware slowdown, thermal (software, hardware), power brake.
 # Idle clocks, and clocks that somebody set, do not count.
 THROTTLE_REASONS = 0x04 | 0x08 | 0x20 | 0x40 | 0x80
-
-
-@dataclass(frozen=True, slots=True)
-class GpuState:
-    """One GPU at one moment, `values` by `model.gauges` name."""
-
-    index: int
-    t_ns: int
-    values: dict[str, float]
 
 
 class Nvml:
@@ -62,19 +51,18 @@ class Nvml:
         """Bytes that each compute process holds on a GPU; None where NVML does not report them."""
         held: dict[int, int | None] = {}
         for part in self._parts(self._handle(index)):
-            for process in self._try(self._lib.nvmlDeviceGetComputeRunningProcesses, part) or []:
+            for process in self._running(part):
                 held[process.pid] = _added(held.get(process.pid, 0), process.usedGpuMemory)
         return held
 
-    def read(self, index: int, pids: Collection[int] = ()) -> GpuState:
-        """One GPU now, with the memory that `pids` hold. Values that the GPU does not report are left out.
+    def read(self, index: int, pids: Collection[int] = ()) -> dict[str, float]:
+        """One GPU's values by `model.gauges` name, with the memory that `pids` hold; those not reported are left out.
 
         For a GPU split by MIG, memory is that of the instances that run `pids`, or of all if none does; power,
         temperature and clock are those of the whole GPU, and there is no utilisation.
         """
         handle = self._handle(index)
-        t_ns = time.monotonic_ns()
-        return GpuState(index, t_ns, self._memory(self._parts(handle), pids) | self._board(handle))
+        return self._memory(self._parts(handle), pids) | self._board(handle)
 
     def _handle(self, index: int) -> Any:
         try:
@@ -88,32 +76,34 @@ class Nvml:
         mode = self._try(lib.nvmlDeviceGetMigMode, handle)
         if not mode or mode[0] != lib.NVML_DEVICE_MIG_ENABLE:
             return [handle]
-        most = self._try(lib.nvmlDeviceGetMaxMigDeviceCount, handle) or 0
-        parts = [self._try(lib.nvmlDeviceGetMigDeviceHandleByIndex, handle, i) for i in range(most)]
+        slots = self._try(lib.nvmlDeviceGetMaxMigDeviceCount, handle) or 0
+        parts = [self._try(lib.nvmlDeviceGetMigDeviceHandleByIndex, handle, i) for i in range(slots)]
         return [part for part in parts if part is not None] or [handle]
 
     def _memory(self, parts: list[Any], pids: Collection[int]) -> dict[str, float]:
         used = total = 0.0
         engine: float | None = None
-        rows = [(part, self._try(self._lib.nvmlDeviceGetComputeRunningProcesses, part) or []) for part in parts]
-        ours = [(part, [p for p in running if p.pid in pids]) for part, running in rows]
-        for part, own in [row for row in ours if row[1]] or ours:
+        by_part = [(part, [p for p in self._running(part) if p.pid in pids]) for part in parts]
+        for part, processes in [(part, ours) for part, ours in by_part if ours] or by_part:
             memory = self._memory_info(part)
             if memory is None:
                 continue
             used += memory.used
             total += memory.total
-            for process in own:
+            for process in processes:
                 if process.usedGpuMemory is not None:
                     engine = (engine or 0.0) + process.usedGpuMemory
-        found = {gauges.GPU_MEMORY_USED: used, gauges.GPU_MEMORY_TOTAL: total} if total else {}
-        return found if engine is None else found | {gauges.GPU_MEMORY_ENGINE: engine}
+        values = {gauges.GPU_MEMORY_USED: used, gauges.GPU_MEMORY_TOTAL: total} if total else {}
+        return values if engine is None else values | {gauges.GPU_MEMORY_ENGINE: engine}
+
+    def _running(self, part: Any) -> list[Any]:
+        return self._try(self._lib.nvmlDeviceGetComputeRunningProcesses, part) or []
 
     def _memory_info(self, part: Any) -> Any:
         """Version 2 excludes what the driver reserves from `used`; drivers before 510 have only version 1."""
         lib = self._lib
-        second = self._try(lambda: lib.nvmlDeviceGetMemoryInfo(part, version=lib.nvmlMemory_v2))
-        return second if second is not None else self._try(lib.nvmlDeviceGetMemoryInfo, part)
+        newer = self._try(lambda: lib.nvmlDeviceGetMemoryInfo(part, version=lib.nvmlMemory_v2))
+        return newer if newer is not None else self._try(lib.nvmlDeviceGetMemoryInfo, part)
 
     def _board(self, handle: Any) -> dict[str, float]:
         lib = self._lib
@@ -129,10 +119,9 @@ class Nvml:
 
     def _temperature(self, handle: Any) -> Any:
         lib = self._lib
-        newer = self._try(lambda: lib.nvmlDeviceGetTemperatureV(handle, lib.NVML_TEMPERATURE_GPU))
-        return (
-            newer if newer is not None else self._try(lib.nvmlDeviceGetTemperature, handle, lib.NVML_TEMPERATURE_GPU)
-        )
+        sensor = lib.NVML_TEMPERATURE_GPU
+        newer = self._try(lambda: lib.nvmlDeviceGetTemperatureV(handle, sensor))
+        return newer if newer is not None else self._try(lib.nvmlDeviceGetTemperature, handle, sensor)
 
     def _throttled(self, handle: Any) -> float | None:
         reasons = self._try(self._lib.nvmlDeviceGetCurrentClocksEventReasons, handle)
