@@ -23,8 +23,8 @@ def token(text: str = "hi", finish: str | None = None) -> bytes:
 
 
 def usage(prompt_tokens: int, completion_tokens: int) -> bytes:
-    told = {"choices": [], "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}}
-    return chunk(f"data: {json.dumps(told)}\n\n".encode())
+    event = {"choices": [], "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}}
+    return chunk(f"data: {json.dumps(event)}\n\n".encode())
 
 
 DONE = chunk(b"data: [DONE]\n\n")

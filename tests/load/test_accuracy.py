@@ -48,9 +48,9 @@ SHARES = (0.5, 0.9)  # a host that takes the source's core away between its look
 
 def near(ours: LatencyHistogram, sent_ms: ArrayLike, shares: Sequence[float] = SHARES) -> bool:
     """Within 1 % or 0.1 ms of the same percentile of what was sent."""
-    told = [ours.percentile(share) for share in shares]
+    reported = [ours.percentile(share) for share in shares]
     truth = np.percentile(np.asarray(sent_ms), [100 * share for share in shares], method="inverted_cdf")
-    return told == [pytest.approx(true, rel=0.01, abs=0.1) for true in truth]
+    return reported == [pytest.approx(true, rel=0.01, abs=0.1) for true in truth]
 
 
 def counted(values_ms: list[float | None]) -> LatencyHistogram:

@@ -34,8 +34,8 @@ def builder_for(**changes: object) -> RequestBuilder:
 def options(builder: RequestBuilder) -> dict[str, bool]:
     dials = Dials()
     body = builder.http_request(builder.spec(0, dials), dials).partition(b"\r\n\r\n")[2]
-    found: dict[str, bool] = json.loads(body)["stream_options"]
-    return found
+    stream_options: dict[str, bool] = json.loads(body)["stream_options"]
+    return stream_options
 
 
 def learn(builder: RequestBuilder, answers: int, *, tokens: int, chunks: int) -> None:
@@ -68,13 +68,13 @@ def test_chunks_of_several_tokens_stay_counted_and_are_again_when_they_begin_to_
     assert options(asked) == WITH_EACH
 
 
-@pytest.mark.parametrize(("usage", "found"), [("each", WITH_EACH), ("end", AT_THE_END)])
-def test_the_operator_is_followed_whatever_the_chunks_hold(usage: str, found: dict[str, bool]) -> None:
+@pytest.mark.parametrize(("usage", "stream_options"), [("each", WITH_EACH), ("end", AT_THE_END)])
+def test_the_operator_is_followed_whatever_the_chunks_hold(usage: str, stream_options: dict[str, bool]) -> None:
     for chunks in (100, 256):
         asked = builder_for(engine="vllm", usage=usage)
-        assert options(asked) == found
+        assert options(asked) == stream_options
         learn(asked, 20, tokens=256, chunks=chunks)
-        assert options(asked) == found
+        assert options(asked) == stream_options
 
 
 def test_an_engine_that_cannot_count_each_chunk_is_never_asked_to() -> None:
@@ -104,10 +104,10 @@ def counting(tokens: int) -> Manners:
             writer.write(HEAD)
             for number in range(1, 5):
                 choice = {"index": 0, "delta": {"content": "hi"}, "finish_reason": "length" if number == 4 else None}
-                told = {"choices": [choice]}
+                event = {"choices": [choice]}
                 if each:
-                    told["usage"] = {"prompt_tokens": 7, "completion_tokens": number * tokens}  # type: ignore[assignment]
-                writer.write(chunk(b"data: %s\n\n" % json.dumps(told).encode()))
+                    event["usage"] = {"prompt_tokens": 7, "completion_tokens": number * tokens}  # type: ignore[assignment]
+                writer.write(chunk(b"data: %s\n\n" % json.dumps(event).encode()))
             writer.write(usage(7, 4 * tokens) + DONE + END)
             await writer.drain()
 

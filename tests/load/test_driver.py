@@ -85,8 +85,8 @@ async def test_a_last_frame_larger_than_the_pipe_comes_once_and_whole() -> None:
         worker.stdin.write(pack(Setting(1, Dials(concurrency=streams))))
         first = 0
         while first < streams:
-            told = body_length(await worker.stdout.readexactly(HEADER_BYTES))
-            first += len(msgspec.msgpack.decode(await worker.stdout.readexactly(told), type=Frame).first_t_ns) // 8
+            size = body_length(await worker.stdout.readexactly(HEADER_BYTES))
+            first += len(msgspec.msgpack.decode(await worker.stdout.readexactly(size), type=Frame).first_t_ns) // 8
         worker.stdin.write(pack(Stop()))
         rest = await worker.stdout.read()
     messages = list(Unpacker().feed(rest))

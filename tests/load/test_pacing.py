@@ -41,8 +41,8 @@ async def test_streams_follow_as_the_first_one_gets_along() -> None:
     server = Paced()
     async with serving(server) as port:
         load = LaneLoad(plan(port, read_timeout_s=10.0, output_jitter=0.0), ramped(8))
-        for told, in_flight in enumerate((1, 3, 5, 7)):  # eight slots for the four tokens of an answer
-            if told:
+        for arrived, in_flight in enumerate((1, 3, 5, 7)):  # eight slots for the four tokens of an answer
+            if arrived:
                 server.tell(0)
             await until(lambda so_many=in_flight: len(server.asked) == so_many, load)  # type: ignore[misc]
             assert load.in_flight == in_flight
@@ -84,7 +84,7 @@ async def test_a_first_stream_that_fails_does_not_hold_the_others_up() -> None:
 
 @pytest.mark.parametrize("engine", PRESETS)
 def test_a_span_of_streams_that_began_together_is_off_and_of_spread_ones_is_not(engine: str) -> None:
-    """Tokens a second of a third of an answer's time, from the first answer's end on, beside the long run's."""
+    """Tokens a second of a third of an answer's time, from the first answer's end on, against the long run's."""
     together, evenly = (off(engine, is_spread=is_spread) for is_spread in (False, True))
     assert together > 0.1
     assert evenly < 0.04

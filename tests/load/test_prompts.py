@@ -143,15 +143,15 @@ LARGEST_PAGE_TOKENS = 128  # vLLM's on a CPU
 
 
 async def plan(url: str, **changes: object) -> LanePlan:
-    found = await detect_lane(lane(url))
+    server = await detect_lane(lane(url))
     fields = {
         "lane": "a",
         "url": url,
-        "engine": found.info.engine,
-        "model": found.info.model,
+        "engine": server.info.engine,
+        "model": server.info.model,
         "endpoint": "completions",
-        "prompt_form": "ids" if found.token_pool else "text",
-        "token_pool": found.token_pool,
+        "prompt_form": "ids" if server.token_pool else "text",
+        "token_pool": server.token_pool,
         "salt": "prompts",
     }
     return LanePlan(**(fields | changes))  # type: ignore[arg-type]
@@ -186,7 +186,7 @@ async def test_ids_are_exact_on_the_simulators(kind: str) -> None:
         lane = await plan(str(client.base_url).rstrip("/"))
         assert lane.prompt_form == "ids"
         counted = await lengths(lane, (16, 500, 30_000), 0)
-    assert [told for _, told in counted] == [asked for asked, _ in counted]
+    assert [counted for _, counted in counted] == [asked for asked, _ in counted]
 
 
 @pytest.mark.parametrize("kind", ["vllm", "sglang"])
@@ -194,22 +194,22 @@ async def test_text_is_exact_on_the_simulators_once_they_have_counted(kind: str)
     async with serving(kind) as client:
         lane = await plan(str(client.base_url).rstrip("/"), endpoint="chat", prompt_form="text")
         counted = await lengths(lane, (16, 64, 512, 8192), ANSWERS_TO_LEARN)
-    assert all(told is not None and abs(told - asked) <= 1 for asked, told in counted), counted
+    assert all(count is not None and abs(count - asked) <= 1 for asked, count in counted), counted
 
 
 @pytest.mark.parametrize("endpoint", ["chat", "completions"])
 async def test_text_is_exact_on_a_real_llamacpp_server_once_it_has_counted(llamacpp_url: str, endpoint: str) -> None:
     lane = await plan(llamacpp_url, endpoint=endpoint, prompt_form="text")
     counted = await lengths(lane, (64, 512, 2048), ANSWERS_TO_LEARN)
-    assert all(told is not None and abs(told - asked) <= 1 for asked, told in counted), counted
+    assert all(count is not None and abs(count - asked) <= 1 for asked, count in counted), counted
 
 
 async def prefix_tokens(lane: LanePlan) -> tuple[float, float]:
     """Prompt tokens that the server found in its prefix cache since its start, and those that it looked up."""
     async with httpx.AsyncClient() as client:
         page = (await client.get(f"{lane.url}/metrics")).content
-    told = gauges_from(get_engine(lane.engine), page)
-    return told.get(gauges.PREFIX_HITS, 0.0), told.get(gauges.PREFIX_QUERIES, 0.0)
+    values = gauges_from(get_engine(lane.engine), page)
+    return values.get(gauges.PREFIX_HITS, 0.0), values.get(gauges.PREFIX_QUERIES, 0.0)
 
 
 async def cached_shares(lane: LanePlan, asked: Iterable[float]) -> list[float]:
@@ -252,7 +252,7 @@ async def test_the_servers_own_cache_counters_confirm_the_shared_start(kind: str
 async def test_real_engines_confirm_lengths_and_the_shared_start(variable: str, form: str) -> None:
     lane = await plan(os.environ[variable], prompt_form=form, salt=str(time.time_ns()))
     counted = await lengths(lane, (16, 500, 4000), 0 if form == "ids" else ANSWERS_TO_LEARN)
-    assert all(told is not None and abs(told - asked) <= (form == "text") for asked, told in counted), counted
+    assert all(count is not None and abs(count - asked) <= (form == "text") for asked, count in counted), counted
     fresh = msgspec.structs.replace(lane, salt=f"{lane.salt} again")  # else the same requests come once more
     shares = await cached_shares(fresh, SHARES)
     assert as_asked(shares, form, LARGEST_PAGE_TOKENS), shares

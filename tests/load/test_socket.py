@@ -56,10 +56,10 @@ async def rows(
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_a_good_answer_is_a_row_with_the_kernels_stamp(host: str) -> None:
-    found = (await rows(always(GOOD), host=host, count=40, streams=4))[:40]
-    assert {(row.outcome, row.output_tokens, row.stamp) for row in found} == {("ok", 3, "kernel")}
-    assert sum(row.connect_ms is not None for row in found) == 4  # the connections are used again
-    for row in found:
+    ended = (await rows(always(GOOD), host=host, count=40, streams=4))[:40]
+    assert {(row.outcome, row.output_tokens, row.stamp) for row in ended} == {("ok", 3, "kernel")}
+    assert sum(row.connect_ms is not None for row in ended) == 4  # the connections are used again
+    for row in ended:
         assert row.t_send_ns is not None
         assert row.t_first_ns is not None
         assert row.t_last_ns is not None
@@ -69,8 +69,8 @@ async def test_a_good_answer_is_a_row_with_the_kernels_stamp(host: str) -> None:
 @pytest.mark.usefixtures("trusted")
 async def test_many_records_at_once_are_all_read() -> None:
     answer = HEAD + token() * (MANY - 1) + token(finish="length") + usage(7, MANY) + DONE + END
-    found = await rows(always(answer), count=3)
-    assert [(row.outcome, row.chunks, row.output_tokens) for row in found[:3]] == [("ok", MANY, MANY)] * 3
+    ended = await rows(always(answer), count=3)
+    assert [(row.outcome, row.chunks, row.output_tokens) for row in ended[:3]] == [("ok", MANY, MANY)] * 3
 
 
 async def test_a_certificate_that_nobody_vouches_for() -> None:
@@ -115,8 +115,8 @@ async def test_many_handshakes_take_turns_with_the_streams(monkeypatch: pytest.M
 
     monkeypatch.setattr(wire, "_handshake_step", counted)
     turn()
-    found = await rows(always(GOOD), verify=False, count=40, streams=40)
-    assert {row.outcome for row in found[:40]} == {"ok"}
+    ended = await rows(always(GOOD), verify=False, count=40, streams=40)
+    assert {row.outcome for row in ended[:40]} == {"ok"}
     assert max(steps.values()) <= wire.MAX_HANDSHAKES
 
 

@@ -139,8 +139,8 @@ def test_an_event_that_is_not_json_is_refused() -> None:
 @pytest.mark.parametrize("colon", [":", ": "])
 def test_many_events_are_counted_whatever_key_and_spacing_carry_the_output(key: str, colon: str) -> None:
     def styled(**choice: object) -> bytes:
-        told = {"choices": [{"index": 0, "finish_reason": None} | choice]}
-        return f"data: {json.dumps(told, separators=(',', colon))}\n\n".encode()
+        payload = {"choices": [{"index": 0, "finish_reason": None} | choice]}
+        return f"data: {json.dumps(payload, separators=(',', colon))}\n\n".encode()
 
     role = styled(delta={"role": "assistant", "content": "", key: ""})
     many = [styled(delta={key: f"w{number}"}) for number in range(60)]
@@ -158,9 +158,9 @@ def test_choices_of_another_kind_are_no_output(choices: object) -> None:
     assert read(block, [], "completions")[1] == 0
 
 
-@pytest.mark.parametrize("told", [b"-1", b"true", b"1e9", b"1099511627776"])
-def test_a_count_that_cannot_be_true_is_no_usage(told: bytes) -> None:
-    usage = b'"usage":{"prompt_tokens":%s,"completion_tokens":%s}' % (told, told)
+@pytest.mark.parametrize("count", [b"-1", b"true", b"1e9", b"1099511627776"])
+def test_a_count_that_cannot_be_true_is_no_usage(count: bytes) -> None:
+    usage = b'"usage":{"prompt_tokens":%s,"completion_tokens":%s}' % (count, count)
     reader, tokens = read(b'data: {"choices":[{"text":"a"}],%s}\n\n' % usage, [], "completions")
     assert (tokens, reader.prompt_tokens, reader.has_usage) == (1, None, False)
 

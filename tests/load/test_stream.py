@@ -1,4 +1,4 @@
-"""One answer as it comes in, byte for byte: what the frames are told of it."""
+"""One answer as it arrives, byte by byte, and what it adds to the frames."""
 
 import pytest
 

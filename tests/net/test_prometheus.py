@@ -12,13 +12,13 @@ from tui.net.prometheus import Sample, parse
 
 
 def reference(raw: bytes) -> dict[str, list[Sample]]:
-    found: dict[str, list[Sample]] = {}
+    by_metric: dict[str, list[Sample]] = {}
     for family in text_string_to_metric_families(raw.decode()):
         for sample in family.samples:
             # The library ends every counter in _total, even one that does not (llama.cpp has n_tokens_max).
             name = sample.name if sample.name.encode() in raw else sample.name.removesuffix("_total")
-            found.setdefault(name, []).append((dict(sample.labels), float(sample.value)))
-    return found
+            by_metric.setdefault(name, []).append((dict(sample.labels), float(sample.value)))
+    return by_metric
 
 
 @pytest.mark.parametrize("name", PAGES)

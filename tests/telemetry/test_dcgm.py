@@ -65,8 +65,8 @@ def test_throttling_by_power_cap_and_no_throttling_when_idle() -> None:
     assert {i: values[gauges.GPU_THROTTLED] for i, values in gauges_from(page).items()} == {0: 1, 1: 0}
 
 
-async def told(pages: list[str], tellings: int, gpus: tuple[int, ...] = ()) -> list[list[GaugeRow] | str]:
-    """What a reader tells while the exporter answers `pages` one after another, the last one for ever."""
+async def messages(pages: list[str], count: int, gpus: tuple[int, ...] = ()) -> list[list[GaugeRow] | str]:
+    """What a reader reports while the exporter answers `pages` one after another, the last one for ever."""
     log: list[list[GaugeRow] | str] = []
     enough = asyncio.Event()
     asked: list[str] = []
@@ -77,7 +77,7 @@ async def told(pages: list[str], tellings: int, gpus: tuple[int, ...] = ()) -> l
 
     def tell(item: list[GaugeRow] | str) -> None:
         log.append(item)
-        if len(log) >= tellings:
+        if len(log) >= count:
             enough.set()
 
     reader = DcgmReader("a", "exporter.test:9400", gpus, transport=httpx.MockTransport(handler))
@@ -91,14 +91,14 @@ async def told(pages: list[str], tellings: int, gpus: tuple[int, ...] = ()) -> l
 
 
 async def test_only_the_lanes_gpus_are_read() -> None:
-    (rows,) = await told([exporter_page()], 1, gpus=(1,))
+    (rows,) = await messages([exporter_page()], 1, gpus=(1,))
     assert not isinstance(rows, str)
     assert {(row.lane, row.source) for row in rows} == {("a", "gpu1")}
 
 
 async def test_a_page_that_the_exporter_did_not_renew_is_no_new_reading() -> None:
     old, new = exporter_page(1000), exporter_page(2000)
-    first, second = await told([old, old, old, new], 2)
+    first, second = await messages([old, old, old, new], 2)
     assert isinstance(first, list)
     assert isinstance(second, list)
     energy = [row.value for row in (*first, *second) if row.name == gauges.GPU_ENERGY and row.source == "gpu0"]
@@ -115,9 +115,9 @@ async def test_the_names_of_the_lanes_gpus() -> None:
 
 
 async def test_gpus_that_the_exporter_does_not_know_and_pages_of_something_else() -> None:
-    (line,) = await told([exporter_page()], 1, gpus=(5,))
+    (line,) = await messages([exporter_page()], 1, gpus=(5,))
     assert line == "http://exporter.test:9400/metrics has GPUs 0, 1, none of those named in gpus"
-    (line,) = await told(["up 1\n"], 1)
+    (line,) = await messages(["up 1\n"], 1)
     assert line == "http://exporter.test:9400/metrics is not a DCGM exporter: it has no DCGM_FI_DEV metric"
 
 
@@ -130,9 +130,9 @@ async def test_the_password_of_an_exporter_is_sent_and_never_told(path: str) -> 
         return httpx.Response(500)
 
     reader = DcgmReader("a", f"http://me:secret@exporter.test:9400{path}", (), transport=httpx.MockTransport(refuse))
-    with pytest.raises(ReadingError) as told:
+    with pytest.raises(ReadingError) as caught:
         await reader.names()
-    assert str(told.value) == "http://exporter.test:9400/metrics answers HTTP 500"
+    assert str(caught.value) == "http://exporter.test:9400/metrics answers HTTP 500"
     assert sent == ["Basic bWU6c2VjcmV0"]
 
 

@@ -17,9 +17,9 @@ def test_an_exporter_goes_before_this_hosts_own_gpus() -> None:
 
 
 async def test_a_server_elsewhere_is_one_line_and_the_end() -> None:
-    told: list[str] = []
-    await gpu_reader("a", url="http://203.0.113.7:8000").run(lambda _: None, told.append)
-    assert told == ["the server runs on 203.0.113.7, not here: give the URL of a DCGM exporter there as dcgm"]
+    faults: list[str] = []
+    await gpu_reader("a", url="http://203.0.113.7:8000").run(lambda _: None, faults.append)
+    assert faults == ["the server runs on 203.0.113.7, not here: give the URL of a DCGM exporter there as dcgm"]
 
 
 async def test_no_driver_is_one_line_and_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,9 +27,9 @@ async def test_no_driver_is_one_line_and_the_end(monkeypatch: pytest.MonkeyPatch
         raise NothingToReadError("no NVIDIA driver on this host")
 
     monkeypatch.setattr("tui.telemetry.gpus.LocalGpus.read", read)
-    told: list[str] = []
-    await gpu_reader("a", url="http://127.0.0.1:8000").run(lambda _: None, told.append)
-    assert told == ["no NVIDIA driver on this host"]
+    faults: list[str] = []
+    await gpu_reader("a", url="http://127.0.0.1:8000").run(lambda _: None, faults.append)
+    assert faults == ["no NVIDIA driver on this host"]
 
 
 async def test_a_driver_that_hangs_is_one_line_and_asked_again_only_when_it_is_back(
@@ -44,11 +44,11 @@ async def test_a_driver_that_hangs_is_one_line_and_asked_again_only_when_it_is_b
         return [GaugeRow("a", "gpu0", "power_w", 1, 2.0)]
 
     monkeypatch.setattr("tui.telemetry.gpus.LocalGpus.read", read)
-    told: list[str] = []
+    faults: list[str] = []
     hung, works = asyncio.Event(), asyncio.Event()
 
     def fault(line: str) -> None:
-        told.append(line)
+        faults.append(line)
         (hung if line else works).set()
 
     reader = NvmlReader("a", "http://127.0.0.1:8000", (), timeout_s=0.5)
@@ -60,7 +60,7 @@ async def test_a_driver_that_hangs_is_one_line_and_asked_again_only_when_it_is_b
         await works.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert told == ["the NVIDIA driver does not answer", ""]
+    assert faults == ["the NVIDIA driver does not answer", ""]
 
 
 async def test_memory_that_cannot_be_attributed_is_told_once_beside_the_readings(
@@ -71,18 +71,18 @@ async def test_memory_that_cannot_be_attributed_is_told_once_beside_the_readings
         return [GaugeRow("a", "gpu0", "power_w", 1, 2.0)]
 
     monkeypatch.setattr("tui.telemetry.gpus.LocalGpus.read", read)
-    told: list[str] = []
+    faults: list[str] = []
     thrice = asyncio.Event()
 
     def emit(_: list[GaugeRow]) -> None:
-        told.append("rows")
-        if told.count("rows") == 3:
+        faults.append("rows")
+        if faults.count("rows") == 3:
             thrice.set()
 
     reader = NvmlReader("a", "http://127.0.0.1:8000", ())
-    task = asyncio.create_task(reader.run(emit, told.append, period_s=0.01))
+    task = asyncio.create_task(reader.run(emit, faults.append, period_s=0.01))
     async with asyncio.timeout(10):
         await thrice.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert told[:4] == ["hidden", "rows", "rows", "rows"]
+    assert faults[:4] == ["hidden", "rows", "rows", "rows"]

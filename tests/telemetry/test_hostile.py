@@ -132,22 +132,22 @@ def scraper(kind: str, url: str, timeout_s: float) -> ServerScraper | DcgmReader
 async def test_it_is_one_note_and_never_a_stall(kind: str, metric: bytes, manner: str) -> None:
     answer, line = HOSTILE[manner]
     rows: list[GaugeRow] = []
-    told: list[str] = []
+    faults: list[str] = []
     async with serving(answer, metric) as (url, enough):
         reader = scraper(kind, url, timeout_s=0.1 if "within" in line else 20)
-        task = asyncio.create_task(reader.run(rows.extend, told.append, period_s=0.01))
+        task = asyncio.create_task(reader.run(rows.extend, faults.append, period_s=0.01))
         async with asyncio.timeout(30):
             await enough.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert not rows
-    assert len(told) == 1
-    assert line in told[0] or (line == "has no" and "it has no" in told[0])
-    assert told[0].startswith(url)
+    assert len(faults) == 1
+    assert line in faults[0] or (line == "has no" and "it has no" in faults[0])
+    assert faults[0].startswith(url)
 
 
 async def test_nobody_there_is_one_note_too() -> None:
-    told: list[str] = []
+    faults: list[str] = []
     beats = 0
 
     async def read() -> list[GaugeRow]:
@@ -159,11 +159,11 @@ async def test_nobody_there_is_one_note_too() -> None:
             await get_page(http, "http://127.0.0.1:1/metrics")
         return []
 
-    await poll(read, lambda rows: None, told.append, 0.01)
-    assert told == ["nobody answers at http://127.0.0.1:1/metrics", "enough"]
+    await poll(read, lambda rows: None, faults.append, 0.01)
+    assert faults == ["nobody answers at http://127.0.0.1:1/metrics", "enough"]
 
 
 async def test_an_exporter_url_that_is_none_ends_in_one_line() -> None:
-    told: list[str] = []
-    await DcgmReader("a", "http://exporter:port", ()).run(lambda rows: None, told.append)
-    assert told == ["http://exporter:port/metrics is not a URL"]
+    faults: list[str] = []
+    await DcgmReader("a", "http://exporter:port", ()).run(lambda rows: None, faults.append)
+    assert faults == ["http://exporter:port/metrics is not a URL"]

@@ -27,8 +27,8 @@ async def test_beats_keep_their_schedule_and_skip_what_a_slow_reading_missed(mon
 
     monkeypatch.setattr("tui.telemetry.polling.time.monotonic", lambda: now)
     monkeypatch.setattr("tui.telemetry.polling.asyncio.sleep", sleep)
-    told: list[str] = []
+    faults: list[str] = []
     with pytest.raises(asyncio.CancelledError):
-        await poll(read, lambda _: None, told.append, 1.0)
+        await poll(read, lambda _: None, faults.append, 1.0)
     assert started == [100, 101, 104, 105, 106]
-    assert told == ["nothing"]
+    assert faults == ["nothing"]

@@ -86,9 +86,9 @@ def test_it_says_what_nvidia_smi_says() -> None:
     with server(2):
         for _ in range(3):
             before = reading(gpus)
-            told = smi()
+            reported = smi()
             after = reading(gpus)
-            for name, (value, resolution) in told.items():
+            for name, (value, resolution) in reported.items():
                 low, high = sorted((before[name], after[name]))
                 assert low - resolution <= value <= high + resolution, (name, before[name], value, after[name])
     gpus.close()

@@ -22,35 +22,35 @@ URL = "http://engine.test/metrics"
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
-def found(kind: str = "vllm", url: str = URL, note: str = "") -> DetectedServer:
+def detected(kind: str = "vllm", url: str = URL, note: str = "") -> DetectedServer:
     info = LaneInfo(url="http://engine.test", engine=kind, title=kind, model="m")
     return DetectedServer(info, [], url, note, {"Authorization": "Bearer secret"})
 
 
 class Log:
-    """What a scraper told, in order; `run` ends it after so many tellings."""
+    """What a scraper reported, in order; `run` ends it after so many reports."""
 
     def __init__(self) -> None:
         self.rows: list[list[GaugeRow]] = []
-        self.told: list[str] = []
+        self.reports: list[str] = []
         self._enough = asyncio.Event()
-        self._most = 0
+        self._count = 0
 
     def emit(self, rows: list[GaugeRow]) -> None:
         self.rows.append(rows)
-        self.told.append("rows")
+        self.reports.append("rows")
         self._check()
 
     def fault(self, line: str) -> None:
-        self.told.append(line)
+        self.reports.append(line)
         self._check()
 
     def _check(self) -> None:
-        if len(self.told) >= self._most:
+        if len(self.reports) >= self._count:
             self._enough.set()
 
-    async def run(self, handler: Handler, tellings: int, lane: DetectedServer) -> None:
-        self._most = tellings
+    async def run(self, handler: Handler, count: int, lane: DetectedServer) -> None:
+        self._count = count
         scraper = ServerScraper("a", lane, transport=httpx.MockTransport(handler))
         task = asyncio.create_task(scraper.run(self.emit, self.fault, period_s=0.01))
         async with asyncio.timeout(10):
@@ -62,7 +62,7 @@ class Log:
 async def test_rows_carry_lane_source_name_and_time() -> None:
     log = Log()
     before = time.monotonic_ns()
-    await log.run(lambda _: httpx.Response(200, content=page("vllm-0.32.0-c32.txt")), 1, found())
+    await log.run(lambda _: httpx.Response(200, content=page("vllm-0.32.0-c32.txt")), 1, detected())
     values = {row.name: row.value for row in log.rows[0]}
     assert values[gauges.RUNNING] == 25
     assert {(row.lane, row.source) for row in log.rows[0]} == {("a", gauges.SERVER)}
@@ -76,7 +76,7 @@ async def test_the_key_goes_with_each_scrape() -> None:
         seen.append(request.headers["authorization"])
         return httpx.Response(200, content=b"vllm:num_requests_running 1\n")
 
-    await Log().run(handler, 2, found())
+    await Log().run(handler, 2, detected())
     assert seen[:2] == ["Bearer secret", "Bearer secret"]
 
 
@@ -84,17 +84,17 @@ async def test_a_trouble_is_told_once_and_its_end_too() -> None:
     answers = [httpx.Response(503)] * 3 + [httpx.Response(200, content=b"vllm:num_requests_running 1\n")] * 2
     answers += [httpx.Response(404)] * 3
     log = Log()
-    await log.run(lambda _: answers.pop(0) if answers else httpx.Response(500), 6, found())
-    told = [line.replace(URL, "it") for line in log.told]
-    assert told[:5] == ["it answers HTTP 503", "rows", "", "rows", "it answers HTTP 404"]
-    assert told[5] == "it answers HTTP 500"
+    await log.run(lambda _: answers.pop(0) if answers else httpx.Response(500), 6, detected())
+    reports = [line.replace(URL, "it") for line in log.reports]
+    assert reports[:5] == ["it answers HTTP 503", "rows", "", "rows", "it answers HTTP 404"]
+    assert reports[5] == "it answers HTTP 500"
 
 
 async def test_a_falling_counter_is_passed_on() -> None:
     counts = iter((100, 7))
     log = Log()
     await log.run(
-        lambda _: httpx.Response(200, content=b"vllm:generation_tokens_total %d\n" % next(counts, 7)), 2, found()
+        lambda _: httpx.Response(200, content=b"vllm:generation_tokens_total %d\n" % next(counts, 7)), 2, detected()
     )
     assert [rows[0].value for rows in log.rows[:2]] == [100, 7]
 
@@ -110,8 +110,8 @@ async def test_a_huge_page_is_one_line_and_not_read_to_its_end() -> None:
                 yield b"x" * (1 << 20)
 
     log = Log()
-    await log.run(lambda _: httpx.Response(200, stream=Endless()), 1, found())
-    assert log.told == [f"{URL}: the answer is larger than 4 MB"]
+    await log.run(lambda _: httpx.Response(200, stream=Endless()), 1, detected())
+    assert log.reports == [f"{URL}: the answer is larger than 4 MB"]
     assert sent <= 6
 
 
@@ -122,8 +122,8 @@ async def test_a_page_of_something_else_and_a_malformed_one() -> None:
         (b'{"detail": "x"}', "cannot be read"),
     ):
         log = Log()
-        await log.run(lambda _, content=content: httpx.Response(200, content=content), 1, found())  # type: ignore[misc]
-        assert line in log.told[0]
+        await log.run(lambda _, content=content: httpx.Response(200, content=content), 1, detected())  # type: ignore[misc]
+        assert line in log.reports[0]
 
 
 async def test_a_server_that_closed_the_kept_connection_is_asked_again_at_once() -> None:
@@ -137,8 +137,8 @@ async def test_a_server_that_closed_the_kept_connection_is_asked_again_at_once()
         return httpx.Response(200, content=b"vllm:num_requests_running 1\n")
 
     log = Log()
-    await log.run(handler, 1, found())
-    assert log.told == ["rows"]
+    await log.run(handler, 1, detected())
+    assert log.reports == ["rows"]
 
 
 async def test_sglang_without_metrics_gives_its_loads_and_says_so() -> None:
@@ -147,16 +147,16 @@ async def test_sglang_without_metrics_gives_its_loads_and_says_so() -> None:
     await log.run(
         lambda _: httpx.Response(200, content=raw),
         2,
-        found("sglang", "http://engine.test/v1/loads", "start it with …"),
+        detected("sglang", "http://engine.test/v1/loads", "start it with …"),
     )
-    assert log.told[:2] == ["start it with …", "rows"]
+    assert log.reports[:2] == ["start it with …", "rows"]
     assert {row.name: row.value for row in log.rows[0]}[gauges.RUNNING] == 32
 
 
 async def test_nothing_to_scrape_ends_at_once() -> None:
     log = Log()
-    await ServerScraper("a", found(url="", note="Ollama exposes no metrics")).run(log.emit, log.fault)
-    assert log.told == ["Ollama exposes no metrics"]
+    await ServerScraper("a", detected(url="", note="Ollama exposes no metrics")).run(log.emit, log.fault)
+    assert log.reports == ["Ollama exposes no metrics"]
 
 
 def read(name: str) -> dict[str, float]:
@@ -164,29 +164,29 @@ def read(name: str) -> dict[str, float]:
 
 
 def test_vllm_under_load() -> None:
-    found = read("vllm-0.32.0-c32.txt")
-    assert found[gauges.RUNNING] == 25
-    assert found[gauges.KV_USAGE] == pytest.approx(0.0061042608)
-    assert found[gauges.KV_POOL_TOKENS] == 1_048_576
-    assert found[gauges.KV_BYTES] == 1 << 30
-    assert (found[gauges.PREFIX_HITS], found[gauges.PREFIX_QUERIES]) == (0, 52_861)
-    assert found[gauges.GENERATION_TOKENS] == 96_615
-    assert found[gauges.GENERATION_TOKENS_FINISHED] == 92_560
+    values = read("vllm-0.32.0-c32.txt")
+    assert values[gauges.RUNNING] == 25
+    assert values[gauges.KV_USAGE] == pytest.approx(0.0061042608)
+    assert values[gauges.KV_POOL_TOKENS] == 1_048_576
+    assert values[gauges.KV_BYTES] == 1 << 30
+    assert (values[gauges.PREFIX_HITS], values[gauges.PREFIX_QUERIES]) == (0, 52_861)
+    assert values[gauges.GENERATION_TOKENS] == 96_615
+    assert values[gauges.GENERATION_TOKENS_FINISHED] == 92_560
 
 
 def test_sglang_under_load_counts_first_tokens_with_the_decoded_ones() -> None:
-    found = read("sglang-0.5.23-c32.txt")
-    assert found[gauges.GENERATION_TOKENS] == 56_783 + 1 + 408
-    assert found[gauges.GENERATION_TOKENS_FINISHED] == 8 + 52_224
-    assert found[gauges.KV_USAGE] == pytest.approx(0.09649658)
-    assert (found[gauges.PREFIX_HITS], found[gauges.PREFIX_QUERIES]) == (18_053, 31_786)
-    assert found[gauges.WEIGHTS_BYTES] == pytest.approx(0.024700164794921875 * 2**30)
+    values = read("sglang-0.5.23-c32.txt")
+    assert values[gauges.GENERATION_TOKENS] == 56_783 + 1 + 408
+    assert values[gauges.GENERATION_TOKENS_FINISHED] == 8 + 52_224
+    assert values[gauges.KV_USAGE] == pytest.approx(0.09649658)
+    assert (values[gauges.PREFIX_HITS], values[gauges.PREFIX_QUERIES]) == (18_053, 31_786)
+    assert values[gauges.WEIGHTS_BYTES] == pytest.approx(0.024700164794921875 * 2**30)
 
 
 def test_queued_requests_are_waiting_on_both() -> None:
     for name in ("vllm-0.32.0-c16-queue.txt", "sglang-0.5.23-c16-queue.txt"):
-        found = read(name)
-        assert (found[gauges.RUNNING], found[gauges.WAITING]) == (4, 12), name
+        values = read(name)
+        assert (values[gauges.RUNNING], values[gauges.WAITING]) == (4, 12), name
 
 
 def test_sglang_0_5_20_has_the_same_gauges() -> None:
@@ -194,10 +194,10 @@ def test_sglang_0_5_20_has_the_same_gauges() -> None:
 
 
 def test_llamacpp_prompt_tokens_hold_the_cached_ones() -> None:
-    found = read("llamacpp-c16.txt")
-    assert found[gauges.PROMPT_TOKENS] == 21_428 + 35_674
-    assert found[gauges.PREFIX_HITS] == 35_674
-    assert gauges.GENERATION_TOKENS not in found  # its counter rises only when a request ends
+    values = read("llamacpp-c16.txt")
+    assert values[gauges.PROMPT_TOKENS] == 21_428 + 35_674
+    assert values[gauges.PREFIX_HITS] == 35_674
+    assert gauges.GENERATION_TOKENS not in values  # its counter rises only when a request ends
 
 
 def test_old_names_stand_in_for_new_ones() -> None:
@@ -210,9 +210,9 @@ def test_old_names_stand_in_for_new_ones() -> None:
 def test_data_parallel_engines_are_summed_and_their_kv_use_averaged() -> None:
     lines = b'vllm:num_requests_running{engine="%d"} %d\nvllm:kv_cache_usage_perc{engine="%d"} %f\n'
     raw = lines % (0, 3, 0, 0.2) + lines % (1, 4, 1, 0.4)
-    found = gauges_from(get_engine("vllm"), raw)
-    assert found[gauges.RUNNING] == 7
-    assert found[gauges.KV_USAGE] == pytest.approx(0.3)
+    values = gauges_from(get_engine("vllm"), raw)
+    assert values[gauges.RUNNING] == 7
+    assert values[gauges.KV_USAGE] == pytest.approx(0.3)
 
 
 def test_tensor_parallel_ranks_that_tell_the_same_count_once() -> None:
@@ -228,11 +228,11 @@ def test_nan_and_none_are_no_reading() -> None:
 
 
 def test_loads_stand_in_for_sglangs_metrics() -> None:
-    found = read_loads((CAPTURED / "sglang-0.5.23-loads-c32.json").read_bytes())
-    assert found[gauges.RUNNING] == 32
-    assert found[gauges.KV_USAGE] == pytest.approx(0.1077)
-    assert found[gauges.KV_POOL_TOKENS] == 65_536
-    assert gauges.GENERATION_TOKENS not in found
+    values = read_loads((CAPTURED / "sglang-0.5.23-loads-c32.json").read_bytes())
+    assert values[gauges.RUNNING] == 32
+    assert values[gauges.KV_USAGE] == pytest.approx(0.1077)
+    assert values[gauges.KV_POOL_TOKENS] == 65_536
+    assert gauges.GENERATION_TOKENS not in values
 
 
 def test_loads_of_several_ranks() -> None:

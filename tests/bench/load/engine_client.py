@@ -34,7 +34,7 @@ from tui.model.profile import Endpoint
 from tui.recording.reader import open_session
 
 NS = 1e9
-OWN = "own client"
+ENGINE_CLIENT = "engine's client"
 USAGES = ("each", "end")
 
 
@@ -128,8 +128,8 @@ def dragstrip(load: Load, folder: Path) -> tuple[float, int]:
         f"[[plan]]\ndials = {{ concurrency = 0 }}\nfor_s = {load.drain_s}\n"
     )
     command = [sys.executable, "-m", "tui", "run", str(profile), "--plan", "--json", "--out", str(folder)]
-    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    session = open_session(folder / told["session"])
+    printed = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    session = open_session(folder / printed["session"])
     requests = session.scan("requests").select("outcome", "t_send_ns", "t_end_ns").collect()
     if not (requests["outcome"] == "ok").all():
         raise SystemExit(f"not every answer was whole within {load.drain_s} s after the last request: raise --drain")
@@ -137,7 +137,7 @@ def dragstrip(load: Load, folder: Path) -> tuple[float, int]:
     assert isinstance(first_ns, int)
     assert isinstance(last_ns, int)
     arrived = session.scan("chunks").select(pl.col("tokens").sum()).collect().item()
-    return arrived / ((last_ns - first_ns) / NS), told["lanes"]["a"]["client"]["bound_s"]
+    return arrived / ((last_ns - first_ns) / NS), printed["lanes"]["a"]["client"]["bound_s"]
 
 
 def options() -> argparse.Namespace:
@@ -170,24 +170,24 @@ def measure(args: argparse.Namespace, streams: int) -> dict[str, list[Run]]:
     """The runs at one level by who made them: the own client, and ours by how usage was asked for."""
     endpoint: Endpoint = "generate" if args.generate else "completions"
     model = args.model or Path(args.tokenizer).name
-    ways = [OWN, *(["each"] if args.generate else args.usage)]
+    ways = [ENGINE_CLIENT, *(["each"] if args.generate else args.usage)]
     runs: dict[str, list[Run]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory() as folder:
         for seed, way in enumerate([*ways, *reversed(ways)] * args.rounds, 1):
             load = Load(
                 *(args.url, model, args.tokenizer, streams, args.prompt, args.output, seed, endpoint),
                 waves=args.waves,
-                usage="" if args.generate or way == OWN else way,
+                usage="" if args.generate or way == ENGINE_CLIENT else way,
                 drain_s=args.drain,
             )
             with counted(args.kind, args.url) as readings:
-                if way == OWN:
+                if way == ENGINE_CLIENT:
                     rate, bound_s = own_client(args.kind, args.python, load, Path(folder)), 0
                 else:
                     rate, bound_s = dragstrip(load, Path(folder))
             runs[way].append(run := Run(rate, middle_rate(readings, streams * args.output, args.waves), bound_s))
-            told = f"{rate:,.0f} tok/s, {run.middle:,.0f} in mid-run by the server's counter"
-            print(f"{streams} streams, {way}: {told}", file=sys.stderr, flush=True)
+            rates = f"{rate:,.0f} tok/s, {run.middle:,.0f} in mid-run by the server's counter"
+            print(f"{streams} streams, {way}: {rates}", file=sys.stderr, flush=True)
     return runs
 
 
@@ -198,14 +198,14 @@ def main() -> None:
     print("{:>8} {:>26} {:>6} {:>26} {:>6} {:>10} {:>8}".format("streams", *heads))
     for streams in args.streams:
         runs = measure(args, streams)
-        own = runs.pop(OWN)
+        theirs = runs.pop(ENGINE_CLIENT)
         for usage, ours in runs.items():
-            rates = (" ".join(f"{run.rate:,.0f}" for run in some) for some in (own, ours))
-            ratio = fmean(run.rate for run in ours) / fmean(run.rate for run in own)
-            middle = fmean(run.middle for run in ours) / fmean(run.middle for run in own)
+            rates = (" ".join(f"{run.rate:,.0f}" for run in some) for some in (theirs, ours))
+            ratio = fmean(run.rate for run in ours) / fmean(run.rate for run in theirs)
+            middle = fmean(run.middle for run in ours) / fmean(run.middle for run in theirs)
             bound_s = sum(run.bound_s for run in ours)
-            told = (streams, next(rates), usage, next(rates), ratio, middle, bound_s)
-            print("{:>8} {:>26} {:>6} {:>26} {:>6.3f} {:>10.3f} {:>8}".format(*told))
+            row = (streams, next(rates), usage, next(rates), ratio, middle, bound_s)
+            print("{:>8} {:>26} {:>6} {:>26} {:>6.3f} {:>10.3f} {:>8}".format(*row))
 
 
 if __name__ == "__main__":

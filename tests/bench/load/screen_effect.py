@@ -46,8 +46,8 @@ def measured(folder: Path, log: list[Sent]) -> tuple[Figures, Figures]:
     recorded = open_session(next(folder.iterdir()))
     chosen = Selection(t0_ns=recorded.info.t0_ns + round(SETTLED_S * 1e9))
     tables = tables_of(recorded, chosen)
-    told = summary(tables.session, tables.requests, tables.seconds, token_gaps(recorded, chosen))["lanes"]["a"]
-    ours = {f"{name} p{p}": told[name][f"p{p}"] for name in FIGURES for p in PERCENTS}
+    report = summary(tables.session, tables.requests, tables.seconds, token_gaps(recorded, chosen))["lanes"]["a"]
+    ours = {f"{name} p{p}": report[name][f"p{p}"] for name in FIGURES for p in PERCENTS}
     ends_ns = tables.requests["t_end_ns"]
     late = [line for line in log if int(ends_ns[0]) <= line.t_ns[-1] <= int(ends_ns[-1])]
     times: dict[str, Sequence[float] | NDArray[np.float64]] = {
@@ -120,15 +120,15 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=12.0)
     parser.add_argument("--rounds", type=int, default=3)
-    told = parser.parse_args()
+    args = parser.parse_args()
     off: dict[bool, list[Figures]] = {False: [], True: []}
     truth: list[Figures] = []
-    for _ in range(told.rounds):
+    for _ in range(args.rounds):
         for screen in (False, True):
-            ours, theirs = run(screen=screen, streams=told.streams, seconds=told.seconds)
+            ours, theirs = run(screen=screen, streams=args.streams, seconds=args.seconds)
             off[screen].append({name: ours[name] - theirs[name] for name in ours})
             truth.append(theirs)
-    print(f"{told.streams} streams, {told.rounds} rounds; ms off the server's own log, median (least to most)")
+    print(f"{args.streams} streams, {args.rounds} rounds; ms off the server's own log, median (least to most)")
     for name in truth[0]:
         cells = [f"{name:12} {statistics.median(t[name] for t in truth):9.3f}"]
         for screen, label in ((False, "no screen"), (True, "screen")):

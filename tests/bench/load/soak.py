@@ -45,9 +45,9 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=512)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--server", type=Path, help="another token source: a binary that takes --port and --cpu")
-    told = parser.parse_args()
-    with source(told.server) as url:
-        asyncio.run(soak(url, told.streams, told.minutes * 60))
+    args = parser.parse_args()
+    with source(args.server) as url:
+        asyncio.run(soak(url, args.streams, args.minutes * 60))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Is what we report true? Stamps and percentiles beside the server's own log of what it sent when.
+"""Is what we report true? Timestamps and percentiles against the server's own log of what it sent when.
 
 `python -m tests.bench.load.stamps [--streams 1000] [--rate 20000,50000] [--tls]`: a server in C paces its streams and
 notes the monotonic time of each token right before it sends it. Printed: our stamp less the server's of every token,
@@ -31,15 +31,15 @@ Floats = NDArray[np.float64]
 
 
 @dataclass
-class Heard:
-    """What the driver said."""
+class DriverRun:
+    """What the driver reported."""
 
     rows: dict[int, RequestRow] = field(default_factory=dict)
     chunks: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     waited: float = 0.0  # share of the time in which the driver was ready to run and had no core
 
-    def take(self, frame: Frame) -> None:
+    def add(self, frame: Frame) -> None:
         self.frames.append(frame)
         self.rows |= {row.request: row for row in frame.requests if row.outcome == "ok"}
         columns = frame.chunks
@@ -75,26 +75,26 @@ def plan(url: str, step_us: int) -> LanePlan:
     )
 
 
-async def hear(lane: LanePlan, dials: Dials, seconds: float) -> Heard:
+async def drive(lane: LanePlan, dials: Dials, seconds: float) -> DriverRun:
     """Drive for so long; let what runs then finish."""
     driver = await Driver.start(lane, Setting(1, dials))
     os.sched_setaffinity(driver.pid, {CORES[-1]})
-    heard = Heard()
+    run = DriverRun()
     waited_s, began_s = waited_for_core_s(driver.pid), time.monotonic()
     loop = asyncio.get_running_loop()
     end_s = loop.time() + seconds
     async for frame in driver.frames():
-        heard.take(frame)
+        run.add(frame)
         if loop.time() > end_s:
             driver.set(Setting(2, Dials(concurrency=0)))
             if frame.segment == 2 and frame.in_flight == 0:
                 break
-    heard.waited = (waited_for_core_s(driver.pid) - waited_s) / (time.monotonic() - began_s)
+    run.waited = (waited_for_core_s(driver.pid) - waited_s) / (time.monotonic() - began_s)
     await driver.stop()
-    return heard
+    return run
 
 
-def by_request(lane: LanePlan, dials: Dials, heard: Heard, log: list[Sent]) -> list[tuple[RequestRow, Sent]]:
+def by_request(lane: LanePlan, dials: Dials, run: DriverRun, log: list[Sent]) -> list[tuple[RequestRow, Sent]]:
     """Each of our rows with the server's line of the same request: they share a seed.
 
     Of requests sent once all streams were connected: before, TLS takes the core, and the server's own clock of a
@@ -102,16 +102,16 @@ def by_request(lane: LanePlan, dials: Dials, heard: Heard, log: list[Sent]) -> l
     """
     lines = {line.seed: line for line in log}
     builder = RequestBuilder(lane)
-    opened_ns = max(row.t_first_ns or 0 for number, row in heard.rows.items() if number < dials.concurrency)
+    opened_ns = max(row.t_first_ns or 0 for number, row in run.rows.items() if number < dials.concurrency)
     return [
         (row, lines[builder.spec(number, dials).seed])
-        for number, row in heard.rows.items()
+        for number, row in run.rows.items()
         if (row.t_send_ns or 0) > opened_ns
     ]
 
 
 def percentiles(name: str, ours: Floats, theirs: Floats) -> bool:
-    """Print ours beside the server's; an asterisk where both 1 % and 0.1 ms apart. Whether none is."""
+    """Print ours and the server's, with an asterisk where more than 1 % and 0.1 ms apart. True if none is."""
     cells, close = [], True
     for percent in (50, 95, 99):
         a, b = float(np.percentile(ours, percent)), float(np.percentile(theirs, percent))
@@ -122,25 +122,25 @@ def percentiles(name: str, ours: Floats, theirs: Floats) -> bool:
     return close
 
 
-def compare(lane: LanePlan, dials: Dials, heard: Heard, log: list[Sent]) -> None:
+def compare(lane: LanePlan, dials: Dials, run: DriverRun, log: list[Sent]) -> None:
     """Print how far we are from the server's own log."""
-    pairs = by_request(lane, dials, heard, log)
-    times = heard.token_times()
+    pairs = by_request(lane, dials, run, log)
+    times = run.token_times()
     errors, our_gaps, gaps = [], [], []
     for row, line in pairs:
-        told = np.array(line.t_ns)
-        errors.append(times[row.request] - told)
+        sent_ns = np.array(line.t_ns)
+        errors.append(times[row.request] - sent_ns)
         our_gaps.append(np.diff(times[row.request]) / 1e6)
-        gaps.append(np.diff(told) / 1e6)
+        gaps.append(np.diff(sent_ns) / 1e6)
     error_us = np.concatenate(errors) / 1e3
     low, high, highest = np.percentile(error_us, (50, 99, 99.9))
-    merged = sum(frame.merged_reads for frame in heard.frames) / sum(len(request) for request, _, _ in heard.chunks)
+    merged = sum(frame.merged_reads for frame in run.frames) / sum(len(request) for request, _, _ in run.chunks)
     kernel = sum(row.stamp == "kernel" for row, _ in pairs) / len(pairs)
-    bound = sum(bool(frame.bound) for frame in heard.frames)
+    bound = sum(bool(frame.bound) for frame in run.frames)
     print(f"  stamp error us: p50 {low:.1f}, p99 {high:.1f}, p99.9 {highest:.1f}; {len(error_us):,} tokens")
-    cpu_us = (heard.frames[-1].cpu_s_total - heard.frames[0].cpu_s_total) / sum(map(len, times.values())) * 1e6
-    print(f"  {cpu_us:.1f} CPU us a token in the driver, which waited for a core {heard.waited:.0%} of the time")
-    print(f"  {kernel:.0%} kernel stamps, {merged:.2%} merged reads, {bound} of {len(heard.frames)} frames bound")
+    cpu_us = (run.frames[-1].cpu_s_total - run.frames[0].cpu_s_total) / sum(map(len, times.values())) * 1e6
+    print(f"  {cpu_us:.1f} CPU us a token in the driver, which waited for a core {run.waited:.0%} of the time")
+    print(f"  {kernel:.0%} kernel stamps, {merged:.2%} merged reads, {bound} of {len(run.frames)} frames bound")
     sent_ns = np.array([row.t_send_ns for row, _ in pairs])
     received_us = (np.array([line.received_ns for _, line in pairs]) - sent_ns) / 1e3
     lay, longest = np.percentile(received_us, (50, 99))
@@ -167,14 +167,14 @@ def main() -> None:
     parser.add_argument("--rate", default="20000,50000", help="tokens a second over all streams")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--tls", action="store_true")
-    told = parser.parse_args()
-    dials = Dials(concurrency=told.streams, prompt_tokens=16, output_tokens=TOKENS)
-    for rate in map(int, told.rate.split(",")):
-        with source(tls=told.tls) as url:
-            lane = plan(url, round(told.streams / rate * 1e6))
-            heard = asyncio.run(hear(lane, dials, told.seconds))
-            print(f"{told.streams} streams, {rate:,} tokens/s asked, {'https' if told.tls else 'http'}")
-            compare(lane, dials, heard, sent(url))
+    args = parser.parse_args()
+    dials = Dials(concurrency=args.streams, prompt_tokens=16, output_tokens=TOKENS)
+    for rate in map(int, args.rate.split(",")):
+        with source(tls=args.tls) as url:
+            lane = plan(url, round(args.streams / rate * 1e6))
+            run = asyncio.run(drive(lane, dials, args.seconds))
+            print(f"{args.streams} streams, {rate:,} tokens/s asked, {'https' if args.tls else 'http'}")
+            compare(lane, dials, run, sent(url))
 
 
 if __name__ == "__main__":

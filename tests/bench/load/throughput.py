@@ -136,10 +136,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--server", type=Path, help="another token source: a binary that takes --port and --cpu")
-    told = parser.parse_args()
-    with source(told.server) as url:
-        for streams in map(int, told.streams.split(",")):
-            measure(url, streams, told.tokens, told.seconds, told.rounds)
+    args = parser.parse_args()
+    with source(args.server) as url:
+        for streams in map(int, args.streams.split(",")):
+            measure(url, streams, args.tokens, args.seconds, args.rounds)
 
 
 if __name__ == "__main__":
