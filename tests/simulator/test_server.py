@@ -1,4 +1,4 @@
-"""The simulated engines over real HTTP: their manners are those of the engines they stand in for."""
+"""The simulated engines over real HTTP: they behave like the engines they imitate, and fail as often as asked."""
 
 import asyncio
 import time
@@ -10,6 +10,7 @@ import pytest
 
 from tests.simulator.serving import events, serving, until_idle
 from tui.simulator.requests import CHAT_TEMPLATE, tokenize, word
+from tui.simulator.server import TOKENS_BEFORE_FAULT
 
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "bababa dedede"}], "ignore_eos": True}
 TEXT: dict[str, Any] = {"prompt": [1, 2, 3], "max_tokens": 10, "ignore_eos": True}
@@ -158,3 +159,91 @@ def test_words_are_one_token_each_and_come_back() -> None:
     tokens = [0, 1, 31_999, 12_345]
     assert tokenize("".join(map(word, tokens))) == tokens
     assert len(tokenize("internationalisation, they said")) == 7
+
+
+STREAM: dict[str, Any] = {"prompt": [1], "max_tokens": 10, "ignore_eos": True, "stream": True}
+USAGE = {"stream_options": {"include_usage": True, "continuous_usage_stats": True}}
+
+
+async def fault(client: httpx.AsyncClient, kind: str, count: int = 1) -> None:
+    answer = await client.post("/_simulator/fault", json={"kind": kind, "count": count})
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_overload_lasts_as_many_requests_as_asked_for(
+    simulator: tuple[str, httpx.AsyncClient], status: int
+) -> None:
+    engine, client = simulator
+    await fault(client, f"http_{status}", 2)
+    answers = [await client.post("/v1/completions", json=STREAM) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [status, status, 200]
+    assert ("error" in answers[0].json()) == (engine == "vllm")
+
+
+async def test_an_error_in_the_stream_is_followed_by_the_end_mark(simulator: tuple[str, httpx.AsyncClient]) -> None:
+    _, client = simulator
+    await fault(client, "error_in_stream")
+    *tokens, error = await events(client, "/v1/completions", STREAM)
+    assert len(tokens) == TOKENS_BEFORE_FAULT
+    assert error["error"]["code"] == 500
+
+
+@pytest.mark.parametrize("kind", ["cut", "reset"])
+async def test_a_connection_breaks_off_in_mid_stream(simulator: tuple[str, httpx.AsyncClient], kind: str) -> None:
+    engine, client = simulator
+    await fault(client, kind)
+    came = b""
+    with pytest.raises(httpx.RemoteProtocolError if kind == "cut" else httpx.ReadError):
+        async with client.stream("POST", "/v1/completions", json=STREAM) as answer:
+            async for piece in answer.aiter_bytes():
+                came += piece
+    assert kind == "reset" or came.count(b"data: ") == TOKENS_BEFORE_FAULT  # a reset may overtake what was sent
+    await until_idle(client, engine)
+
+
+async def test_a_stalled_stream_stays_open_and_ends_with_its_client(
+    simulator: tuple[str, httpx.AsyncClient],
+) -> None:
+    engine, client = simulator
+    await fault(client, "stall")
+    came = b""
+    async with client.stream("POST", "/v1/completions", json=STREAM) as answer:
+        pieces = answer.aiter_bytes()
+        while came.count(b"data: ") < TOKENS_BEFORE_FAULT:
+            came += await anext(pieces)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                came += await anext(pieces)
+    assert came.count(b"data: ") == TOKENS_BEFORE_FAULT
+    await until_idle(client, engine)
+
+
+async def test_a_server_without_streams_answers_whole(simulator: tuple[str, httpx.AsyncClient]) -> None:
+    _, client = simulator
+    await fault(client, "no_stream")
+    answer = await client.post("/v1/completions", json=STREAM)
+    assert answer.headers["content-type"].startswith("application/json")
+    assert answer.json()["usage"]["completion_tokens"] == 10
+
+
+async def test_a_server_without_usage_gives_none(simulator: tuple[str, httpx.AsyncClient]) -> None:
+    _, client = simulator
+    await fault(client, "no_usage")
+    received = await events(client, "/v1/completions", STREAM | USAGE)
+    assert len(received) == 10
+    assert not any(event.get("usage") for event in received)
+
+
+async def test_faults_to_come_can_be_taken_back(simulator: tuple[str, httpx.AsyncClient]) -> None:
+    _, client = simulator
+    await fault(client, "http_503", 5)
+    assert (await client.delete("/_simulator/fault")).status_code == 200
+    assert (await client.post("/v1/completions", json=STREAM)).status_code == 200
+
+
+async def test_an_unknown_fault_is_refused(simulator: tuple[str, httpx.AsyncClient]) -> None:
+    _, client = simulator
+    answer = await client.post("/_simulator/fault", json={"kind": "nonsense"})
+    assert answer.status_code == 400
+    assert "error_in_stream" in answer.text

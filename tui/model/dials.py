@@ -1,11 +1,11 @@
 """The dials: the load on the servers, and each dial's steps and limits, declared once for screen and profile."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 Arrival = Literal["closed", "poisson", "constant", "burst", "stagger"]
-ARRIVALS: tuple[Arrival, ...] = ("closed", "poisson", "constant", "burst", "stagger")
+ARRIVALS: tuple[Arrival, ...] = get_args(Arrival)
 MAX_STREAMS = 4096
 
 
