@@ -13,7 +13,7 @@ from tui.model.rows import LANES
 from tui.recording.reader import open_session
 from tui.recording.tables import tables_of
 from tui.recording.tape import Tape
-from tui.session.playback import Playing
+from tui.session.judgements import Judgements
 from tui.session.timeline import profile_of
 from tui.session.window import window_of
 
@@ -26,10 +26,11 @@ def recording(request: pytest.FixtureRequest) -> tuple[Tables, Tape, list[Ledger
     """A shipped recording, and the ledger that a replay shows at its end."""
     session = open_session(SESSIONS / request.param)
     tape = Tape(session)
-    playing = Playing(tape, profile_of(tape.info))
-    while not playing.at_end:
-        playing.step()
-    return tables_of(session), tape, list(playing.view(30).ledger)
+    judgements = Judgements(tape, profile_of(tape.info))
+    judgements.run(follow=False)
+    judged = judgements.at(judgements.reached)
+    assert judged is not None
+    return tables_of(session), tape, list(judged.ledger)
 
 
 def test_the_screen_shows_the_ledger_of_the_report(recording: tuple[Tables, Tape, list[LedgerRow]]) -> None:

@@ -41,7 +41,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.random = random.Random(7)
-        self.state.standing = LiveVerdicts.under(self.profile)
+        self.state.live_verdicts = LiveVerdicts.under(self.profile)
         self.state.begin(1000 * NS_PER_S)
         if self.incomparable:
             self.state.take_event(EventRow("", self.state.t_ns, "incomparable", text=self.incomparable))

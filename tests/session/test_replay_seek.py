@@ -1,4 +1,4 @@
-"""Wherever one jumps to, the picture is the one that playing up to there shows."""
+"""Wherever one jumps to, the picture is the one that a live session shows there, which folds every second."""
 
 from pathlib import Path
 
@@ -7,14 +7,18 @@ from msgspec.structs import replace
 
 from tests.recording import synthetic
 from tui.model.profile import Profile
-from tui.model.rows import Batch, EventRow, GaugeRow
+from tui.model.rows import LANES, Batch, EventRow, GaugeRow, Lane
 from tui.recording.reader import open_session
 from tui.recording.recorder import Recorder
 from tui.recording.tape import Tape
-from tui.session.checkpoints import Course
-from tui.session.playback import READING, Playing
+from tui.session.judgements import Judgements, SegmentTps
+from tui.session.make_view import make_view
+from tui.session.playback import READING, Playback
+from tui.session.recorded_state import recorded_context
+from tui.session.state import SessionState
 from tui.session.timeline import profile_of
-from tui.session.view import WINDOWS_S
+from tui.session.verdicts import LiveVerdicts
+from tui.session.view import WINDOWS_S, View
 
 NS = synthetic.SECOND_NS
 SECONDS = 420  # longer than the longest window with its margin
@@ -60,24 +64,39 @@ def profile(folder: Path) -> Profile:
 
 
 @pytest.fixture(scope="module")
-def course(folder: Path, profile: Profile) -> Course:
-    course = Course(Tape(open_session(folder)), profile)
-    course.run(follow=False)
-    assert course.reached == SECONDS
-    return course
+def judgements(folder: Path, profile: Profile) -> Judgements:
+    judgements = Judgements(Tape(open_session(folder)), profile)
+    judgements.run(follow=False)
+    assert judgements.reached == SECONDS
+    return judgements
 
 
-def test_every_second_jumped_to_is_the_one_played_to(folder: Path, profile: Profile, course: Course) -> None:
-    played = Playing(Tape(open_session(folder)), profile)
-    jumping = Playing(Tape(open_session(folder)), profile)
+class Live:
+    """Every second folded and judged, as a live session does."""
+
+    def __init__(self, folder: Path, profile: Profile) -> None:
+        self.tape, self.profile = Tape(open_session(folder)), profile
+        self.state = SessionState(self.tape.t0_ns, live_verdicts=LiveVerdicts.under(profile))
+        self.state.apply(self.tape.between(0, self.tape.t0_ns))
+        self.state.begin(self.tape.t0_ns)
+
+    def step(self) -> None:
+        if self.state.t_ns < self.tape.t_end_ns:
+            self.state.apply(self.tape.between(self.state.t_ns, self.state.t_ns + NS))
+
+    def view(self, window_s: int) -> View:
+        context = recorded_context(self.tape, self.profile, self.state)
+        return replace(make_view(self.state, context, window_s), recording=self.tape.info.name)
+
+
+def test_every_second_jumped_to_is_the_one_played_to(folder: Path, profile: Profile, judgements: Judgements) -> None:
+    live, jumping = Live(folder, profile), Playback(Tape(open_session(folder)), profile, judgements)
     for second in range(SECONDS + 1):
         if second in (0, 1, 9, 95, 121, 135, 299, 301, 350, SECONDS):
             for window_s in WINDOWS_S:
-                found = jumping.standing_at(second, course, window_s)
-                assert found.exact
-                assert repr(found.view(window_s)) == repr(played.view(window_s))
-        if not played.at_end:
-            played.step()
+                found = jumping.moved_to(second, window_s)
+                assert repr(found.view(window_s)) == repr(live.view(window_s))
+        live.step()
 
 
 def test_lanes_in_turns_are_the_same_too_though_their_seconds_lie_far_back(folder: Path, tmp_path: Path) -> None:
@@ -89,48 +108,59 @@ def test_lanes_in_turns_are_the_same_too_though_their_seconds_lie_far_back(folde
         rows = [replace(row, resting=row.lane != turn, segment=0) for row in batch.seconds]
         recorder(replace(batch, seconds=rows, requests=[replace(row, segment=0) for row in batch.requests]))
     recorder.close("done", float(SECONDS))
-    played, jumping = (Playing(Tape(open_session(tmp_path / "turns")), in_turns) for _ in range(2))
-    course = Course(Tape(open_session(tmp_path / "turns")), in_turns)
-    course.run(follow=False)
+    judgements = Judgements(Tape(open_session(tmp_path / "turns")), in_turns)
+    judgements.run(follow=False)
+    live = Live(tmp_path / "turns", in_turns)
+    jumping = Playback(Tape(open_session(tmp_path / "turns")), in_turns, judgements)
     for second in range(SECONDS + 1):
         if second in (0, 35, 75, 200, SECONDS):
             for window_s in WINDOWS_S:
-                found = jumping.standing_at(second, course, window_s)
-                assert repr(found.view(window_s)) == repr(played.view(window_s))
-        if not played.at_end:
-            played.step()
-    assert played.view(WINDOWS_S[-1]).lanes["a"].latencies["ttft"].n > 3 * 140  # of its turns in five minutes
+                found = jumping.moved_to(second, window_s)
+                assert repr(found.view(window_s)) == repr(live.view(window_s))
+        live.step()
+    assert live.view(WINDOWS_S[-1]).lanes["a"].latencies["ttft"].n > 3 * 140  # of its turns in five minutes
 
 
 @pytest.mark.parametrize("second", [0, 30, 110, 360])
 def test_what_is_played_after_a_jump_is_the_same_too(
-    folder: Path, profile: Profile, course: Course, second: int
+    folder: Path, profile: Profile, judgements: Judgements, second: int
 ) -> None:
-    played = Playing(Tape(open_session(folder)), profile)
+    live = Live(folder, profile)
     for _ in range(second):
-        played.step()
-    jumped = Playing(Tape(open_session(folder)), profile).standing_at(second, course, 30)
+        live.step()
+    jumped = Playback(Tape(open_session(folder)), profile, judgements).moved_to(second, 30)
     for _ in range(12):
-        played.step()
+        live.step()
+        assert jumped.may_step
         jumped.step()
-        assert repr(jumped.view(30)) == repr(played.view(30))  # by text: what is not known yet may be nan
-    assert repr(jumped.view(300)) == repr(played.view(300))
-    there, here = jumped.state.standing, played.state.standing
-    assert there.segment.finished == here.segment.finished
-    there.segment.finished = here.segment.finished = set()  # whose text has no order
-    for of in ("verdicts", "segment"):
-        assert repr(getattr(there, of)) == repr(getattr(here, of))
-    assert repr(there.ledger.visits) == repr(here.ledger.visits)
+        assert repr(jumped.view(30)) == repr(live.view(30))  # by text: what is not known yet may be nan
+    assert repr(jumped.view(300)) == repr(live.view(300))
 
 
-def test_before_the_course_is_known_only_the_verdicts_wait(folder: Path, profile: Profile, course: Course) -> None:
-    start = Playing(Tape(open_session(folder)), profile)
-    known, unknown = start.standing_at(250, course, 60), start.standing_at(250, None, 60)
-    assert not unknown.exact
+def test_until_the_whole_of_before_is_folded_only_the_verdicts_wait(
+    folder: Path, profile: Profile, judgements: Judgements
+) -> None:
+    known, unknown = (
+        Playback(Tape(open_session(folder)), profile, of).moved_to(250, 60) for of in (judgements, None)
+    )
+    assert unknown.may_step
     lanes = {lane: replace(shown, limits_met="") for lane, shown in known.view(60).lanes.items()}
     assert unknown.view(60).lanes == lanes
     assert unknown.view(60).events == known.view(60).events
-    assert {told.word for told in unknown.view(60).verdicts.values()} == {"undecided"}
+    assert {verdict.word for verdict in unknown.view(60).verdicts.values()} == {"undecided"}
     assert unknown.view(60).verdicts["output_tps"].reason == READING
     assert known.view(60).verdicts["output_tps"].word == "level"
     assert [row.settled_s > 0 for row in known.view(60).ledger] == [True, True]
+
+
+def test_the_seconds_of_a_segment_are_kept_once_and_shown_at_each_second() -> None:
+    tps = SegmentTps(LANES)
+    seen: list[dict[Lane, list[float]]] = [{"a": [], "b": []}]
+    for second in range(1, 40):
+        whole = seen[-1]["a"] if second not in (10, 25) else []  # a dial was turned
+        whole = whole[5:] if second == 35 else whole  # the oldest have gone
+        values = [*whole, float(second)] if second % 3 else whole
+        seen.append({"a": values, "b": [value + 1 for value in values]})
+    for of in seen:
+        tps.add(of)
+    assert [tps.at(second) for second in range(40)] == seen

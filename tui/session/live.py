@@ -366,7 +366,7 @@ class LiveSession:
         self._hand_on(Batch(end_ns, seconds=batch.seconds))
         self._say_settled()
         asked = {lane: self.board.asked(lane) for lane in self._first_dials}
-        settling = self._state.standing.segment.settled_ns is None
+        settling = self._state.settled_ns is None
         for move in self.schedule.second(batch, asked, settling=settling):
             self._follow_plan(move)
 
@@ -382,7 +382,7 @@ class LiveSession:
     def _say_settled(self) -> None:
         """The moment goes into the recording: a report counts the same seconds as the screen did."""
         assert self._state is not None
-        settled_ns = self._state.standing.segment.settled_ns
+        settled_ns = self._state.settled_ns
         if settled_ns is not None and settled_ns != self._settled_ns:
             idle = all(dials == stopped(dials) for dials in self.schedule.dials.values())
             text = "nothing is in flight any more" if idle else "figures count from here"
@@ -449,5 +449,5 @@ def _heavy_parts(profile: Profile, clock: Clock) -> tuple[type[LaneRun], Session
     from tui.session.verdicts import LiveVerdicts
 
     state = SessionState(clock.now_ns())
-    state.standing = LiveVerdicts.under(profile)
+    state.live_verdicts = LiveVerdicts.under(profile)
     return LaneRun, state, SessionCutter({lane: LaneCutter(lane) for lane in profile.lanes})

@@ -29,10 +29,11 @@ from tui.model.session import LaneInfo
 from tui.model.units import NS_PER_S
 from tui.session.seconds import Floats, ViewContext
 from tui.session.state import LONGEST_WINDOW_S, LaneState, LatencyHistogram, SecondDetail, SessionState
-from tui.session.view import GpuView, LaneView, Percentiles, ServerView, Turn, View
+from tui.session.verdicts import LiveVerdicts
+from tui.session.view import GpuView, Judgement, LaneView, Percentiles, ServerView, Turn, View
 from tui.stats.goodput import within_limits
 from tui.stats.quantiles import percentile
-from tui.stats.verdict import Verdict, not_comparable
+from tui.stats.verdict import DELTA, Verdict, not_comparable
 
 Readings = Mapping[tuple[str, str], Sequence[tuple[int, float]]]
 
@@ -112,7 +113,7 @@ def lane_view(lane: Lane, state: LaneState, beside: ViewContext, now_ns: int, wi
     return LaneView(
         lane=lane,
         info=info,
-        state=_state(state, info, dials, last),
+        state=_state(state, info, dials),
         state_text=state.down.text if state.down else "",
         dials=dials,
         output_tps=_rate(live, lambda r: r.output_tokens),
@@ -163,7 +164,8 @@ def _turn(seconds: Iterable[SecondRow], dials: Dials) -> Turn:
     return "" if newer is None else "ramp"
 
 
-def _state(state: LaneState, info: LaneInfo | None, dials: Dials, last: SecondRow | None) -> LaneStatus:
+def _state(state: LaneState, info: LaneInfo | None, dials: Dials) -> LaneStatus:
+    last = state.seconds[-1] if state.seconds else None
     if state.down:
         return "down"
     if info is None or last is None:
@@ -313,16 +315,38 @@ def _gpu(state: LaneState, source: str, now_ns: int) -> GpuView:
     )
 
 
-def make_view(state: SessionState, beside: ViewContext, window_s: int) -> View:
-    """What a screen shows of `state`, over the last `window_s` seconds."""
+def judgement(state: SessionState, beside: ViewContext) -> Judgement:
+    """What is said of the lanes at this second, of a state that judges them."""
+    assert state.live_verdicts is not None
+    segment = state.live_verdicts.segment
+    session = session_circumstances(state, beside)
+    ledger, ledger_now = state.live_verdicts.ledger.rows(segment, state.live_verdicts.delta, session)
+    return Judgement(
+        verdicts=_verdicts(state, state.live_verdicts, beside),
+        settling_s=segment.settling_s(state.t_ns, state.slow_ms),
+        segment_tps=_segment_tps(state.live_verdicts, list(beside.dials)),
+        ledger=ledger,
+        ledger_now=ledger_now,
+        crossover=crossover(ledger),
+        limits_met={lane: state.live_verdicts.limits_met(lane) or "" for lane in beside.dials},
+    )
+
+
+def unknown_judgement(state: SessionState, beside: ViewContext, why: str) -> Judgement:
+    """What is said while the verdicts are not known yet: only what forbids them anyway."""
+    if forbids := obstacle(session_circumstances(state, beside)):
+        return Judgement({"output_tps": not_comparable("output_tps", forbids)})
+    return Judgement({"output_tps": Verdict("output_tps", "undecided", reason=why)})
+
+
+def make_view(state: SessionState, beside: ViewContext, window_s: int, judged: Judgement | None = None) -> View:
+    """What a screen shows of `state`, over the last `window_s` seconds. `judged`: where the state judges no lanes."""
     now_ns, dials = state.t_ns, beside.dials
+    judged = judged or judgement(state, beside)
     lanes = {lane: lane_view(lane, state.lanes[lane], beside, now_ns, window_s) for lane in dials}
     if beside.profile.mode == "together" and _share_a_gpu(beside, lanes):
         lanes = {lane: replace(shown, tokens_per_joule=None) for lane, shown in lanes.items()}
-    lanes = {lane: replace(shown, limits_met=state.standing.limits_met(lane) or "") for lane, shown in lanes.items()}
-    segment = state.standing.segment
-    session = session_circumstances(state, beside)
-    ledger, ledger_now = state.standing.ledger.rows(segment, state.standing.delta, session)
+    lanes = {lane: replace(shown, limits_met=judged.limits_met.get(lane, "")) for lane, shown in lanes.items()}
     return View(
         second=max(0, (now_ns - state.t0_ns) // NS_PER_S),
         window_s=window_s,
@@ -334,14 +358,14 @@ def make_view(state: SessionState, beside: ViewContext, window_s: int) -> View:
         events=list(state.events),
         t0_ns=state.t0_ns,
         wall_ns=beside.wall_ns,
-        settling_s=segment.settling_s(now_ns, state.slow_ms),
+        settling_s=judged.settling_s,
         incomparable=state.incomparable,
-        segment_tps=_segment_tps(state, list(dials)),
-        verdicts=_verdicts(state, beside, lanes),
-        delta=state.standing.delta,
-        ledger=ledger,
-        ledger_now=ledger_now,
-        crossover=crossover(ledger),
+        segment_tps=judged.segment_tps,
+        verdicts=judged.verdicts,
+        delta=beside.profile.delta or DELTA,
+        ledger=judged.ledger,
+        ledger_now=judged.ledger_now,
+        crossover=judged.crossover,
         delta_from=beside.profile.delta_from,
     )
 
@@ -359,22 +383,21 @@ def _mark(event: EventRow) -> str:
     return f"{label} {event.old}→{event.new}" + (f" {event.lane.upper()}" if event.lane else "")
 
 
-def _segment_tps(state: SessionState, lanes: list[Lane]) -> dict[Lane, list[float]]:
+def _segment_tps(live: LiveVerdicts, lanes: list[Lane]) -> dict[Lane, list[float]]:
     """Output tokens of the settled seconds that count, paired in time; of lanes in turns, the n-th with the n-th."""
-    counted = {lane: list(state.standing.segment.lane(lane).tps) for lane in lanes}
+    counted = {lane: list(live.segment.lane(lane).tps) for lane in lanes}
     shortest = min(map(len, counted.values()))
     return {lane: seconds[:shortest] for lane, seconds in counted.items()}
 
 
-def _verdicts(state: SessionState, beside: ViewContext, lanes: Mapping[Lane, LaneView]) -> dict[str, Verdict]:
+def _verdicts(state: SessionState, live: LiveVerdicts, beside: ViewContext) -> dict[str, Verdict]:
     """The words of this second; where something forbids a word, that instead of each."""
-    verdicts = state.standing.verdicts
-    if why := obstacle(_circumstances(state, beside, lanes)):
-        return {figure: not_comparable(figure, why) for figure in {"output_tps", *verdicts}}
-    settling_s = state.standing.segment.settling_s(state.t_ns, state.slow_ms)
-    if state.standing.segment.settled_ns is None:
+    if why := obstacle(_circumstances(state, live, beside)):
+        return {figure: not_comparable(figure, why) for figure in {"output_tps", *live.verdicts}}
+    settling_s = live.segment.settling_s(state.t_ns, state.slow_ms)
+    if live.segment.settled_ns is None:
         return {"output_tps": Verdict("output_tps", "undecided", need_s=settling_s, reason="settling")}
-    return dict(verdicts)
+    return dict(live.verdicts)
 
 
 def session_circumstances(state: SessionState, beside: ViewContext) -> Circumstances:
@@ -384,10 +407,11 @@ def session_circumstances(state: SessionState, beside: ViewContext) -> Circumsta
     return Circumstances(lanes=lanes, incomparable=state.incomparable, models=models, waived=waived)
 
 
-def _circumstances(state: SessionState, beside: ViewContext, lanes: Mapping[Lane, LaneView]) -> Circumstances:
+def _circumstances(state: SessionState, live: LiveVerdicts, beside: ViewContext) -> Circumstances:
+    status = {lane: _state(state.lanes[lane], beside.infos.get(lane), dials) for lane, dials in beside.dials.items()}
     return replace_fields(
-        state.standing.circumstances(session_circumstances(state, beside)),
-        down=[lane for lane, shown in lanes.items() if shown.state == "down"],
-        is_stopped=all(shown.state == "stopped" for shown in lanes.values()),
+        live.circumstances(session_circumstances(state, beside)),
+        down=[lane for lane, each in status.items() if each == "down"],
+        is_stopped=all(each == "stopped" for each in status.values()),
         dials={lane: dial_texts(dials) for lane, dials in beside.dials.items()},
     )

@@ -27,8 +27,8 @@ from tui.session.view import WINDOWS_S, View, blank_view
 if TYPE_CHECKING:
     from tui.recording.marks import Marks
     from tui.recording.tape import Tape
-    from tui.session.checkpoints import Course
-    from tui.session.playback import Playing
+    from tui.session.judgements import Judgements
+    from tui.session.playback import Playback
 
 
 AS_RECORDED = "the dials are as recorded"
@@ -117,11 +117,11 @@ class ReplaySource:
         self._speed = how.speed
         self._follow = self._at_end_of_live = how.follow
         self._playing = True
-        self._playing_at: Playing | None = None
+        self._playback: Playback | None = None
         self._woken = asyncio.Event()
         self._ready = asyncio.Event()
         self._reading = asyncio.Lock()
-        self._course: Course | None = None
+        self._judgements: Judgements | None = None
         self._window_s = max(WINDOWS_S[:2])  # as last asked for
         self._wanted: object = None
         self._on_second: Callable[[], None] = lambda: None
@@ -154,10 +154,10 @@ class ReplaySource:
 
     def view(self, window_s: int) -> View:
         """The numbers at the position."""
-        if self._playing_at is None:
+        if self._playback is None:
             return blank_view(self.profile, self._board.dials, window_s)
         self._window_s = window_s
-        view = self._playing_at.view(window_s)
+        view = self._playback.view(window_s)
         self._board.put({lane: shown.dials for lane, shown in view.lanes.items()})
         return view
 
@@ -167,13 +167,13 @@ class ReplaySource:
 
     def mark(self, text: str) -> None:
         """Put a mark at this moment, beside the recording."""
-        if self._marks is not None and self._playing_at is not None:
-            self._marks.add(self._playing_at.state.t_ns, text)
+        if self._marks is not None and self._playback is not None:
+            self._marks.add(self._playback.state.t_ns, text)
 
     async def stop(self, why: str) -> None:
         """End the replay; the recording is as it was."""
-        if self._course is not None:
-            self._course.stop()
+        if self._judgements is not None:
+            self._judgements.stop()
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError, UserError):
@@ -184,12 +184,12 @@ class ReplaySource:
     @property
     def position_s(self) -> float:
         """Where the picture stands."""
-        return float(self._playing_at.second) if self._playing_at else 0.0
+        return float(self._playback.second) if self._playback else 0.0
 
     @property
     def duration_s(self) -> float:
         """How long the recording is, so far."""
-        return (self._tape.t_end_ns - self._tape.t0_ns) / NS_PER_S if self._playing_at else 0.0
+        return (self._tape.t_end_ns - self._tape.t0_ns) / NS_PER_S if self._playback else 0.0
 
     @property
     def playing(self) -> bool:
@@ -208,7 +208,7 @@ class ReplaySource:
 
     def toggle(self) -> None:
         """Play or pause; at the end, play again from the start."""
-        again = not self._playing and self._playing_at is not None and self._playing_at.at_end and not self._follow
+        again = not self._playing and self._playback is not None and self._playback.at_end and not self._follow
         self._playing = not self._playing
         self._woken.set()
         if again:
@@ -223,7 +223,7 @@ class ReplaySource:
 
     async def seek(self, t_s: float) -> None:
         """Stand at this second, cut to the recording's ends; of several asked for at once, only the last is read."""
-        if self._playing_at is None:
+        if self._playback is None:
             return
         mine = self._wanted = object()
         async with self._reading:
@@ -231,20 +231,20 @@ class ReplaySource:
                 return
             second = int(min(max(0.0, t_s), self.duration_s))
             self._at_end_of_live = self._follow and self._tape.live and second >= math.floor(self.duration_s)
-            await self._stand_at(second)
+            await self._move_to(second)
         self._woken.set()
         self._on_second()
 
     def moments(self) -> Sequence[Moment]:
         """Everything worth a jump, in order of time, marks of the replay among them."""
-        if self._playing_at is None:
+        if self._playback is None:
             return ()
         beside: Sequence[EventRow] = self._marks.read() if self._marks is not None else ()
         return moments_of(self._tape.events, self._tape.t0_ns, self.duration_s, beside)
 
     async def window(self, start_s: float, end_s: float) -> WindowView:
         """The percentiles and verdicts of a part of the session."""
-        if self._playing_at is None:
+        if self._playback is None:
             return WindowView(start_s, end_s, note="the recording is being opened")
         from tui.session.window import window_of
 
@@ -255,68 +255,63 @@ class ReplaySource:
 
     @property
     def _tape(self) -> Tape:
-        assert self._playing_at is not None
-        return self._playing_at.tape
+        assert self._playback is not None
+        return self._playback.tape
 
     async def _run(self) -> None:
-        self._playing_at = await asyncio.to_thread(self._opened)
+        self._playback = await asyncio.to_thread(self._opened)
         if not self.duration_s and not self._follow:
             raise UserError(f"{self._tape.info.name} holds no whole second: there is nothing to replay")
         await self.seek(self.duration_s if self._follow else self._start_at(self.duration_s))
         self._ready.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._play())
-            tasks.create_task(self._run_course())
+            tasks.create_task(self._judge())
             if self._follow:
                 tasks.create_task(self._look_for_more())
 
-    def _opened(self) -> Playing:
-        from tui.session.playback import Playing
+    def _opened(self) -> Playback:
+        from tui.session.playback import Playback
 
-        return Playing(self._open_tape(), self.profile)
+        return Playback(self._open_tape(), self.profile)
 
-    async def _stand_at(self, second: int) -> None:
-        """Move there, while nothing else reads."""
-        assert self._playing_at is not None
-        if self._course is not None:
-            self._course.pause()
+    async def _move_to(self, second: int) -> None:
+        """Jump there, while nothing else reads."""
+        assert self._playback is not None
+        if self._judgements is not None:
+            self._judgements.pause()
         try:
-            self._playing_at = await asyncio.to_thread(
-                self._playing_at.standing_at, second, self._course, self._window_s
-            )
+            self._playback = await asyncio.to_thread(self._playback.moved_to, second, self._window_s)
         finally:
-            if self._course is not None:
-                self._course.go_on()
+            if self._judgements is not None:
+                self._judgements.go_on()
 
-    async def _run_course(self) -> None:
-        """Fold the whole session once beside the playing; when that has come to the position, show its verdicts."""
-        self._course = await asyncio.to_thread(self._new_course)
-        course = asyncio.create_task(asyncio.to_thread(self._course.run, follow=self._follow))
-        try:
-            while not course.done():
-                await asyncio.wait({course}, timeout=LOOK_EVERY_S)
-                await self._show_what_is_known()
-        finally:
-            self._course.stop()
-        await course
-
-    def _new_course(self) -> Course:
-        from tui.session.checkpoints import Course
-
-        return Course(self._open_tape(), self.profile)
-
-    async def _show_what_is_known(self) -> None:
+    async def _judge(self) -> None:
+        """Fold the whole session once beside the playing; when that has come to the position, show the verdicts."""
+        judgements = self._judgements = await asyncio.to_thread(self._new_judgements)
         async with self._reading:
-            assert self._playing_at is not None
-            assert self._course is not None
-            at = self._playing_at
-            if at.exact or at.second > self._course.reached:
-                return
-            await self._stand_at(at.second)
-        self._on_second()
+            assert self._playback is not None
+            self._playback.judgements = judgements
+        folding = asyncio.create_task(asyncio.to_thread(judgements.run, follow=self._follow))
+        shown = False
+        try:
+            while not folding.done():
+                await asyncio.wait({folding}, timeout=LOOK_EVERY_S)
+                known = judgements.reached >= self._playback.second
+                if known and not shown:
+                    self._on_second()
+                shown = known
+        finally:
+            judgements.stop()
+        await folding
+
+    def _new_judgements(self) -> Judgements:
+        from tui.session.judgements import Judgements
+
+        return Judgements(self._open_tape(), self.profile)
 
     def _runs(self) -> bool:
-        return self._playing and self._playing_at is not None and not self._playing_at.at_end
+        return self._playing and self._playback is not None and not self._playback.at_end
 
     async def _play(self) -> None:
         """Fold the seconds that are due, for as long as time runs."""
@@ -350,9 +345,9 @@ class ReplaySource:
         """Fold whole seconds that are due, but no longer than the screen can wait; returns how many."""
         folded, started_s = 0, time.monotonic()
         async with self._reading:
-            assert self._playing_at is not None
-            while folded + 1 <= due and not self._playing_at.at_end and time.monotonic() - started_s < BUSY_S:
-                self._playing_at.step()
+            assert self._playback is not None
+            while folded + 1 <= due and self._playback.may_step and time.monotonic() - started_s < BUSY_S:
+                self._playback.step()
                 folded += 1
         return folded
 
@@ -364,14 +359,16 @@ class ReplaySource:
                 more = await asyncio.to_thread(self._tape.refresh)
                 if not live:
                     self._end_of_live()
+            if more and self._judgements is not None:
+                self._judgements.look_for_more()
             if more or not live:
                 self._woken.set()
                 self._on_second()
             await asyncio.sleep(LOOK_EVERY_S)
 
     def _end_of_live(self) -> None:
-        assert self._playing_at is not None
+        assert self._playback is not None
         if self.following:
-            self._playing_at.finish()
+            self._playback.finish()
             self._playing = False
         self._follow = self._at_end_of_live = False

@@ -215,17 +215,23 @@ class SessionState:
     incomparable: str = ""
     segment: int = 0
     t_ns: int = 0
-    standing: LiveVerdicts = field(default_factory=LiveVerdicts)
+    live_verdicts: LiveVerdicts | None = None  # None in a replay, which knows from elsewhere what was said
 
     def begin(self, t0_ns: int) -> None:
         """The load starts: second 0 is from here."""
         self.t0_ns = self.t_ns = t0_ns
-        self.standing.restart(t0_ns)
+        if self.live_verdicts is not None:
+            self.live_verdicts.restart(t0_ns)
 
     @property
     def elapsed_s(self) -> float:
         """How long the complete seconds are."""
         return (self.t_ns - self.t0_ns) / NS_PER_S
+
+    @property
+    def settled_ns(self) -> int | None:
+        """From when the figures are of the dials now in force; None before that."""
+        return None if self.live_verdicts is None else self.live_verdicts.segment.settled_ns
 
     @property
     def slow_ms(self) -> float:
@@ -246,8 +252,8 @@ class SessionState:
             self.lanes[row.lane].take_second(
                 row, requests[row.lane], [chunks for lane, chunks in batch.chunks if lane == row.lane]
             )
-        if batch.seconds:
-            self.standing.take(batch.seconds, batch.requests, self.slow_ms)
+        if batch.seconds and self.live_verdicts is not None:
+            self.live_verdicts.take(batch.seconds, batch.requests, self.slow_ms)
 
     def take_event(self, event: EventRow) -> None:
         """Fold one event in."""
@@ -255,7 +261,8 @@ class SessionState:
         if event.kind == "dial":
             self.dial_events.append(event)
             self.segment += 1
-            self.standing.turn(event)
+            if self.live_verdicts is not None:
+                self.live_verdicts.turn(event)
         elif event.kind == "incomparable":
             self.incomparable = event.text
         for lane in LANES:

@@ -103,6 +103,18 @@ class LaneView(msgspec.Struct, frozen=True):
     over_s: int = 0  # seconds of the window that rates and percentiles are of: up, its turn, under the dials in force
 
 
+class Judgement(msgspec.Struct, frozen=True):
+    """What is said of the lanes compared at one second. A replay keeps one for every second of a recording."""
+
+    verdicts: Mapping[str, Verdict]  # by figure: output_tps, ttft_p95, …, goodput
+    settling_s: float = 0.0  # above 0: the dials moved and streams of the old setting still run
+    segment_tps: Mapping[Lane, Sequence[float]] = {}  # settled whole seconds of this segment
+    ledger: Sequence[LedgerRow] = ()  # every setting visited, in order of the first visit
+    ledger_now: int = -1  # which of them is in force
+    crossover: str = ""  # where the lead changes hands as one dial is turned
+    limits_met: Mapping[Lane, str] = {}
+
+
 class View(msgspec.Struct, frozen=True):
     """The whole screen's numbers at second `second` of the session."""
 

@@ -24,8 +24,7 @@ from tui.model.rows import Batch, EventRow, TableName
 from tui.recording.recorder import Recorder
 
 if TYPE_CHECKING:  # importing it is a part of what is measured
-    from tui.session.checkpoints import Course
-    from tui.session.playback import Playing
+    from tui.session.playback import Playback
 
 SESSIONS = {"million": (synthetic.Load(500, 8), 1_000), "hour": (synthetic.Load(50, 20, failed_every=0), 3_600)}
 NS = synthetic.SECOND_NS
@@ -72,58 +71,58 @@ def read(directory: Path) -> None:
     start = time.perf_counter()
     from tui.recording.reader import open_session
     from tui.recording.tape import Tape
-    from tui.session.checkpoints import Course
-    from tui.session.playback import Playing
+    from tui.session.judgements import Judgements
+    from tui.session.playback import Playback
     from tui.session.timeline import profile_of
 
     def tape() -> "Tape":
         return Tape(open_session(directory))
 
     profile = profile_of(open_session(directory).info)
-    playing = Playing(tape(), profile)
-    playing.standing_at((playing.tape.t_end_ns - playing.tape.t0_ns) // NS, None, 30).view(30)
+    playback = Playback(tape(), profile)
+    playback.moved_to((playback.tape.t_end_ns - playback.tape.t0_ns) // NS, 30).view(30)
     took = time.perf_counter() - start
     print(
         f"{directory.name}: opened, with imports, its end shown: {took * 1000:.0f} ms (limit 2,000), "
         f"{memory_mb():.0f} MB (limit 300)"
     )
-    jumps("verdicts not known yet", playing, None)
-    course = Course(tape(), profile)
-    took = seconds_of(lambda: course.run(follow=False))
+    jumps("verdicts not known yet", playback)
+    judgements = playback.judgements = Judgements(tape(), profile)
+    took = seconds_of(lambda: judgements.run(follow=False))
     print(f"  folded once from end to end for its verdicts: {took:.1f} s; {memory_mb():.0f} MB at most")
-    jumps("all known", playing, course)
-    at = playing.standing_at(100, course, 30)
+    jumps("all known", playback)
+    at = playback.moved_to(100, 30)
     took = seconds_of(lambda: play(at, 120))
     print(f"  played 120 s in {took * 1000:.0f} ms; {memory_mb():.0f} MB at most")
 
 
-def jumps(what: str, playing: "Playing", course: "Course | None") -> None:
+def jumps(what: str, playback: "Playback") -> None:
     """To random seconds, until the view is there; and the rows alone, by Polars."""
-    length_s = (playing.tape.t_end_ns - playing.tape.t0_ns) // NS
+    length_s = (playback.tape.t_end_ns - playback.tape.t0_ns) // NS
     for window_s in (30, 300):
         chance = random.Random(window_s)
         seconds = [chance.randrange(window_s, length_s) for _ in range(40)]
 
         def jump(to_s: int, window_s: int = window_s) -> None:
-            playing.standing_at(to_s, course, window_s).view(window_s)
+            playback.moved_to(to_s, window_s).view(window_s)
 
         took = [seconds_of(partial(jump, at)) for at in seconds]
-        alone = [seconds_of(partial(rows_alone, playing, at, window_s)) for at in seconds]
+        alone = [seconds_of(partial(rows_alone, playback, at, window_s)) for at in seconds]
         told, plain = (f"p50 {median(of) * 1000:.0f} ms, p95 {sorted(of)[37] * 1000:.0f}" for of in (took, alone))
         print(f"  jump, {window_s} s window, {what}: {told} (limit 100); its rows alone by Polars: {plain}")
 
 
-def play(playing: "Playing", seconds: int) -> None:
+def play(playback: "Playback", seconds: int) -> None:
     """Fold so many seconds."""
     for _ in range(seconds):
-        playing.step()
+        playback.step()
 
 
-def rows_alone(playing: "Playing", second: int, window_s: int) -> None:
+def rows_alone(playback: "Playback", second: int, window_s: int) -> None:
     """Read what any reader has to: a window of requests and chunks, 600 s of seconds and gauges."""
     import polars as pl
 
-    end_ns = playing.tape.t0_ns + second * NS
+    end_ns = playback.tape.t0_ns + second * NS
     tables: tuple[tuple[TableName, str, int], ...] = (
         ("requests", "t_end_ns", window_s),
         ("seconds", "t_ns", 600),
@@ -131,7 +130,7 @@ def rows_alone(playing: "Playing", second: int, window_s: int) -> None:
         ("chunks", "t_ns", window_s),
     )
     for table, t_ns, span_s in tables:
-        rows = playing.tape.session.scan(table)
+        rows = playback.tape.session.scan(table)
         rows.filter((pl.col(t_ns) >= end_ns - span_s * NS) & (pl.col(t_ns) < end_ns)).collect()
 
 

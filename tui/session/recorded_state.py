@@ -1,0 +1,184 @@
+"""The state at any second of a recording, made from whole columns: folding an hour up to there would take minutes.
+
+It is equal to the state that folding every second gives, but for what `MARGIN_S` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, cast
+
+import numpy as np
+import polars as pl
+
+from tui.judge.tables import for_lane
+from tui.model.profile import Profile
+from tui.model.rows import LANES, Batch, EventRow, Lane, SecondRow
+from tui.model.session import LaneInfo
+from tui.model.units import NS_PER_S
+from tui.recording.tape import Tape
+from tui.session.seconds import ChunkGaps, Floats, ViewContext
+from tui.session.state import HISTORY_S, Bucketed, LaneState, SecondDetail, SessionState, bucketed_by
+from tui.session.timeline import dials_after, first_dials
+
+MARGIN_S: Final = 10  # a gap between two chunks that begins so long before the oldest second of a window is not seen
+Range = tuple[int, int]  # from the first moment until before the second
+KnownItl = Callable[[Lane, int], Bucketed | None]  # of a lane's second of the session
+NO_ITL: Final = Bucketed(np.empty(0, dtype=np.int16), np.empty(0, dtype=np.int64))
+
+
+def state_at(tape: Tape, before: Batch, t_ns: int) -> SessionState:
+    """The state at `t_ns`, a whole second. `before` is what was known before the load began.
+
+    The values behind the seconds are left for `add_details`, streams for `open_streams`.
+    """
+    state = SessionState(tape.t0_ns)
+    state.apply(before)
+    state.begin(tape.t0_ns)
+    for event in tape.events:
+        if tape.t0_ns <= event.t_ns < t_ns:
+            state.take_event(event)
+    state.t_ns = t_ns
+    _take_gauges(state, tape, t_ns)
+    _take_seconds(state, tape, t_ns)
+    _take_counts(state, tape, t_ns)
+    return state
+
+
+def add_details(state: SessionState, tape: Tape, span: Range, known_itl: KnownItl) -> None:
+    """Put the values behind the seconds of a span before those that `state` has already.
+
+    Chunks are read only where the inter-token latencies are not known.
+    """
+    start_ns, end_ns = span
+    seconds = range((start_ns - tape.t0_ns) // NS_PER_S, (end_ns - tape.t0_ns) // NS_PER_S)
+    known = {lane: [known_itl(lane, second) for second in seconds] for lane in LANES}
+    if None in known["a"]:
+        known |= _read_itl(tape, span)
+    good = tape.frame("requests", start_ns, end_ns).filter(pl.col("outcome") == "ok")
+    for lane in LANES:
+        rows = [row for row in state.lanes[lane].seconds if start_ns <= row.t_ns < end_ns]
+        itl = [known[lane][(row.t_ns - start_ns) // NS_PER_S] or NO_ITL for row in rows]
+        state.lanes[lane].details.extendleft(reversed(list(_details(rows, for_lane(good, lane), itl))))
+
+
+def _read_itl(tape: Tape, span: Range) -> dict[Lane, list[Bucketed | None]]:
+    start_ns, end_ns = span
+    seconds = (end_ns - start_ns) // NS_PER_S
+    itl: dict[Lane, list[Bucketed | None]] = {}
+    for lane, chunks in tape.chunk_columns(start_ns - MARGIN_S * NS_PER_S, end_ns).items():
+        gaps = ChunkGaps(start_ns).feed_columns(chunks.request, chunks.t_ns, chunks.tokens)
+        inside = gaps.second >= 0
+        itl[lane] = [*bucketed_by(gaps.second[inside], seconds, gaps.itl_ms[inside], gaps.tokens[inside])]
+    return itl
+
+
+def open_streams(state: SessionState, tape: Tape) -> None:
+    """Let the streams that are open where the state stands go on from there."""
+    span = (state.t_ns - MARGIN_S * NS_PER_S, state.t_ns)
+    ended = tape.frame("requests", *span)
+    for lane, chunks in tape.chunk_columns(*span).items():
+        gaps = ChunkGaps()
+        gaps.feed_columns(chunks.request, chunks.t_ns, chunks.tokens)
+        state.lanes[lane].stream_on(gaps, for_lane(ended, lane)["request"].to_list())
+
+
+def _take_gauges(state: SessionState, tape: Tape, t_ns: int) -> None:
+    since_ns = max(tape.t0_ns, t_ns - HISTORY_S * NS_PER_S)
+    frames = [tape.last_gauges(since_ns)] if since_ns > tape.t0_ns else []
+    for frame in (*frames, tape.frame("gauges", since_ns, t_ns)):
+        for (lane, source, name), rows in frame.group_by("lane", "source", "name", maintain_order=True):
+            readings = state.lanes[cast("Lane", lane)].gauges[cast("str", source), cast("str", name)]
+            readings.extend(zip(rows["t_ns"].to_list(), rows["value"].to_list(), strict=True))
+    for event in tape.events:
+        if event.kind == "fault" and event.t_ns < t_ns:
+            _forget_if_read_again(state, event, tape.t0_ns)
+
+
+def _forget_if_read_again(state: SessionState, fault: EventRow, t0_ns: int) -> None:
+    """A source that was read in the second of its fault, or later, has none any more."""
+    second_ns = t0_ns + (fault.t_ns - t0_ns) // NS_PER_S * NS_PER_S
+    for lane, lane_state in state.lanes.items():
+        if fault.lane in ("", lane) and any(
+            readings[-1][0] >= second_ns
+            for (source, _), readings in lane_state.gauges.items()
+            if readings and fault.name == ("gpu" if source.startswith("gpu") else source)
+        ):
+            lane_state.fault.pop(fault.name, None)
+
+
+def _take_seconds(state: SessionState, tape: Tape, t_ns: int) -> None:
+    rows = tape.second_rows(max(tape.t0_ns, t_ns - HISTORY_S * NS_PER_S), t_ns)
+    for lane in LANES:
+        state.lanes[lane].seconds.extend(row for row in rows if row.lane == lane)
+
+
+def _details(rows: list[SecondRow], requests: pl.DataFrame, itl: list[Bucketed]) -> Iterator[SecondDetail]:
+    """The values behind each second's row."""
+    columns = _columns(requests)
+    t_ns = np.array([row.t_ns for row in rows], dtype=np.int64)
+    ended_ns, segment = requests["t_end_ns"].to_numpy(), requests["segment"].to_numpy()
+    first, last = np.searchsorted(ended_ns, t_ns), np.searchsorted(ended_ns, t_ns + NS_PER_S)
+    for row, row_itl, start, end in zip(rows, itl, first.tolist(), last.tolist(), strict=True):
+        values = {name: column[start:end] for name, column in columns.items()}
+        own = segment[start:end] == row.segment
+        prompt_tokens, output_tokens = values.pop("prompt_tokens")[own], values.pop("output_tokens")[own]
+        yield SecondDetail(row.t_ns, values, row_itl, own, prompt_tokens[~np.isnan(prompt_tokens)], output_tokens)
+
+
+def _columns(requests: pl.DataFrame) -> dict[str, Floats]:
+    """What a detail holds of each request, nan where it has no such value.
+
+    Milliseconds are divided here: Polars multiplies by 1e-6 instead, which differs in the last digit from the rows'.
+    """
+
+    def column(value: pl.Expr) -> Floats:
+        return requests.select(value.cast(pl.Float64).fill_null(float("nan"))).to_series().to_numpy()
+
+    first, last, sent = pl.col("t_first_ns"), pl.col("t_last_ns"), pl.col("t_send_ns")
+    more = pl.col("output_tokens") - pl.col("k_first")
+    return {
+        "ttft": column(first - sent) / 1e6,
+        "ttft_sched": column(first - pl.col("t_sched_ns")) / 1e6,
+        "tpot": column(last - first) / 1e6 / column(pl.when(more > 0).then(more)),
+        "e2e": column(last - sent) / 1e6,
+        "prompt_tokens": column(pl.col("prompt_tokens")),
+        "output_tokens": column(pl.col("output_tokens")),
+    }
+
+
+def _take_counts(state: SessionState, tape: Tape, t_ns: int) -> None:
+    """What is counted since the load began, and what the newest request of each kind tells."""
+    newest = tape.outcomes(t_ns)
+    for row in newest.iter_rows(named=True):
+        lane: LaneState = state.lanes[row["lane"]]
+        if row["outcome"] == "ok":
+            lane.done += row["n"]
+        elif row["outcome"] == "failed":
+            lane.failed += row["n"]
+            lane.causes[row["cause"]] += row["n"]
+    for row in newest.sort("newest_ns").iter_rows(named=True):
+        lane = state.lanes[row["lane"]]
+        if row["outcome"] == "ok":
+            lane.stamp = row["stamp"]
+            lane.tokens_from_chunks = row["tokens_from"] == "chunks"
+        elif row["outcome"] == "failed":
+            lane.last_error = f"{row['cause']}: {row['detail']}" if row["detail"] else row["cause"]
+
+
+def recorded_context(tape: Tape, profile: Profile, state: SessionState) -> ViewContext:
+    """What a view of the state needs besides the rows.
+
+    A server is known from its start event on; one that no event names is taken to have been known always.
+    """
+    start_ns: dict[str, int] = {}
+    for event in tape.events:
+        if event.kind == "start":
+            start_ns.setdefault(event.lane, event.t_ns)
+    dials = dials_after(first_dials(profile), state.dial_events)
+    infos: dict[Lane, LaneInfo] = {
+        lane: tape.info.lanes[lane]
+        for lane in dials
+        if lane in tape.info.lanes and start_ns.get(lane, 0) <= state.t_ns
+    }
+    return ViewContext(profile, infos, dials, tape.info.wall_ns)
