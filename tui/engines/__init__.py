@@ -1,1 +1,1 @@
-"""What differs between server kinds, a file each."""
+"""One file per kind of server, named in `registry.py`, and what is done with all of them."""

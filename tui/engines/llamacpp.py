@@ -3,7 +3,7 @@
 from typing import Any
 
 from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Sign, Start, Tokenizer, official_body
-from tui.engines.typed_values import gguf_weights, last_part, table, text, whole
+from tui.engines.typed_values import gguf_weights, integer, last_part, table, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
 from tui.net.http import Site
@@ -29,13 +29,13 @@ async def read_details(site: Site, model: str) -> Settings:
 
 
 async def read_slots(site: Site) -> int:
-    return whole((await _props(site)).get("total_slots")) or 1
+    return integer((await _props(site)).get("total_slots")) or 1
 
 
 async def read_settings(site: Site, info: LaneInfo) -> Settings:
     """Its slots share the pool. A prompt cache in memory is not reported."""
     props = await _props(site)
-    slots = whole(props.get("total_slots"))
+    slots = integer(props.get("total_slots"))
     speculative = table(props, "default_generation_settings", "params").get("speculative.types")
     return gguf_weights(props.get("model_ftype")) | {
         "weights": last_part(props.get("model_path")),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, Tokenizer, official_body
-from tui.engines.typed_values import first_samples, flag, opposite, text, whole
+from tui.engines.typed_values import boolean, first_samples, integer, negated, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
 from tui.net.http import Site
@@ -30,14 +30,14 @@ async def read_settings(site: Site, info: LaneInfo) -> Settings:
     return {
         "dtype": text(config.get("dtype")),
         "quantisation": "none" if weights in ("hf", "None") else text(weights),  # hf: weights as they were trained
-        "tensor_parallel": whole(config.get("tp")),
-        "max_model_len": whole(config.get("session_len")),
-        "max_running": whole(config.get("max_batch_size")),
-        "prefix_cache": flag(config.get("enable_prefix_caching")),
-        "prefill_budget": whole(config.get("max_prefill_token_num")),
-        "kv_block": whole(config.get("cache_block_seq_len") or config.get("block_size")),
+        "tensor_parallel": integer(config.get("tp")),
+        "max_model_len": integer(config.get("session_len")),
+        "max_running": integer(config.get("max_batch_size")),
+        "prefix_cache": boolean(config.get("enable_prefix_caching")),
+        "prefill_budget": integer(config.get("max_prefill_token_num")),
+        "kv_block": integer(config.get("cache_block_seq_len") or config.get("block_size")),
         "kv_dtype": _KV_POLICY.get(config.get("quant_policy", "")),
-        "cuda_graphs": opposite(flag(config.get("eager_mode"))),
+        "cuda_graphs": negated(boolean(config.get("eager_mode"))),
     }
 
 

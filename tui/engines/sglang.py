@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, Tokenizer, exact_body
-from tui.engines.typed_values import finite, flag, last_part, opposite, rows, table, text, whole
+from tui.engines.typed_values import boolean, finite, integer, last_part, negated, rows, table, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
 from tui.model.text import sanitize
@@ -83,32 +83,33 @@ async def read_settings(site: Site, info: LaneInfo) -> Settings:
     state = await _server_info(site)
     if not state:
         return {"note": "SGLang's /server_info does not answer"}
-    running = [whole(row.get("effective_max_running_requests_per_dp")) for row in rows(state.get("internal_states"))]
+    states = rows(state.get("internal_states"))
+    running = [integer(row.get("effective_max_running_requests_per_dp")) for row in states]
     decode = table(state, "cuda_graph_config", "decode")
-    chunk = whole(state.get("chunked_prefill_size"))
-    graphs = decode.get("backend") != "disabled" if decode else opposite(state.get("disable_cuda_graph"))
-    ranks = whole(state.get("dp_size")) or 1
-    pool = whole(state.get("max_total_num_tokens"))
+    chunk = integer(state.get("chunked_prefill_size"))
+    graphs = decode.get("backend") != "disabled" if decode else negated(state.get("disable_cuda_graph"))
+    ranks = integer(state.get("dp_size")) or 1
+    pool = integer(state.get("max_total_num_tokens"))
     return {
         "weights": last_part(state.get("model_path")),
         "quantisation": text(state.get("quantization")) or "none",
         "dtype": text(state.get("dtype")),
-        "tensor_parallel": whole(state.get("tp_size")),
+        "tensor_parallel": integer(state.get("tp_size")),
         "kv_tokens": pool * ranks if pool else None,
-        "max_running": running[0] * ranks if running and running[0] else whole(state.get("max_running_requests")),
-        "prefix_cache": opposite(state.get("disable_radix_cache")),
+        "max_running": running[0] * ranks if running and running[0] else integer(state.get("max_running_requests")),
+        "prefix_cache": negated(state.get("disable_radix_cache")),
         "speculative": sanitize(state.get("speculative_algorithm") or "off", 30),
         "cuda_graphs": graphs,
-        "cuda_graph_max": whole(decode.get("max_bs", state.get("cuda_graph_max_bs"))) if graphs else None,
+        "cuda_graph_max": integer(decode.get("max_bs", state.get("cuda_graph_max_bs"))) if graphs else None,
         "kv_dtype": sanitize(state["kv_cache_dtype"], 40) if "kv_cache_dtype" in state else None,
-        "prefill_budget": chunk if chunk and chunk > 0 else whole(state.get("max_prefill_tokens")),
+        "prefill_budget": chunk if chunk and chunk > 0 else integer(state.get("max_prefill_tokens")),
         "chunked_prefill": None if chunk is None else chunk > 0,
-        "mixed_prefill": flag(state.get("enable_mixed_chunk")),
-        "kv_block": whole(state.get("page_size")),
+        "mixed_prefill": boolean(state.get("enable_mixed_chunk")),
+        "kv_block": integer(state.get("page_size")),
         "sampling_defaults": {"model": "model", "openai": "neutral"}.get(str(state.get("sampling_defaults"))),
-        "overlap": opposite(state.get("disable_overlap_schedule")),
-        "stream_interval": whole(state.get("stream_interval")),
-        "seed": whole(state.get("random_seed")),
+        "overlap": negated(state.get("disable_overlap_schedule")),
+        "stream_interval": integer(state.get("stream_interval")),
+        "seed": integer(state.get("random_seed")),
     }
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, exact_body, read_version
-from tui.engines.typed_values import first_samples, flag, last_part, text, whole
+from tui.engines.typed_values import boolean, first_samples, integer, last_part, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
 from tui.model.text import sanitize
@@ -40,19 +40,19 @@ async def read_settings(site: Site, info: LaneInfo) -> Settings:
         return {
             "note": "TensorRT-LLM reports its settings only with return_perf_metrics: true in its configuration file"
         }
-    blocks, block, max_batch, max_tokens = (whole(limit.get("value")) or None for limit in limits)  # 0 until then
-    block = whole(cache.get("page_size")) or block
+    blocks, block, max_batch, max_tokens = (integer(limit.get("value")) or None for limit in limits)  # 0 until then
+    block = integer(cache.get("page_size")) or block
     return {
         "weights": last_part(model.get("model")),
         "quantisation": text(model.get("quantization")),
         "dtype": text(model.get("dtype", "").removeprefix("torch.")),
-        "max_model_len": whole(model.get("max_model_len")),
-        "tensor_parallel": whole(parallel.get("tensor_parallel_size")),
+        "max_model_len": integer(model.get("max_model_len")),
+        "tensor_parallel": integer(parallel.get("tensor_parallel_size")),
         "speculative": text(speculative.get("spec_method")) or ("off" if model else None),
         "kv_tokens": blocks * block if blocks and block else None,
         "kv_block": block,
         "kv_dtype": sanitize(cache.get("cache_dtype", ""), 40) or None,
-        "prefix_cache": flag(cache.get("enable_block_reuse")),
+        "prefix_cache": boolean(cache.get("enable_block_reuse")),
         "max_running": max_batch,
         "prefill_budget": max_tokens,
     }

@@ -23,19 +23,19 @@ def finite(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def whole(value: object) -> int | None:
+def integer(value: object) -> int | None:
     """A whole number, also from the text of a label."""
     number = finite(value)
     return int(number) if number is not None else None
 
 
-def flag(value: object) -> bool | None:
+def boolean(value: object) -> bool | None:
     """Yes or no, also from the text of a label."""
     words: dict[object, bool] = {"true": True, "false": False}
     return value if isinstance(value, bool) else words.get(value.lower()) if isinstance(value, str) else None
 
 
-def opposite(value: object) -> bool | None:
+def negated(value: object) -> bool | None:
     return not value if isinstance(value, bool) else None
 
 

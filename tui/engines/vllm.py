@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, Tokenizer, exact_body, read_version
-from tui.engines.typed_values import flag, last_part, metric_samples, rows, table, text, whole
+from tui.engines.typed_values import boolean, integer, last_part, metric_samples, rows, table, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
 from tui.model.text import sanitize
@@ -38,8 +38,8 @@ async def _read_cache(site: Site) -> Settings:
     if not replicas:
         return {}
     first = replicas[0]
-    block = whole(first.get("block_size"))
-    pools = [whole(labels.get("kv_cache_size_tokens")) or _product(labels, block) for labels in replicas]
+    block = integer(first.get("block_size"))
+    pools = [integer(labels.get("kv_cache_size_tokens")) or _product(labels, block) for labels in replicas]
     return {
         "kv_tokens": sum(pool for pool in pools if pool) or None,
         "kv_block": block,
@@ -49,7 +49,7 @@ async def _read_cache(site: Site) -> Settings:
 
 
 def _product(labels: Mapping[str, str], block: int | None) -> int | None:
-    blocks = whole(labels.get("num_gpu_blocks"))
+    blocks = integer(labels.get("num_gpu_blocks"))
     return blocks * block if blocks and block else None
 
 
@@ -62,18 +62,18 @@ def _read_config(config: Mapping[str, Any]) -> Settings:
     return {
         "quantisation": text(model.get("quantization")) or "none",
         "dtype": text(str(model.get("dtype", "")).removeprefix("torch.")),
-        "tensor_parallel": whole(parallel.get("tensor_parallel_size")),
-        "max_running": whole(scheduler.get("max_num_seqs")),
+        "tensor_parallel": integer(parallel.get("tensor_parallel_size")),
+        "max_running": integer(scheduler.get("max_num_seqs")),
         "speculative": "on" if config.get("speculative_config") else "off",
         "cuda_graphs": graphs,
-        "cuda_graph_max": whole(compilation.get("max_cudagraph_capture_size")) if graphs else None,
-        "prefill_budget": whole(scheduler.get("max_num_batched_tokens")),
-        "chunked_prefill": flag(scheduler.get("enable_chunked_prefill")),
+        "cuda_graph_max": integer(compilation.get("max_cudagraph_capture_size")) if graphs else None,
+        "prefill_budget": integer(scheduler.get("max_num_batched_tokens")),
+        "chunked_prefill": boolean(scheduler.get("enable_chunked_prefill")),
         "mixed_prefill": True,
         "sampling_defaults": None if generation is None else "neutral" if generation == "vllm" else "model",
-        "overlap": flag(scheduler.get("async_scheduling")),
-        "stream_interval": whole(scheduler.get("stream_interval")),
-        "seed": whole(model.get("seed")),
+        "overlap": boolean(scheduler.get("async_scheduling")),
+        "stream_interval": integer(scheduler.get("stream_interval")),
+        "seed": integer(model.get("seed")),
     }
 
 
