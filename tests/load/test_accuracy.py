@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
+from tui.judge.itl import ChunkGaps
 from tui.load import accuracy
 from tui.load.accuracy import MAX_STAMP_ERROR_US, Accuracy, measure
 from tui.load.body import RequestBuilder
 from tui.model.dials import Dials
 from tui.model.metrics import e2e_ms, tpot_ms, ttft_ms
 from tui.model.rows import Frame, RequestRow
-from tui.session.seconds import ChunkGaps
 from tui.session.state import LatencyHistogram
 
 

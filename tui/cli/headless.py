@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tui.cli.console import Interruption, until_one_ends
+from tui.judge.itl import ChunkGaps
 from tui.model.profile import Profile, Step
 from tui.model.rows import LANES, Batch, EventRow, Lane, RequestRow, SecondRow
 from tui.model.session import SessionInfo
-from tui.session.seconds import ChunkGaps
 from tui.session.state import LatencyHistogram
 from tui.session.view import View
 

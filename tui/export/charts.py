@@ -15,13 +15,13 @@ from typing import Final
 import polars as pl
 
 from tui.export.job import ExportedFile, Job, exported
+from tui.judge.itl import ChunkGaps
 from tui.judge.tables import LATENCY
 from tui.model.dials import DIAL
 from tui.model.metrics import METRICS, PERCENTILES
 from tui.model.rows import Lane
 from tui.model.text import UserError
 from tui.model.units import NS_PER_S
-from tui.recording.tables import gaps_in_time
 from tui.recording.tape import CHUNK_NAMES, LaneChunks
 from tui.report.session import title_of
 from tui.report.svg import HEIGHT, WIDTH, Mark, Values, time_chart
@@ -144,8 +144,9 @@ def _itl(job: Job, span: _Span) -> dict[Lane, pl.DataFrame]:
     lanes = {}
     for lane in job.lanes:
         rows = job.rows("chunks").filter(pl.col("lane") == lane).select(CHUNK_NAMES)
-        t_ns, itl_ms, tokens = gaps_in_time(LaneChunks.from_frame(rows.collect()))
-        lanes[lane] = span.values(pl.Series(t_ns.repeat(tokens)), pl.Series(itl_ms.repeat(tokens)))
+        chunks = LaneChunks.from_frame(rows.collect())
+        gaps = ChunkGaps().feed_columns(chunks.request, chunks.t_ns, chunks.tokens)
+        lanes[lane] = span.values(*(pl.Series(column.repeat(gaps.tokens)) for column in (gaps.t_ns, gaps.itl_ms)))
     return lanes
 
 

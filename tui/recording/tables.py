@@ -1,13 +1,12 @@
 """A recording, or a part of it, as the tables that the judge and the reports take."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from tui.judge.itl import ChunkGaps, TokenGaps
 from tui.judge.tables import Tables
 from tui.model.rows import Lane, TableName
 from tui.model.session import SessionInfo
@@ -18,30 +17,6 @@ from tui.recording.tape import CHUNK_NAMES, LaneChunks
 
 Rows = Callable[[TableName, Selection], pl.LazyFrame]
 LASTING = ("dial", "incomparable")  # events that still hold in a part of a session that begins after them
-
-
-@dataclass(frozen=True, slots=True)
-class TokenGaps:
-    """Inter-token latencies: the gap between two chunks of a request divided by the tokens of the later one.
-
-    `itl_ms` rises; each value counts `tokens` times.
-    """
-
-    itl_ms: NDArray[np.float64]
-    tokens: NDArray[np.int64]
-
-    @property
-    def n(self) -> int:
-        """The number of tokens."""
-        return int(self.tokens.sum())
-
-    def percentile(self, share: float) -> float | None:
-        """The smallest value that reaches the share (0 to 1) of the tokens, in ms."""
-        if not self.itl_ms.size:
-            return None
-        reached = np.cumsum(self.tokens)
-        at = int(np.searchsorted(reached, share * reached[-1]))
-        return float(self.itl_ms[min(at, self.itl_ms.size - 1)])
 
 
 def tables_of(session: RecordedSession, selection: Selection | None = None) -> Tables:
@@ -94,24 +69,11 @@ def _session_part(info: SessionInfo, selection: Selection, seconds: pl.DataFrame
 def token_gaps(session: RecordedSession, selection: Selection | None = None) -> Mapping[Lane, TokenGaps]:
     """The inter-token latencies of each lane that has any."""
     selection = selection or Selection()
-    chunks = select_rows(session, "chunks", selection)
+    rows = select_rows(session, "chunks", selection)
     lanes = selection.lanes
-    frames = pl.collect_all([chunks.filter(pl.col("lane") == lane).select(CHUNK_NAMES) for lane in lanes])
-    gaps = {lane: _gaps(LaneChunks.from_frame(frame)) for lane, frame in zip(lanes, frames, strict=True)}
+    frames = pl.collect_all([rows.filter(pl.col("lane") == lane).select(CHUNK_NAMES) for lane in lanes])
+    gaps = {}
+    for lane, frame in zip(lanes, frames, strict=True):
+        chunks = LaneChunks.from_frame(frame)
+        gaps[lane] = TokenGaps.sorted(ChunkGaps().feed_columns(chunks.request, chunks.t_ns, chunks.tokens))
     return {lane: lane_gaps for lane, lane_gaps in gaps.items() if lane_gaps.itl_ms.size}
-
-
-def gaps_in_time(chunks: LaneChunks) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
-    """For each chunk but a request's first: its arrival (ns), the ITL of its tokens (ms), their number."""
-    order = np.argsort(chunks.request, kind="stable")
-    same = np.diff(chunks.request[order]) == 0
-    t_ns = chunks.t_ns[order]
-    # A chunk that carries output brings a token, even where the server's count rounds to none.
-    tokens = np.maximum(chunks.tokens[order][1:][same], 1).astype(np.int64)
-    return t_ns[1:][same], np.diff(t_ns)[same] / 1e6 / tokens, tokens
-
-
-def _gaps(chunks: LaneChunks) -> TokenGaps:
-    _, itl_ms, tokens = gaps_in_time(chunks)
-    rising = np.argsort(itl_ms)
-    return TokenGaps(itl_ms[rising], tokens[rising])

@@ -11,13 +11,14 @@ from typing import Final, cast
 import numpy as np
 import polars as pl
 
+from tui.judge.itl import ChunkGaps
 from tui.judge.tables import for_lane
 from tui.model.profile import Profile
 from tui.model.rows import LANES, Batch, EventRow, Lane, SecondRow
 from tui.model.session import LaneInfo
 from tui.model.units import NS_PER_S
 from tui.recording.tape import Tape
-from tui.session.seconds import ChunkGaps, Floats, ViewContext
+from tui.session.seconds import Floats, ViewContext
 from tui.session.state import HISTORY_S, Bucketed, LaneState, SecondDetail, SessionState, bucketed_by
 from tui.session.timeline import dials_after, first_dials
 

@@ -17,10 +17,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tui.judge.itl import ChunkGaps
 from tui.model.metrics import e2e_ms, tpot_ms, ttft_ms, ttft_sched_ms
 from tui.model.rows import LANES, Batch, Chunks, EventRow, GaugeRow, Lane, RequestRow, SecondRow
 from tui.model.units import NS_PER_S
-from tui.session.seconds import Bools, ChunkArrays, ChunkGaps, Floats
+from tui.session.seconds import Bools, ChunkArrays, Floats
 from tui.session.verdicts import LiveVerdicts
 from tui.stats.quantiles import percentile
 

@@ -10,6 +10,7 @@ from typing import Final
 
 import polars as pl
 
+from tui.judge.itl import ChunkGaps
 from tui.judge.ledger import VisitedSetting
 from tui.judge.obstacles import Circumstances, obstacle
 from tui.judge.segments import (
@@ -27,7 +28,6 @@ from tui.model.rows import LANES, Lane, SecondRow
 from tui.model.units import NS_PER_S
 from tui.recording.tape import Tape
 from tui.session.make_view import of_histogram, of_values
-from tui.session.seconds import ChunkGaps
 from tui.session.source import WindowView
 from tui.session.state import LatencyHistogram
 from tui.session.timeline import dials_after, first_dials

@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 
 from tests.judge.made import T0, session
+from tui.judge.itl import ChunkGaps
 from tui.judge.tables import Tables
 from tui.model.rows import LANES, Lane
 from tui.recording.schema import schema
 from tui.report.document import markdown, page
 from tui.report.session import session_report
-from tui.session.seconds import ChunkGaps
 from tui.session.state import LatencyHistogram
 
 HOUR_S, RATE, NS, BLOCK = 3600, 50, 1_000_000_000, 1_000_000

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from tui.judge.itl import ChunkGaps
 from tui.model.rows import Chunks
-from tui.session.seconds import ChunkGaps
 
 Row = tuple[int, int, int]  # request, t_ns, tokens
 

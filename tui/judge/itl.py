@@ -1,0 +1,104 @@
+"""From output chunks to inter-token latencies, piece by piece, with each request's last arrival carried over."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui.model.rows import Chunks
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """The gaps that became known with one frame, all columns (n,) with one row for each chunk but a request's first.
+
+    `itl_ms` is the gap divided by the tokens that the later chunk brought, and counts `tokens` times. Tokens that
+    only the usage at the end told of stand at the last chunk's moment: nobody knows their own, so they have no gap.
+    """
+
+    request: Ints
+    t_ns: Ints  # arrival of the later chunk
+    second: Ints  # of the session, in which it arrived
+    gap_ms: NDArray[np.float64]
+    itl_ms: NDArray[np.float64]
+    tokens: Ints
+
+
+class ChunkGaps:
+    """Gaps between the output chunks of each request of one lane. `t0_ns`: where second 0 of the session starts."""
+
+    def __init__(self, t0_ns: int = 0) -> None:
+        self._t0_ns = t0_ns
+        self._request: Ints = np.empty(0, dtype=np.int64)  # ascending: requests that still stream
+        self._last_ns: Ints = np.empty(0, dtype=np.int64)  # when each one's last chunk came
+
+    def feed(self, chunks: Chunks) -> Gaps:
+        """The gaps that end in these chunks, grouped by request, in order of arrival within each."""
+        return self.feed_columns(
+            np.frombuffer(chunks.request, dtype="<i8"),
+            np.frombuffer(chunks.t_ns, dtype="<i8"),
+            np.frombuffer(chunks.tokens, dtype="<i4"),
+        )
+
+    def feed_columns(self, request: Ints, t_ns: Ints, tokens: NDArray[np.int32]) -> Gaps:
+        """The same from whole columns (n,) of a recording, in order of arrival."""
+        request = np.concatenate((self._request, request))
+        t_ns = np.concatenate((self._last_ns, t_ns))
+        # A chunk that carries output brings a token, even where the server's count rounds to none.
+        brought = np.concatenate((np.zeros_like(self._request), np.maximum(tokens.astype(np.int64), 1)))
+        order = _by_request(request)
+        request, t_ns, brought = request[order], t_ns[order], brought[order]
+        same = request[1:] == request[:-1]
+        ends = np.append(~same, np.ones(min(request.size, 1), dtype=bool))
+        self._request, self._last_ns = request[ends], t_ns[ends]
+        same &= t_ns[1:] > t_ns[:-1]
+        gap_ms = np.diff(t_ns)[same] / 1e6
+        later_ns, brought = t_ns[1:][same], brought[1:][same]
+        second = (later_ns - self._t0_ns) // 1_000_000_000
+        return Gaps(request[1:][same], later_ns, second, gap_ms, gap_ms / brought, brought)
+
+    def forget(self, requests: Collection[int]) -> None:
+        """These requests have ended and bring no more chunks. Call it after the frame that ended them was fed."""
+        if requests:
+            stays = ~np.isin(self._request, np.fromiter(requests, dtype=np.int64, count=len(requests)))
+            self._request, self._last_ns = self._request[stays], self._last_ns[stays]
+
+
+def _by_request(request: Ints) -> Ints:
+    """The stable order by request. Numbers that lie close are sorted in 16 bits, by radix and ten times as fast."""
+    if request.size and int(request.max()) - int(request.min()) <= np.iinfo(np.uint16).max:
+        return np.argsort((request - request.min()).astype(np.uint16), kind="stable")
+    return np.argsort(request, kind="stable")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGaps:
+    """The inter-token latencies of a recording. `itl_ms` rises; each value counts `tokens` times."""
+
+    itl_ms: NDArray[np.float64]
+    tokens: Ints
+
+    @classmethod
+    def sorted(cls, gaps: Gaps) -> Self:
+        """The gaps of a whole recording."""
+        rising = np.argsort(gaps.itl_ms)
+        return cls(gaps.itl_ms[rising], gaps.tokens[rising])
+
+    @property
+    def n(self) -> int:
+        """How many tokens they were."""
+        return int(self.tokens.sum())
+
+    def percentile(self, share: float) -> float | None:
+        """The smallest value that reaches the share (0 to 1) of the tokens, in ms."""
+        if not self.itl_ms.size:
+            return None
+        reached = np.cumsum(self.tokens)
+        at = int(np.searchsorted(reached, share * reached[-1]))
+        return float(self.itl_ms[min(at, self.itl_ms.size - 1)])
