@@ -18,8 +18,10 @@ DONE = b"data: [DONE]\n\n"
 Json = dict[str, Any]
 
 
+_TEXT = "\N{OBJECT REPLACEMENT CHARACTER}"  # where a token's text goes
+
+
 def event_bytes(fields: Json) -> bytes:
-    """One event of a stream; msgspec, because this runs for every token."""
     return b"data: " + msgspec.json.encode(fields) + b"\n\n"
 
 
@@ -35,6 +37,19 @@ class OpenAIAnswer:
             "created": int(time.time()),
             "model": request.model,
         }
+        self._around_text: list[bytes] = []
+
+    def token(self, text: str, number: int, *, last: bool) -> bytes:
+        """The event of a token. Most differ in their text alone: only the first of those is encoded as JSON."""
+        if last or self.request.usage_always:
+            return self.token_event(text, number, last=last)
+        if not self._around_text:
+            self._around_text = self.token_event(_TEXT, number, last=False).split(_TEXT.encode())
+        return text.encode().join(self._around_text)
+
+    def token_event(self, text: str, number: int, *, last: bool) -> bytes:
+        """The event of a token, as the engine writes it."""
+        raise NotImplementedError
 
     def event(self, *choices: Json, **fields: object) -> bytes:
         """One event; `fields` follow its choices."""

@@ -138,7 +138,7 @@ class SglangAnswer(OpenAIAnswer):
         """The role of a chat, never with usage."""
         return self.event(_choice(None, role="assistant", content="")) if self.request.chat else b""
 
-    def token(self, text: str, number: int, *, last: bool) -> bytes:
+    def token_event(self, text: str, number: int, *, last: bool) -> bytes:
         """One token; of completions the last has the finish reason."""
         if self.request.chat:
             choice = _choice(None, content=text)

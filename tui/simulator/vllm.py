@@ -109,7 +109,7 @@ class VllmAnswer(OpenAIAnswer):
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
         return self.event(choice, **self._live_usage(0), prompt_token_ids=None, prompt_text=None)
 
-    def token(self, text: str, number: int, *, last: bool) -> bytes:
+    def token_event(self, text: str, number: int, *, last: bool) -> bytes:
         choice = self._choice(text, self.request.finish_reason if last else None)
         return self.event(
             choice, **self._live_usage(number), **(_FINGERPRINT if last and not self.request.usage else {})
