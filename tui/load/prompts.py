@@ -43,7 +43,7 @@ class RequestList:
         self._base_words = rng.choices(COMMON_WORDS, k=BASE_TOKENS) if not token_pool else []
 
     def ids(self, number: int, dials: Dials) -> RequestSpec:
-        """A prompt of exactly the asked length in ids: shared prefix, unique start, a cut of the base."""
+        """A prompt of exactly `prompt_tokens` ids: shared prefix, unique start, a cut of the base."""
         rng, base, length = self._rng(number), self._base_ids, dials.prompt_tokens
         common = base[: min(round(dials.shared_prefix * length), max(length - UNIQUE_TOKENS, 0))]
         unique = rng.choices(self._ids, k=min(UNIQUE_TOKENS, length - len(common)))

@@ -5,14 +5,14 @@
 Both send the same load to the same endpoint, /v1/completions: closed loop, greedy, every answer of full length. The
 prompts have the same number of tokens in both: vLLM's client decodes and encodes until the length is right, SGLang's
 is given prompts that the server counted. The rate is output tokens over the time from the first request to the last
-end, as both engines' clients define it; like them dragstrip sends no more once enough are under way, and waits for
-the last. Beside that ratio stands one of the rates at which the server's own counter rose from the middle of the
-first wave of requests to the middle of the last: the same work under both clients, without a beginning and an end.
+end, as both engines' clients define it; like them, dragstrip stops sending once enough requests were sent and waits
+for the last. A second ratio compares the rates at which the server's own counter rose from the middle of the first
+wave of requests to the middle of the last: the same work under both clients, without start and end.
 
 Start the engines without a prefix cache: the prompts share words. With `--generate` both ask SGLang's /generate, as
 its client does by default. Tokens are counted at the end of an answer, as their clients ask and as dragstrip does
-once chunks have shown to hold one each; `--usage end each` measures that beside a count with every chunk, in turns
-that mirror each other. `--python` is the interpreter that has the engine; without it, this one.
+once chunks turn out to hold one each; `--usage end each` also measures a count with every chunk, in mirrored turns.
+`--python` is the interpreter that has the engine; by default this one.
 """
 
 import argparse
@@ -156,7 +156,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--waves", type=int, default=4, help="requests a stream in each run")
     parser.add_argument("--drain", type=int, default=20, help="seconds that the last answers are waited for")
     parser.add_argument(
-        "--rounds", type=int, default=1, help="of turns: own client, ours, and both the other way round"
+        "--rounds", type=int, default=1, help="of turns: engine's client, ours, and then in reverse order"
     )
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--output", type=int, default=256)
@@ -167,7 +167,7 @@ def options() -> argparse.Namespace:
 
 
 def measure(args: argparse.Namespace, streams: int) -> dict[str, list[Run]]:
-    """The runs at one level by who made them: the own client, and ours by how usage was asked for."""
+    """The runs at one level by client: the engine's, and ours by how usage was requested."""
     endpoint: Endpoint = "generate" if args.generate else "completions"
     model = args.model or Path(args.tokenizer).name
     ways = [ENGINE_CLIENT, *(["each"] if args.generate else args.usage)]
@@ -194,7 +194,7 @@ def measure(args: argparse.Namespace, streams: int) -> dict[str, list[Run]]:
 def main() -> None:
     """Measure in turns at each level, and print the rates and their ratios."""
     args = options()
-    heads = ("own client tok/s", "usage", "dragstrip tok/s", "ratio", "in mid-run", "bound s")
+    heads = ("engine client tok/s", "usage", "dragstrip tok/s", "ratio", "in mid-run", "bound s")
     print("{:>8} {:>26} {:>6} {:>26} {:>6} {:>10} {:>8}".format("streams", *heads))
     for streams in args.streams:
         runs = measure(args, streams)

@@ -1,4 +1,4 @@
-"""The counter that the comparison with an engine's own client stands on, of pages that real servers gave."""
+"""The counter behind the comparison with an engine's client, on pages captured from real servers."""
 
 from math import isnan
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""CPU seconds for a million streamed tokens: one lane's driver and its pipe, beside the floor and two known clients.
+"""CPU seconds for a million streamed tokens: one lane's driver and its pipe, the floor, and two known clients.
 
 `python -m tests.bench.load.throughput [--streams 64,512] [--server BINARY]`: a server in C on one core, the reader on
 another, so at least two cores. The driver's figure is its process and this one, which takes its frames and records
