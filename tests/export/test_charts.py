@@ -27,7 +27,7 @@ def parsed(path: Path) -> ET.Element:
 
 
 def texts(root: ET.Element, kind: str) -> list[str]:
-    return [found.text or "" for found in root.iter(f"{SVG}text") if kind in found.get("class", "").split()]
+    return [element.text or "" for element in root.iter(f"{SVG}text") if kind in element.get("class", "").split()]
 
 
 def test_a_picture_has_both_lanes_in_every_chart(make: Make, tmp_path: Path) -> None:
@@ -66,15 +66,15 @@ def test_a_window_and_a_lane(make: Make, tmp_path: Path) -> None:
 
 def test_a_percentile_is_of_values_in_the_shortest_window_that_carries_it() -> None:
     slow = pl.DataFrame({"second": [at // 40 for at in range(400)], "ms": [float(at % 97) for at in range(400)]})
-    found = over_time({"a": slow}, ("p99", "p95"), 10)
-    assert found is not None
-    assert (found.percentile, found.window_s) == ("p99", 10)
-    assert set(found.lanes["a"]) == {sorted(slow["ms"])[395]}  # the 396th of 400
-    found = over_time({"a": slow, "b": slow.filter(pl.col("second") < 4)}, ("p99", "p95"), 10)
-    assert found is not None
-    assert (found.percentile, found.window_s) == ("p95", 2)
-    assert found.lanes["a"][0] == sorted(slow["ms"][:80])[75]
-    assert found.lanes["b"] == [*found.lanes["a"][:4], *[None] * 6]
+    line = over_time({"a": slow}, ("p99", "p95"), 10)
+    assert line is not None
+    assert (line.percentile, line.window_s) == ("p99", 10)
+    assert set(line.lanes["a"]) == {sorted(slow["ms"])[395]}  # the 396th of 400
+    line = over_time({"a": slow, "b": slow.filter(pl.col("second") < 4)}, ("p99", "p95"), 10)
+    assert line is not None
+    assert (line.percentile, line.window_s) == ("p95", 2)
+    assert line.lanes["a"][0] == sorted(slow["ms"][:80])[75]
+    assert line.lanes["b"] == [*line.lanes["a"][:4], *[None] * 6]
     assert over_time({"a": slow.head(71)}, ("p99", "p95"), 10) is None
     assert over_time({"a": slow.clear()}, ("p50",), 10) is None
 

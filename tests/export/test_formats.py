@@ -64,8 +64,8 @@ def test_every_format_takes_an_empty_session(tmp_path: Path) -> None:
 
 
 def test_progress_counts_up_to_the_end(make: Make, tmp_path: Path) -> None:
-    seen: dict[str, list[tuple[int, int]]] = {}
-    export(make(), "csv", tmp_path, progress=lambda what, done, of: seen.setdefault(what, []).append((done, of)))
+    seen: dict[str, list[tuple[int, ...]]] = {}
+    export(make(), "csv", tmp_path, progress=lambda what, *counts: seen.setdefault(what, []).append(counts))
     assert seen["requests"][-1] == (400, 400)
     assert seen["chunks"][-1] == (8000, 8000)
     assert all(done == sorted(done) for done in seen.values())
@@ -73,11 +73,11 @@ def test_progress_counts_up_to_the_end(make: Make, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["vllm", "sglang", "guidellm", "aiperf"])
 def test_a_file_of_requests_counts_them(make: Make, tmp_path: Path, name: str) -> None:
-    seen: dict[str, list[tuple[int, int]]] = {}
+    seen: dict[str, list[tuple[int, ...]]] = {}
     recorded = make(load=synthetic.Load(requests_per_s=200, tokens=1, failed_every=0), seconds=8)
-    export(recorded, name, tmp_path, progress=lambda what, done, of: seen.setdefault(what, []).append((done, of)))
+    export(recorded, name, tmp_path, progress=lambda what, *counts: seen.setdefault(what, []).append(counts))
     for lane in ("lane a", "lane b"):
-        counts = [done for done, of in seen[lane] if of]  # of requests that ended well, where others are apart
+        counts = [done for done, total in seen[lane] if total]  # of requests that ended well, where others are apart
         assert counts == [1_000, 1_600]
 
 

@@ -26,8 +26,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> RecordedSession:
 def rows(recorded: RecordedSession, lane: str = "a") -> list[dict[str, Any]]:
     """The requests of a lane that were not cancelled, each with its chunk times."""
     chunks: dict[int, list[int]] = {}
-    for of, request, t_ns, _ in recorded.scan("chunks").collect().iter_rows():
-        if of == lane:
+    for chunk_lane, request, t_ns, _ in recorded.scan("chunks").collect().iter_rows():
+        if chunk_lane == lane:
             chunks.setdefault(request, []).append(t_ns)
     requests = recorded.scan("requests").collect().sort("t_sched_ns").to_dicts()
     return [
@@ -150,9 +150,9 @@ def test_aiperf(recorded: RecordedSession, tmp_path: Path) -> None:
 def test_a_session_without_chunks_has_no_itl_instead_of_zeros(make: Make, tmp_path: Path, name: str) -> None:
     recorded = make(seconds=3)
     (recorded.directory / "chunks" / "chunks.parquet").unlink()
-    for found in exported(recorded, name, tmp_path / "out"):
-        assert not [key for key in found if "itl_ms" in key]
-        assert any("chunks were not recorded" in note for note in found["dragstrip"]["notes"])
+    for result in exported(recorded, name, tmp_path / "out"):
+        assert not [key for key in result if "itl_ms" in key]
+        assert any("chunks were not recorded" in note for note in result["dragstrip"]["notes"])
 
 
 @pytest.mark.parametrize("name", ["guidellm", "aiperf"])
@@ -168,7 +168,7 @@ def test_result_files_say_simulated_and_keep_to_the_selection(make: Make, tmp_pa
     lanes = {lane: LaneInfo(url="http://h", engine="vllm", title="vLLM", simulated=True) for lane in "ab"}
     recorded = make(seconds=8, lanes=lanes)
     (file,) = export(recorded, name, tmp_path, Selection(lane="b", segment=1))
-    found = json.loads(file.path.read_text())
-    assert found["simulated"] is True
+    result = json.loads(file.path.read_text())
+    assert result["simulated"] is True
     assert ".SIMULATED." in file.path.name
-    assert len(found["input_lens"]) == file.rows == 10
+    assert len(result["input_lens"]) == file.rows == 10

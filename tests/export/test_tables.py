@@ -35,11 +35,11 @@ def test_every_table_comes_back_as_it_was(make: Make, tmp_path: Path, name: str)
 def test_json_is_one_object(make: Make, tmp_path: Path) -> None:
     recorded = make()
     (file,) = export(recorded, "json", tmp_path)
-    found = json.loads(file.path.read_text())
-    assert (found["schema"], found["simulated"], found["session"]["name"]) == (1, False, "made-up")
-    assert list(found["tables"]) == list(TABLES)
-    assert found["tables"]["requests"] == recorded.scan("requests").collect().to_dicts()
-    assert file.rows == sum(len(rows) for rows in found["tables"].values())
+    exported = json.loads(file.path.read_text())
+    assert (exported["schema"], exported["simulated"], exported["session"]["name"]) == (1, False, "made-up")
+    assert list(exported["tables"]) == list(TABLES)
+    assert exported["tables"]["requests"] == recorded.scan("requests").collect().to_dicts()
+    assert file.rows == sum(len(rows) for rows in exported["tables"].values())
 
 
 def test_one_table_goes_where_it_is_told(make: Make, tmp_path: Path) -> None:

@@ -84,17 +84,17 @@ def expected(table: TableName, batches: int) -> pl.DataFrame:
     return frame_of_rows(table, [row for batch in given for row in getattr(batch, table)]).sort(pl.all())
 
 
-def batches_found(directory: Path, table: TableName) -> int:
+def recorded_batches(directory: Path, table: TableName) -> int:
     """How many batches a table holds, which must be the first so many: none doubled, none left out."""
     if not any((directory / table).glob("*.parquet")):  # killed before the first part
         return 0
-    found = pl.scan_parquet(f"{directory}/{table}/*.parquet").collect().sort(pl.all())
-    whole = found.height // expected(table, 1).height
+    recorded = pl.scan_parquet(f"{directory}/{table}/*.parquet").collect().sort(pl.all())
+    whole = recorded.height // expected(table, 1).height
     given = expected(table, whole)
-    assert found.equals(given), (
+    assert recorded.equals(given), (
         table,
-        found.height,
-        found.join(given, on=found.columns, how="anti", nulls_equal=True),
+        recorded.height,
+        recorded.join(given, on=recorded.columns, how="anti", nulls_equal=True),
     )
     return whole
 
@@ -104,12 +104,12 @@ def look(kill: Kill, mode: str) -> int:
     tables = [table for table in TABLES if table != "events"]
     if mode == "closing":
         kill = Kill(kill.directory, kill.given, BATCHES_TO_CLOSE, kill.killed_ns, kill.starved_ns)
-    found = {table: batches_found(kill.directory, table) for table in tables}  # as it lies there, unhealed
-    assert all(count >= kill.safe for count in found.values()), (found, kill.safe)
-    assert all(count >= kill.given_before(1.0) for count in found.values()), (found, kill.given[-1])
+    counts = {table: recorded_batches(kill.directory, table) for table in tables}  # as it was left, before any repair
+    assert all(count >= kill.safe for count in counts.values()), (counts, kill.safe)
+    assert all(count >= kill.given_before(1.0) for count in counts.values()), (counts, kill.given[-1])
     recorded = open_session(kill.directory)
     assert recorded.missing == []
     assert not recorded.live
-    assert {table: batches_found(kill.directory, table) for table in tables} == found
+    assert {table: recorded_batches(kill.directory, table) for table in tables} == counts
     assert not [path for path in kill.directory.rglob("*") if path.suffix in (".tmp", ".compact", ".before", ".lock")]
-    return kill.given[-1][1] - min(found.values())
+    return kill.given[-1][1] - min(counts.values())

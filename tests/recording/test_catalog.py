@@ -31,9 +31,9 @@ def test_sessions_of_the_same_second_have_folders_of_their_own(tmp_path: Path) -
     folders = sorted((tmp_path / "sessions").iterdir())
     name = "2026-11-23_120000_same"
     assert [folder.name for folder in folders] == [name, f"{name}_2", f"{name}_3", f"{name}_4"]
-    found = [open_session(folder) for folder in folders]
-    assert [recorded.info.name for recorded in found] == [folder.name for folder in folders]
-    assert sorted(recorded.scan("requests").collect().height for recorded in found) == [20, 40, 60, 80]
+    sessions = [open_session(folder) for folder in folders]
+    assert [recorded.info.name for recorded in sessions] == [folder.name for folder in folders]
+    assert sorted(recorded.scan("requests").collect().height for recorded in sessions) == [20, 40, 60, 80]
 
 
 def test_a_name_is_a_folder_in_the_root_and_no_deeper(tmp_path: Path) -> None:

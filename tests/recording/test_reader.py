@@ -78,9 +78,9 @@ def test_an_older_schema_opens_with_nulls(killed_session: Path) -> None:
     for path in (killed_session / "requests").iterdir():
         frame = pl.read_parquet(path).drop("cached_tokens", "stamp").with_columns(pl.col("segment").cast(pl.Int16))
         frame.with_columns(was=pl.lit(1)).write_parquet(path)
-    found = open_session(killed_session).scan("requests").collect()
-    assert found.schema == schema("requests")
-    assert found["cached_tokens"].null_count() == found.height
+    requests = open_session(killed_session).scan("requests").collect()
+    assert requests.schema == schema("requests")
+    assert requests["cached_tokens"].null_count() == requests.height
 
 
 def test_a_newer_schema_says_so(killed_session: Path) -> None:

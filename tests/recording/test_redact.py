@@ -135,7 +135,7 @@ def assert_clean(folder: Path) -> None:
     for path in files:
         content = path.read_bytes()
         assert not [secret for secret in SECRETS if secret.encode() in content], path
-    everything = told(folder)
+    everything = all_text(folder)
     assert HIDDEN in everything
     assert not [secret for secret in SECRETS if secret in everything]
 
@@ -190,18 +190,18 @@ def private_session(folder: Path) -> RecordedSession:
     return open_session(folder)
 
 
-def told(folder: Path) -> str:
+def all_text(folder: Path) -> str:
     """All the text in the files of a folder and in their names. Parquet compresses its texts: what is in it."""
-    found = []
+    texts = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        found.append(str(path.relative_to(folder)))
+        texts.append(str(path.relative_to(folder)))
         if path.suffix == ".parquet":
-            texts = pl.read_parquet(path).select(pl.col(pl.String))
-            found += [text for column in texts for text in column.unique().to_list() if text]
-            found += pl.read_parquet_metadata(path).values()
+            columns = pl.read_parquet(path).select(pl.col(pl.String))
+            texts += [text for column in columns for text in column.unique().to_list() if text]
+            texts += pl.read_parquet_metadata(path).values()
         else:
-            found.append(path.read_bytes().decode("utf-8", "replace"))
-    return "\n".join(found)
+            texts.append(path.read_bytes().decode("utf-8", "replace"))
+    return "\n".join(texts)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -209,7 +209,7 @@ def test_a_redacted_export_names_no_host_and_no_path_in_any_format(tmp_path: Pat
     recorded = private_session(tmp_path / "session")
     export(recorded, name, tmp_path / "redacted", Selection(redact=True))
     export(recorded, name, tmp_path / "plain")
-    plain, redacted = told(tmp_path / "plain"), told(tmp_path / "redacted")
+    plain, redacted = all_text(tmp_path / "plain"), all_text(tmp_path / "redacted")
     assert not [text for text in PRIVATE if text in redacted]
     if name not in ("svg", "png"):  # they name engines only
         assert [text for text in PRIVATE if text in plain]

@@ -29,9 +29,9 @@ def test_a_session_without_an_end_is_as_long_as_its_seconds(tmp_path: Path) -> N
 def test_a_report_of_a_part_divides_by_its_own_seconds(make: Make, part: Selection) -> None:
     recorded = make(seconds=14)
     tables = tables_of(recorded, part)
-    told = summary(tables.session, tables.requests, tables.seconds, {})
-    assert told["duration_s"] == 7
-    assert told["lanes"]["a"]["output_tps"] == 200
+    figures = summary(tables.session, tables.requests, tables.seconds, {})
+    assert figures["duration_s"] == 7
+    assert figures["lanes"]["a"]["output_tps"] == 200
 
 
 def test_a_part_keeps_the_dials_and_the_refusal_from_before_it(tmp_path: Path) -> None:

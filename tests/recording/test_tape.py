@@ -69,7 +69,7 @@ def test_between_joins_seconds(make: Make) -> None:
     assert whole.requests == [row for batch in seconds[2:] for row in batch.requests]
     assert whole.events == [row for batch in seconds[2:] for row in batch.events]
     for lane, chunks in whole.chunks:
-        assert chunks.t_ns == b"".join(c.t_ns for batch in seconds[2:] for of, c in batch.chunks if of == lane)
+        assert chunks.t_ns == b"".join(c.t_ns for batch in seconds[2:] for name, c in batch.chunks if name == lane)
 
 
 def test_what_came_out_of_order_is_put_in_its_second(tmp_path: Path) -> None:

@@ -50,9 +50,9 @@ def stamps(kind: str, first: Ints, rng: np.random.Generator) -> Ints:
         return np.cumsum(np.concatenate((first[:, None], gaps), axis=1), axis=1)
     count = int(first.max() - first.min()) // STEP_NS + TOKENS + 2
     steps = first.min() + np.cumsum(rng.normal(STEP_NS, 500_000, count)).astype(np.int64)
-    own = np.searchsorted(steps, first)[:, None] + np.arange(TOKENS)
+    places = np.searchsorted(steps, first)[:, None] + np.arange(TOKENS)
     turn = (np.arange(first.size) % 256 * 4_000)[:, None]  # the engine sends to one stream after the other
-    t_ns: Ints = steps[np.minimum(own, count - 1)] + turn + rng.exponential(500, own.shape).astype(np.int64)
+    t_ns: Ints = steps[np.minimum(places, count - 1)] + turn + rng.exponential(500, places.shape).astype(np.int64)
     return t_ns
 
 
@@ -110,17 +110,17 @@ def ours(recorded: RecordedSession) -> Percentiles:
     ttft_ms = (pl.col("t_first_ns") - pl.col("t_send_ns")) / 1e6
     minute = (pl.col("t_send_ns") - recorded.info.t0_ns) // (60 * synthetic.SECOND_NS)
     good = recorded.scan("requests").filter(pl.col("outcome") == "ok")
-    found = good.group_by("lane", minute=minute).agg(p99=ttft_ms.quantile(0.99, "linear")).collect()
-    return {(lane, at): p99 for lane, at, p99 in found.select("lane", "minute", "p99").iter_rows()}
+    percentiles = good.group_by("lane", minute=minute).agg(p99=ttft_ms.quantile(0.99, "linear")).collect()
+    return {(lane, at): p99 for lane, at, p99 in percentiles.select("lane", "minute", "p99").iter_rows()}
 
 
 def of_vllm(path: Path, decode: Decode, recorded: RecordedSession) -> Percentiles:
     """The same out of vLLM's result of one lane."""
-    found = decode(path.read_bytes())
+    result = decode(path.read_bytes())
     start_s = recorded.info.t0_ns / 1e9
-    each = zip(found["start_times"], found["ttfts"], found["errors"], strict=True)
+    each = zip(result["start_times"], result["ttfts"], result["errors"], strict=True)
     return by_minute(
-        found["dragstrip"]["lane"], ((at - start_s, ttft * 1000) for at, ttft, error in each if not error)
+        result["dragstrip"]["lane"], ((at - start_s, ttft * 1000) for at, ttft, error in each if not error)
     )
 
 
@@ -141,15 +141,15 @@ def by_minute(lane: str, values: Iterable[tuple[float, float]]) -> Percentiles:
     minutes: dict[int, list[float]] = defaultdict(list)
     for at_s, value in values:
         minutes[int(at_s // 60)].append(value)
-    return {(lane, minute): float(np.percentile(of, 99)) for minute, of in minutes.items()}
+    return {(lane, minute): float(np.percentile(ms, 99)) for minute, ms in minutes.items()}
 
 
 def as_vllm_writes(path: Path) -> int:
     """The size of the file that vLLM itself would write: differences of float seconds have 17 digits, ours 9."""
-    found = json.loads(path.read_text())
-    for start, ttft, gaps in zip(found["start_times"], found["ttfts"], found["itls"], strict=True):
+    result = json.loads(path.read_text())
+    for start, ttft, gaps in zip(result["start_times"], result["ttfts"], result["itls"], strict=True):
         gaps[:] = np.diff(start + ttft + np.concatenate(([0.0], np.cumsum(gaps)))).tolist()
-    return len(json.dumps(found))
+    return len(json.dumps(result))
 
 
 def as_aiperf_writes(path: Path) -> int:
@@ -166,9 +166,9 @@ def timed(work: Callable[[], Percentiles]) -> tuple[float, Percentiles]:
     took = []
     for _ in range(3):
         start = time.perf_counter()
-        found = work()
+        value = work()
         took.append(time.perf_counter() - start)
-    return min(took), found
+    return min(took), value
 
 
 def compare(recorded: RecordedSession, what: str) -> None:
@@ -189,12 +189,14 @@ def compare(recorded: RecordedSession, what: str) -> None:
             ("AIPerf", aiperf, of_aiperf, as_aiperf_writes),
         ):
             exported = sum(path.stat().st_size for path in files)
-            own = sum(itself(path) for path in files)
-            print(f"  {name}: {exported / mine:.1f} times our size; as it writes itself {own / mine:.1f} times")
+            theirs_bytes = sum(itself(path) for path in files)
+            print(
+                f"  {name}: {exported / mine:.1f} times our size; as it writes itself {theirs_bytes / mine:.1f} times"
+            )
             for how, decode in (("json", json.loads), ("msgspec", msgspec.json.decode)):
-                theirs, found = timed(lambda: _all(files, read, decode, recorded))  # noqa: B023
-                assert found.keys() == truth.keys()
-                assert all(np.isclose(found[key], truth[key], atol=1e-2) for key in truth), (found, truth)
+                theirs, percentiles = timed(lambda: _all(files, read, decode, recorded))  # noqa: B023
+                assert percentiles.keys() == truth.keys()
+                assert all(np.isclose(percentiles[key], truth[key], atol=1e-2) for key in truth), (percentiles, truth)
                 print(f"    read with {how}: {theirs * 1000:.0f} ms, {theirs / took:.0f} times ours")
 
 

@@ -108,8 +108,8 @@ def jumps(what: str, playback: "Playback") -> None:
 
         took = [seconds_of(partial(jump, at)) for at in seconds]
         alone = [seconds_of(partial(rows_alone, playback, at, window_s)) for at in seconds]
-        told, plain = (f"p50 {median(of) * 1000:.0f} ms, p95 {sorted(of)[37] * 1000:.0f}" for of in (took, alone))
-        print(f"  jump, {window_s} s window, {what}: {told} (limit 100); its rows alone by Polars: {plain}")
+        view, plain = (f"p50 {median(s) * 1000:.0f} ms, p95 {sorted(s)[37] * 1000:.0f}" for s in (took, alone))
+        print(f"  jump, {window_s} s window, {what}: {view} (limit 100); its rows alone by Polars: {plain}")
 
 
 def play(playback: "Playback", seconds: int) -> None:
