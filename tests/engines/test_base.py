@@ -16,10 +16,10 @@ KINDS = sorted(ENGINES)
 
 
 def body(kind: str, endpoint: Endpoint | Literal[""] = "", temperature: float = 0.7) -> dict[str, Any]:
-    own = get_engine(kind)
-    chosen = endpoint or own.endpoint
-    prompt: str | list[int] = [5, 6, 7] if own.prompt_form == "ids" and chosen != "chat" else "one two"
-    return own.body(Ask(chosen, "m", prompt, 32, temperature, 17))
+    engine = get_engine(kind)
+    chosen = endpoint or engine.endpoint
+    prompt: str | list[int] = [5, 6, 7] if engine.prompt_form == "ids" and chosen != "chat" else "one two"
+    return engine.body(Ask(chosen, "m", prompt, 32, temperature, 17))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -25,24 +25,24 @@ async def refusal(transport: httpx.AsyncBaseTransport, **how: Any) -> str:
 
 
 async def test_vllm() -> None:
-    found = await at(VLLM)
-    info = found.info
+    server = await at(VLLM)
+    info = server.info
     assert (info.engine, info.title, info.version, info.model) == ("vllm", "vLLM", "0.32.0", "tiny-llama")
     assert info.max_model_len == 16_384
     assert (info.endpoint, info.prompt_form, info.simulated) == ("completions", "ids", False)
-    assert found.token_pool == [10, 20, 30]  # neither the first nor the last token, which may be special
-    assert (found.metrics_url, found.metrics_note) == (f"{URL}/metrics", "")
+    assert server.token_pool == [10, 20, 30]  # neither the first nor the last token, which may be special
+    assert (server.metrics_url, server.metrics_note) == (f"{URL}/metrics", "")
 
 
 async def test_an_api_whose_engine_is_dead_is_not_ready() -> None:
-    told = await refusal(Site({**VLLM, "GET /health": httpx.Response(503)}))
-    assert told.startswith(f"{URL} is not ready (vLLM answers 503 at /health)")
+    message = await refusal(Site({**VLLM, "GET /health": httpx.Response(503)}))
+    assert message.startswith(f"{URL} is not ready (vLLM answers 503 at /health)")
 
 
 async def test_sglang_is_never_asked_for_its_health_which_costs_a_generation() -> None:
     site = Site(SGLANG)
-    found = await detect_lane(lane(URL), transport=site)
-    assert (found.info.engine, found.info.version, found.info.max_model_len) == ("sglang", "0.5.23", 16_384)
+    server = await detect_lane(lane(URL), transport=site)
+    assert (server.info.engine, server.info.version, server.info.max_model_len) == ("sglang", "0.5.23", 16_384)
     assert not [path for path in site.paths if "health" in path]
 
 
@@ -57,8 +57,8 @@ async def test_llamacpp_is_known_by_its_props() -> None:
 
 
 async def test_llamacpp_by_its_server_header_when_the_owner_says_nothing() -> None:
-    found = await at({**LLAMACPP, "GET /v1/models": listing("x")}, server="llama.cpp")
-    assert found.info.engine == "llamacpp"
+    server = await at({**LLAMACPP, "GET /v1/models": listing("x")}, server="llama.cpp")
+    assert server.info.engine == "llamacpp"
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ async def test_the_others(answers: Answers, kind: str, version: str, context: in
 
 
 async def test_without_a_tokenizer_prompts_are_text() -> None:
-    found = await at({name: answer for name, answer in VLLM.items() if "tokenize" not in name})
-    assert (found.token_pool, found.info.prompt_form) == ([], "text")
+    server = await at({name: answer for name, answer in VLLM.items() if "tokenize" not in name})
+    assert (server.token_pool, server.info.prompt_form) == ([], "text")
 
 
 async def test_the_simulator_says_that_it_is_one() -> None:
@@ -94,18 +94,18 @@ async def test_the_simulator_says_that_it_is_one() -> None:
 
 async def test_metrics_that_are_off_say_how_to_turn_them_on() -> None:
     off = {name: answer for name, answer in SGLANG.items() if "metrics" not in name}
-    found = await at(off)
-    assert found.metrics_url == ""
-    assert found.metrics_note == "SGLang shows no metrics at /metrics (HTTP 404): start it with --enable-metrics"
-    found = await at({**off, "GET /v1/loads": {"loads": [{}]}})
-    assert found.metrics_url == f"{URL}/v1/loads?include=core,memory"
-    assert found.metrics_note.endswith("--enable-metrics; until then /v1/loads gives its gauges, without counters")
+    server = await at(off)
+    assert server.metrics_url == ""
+    assert server.metrics_note == "SGLang shows no metrics at /metrics (HTTP 404): start it with --enable-metrics"
+    server = await at({**off, "GET /v1/loads": {"loads": [{}]}})
+    assert server.metrics_url == f"{URL}/v1/loads?include=core,memory"
+    assert server.metrics_note.endswith("--enable-metrics; until then /v1/loads gives its gauges, without counters")
 
 
 async def test_trtllm_json_is_not_taken_for_its_metrics_nor_drained() -> None:
     site = Site({"GET /v1/models": listing("m", owner="tensorrt_llm"), "GET /metrics": b"[]"})
-    found = await detect_lane(lane(URL), transport=site)
-    assert found.metrics_url == ""
+    server = await detect_lane(lane(URL), transport=site)
+    assert server.metrics_url == ""
     assert "/metrics" not in site.paths
 
 
@@ -113,11 +113,11 @@ async def test_the_key_goes_along_and_is_never_shown(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("VLLM_KEY", "sesame")
     site = Site(VLLM)
     profile = lane("http://user:hidden@engine.test", api_key_env="VLLM_KEY", headers={"X-Team": "a"})
-    found = await detect_lane(profile, transport=site)
+    server = await detect_lane(profile, transport=site)
     assert {request.headers["authorization"] for request in site.asked} == {"Bearer sesame"}
     assert {request.headers["x-team"] for request in site.asked} == {"a"}
-    assert "sesame" not in repr(found)
-    assert "hidden" not in repr(found)
+    assert "sesame" not in repr(server)
+    assert "hidden" not in repr(server)
 
 
 async def test_a_key_that_is_wanted_or_wrong_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,9 +126,9 @@ async def test_a_key_that_is_wanted_or_wrong_names_the_variable(monkeypatch: pyt
         closed = {"GET /v1/models": httpx.Response(status, json={"error": "Unauthorized"})}
         assert f"requires an API key ({status})" in await refusal(Site(closed))
         assert "api_key_env" in await refusal(Site(closed))
-        told = await refusal(Site(closed), api_key_env="VLLM_KEY")
-        assert "refuses the key in $VLLM_KEY" in told
-        assert "sesame" not in told
+        message = await refusal(Site(closed), api_key_env="VLLM_KEY")
+        assert "refuses the key in $VLLM_KEY" in message
+        assert "sesame" not in message
 
 
 async def test_the_model_asked_for_must_be_served() -> None:
@@ -154,8 +154,8 @@ async def test_adapters_are_not_the_model_but_can_be_named() -> None:
 async def test_an_empty_list_needs_a_model() -> None:
     empty = {"GET /v1/models": captured("transformers-models.json")}
     assert await refusal(Site(empty)) == f"{URL} lists no model; name the one to ask for as model"
-    found = await at(empty, model="./tiny-llama")
-    assert (found.info.engine, found.info.model) == ("openai", "./tiny-llama")
+    server = await at(empty, model="./tiny-llama")
+    assert (server.info.engine, server.info.model) == ("openai", "./tiny-llama")
 
 
 async def test_a_server_without_a_list_needs_engine_and_model() -> None:
@@ -176,9 +176,9 @@ async def test_a_server_without_a_list_needs_engine_and_model() -> None:
     ],
 )  # fmt: skip
 async def test_what_is_no_engine_is_told_with_what_came(answer: httpx.Response, words: str) -> None:
-    told = await refusal(Site({"GET /v1/models": answer}))
-    assert words in told
-    assert "\x1b" not in told
+    message = await refusal(Site({"GET /v1/models": answer}))
+    assert words in message
+    assert "\x1b" not in message
 
 
 async def test_an_unknown_engine_kind_is_refused() -> None:
@@ -200,7 +200,7 @@ async def deaf_port() -> AsyncIterator[int]:
         writer.close()
 
 
-async def told(url: str, timeout_s: float = 5) -> str:
+async def undetected(url: str, timeout_s: float = 5) -> str:
     with pytest.raises(UserError) as caught:
         await detect_lane(lane(url), timeout_s=timeout_s)
     return str(caught.value)
@@ -211,11 +211,11 @@ async def test_nobody_there_a_deaf_server_and_an_unknown_name(deaf_port: int) ->
     port = free.sockets[0].getsockname()[1]
     free.close()
     await free.wait_closed()
-    assert await told(f"http://127.0.0.1:{port}") == (
+    assert await undetected(f"http://127.0.0.1:{port}") == (
         f"nobody answers at http://127.0.0.1:{port}; is the server up, and is this its port?"
     )
-    assert "does not answer within 0.2 s" in await told(f"http://127.0.0.1:{deaf_port}", 0.2)
-    assert "this host cannot resolve the name in http://no-such-host.invalid" in await told(
+    assert "does not answer within 0.2 s" in await undetected(f"http://127.0.0.1:{deaf_port}", 0.2)
+    assert "this host cannot resolve the name in http://no-such-host.invalid" in await undetected(
         "http://no-such-host.invalid"
     )
 
@@ -237,7 +237,7 @@ async def test_the_wrong_scheme(scheme: str, reply: bytes, words: str) -> None:
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
-        assert words in await told(f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        assert words in await undetected(f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}")
 
 
 def test_importing_it_costs_no_http_library() -> None:

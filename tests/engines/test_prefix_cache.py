@@ -26,15 +26,15 @@ OLLAMA: Answers = {"GET /v1/models": listing("llama3:8b", owner="library"), "GET
 )  # fmt: skip
 async def test_it_is_done_or_said_why_not(answers: Answers, line: str) -> None:
     site = Site(answers)
-    found = await detect_lane(lane(), transport=site)
-    assert await reset_cache(found, transport=site) == line
+    server = await detect_lane(lane(), transport=site)
+    assert await reset_cache(server, transport=site) == line
 
 
 async def test_every_slot_of_llamacpp_is_erased() -> None:
     props = {"total_slots": 3, "default_generation_settings": {"n_ctx": 8}}
     erased = {f"POST /slots/{slot}": {"id_slot": slot, "n_erased": 24} for slot in range(3)}
     site = Site({**LLAMACPP, "GET /props": props, **erased})
-    found = await detect_lane(lane(), transport=site)
-    assert await reset_cache(found, transport=site) == ""
+    server = await detect_lane(lane(), transport=site)
+    assert await reset_cache(server, transport=site) == ""
     asked = [str(request.url) for request in site.asked if request.url.path.startswith("/slots")]
     assert asked == [f"http://engine.test/slots/{slot}?action=erase" for slot in range(3)]

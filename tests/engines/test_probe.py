@@ -31,9 +31,9 @@ def server(kind: str = "vllm", endpoint: Endpoint = "completions", ids: int = 0)
     ],
 )
 def test_captured_streams(name: str, events: int, prompt_tokens: int, output_tokens: int) -> None:
-    found = parse_stream(captured(name))
-    assert (found.events, found.prompt_tokens, found.output_tokens) == (events, prompt_tokens, output_tokens)
-    assert found.finish_reason == "length"
+    answer = parse_stream(captured(name))
+    assert (answer.events, answer.prompt_tokens, answer.output_tokens) == (events, prompt_tokens, output_tokens)
+    assert answer.finish_reason == "length"
 
 
 async def test_ids_or_text_go_to_the_lanes_endpoint() -> None:
@@ -68,7 +68,7 @@ async def test_ids_or_text_go_to_the_lanes_endpoint() -> None:
         (httpx.Response(200, headers=SSE, content=b'data: {"error": "no memory"}\n\n'), "no memory"),
     ],
 )
-async def test_what_does_not_stream_is_told(answer: httpx.Response, words: str) -> None:
+async def test_what_does_not_stream_is_an_error(answer: httpx.Response, words: str) -> None:
     with pytest.raises(UserError, match=r"http://engine\.test|error in its stream") as caught:
         await probe_stream(server(), transport=Site({"POST /v1/completions": answer}))
     assert words in str(caught.value)
@@ -80,7 +80,7 @@ async def test_an_answer_that_never_ends_is_cut() -> None:
         await probe_stream(server(), transport=Site({"POST /v1/completions": endless}))
 
 
-async def test_a_server_that_breaks_off_is_told() -> None:
+async def test_a_server_that_breaks_off_is_an_error() -> None:
     def broken(_: httpx.Request) -> httpx.Response:
         raise httpx.ReadError("peer closed")
 
@@ -95,8 +95,8 @@ def test_reasoning_and_tool_calls_are_output() -> None:
         b'data: {"choices":[{"delta":{"reasoning_content":"m","content":null}}]}\r\n\r\n'
         b'data: {"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}\r\n\r\n'
     )
-    found = parse_stream(raw)
-    assert (found.events, found.text) == (3, "hmm")
+    answer = parse_stream(raw)
+    assert (answer.events, answer.text) == (3, "hmm")
 
 
 @pytest.mark.parametrize(

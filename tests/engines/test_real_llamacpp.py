@@ -11,10 +11,10 @@ from tui.telemetry.server import ServerScraper
 
 
 async def test_it_is_recognised_streams_and_counts_what_it_sent(llamacpp_url: str) -> None:
-    found = await detect_lane(lane(llamacpp_url))
-    assert found.info.engine == "llamacpp"
-    assert found.info.prompt_form == "ids"
-    assert len(found.token_pool) > 20
+    server = await detect_lane(lane(llamacpp_url))
+    assert server.info.engine == "llamacpp"
+    assert server.info.prompt_form == "ids"
+    assert len(server.token_pool) > 20
 
     async def gauge_now() -> dict[str, float]:
         rows: list[GaugeRow] = []
@@ -24,7 +24,7 @@ async def test_it_is_recognised_streams_and_counts_what_it_sent(llamacpp_url: st
             rows.extend(more)
             seen.set()
 
-        task = asyncio.create_task(ServerScraper("a", found).run(emit, lambda line: None))
+        task = asyncio.create_task(ServerScraper("a", server).run(emit, lambda line: None))
         async with asyncio.timeout(10):
             await seen.wait()
         task.cancel()
@@ -32,7 +32,7 @@ async def test_it_is_recognised_streams_and_counts_what_it_sent(llamacpp_url: st
         return {row.name: row.value for row in rows}
 
     before = await gauge_now()
-    streamed = await probe_stream(found)
+    streamed = await probe_stream(server)
     assert streamed.output_tokens == 4
     after = await gauge_now()
     assert after[gauges.GENERATION_TOKENS_FINISHED] - before[gauges.GENERATION_TOKENS_FINISHED] == 4

@@ -18,15 +18,15 @@ pytestmark = pytest.mark.engines
 
 @pytest.mark.parametrize("kind", ["vllm", "sglang"])
 async def test_the_live_counter_ends_where_the_exact_one_does(kind: str) -> None:
-    found = await detect_lane(lane(os.environ[f"DRAGSTRIP_{kind.upper()}_URL"]))
-    assert found.info.engine == kind
-    assert found.info.version
-    assert found.info.max_model_len
-    assert len(found.token_pool) > 100
-    assert (await probe_stream(found)).prompt_tokens == 8
-    async with found.client() as http:
+    server = await detect_lane(lane(os.environ[f"DRAGSTRIP_{kind.upper()}_URL"]))
+    assert server.info.engine == kind
+    assert server.info.version
+    assert server.info.max_model_len
+    assert len(server.token_pool) > 100
+    assert (await probe_stream(server)).prompt_tokens == 8
+    async with server.client() as http:
         for _ in range(20):  # the counters of a request that has just ended arrive a moment after it
-            counted = gauges_from(get_engine(kind), await get_page(http, found.metrics_url))
+            counted = gauges_from(get_engine(kind), await get_page(http, server.metrics_url))
             if counted[gauges.GENERATION_TOKENS] == counted[gauges.GENERATION_TOKENS_FINISHED] > 0:
                 return
             await asyncio.sleep(0.25)
@@ -35,7 +35,7 @@ async def test_the_live_counter_ends_where_the_exact_one_does(kind: str) -> None
 
 async def test_generate_gives_the_answer_of_completions() -> None:
     asked: tuple[Endpoint, ...] = ("completions", "generate")
-    found = [await detect_lane(lane(os.environ["DRAGSTRIP_SGLANG_URL"], endpoint=endpoint)) for endpoint in asked]
-    told = [await probe_stream(each) for each in found]
-    answers = [(one.text, one.prompt_tokens, one.output_tokens, one.finish_reason) for one in told]
+    servers = [await detect_lane(lane(os.environ["DRAGSTRIP_SGLANG_URL"], endpoint=endpoint)) for endpoint in asked]
+    streamed = [await probe_stream(each) for each in servers]
+    answers = [(one.text, one.prompt_tokens, one.output_tokens, one.finish_reason) for one in streamed]
     assert answers[0] == answers[1]

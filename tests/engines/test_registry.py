@@ -90,22 +90,22 @@ def swift(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("tui.engines.swift")
     module.ENGINE = SWIFT  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    for kind, own in load_engines([*FILES, "swift"]).items():
-        monkeypatch.setitem(ENGINES, kind, own)
+    for kind, engine in load_engines([*FILES, "swift"]).items():
+        monkeypatch.setitem(ENGINES, kind, engine)
 
 
 async def test_it_is_recognised_and_read() -> None:
     site = Site(ANSWERS)
-    found = await detect_lane(lane(), transport=site)
-    info = found.info
+    server = await detect_lane(lane(), transport=site)
+    info = server.info
     assert (info.engine, info.title, info.version, info.max_model_len) == ("swift", "SwiftServe", "1.4", 4096)
-    assert (info.prompt_form, found.token_pool) == ("ids", [10, 20, 30])
-    assert (found.metrics_url, found.metrics_note) == ("http://engine.test/metrics", "")
-    assert await read_settings(found, transport=site) == {
+    assert (info.prompt_form, server.token_pool) == ("ids", [10, 20, 30])
+    assert (server.metrics_url, server.metrics_note) == ("http://engine.test/metrics", "")
+    assert await read_settings(server, transport=site) == {
         "engine": "swift", "version": "1.4", "model": "m", "max_model_len": 4096, "max_running": 32,
         "kv_tokens": 1000, "prefix_cache": True,
     }  # fmt: skip
-    assert await reset_cache(found, transport=site) == ""
+    assert await reset_cache(server, transport=site) == ""
 
 
 async def test_it_is_known_by_its_owner_or_by_its_metrics_too() -> None:
@@ -149,12 +149,12 @@ def test_doctor_names_its_flags() -> None:
 
 def test_every_engine_is_declared_consistently() -> None:
     assert list(ENGINES) == [*FILES, "swift"]
-    for kind, own in ENGINES.items():
-        assert own.kind == kind
-        assert set(own.gauges) <= {name for constant, name in vars(gauges).items() if constant.isupper()}
-        assert set(own.flags) <= ENGINE_SETTING.keys() | set(Launch.__struct_fields__)
-        assert bool(own.gauges) == bool(own.metrics_path)
-        assert own.endpoint == "completions" or own.prompt_form == "text"
+    for kind, engine in ENGINES.items():
+        assert engine.kind == kind
+        assert set(engine.gauges) <= {name for constant, name in vars(gauges).items() if constant.isupper()}
+        assert set(engine.flags) <= ENGINE_SETTING.keys() | set(Launch.__struct_fields__)
+        assert bool(engine.gauges) == bool(engine.metrics_path)
+        assert engine.endpoint == "completions" or engine.prompt_form == "text"
 
 
 def test_an_unknown_kind_is_named_with_those_there_are() -> None:
@@ -168,8 +168,10 @@ _SCHEMAS_AND_SIMULATORS = ("simulator", "export", "model/profile.py", "cli/expor
 
 def test_no_other_file_names_an_engine() -> None:
     package = Path(__file__).parents[2] / "tui"
-    kinds = [own for own in load_engines(FILES).values() if own is not FALLBACK]  # which is named after the API
-    names = [re.escape(name) for own in kinds for name in (own.kind, own.title)]
+    kinds = [
+        engine for engine in load_engines(FILES).values() if engine is not FALLBACK
+    ]  # which is named after the API
+    names = [re.escape(name) for engine in kinds for name in (engine.kind, engine.title)]
     pattern = re.compile(rf"\b({'|'.join(names)})\b", re.IGNORECASE)
     allowed = (*_SCHEMAS_AND_SIMULATORS, "engines/registry.py", *(f"engines/{name}.py" for name in FILES))
     for path in package.rglob("*.py"):

@@ -31,10 +31,10 @@ def info(name: str) -> dict[str, Any]:
 
 
 async def test_vllm_in_dev_mode_tells_everything() -> None:
-    found = await settings(
+    known = await settings(
         {**VLLM, "GET /metrics": VLLM_PAGE, "GET /server_info": info("vllm-0.32.0-server-info.json")}
     )
-    assert found == {
+    assert known == {
         "engine": "vllm", "version": "0.32.0", "model": "tiny-llama", "weights": "tiny-llama",
         "quantisation": "none", "dtype": "bfloat16", "tensor_parallel": 1, "max_model_len": 16_384,
         "kv_tokens": 1_048_576, "max_running": 128, "prefix_cache": True, "speculative": "off",
@@ -45,9 +45,9 @@ async def test_vllm_in_dev_mode_tells_everything() -> None:
 
 
 async def test_vllm_without_dev_mode_tells_its_cache_and_how_to_hear_more() -> None:
-    found = await settings({**VLLM, "GET /metrics": VLLM_PAGE})
-    assert (found["kv_tokens"], found.get("prefix_cache"), found.get("max_running")) == (1_048_576, True, None)
-    assert "VLLM_SERVER_DEV_MODE=1" in found["note"]
+    known = await settings({**VLLM, "GET /metrics": VLLM_PAGE})
+    assert (known["kv_tokens"], known.get("prefix_cache"), known.get("max_running")) == (1_048_576, True, None)
+    assert "VLLM_SERVER_DEV_MODE=1" in known["note"]
 
 
 async def test_vllm_that_does_not_answer_in_time_is_not_told_to_turn_development_on() -> None:
@@ -58,9 +58,9 @@ async def test_vllm_that_does_not_answer_in_time_is_not_told_to_turn_development
 
     answered = Site({**VLLM, "GET /metrics": VLLM_PAGE})
     site = httpx.MockTransport(late)
-    found = await read_settings(await detect_lane(lane(), transport=site), transport=site)
-    assert found["note"] == "vLLM did not answer at /server_info in time: try again"
-    assert found["kv_tokens"] == 1_048_576
+    known = await read_settings(await detect_lane(lane(), transport=site), transport=site)
+    assert known["note"] == "vLLM did not answer at /server_info in time: try again"
+    assert known["kv_tokens"] == 1_048_576
 
 
 async def test_an_old_vllms_pool_is_blocks_times_their_size_over_all_replicas() -> None:
@@ -83,24 +83,24 @@ async def test_sglang() -> None:
 async def test_sglang_with_chunking_off_and_graphs_on() -> None:
     other = info("sglang-0.5.23-server-info.json") | {"chunked_prefill_size": -1, "dp_size": 2}
     other["cuda_graph_config"] = {"decode": {"backend": "full", "max_bs": 256}}
-    found = await settings({**SGLANG, "GET /server_info": other})
-    assert (found["chunked_prefill"], found["prefill_budget"]) == (False, 16_384)
-    assert (found["cuda_graphs"], found["cuda_graph_max"]) == (True, 256)
-    assert (found["kv_tokens"], found["max_running"]) == (131_072, 4096)
+    known = await settings({**SGLANG, "GET /server_info": other})
+    assert (known["chunked_prefill"], known["prefill_budget"]) == (False, 16_384)
+    assert (known["cuda_graphs"], known["cuda_graph_max"]) == (True, 256)
+    assert (known["kv_tokens"], known["max_running"]) == (131_072, 4096)
 
 
 async def test_an_older_sglang_tells_its_graphs_in_other_words() -> None:
     other = info("sglang-0.5.23-server-info.json") | {"disable_cuda_graph": False, "cuda_graph_max_bs": 160}
     del other["cuda_graph_config"]
     answers = {name: answer for name, answer in SGLANG.items() if "server_info" not in name}
-    found = await settings({**answers, "GET /get_server_info": other})
-    assert (found["cuda_graphs"], found["cuda_graph_max"]) == (True, 160)
+    known = await settings({**answers, "GET /get_server_info": other})
+    assert (known["cuda_graphs"], known["cuda_graph_max"]) == (True, 160)
 
 
 async def test_llamacpp() -> None:
-    found = await settings(LLAMACPP)
-    assert (found["kv_tokens"], found["max_running"]) == (65_536, 8)
-    assert (found["dtype"], found["quantisation"]) == ("float32", "none")
+    known = await settings(LLAMACPP)
+    assert (known["kv_tokens"], known["max_running"]) == (65_536, 8)
+    assert (known["dtype"], known["quantisation"]) == ("float32", "none")
 
 
 async def test_hostile_or_broken_answers_are_no_settings() -> None:
@@ -110,9 +110,9 @@ async def test_hostile_or_broken_answers_are_no_settings() -> None:
         b'{"vllm_config": {"scheduler_config": 3}}',
         httpx.Response(500),
     ):
-        found = await settings({**VLLM, "GET /metrics": b"vllm:cache_config_info{", "GET /server_info": answer})
-        assert found.get("max_running") is None
-        assert found.get("kv_tokens") is None
+        known = await settings({**VLLM, "GET /metrics": b"vllm:cache_config_info{", "GET /server_info": answer})
+        assert known.get("max_running") is None
+        assert known.get("kv_tokens") is None
 
 
 HOSTILE: tuple[object, ...] = (
@@ -122,7 +122,7 @@ HOSTILE: tuple[object, ...] = (
 
 
 @pytest.mark.parametrize("kind", ["vllm", "sglang", "trtllm", "lmdeploy", "llamacpp", "ollama", "tgi"])
-async def test_whatever_stands_where_a_setting_should_is_no_crash(kind: str) -> None:
+async def test_no_value_of_a_setting_is_a_crash(kind: str) -> None:
     shapes = {
         "vllm": ("GET /server_info", "vllm_config", ("model_config", "scheduler_config", "parallel_config")),
         "sglang": (
@@ -137,17 +137,17 @@ async def test_whatever_stands_where_a_setting_should_is_no_crash(kind: str) -> 
     path, inner, keys = shapes.get(kind, ("GET /metrics", "", ()))
     base = {"GET /v1/models": listing("m"), "POST /tokenize": TOKENS}
     for odd in HOSTILE:
-        told: dict[str, object] = dict.fromkeys(keys, odd)
-        answers: Answers = {**base, path: {inner: told} if inner else told}
+        reported: dict[str, object] = dict.fromkeys(keys, odd)
+        answers: Answers = {**base, path: {inner: reported} if inner else reported}
         site = Site(answers)
-        found = await detect_lane(lane(engine=kind), transport=site)
-        assert (await read_settings(found, transport=site))["model"] == "m"
+        server = await detect_lane(lane(engine=kind), transport=site)
+        assert (await read_settings(server, transport=site))["model"] == "m"
 
 
 async def test_an_engine_that_tells_nothing_says_so() -> None:
-    found = await settings({"GET /v1/models": listing("m")})
-    assert found["note"] == "OpenAI-compatible has no endpoint that reports its settings"
-    assert found == {"engine": "openai", "version": "", "model": "m", "note": found["note"]}
+    known = await settings({"GET /v1/models": listing("m")})
+    assert known["note"] == "OpenAI-compatible has no endpoint that reports its settings"
+    assert known == {"engine": "openai", "version": "", "model": "m", "note": known["note"]}
 
 
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
@@ -155,8 +155,8 @@ MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 
 async def settings_of(kind: str, answers: Answers) -> Settings:
     site = Site({"GET /v1/models": listing(MODEL), **answers})
-    found = await detect_lane(lane(engine=kind), transport=site)
-    return await read_settings(found, transport=site)
+    server = await detect_lane(lane(engine=kind), transport=site)
+    return await read_settings(server, transport=site)
 
 
 TRTLLM_LABELS = 'model_name="llama",engine_type="pytorch"'
@@ -176,10 +176,10 @@ trtllm_max_num_tokens_runtime{{{TRTLLM_LABELS}}} 8192.0
 
 
 async def test_trtllms_configuration_gauges() -> None:
-    found = await settings_of(
+    known = await settings_of(
         "trtllm", {"GET /prometheus/metrics": TRTLLM.encode(), "GET /version": {"version": "1.3"}}
     )
-    assert found == {
+    assert known == {
         "engine": "trtllm", "version": "1.3", "model": MODEL, "weights": "Llama-3.1-8B-Instruct",
         "quantisation": "none", "dtype": "bfloat16", "tensor_parallel": 2, "max_model_len": 8192,
         "kv_tokens": 262_144, "max_running": 2048, "prefix_cache": True, "speculative": "off", "kv_dtype": "auto",
@@ -220,10 +220,10 @@ OLLAMA_ROW = {
 async def test_ollamas_loaded_model_and_one_that_is_not_loaded_yet() -> None:
     models = {"GET /v1/models": listing("llama3.1:8b", owner="library")}
     loaded = {"models": [OLLAMA_ROW | {"size_vram": 6654289920, "context_length": 4096}]}
-    found = await settings_of("ollama", {**models, "GET /api/ps": loaded, "GET /api/version": {"version": "0.33.0"}})
-    assert (found.get("weights"), found["quantisation"], found.get("dtype")) == ("llama3.1:8b", "Q4_K_M", None)
-    assert (found["max_model_len"], found["version"]) == (4096, "0.33.0")
-    assert "OLLAMA_NUM_PARALLEL" in found["note"]
+    known = await settings_of("ollama", {**models, "GET /api/ps": loaded, "GET /api/version": {"version": "0.33.0"}})
+    assert (known.get("weights"), known["quantisation"], known.get("dtype")) == ("llama3.1:8b", "Q4_K_M", None)
+    assert (known["max_model_len"], known["version"]) == (4096, "0.33.0")
+    assert "OLLAMA_NUM_PARALLEL" in known["note"]
     cold = await settings_of(
         "ollama", {**models, "GET /api/ps": {"models": []}, "GET /api/tags": {"models": [OLLAMA_ROW]}}
     )
@@ -237,15 +237,15 @@ async def test_tgis_info_of_new_and_old() -> None:
         "max_best_of": 2, "max_input_tokens": 4095, "max_total_tokens": 4096, "max_client_batch_size": 4,
         "router": "text-generation-router", "version": "3.3.7",
     }  # fmt: skip
-    found = await settings_of("tgi", {"GET /info": new})
-    assert (found["weights"], found["max_model_len"]) == ("Llama-3.1-8B-Instruct", 4096)
-    assert "max_running" not in found
+    known = await settings_of("tgi", {"GET /info": new})
+    assert (known["weights"], known["max_model_len"]) == ("Llama-3.1-8B-Instruct", 4096)
+    assert "max_running" not in known
     old = {
         "model_id": "bigscience/bloom", "model_dtype": "torch.float16", "max_total_tokens": 2048,
         "max_batch_total_tokens": 32_000, "max_batch_size": 16, "version": "2.0.4",
     }  # fmt: skip
-    found = await settings_of("tgi", {"GET /info": old})
-    assert (found["dtype"], found["kv_tokens"], found["max_running"]) == ("float16", 32_000, 16)
+    known = await settings_of("tgi", {"GET /info": old})
+    assert (known["dtype"], known["kv_tokens"], known["max_running"]) == ("float16", 32_000, 16)
 
 
 def test_trtllms_pool_is_its_blocks_times_their_size() -> None:

@@ -28,8 +28,8 @@ def free_port() -> int:
 
 def profile(pids: Path, *, port: int | None = None, extra: list[str] | None = None, **lane: object) -> Profile:
     launch = {"model": "weights", "command": [sys.executable, FAKE, str(pids)], "extra": extra or []}
-    own = {"url": f"http://127.0.0.1:{port or free_port()}", "engine": "vllm", "model": "m", "launch": launch}
-    return msgspec.convert({"a": own | lane}, Profile)
+    server = {"url": f"http://127.0.0.1:{port or free_port()}", "engine": "vllm", "model": "m", "launch": launch}
+    return msgspec.convert({"a": server | lane}, Profile)
 
 
 def pids_in(path: Path) -> list[int]:
@@ -50,19 +50,19 @@ async def until_gone(pids: list[int]) -> None:
 
 
 async def test_an_engine_is_started_told_of_and_ended_with_its_stubborn_worker(tmp_path: Path) -> None:
-    told: list[str] = []
+    stages: list[str] = []
     pids = tmp_path / "pids"
-    async with Launcher(profile(pids), lambda lane, text: told.append(f"{lane} {text}"), tmp_path) as launcher:
-        found = await launcher.start()
-        assert found["a"].info.engine == "vllm"
-        assert found["a"].info.model == "m"
+    async with Launcher(profile(pids), lambda lane, text: stages.append(f"{lane} {text}"), tmp_path) as launcher:
+        servers = await launcher.start()
+        assert servers["a"].info.engine == "vllm"
+        assert servers["a"].info.model == "m"
         running = pids_in(pids)
         assert len(running) == 2
         assert all(lives(pid) for pid in running)
     assert not any(lives(pid) for pid in running)
-    assert told[0] == f"a starting, its log is {tmp_path / 'a-vllm.log'}"
-    assert told[-3:] == ["a ready", "a stopping", "a stopped"]
-    assert "a loading weights 50 %" in told
+    assert stages[0] == f"a starting, its log is {tmp_path / 'a-vllm.log'}"
+    assert stages[-3:] == ["a ready", "a stopping", "a stopped"]
+    assert "a loading weights 50 %" in stages
 
 
 async def test_an_engine_that_dies_is_told_with_its_last_lines(tmp_path: Path) -> None:
@@ -79,13 +79,13 @@ async def test_engines_on_gpus_of_their_own_start_together_and_one_that_dies_end
     lanes = {"a": msgspec.to_builtins(one.a), "b": msgspec.to_builtins(other.a)}
     for gpu, lane in enumerate(lanes.values()):
         lane["launch"]["gpus"] = [gpu]
-    told: list[str] = []
+    stages: list[str] = []
     with pytest.raises(EngineDiedError, match="lane B's engine ended"):
         async with Launcher(
-            msgspec.convert(lanes, Profile), lambda lane, text: told.append(f"{lane} {text}"), tmp_path
+            msgspec.convert(lanes, Profile), lambda lane, text: stages.append(f"{lane} {text}"), tmp_path
         ) as launcher:
             await launcher.start()
-    before_a_was_ready = told[: told.index("a ready")] if "a ready" in told else told
+    before_a_was_ready = stages[: stages.index("a ready")] if "a ready" in stages else stages
     assert any(line.startswith("b starting") for line in before_a_was_ready)
     if (tmp_path / "one").exists():
         assert not any(lives(pid) for pid in pids_in(tmp_path / "one"))
