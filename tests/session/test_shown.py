@@ -54,10 +54,10 @@ def test_requests_that_neither_run_nor_wait_are_in_front_of_the_scheduler(turns_
         running, waiting = (4.0 + second % 2, 1.0) if own else (0.0, 0.0)
         for name, value in ((RUNNING, running), (WAITING, waiting)):
             state.take_gauge(GaugeRow("a", "server", name, run.state.t_ns - NS // 2, value))
-    assert run.view().lanes["a"].server.in_front == pytest.approx(1 - 5.5 / 8)
+    assert run.view().lanes["a"].server.unscheduled == pytest.approx(1 - 5.5 / 8)
     while len(state.gauges["server", WAITING]) > 7:
         state.gauges["server", WAITING].popleft()
-    assert run.view().lanes["a"].server.in_front is None
+    assert run.view().lanes["a"].server.unscheduled is None
 
 
 def test_gauges_that_follow_the_load_two_seconds_late_make_no_request_unscheduled() -> None:
@@ -66,7 +66,7 @@ def test_gauges_that_follow_the_load_two_seconds_late_make_no_request_unschedule
         run.seconds(1)
         for name, value in ((RUNNING, 8.0 if second > 1 else 0.0), (WAITING, 0.0)):
             run.state.lanes["a"].take_gauge(GaugeRow("a", "server", name, run.state.t_ns - NS // 2, value))
-    assert run.view().lanes["a"].server.in_front == 0
+    assert run.view().lanes["a"].server.unscheduled == 0
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:

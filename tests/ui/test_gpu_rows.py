@@ -112,12 +112,12 @@ def test_temperature_and_preemptions_are_told_where_they_are_read() -> None:
 
 
 def test_many_requests_in_front_of_the_scheduler_are_told() -> None:
-    def trouble(in_front: float | None) -> str:
-        return text([trouble_row(lane(server=ServerView(in_front=in_front)), 38)])
+    def trouble(unscheduled: float | None) -> str:
+        return text([trouble_row(lane(server=ServerView(unscheduled=unscheduled)), 38)])
 
     assert trouble(0.41) == "41 % of requests unscheduled"
     assert "unscheduled" not in trouble(0.19) + trouble(None)
-    held = lane(server=ServerView(in_front=0.41), gpus=[replace(fake_gpu("a", 150), throttled=True)])
+    held = lane(server=ServerView(unscheduled=0.41), gpus=[replace(fake_gpu("a", 150), throttled=True)])
     assert text([trouble_row(held, 56)]) == "41 % of requests unscheduled   GPU clocks throttled"
     assert text([trouble_row(held, 70)]) == "no failures   41 % of requests unscheduled   GPU clocks throttled"
 

@@ -19,6 +19,7 @@ import polars as pl
 
 from tui.judge.ledger import LedgerRow, ledger, main_setting, visited
 from tui.judge.obstacles import obstacle
+from tui.judge.queueing import queueing
 from tui.judge.sweep import crossover
 from tui.judge.tables import Requests, Tables, for_lane
 from tui.model import gauges
@@ -112,41 +113,28 @@ UNSCHEDULED_NOTE: Final = (
     "the engine is the limit. Rough where gauges are renewed rarely; it tells nothing of a server that also serves "
     "others, or of several behind one address."
 )
-SLACK: Final = 0.1  # of the requests in flight: two clocks disagree by as much
-FIGURES: Final = ("in flight", "running", "queued", "unscheduled")
+QUEUEING: Final = ("in flight", "running", "queued", "unscheduled")
 
 
-def whereabouts_blocks(tables: Tables) -> list[Block]:
-    """A row for each setting that was measured; nothing where no server told what it runs."""
+def queueing_blocks(tables: Tables) -> list[Block]:
+    """A row for each setting that was measured; nothing where no server reported what it runs."""
     if not tables.gauges.height:
         return []
 
     def cells(lane: Lane, seconds: Sequence[int]) -> list[str]:
-        told = in_seconds(tables, tables.gauges, lane, seconds)
-        by_second = told.group_by("second").agg(
-            running=_mean_of(gauges.RUNNING), queued=_mean_of(gauges.WAITING)
-        )  # fmt: skip
-        sent = in_seconds(tables, tables.seconds, lane, seconds).select("second", "in_flight")
-        both = sent.join(by_second, on="second").drop_nulls()
-        if not both.height:
-            return [NONE] * len(FIGURES)
-        in_flight, running, queued = (_mean(both[name]) for name in ("in_flight", "running", "queued"))
-        in_front = in_flight - running - queued
-        serves_others = in_front < -SLACK * in_flight
-        known = [number(value, 1) for value in (in_flight, running, queued)]
-        return [*known, NONE if serves_others else number(max(in_front, 0.0), 1)]
+        rows = in_seconds(tables, tables.seconds, lane, seconds).sort("t_ns")
+        readings = for_lane(tables.gauges, lane).filter(source=gauges.SERVER).sort("t_ns")
+        running, queued = (
+            readings.filter(name=name).select("t_ns", "value").rows() for name in (gauges.RUNNING, gauges.WAITING)
+        )
+        found = queueing(rows["t_ns"].to_numpy(), rows["in_flight"].to_numpy(), running, queued)
+        if found is None:
+            return [NONE] * len(QUEUEING)
+        return [number(value, 1) for value in (found.in_flight, found.running, found.queued, found.unscheduled)]
 
     rows = setting_rows(tables, cells)
-    header = ["setting", *(f"{lane.upper()} {figure}" for lane in lanes_of(tables) for figure in FIGURES)]
+    header = ["setting", *(f"{lane.upper()} {figure}" for lane in lanes_of(tables) for figure in QUEUEING)]
     return [Heading("Where requests were"), Paragraph(UNSCHEDULED_NOTE), Table(header, rows)] if rows else []
-
-
-def _mean_of(gauge: str) -> pl.Expr:
-    return pl.col("value").filter(pl.col("name") == gauge).mean()
-
-
-def _mean(values: pl.Series) -> float:
-    return float(values.cast(pl.Float64).mean() or 0.0)  # type: ignore[arg-type]
 
 
 MOST_EVENTS: Final = 200
@@ -170,7 +158,7 @@ def session_report(
     blocks += latency_blocks(tables)
     if limits.by_metric:
         blocks += _goodput(tables, limits)
-    blocks += [*whereabouts_blocks(tables), *gpu_blocks(tables), *study_blocks(tables)]
+    blocks += [*queueing_blocks(tables), *gpu_blocks(tables), *study_blocks(tables)]
     blocks += [*_events(tables), *_definitions()]
     return Document(title_of(tables.session), tables.session.simulated, blocks)
 

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from tui.engines.registry import ENGINES
 from tui.judge.obstacles import Circumstances, obstacle
+from tui.judge.queueing import queueing
 from tui.judge.segments import dial_texts
 from tui.judge.sweep import crossover
 from tui.model import gauges as g
@@ -92,9 +93,9 @@ def _shown(n: int, percentile_at: Callable[[float], float | None]) -> Percentile
 
 FRESH_S = 90.0  # a reading older than this is not shown as now; a DCGM exporter reads every 30 s by default
 GPU_CURVE_S = 120
-FEWEST_READINGS = 8  # of a gauge, for a mean of it
+MIN_READINGS = 8  # of a gauge, for a mean of it
 GAUGES_LATE_S = 2  # a turned dial, or a load that begins, shows in the gauges so much later
-FEW_IN_FLIGHT = 8  # requests
+MIN_IN_FLIGHT = 8  # requests
 LaneStatus = Literal["connecting", "up", "down", "stopped"]
 Row = TypeVar("Row", SecondRow, SecondDetail)
 
@@ -231,7 +232,7 @@ def _server(state: LaneState, info: LaneInfo | None, live: list[SecondRow], now_
     return ServerView(
         running=now(g.RUNNING),
         waiting=now(g.WAITING),
-        in_front=_in_front(state, live, own.refresh_s if own is not None else 0.0),
+        unscheduled=_unscheduled(state, live, own.refresh_s if own is not None else 0.0),
         kv_usage=now(g.KV_USAGE),
         prefix_hit_rate=_hit_rate(state, now_ns - window_s * NS_PER_S),
         preemptions=_risen(state.gauges.get((g.SERVER, g.PREEMPTIONS)), now_ns - window_s * NS_PER_S),
@@ -245,29 +246,19 @@ def _server(state: LaneState, info: LaneInfo | None, live: list[SecondRow], now_
     )
 
 
-def _in_front(state: LaneState, live: list[SecondRow], refresh_s: float) -> float | None:
-    """Share of the requests in flight that the server says neither run nor wait; None where it says too little.
+def _unscheduled(state: LaneState, live: list[SecondRow], refresh_s: float) -> float | None:
+    """Share of the requests in flight that the server counts as neither running nor queued; None: not known.
 
-    Of the seconds in which it told both. So few requests that one on its way is a large share tell nothing either,
-    nor do gauges that are of some seconds ago.
+    So few requests that one on its way is a large share say nothing, nor do gauges that are of some seconds ago.
     """
-    if not live or refresh_s:
+    rows = live[GAUGES_LATE_S:]
+    if not rows or refresh_s:
         return None
-    begin_ns = live[0].t_ns
-
-    def by_second(name: str) -> dict[int, float]:
-        return {
-            t_ns - (t_ns - begin_ns) % NS_PER_S: value
-            for t_ns, value in state.gauges.get((g.SERVER, name), ())
-            if t_ns >= begin_ns
-        }
-
-    running, waiting = by_second(g.RUNNING), by_second(g.WAITING)
-    both = [r for r in live[GAUGES_LATE_S:] if r.t_ns in running and r.t_ns in waiting]
-    in_flight = sum(r.in_flight for r in both)
-    if len(both) < FEWEST_READINGS or in_flight < FEW_IN_FLIGHT * len(both):
+    starts_ns, in_flight = np.array([(row.t_ns, row.in_flight) for row in rows], dtype=np.int64).T
+    found = queueing(starts_ns, in_flight, *(state.gauges.get((g.SERVER, n), ()) for n in (g.RUNNING, g.WAITING)))
+    if found is None or found.seconds < MIN_READINGS or found.in_flight < MIN_IN_FLIGHT:
         return None
-    return max(1 - sum(running[r.t_ns] + waiting[r.t_ns] for r in both) / in_flight, 0.0)
+    return None if found.unscheduled is None else found.unscheduled / found.in_flight
 
 
 def _hit_rate(state: LaneState, since_ns: int) -> float | None:

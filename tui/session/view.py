@@ -63,7 +63,7 @@ class ServerView(msgspec.Struct, frozen=True):
     kv_pool_tokens: float | None = None
     kv_pool_bytes: float | None = None  # on each GPU
     weights_bytes: float | None = None  # on each GPU
-    in_front: float | None = None  # share of the window's requests in flight that neither run nor wait, 0..1
+    unscheduled: float | None = None  # share of the window's requests in flight that neither run nor wait, 0..1
     refresh_s: float = 0.0  # what was read may be older still by this: the server renews it only so often
 
 

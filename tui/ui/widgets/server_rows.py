@@ -83,8 +83,8 @@ def _trouble(view: LaneView) -> list[Span]:
 def _slowed_by(view: LaneView) -> list[str]:
     """What slows the engine down without being a fault, the most telling first."""
     reasons = []
-    if (view.server.in_front or 0) >= MANY_UNSCHEDULED:
-        reasons.append(f"{numbers.percent(view.server.in_front)} of requests unscheduled")
+    if (view.server.unscheduled or 0) >= MANY_UNSCHEDULED:
+        reasons.append(f"{numbers.percent(view.server.unscheduled)} of requests unscheduled")
     if any(gpu.throttled for gpu in view.gpus):
         reasons.append("GPU clocks throttled")
     if view.server.preemptions:
