@@ -15,6 +15,7 @@ import numpy as np
 from tui.export.distributions import NS, Floats
 from tui.export.exported_lane import ExportedLane, exported_lanes, exported_setting, origin
 from tui.export.job import SIMULATED, ExportedFile, Job, exported, write_filled, write_lines
+from tui.model.profile import Limits
 
 VERSION = "0.13.0"  # whose definitions these are
 SCHEMA = "1.4"
@@ -92,7 +93,7 @@ def _rates(job: Job, lane: ExportedLane) -> dict[str, Metric]:
     duration_s = max(last_ns - sent_ns, 1) / NS
     tokens_out, tokens_in = int(lane.output_tokens.sum()), int(lane.prompt_tokens[ok].sum())
     wall_ns = job.info.wall_ns - job.info.t0_ns
-    good = lane.good(job.info.profile.get("slo", {}))
+    good = lane.good(Limits.recorded(job.info.profile))
     return {
         "benchmark_duration": _single("sec", duration_s),
         "min_request_timestamp": _single("ns", sent_ns + wall_ns),

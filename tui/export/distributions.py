@@ -56,13 +56,6 @@ def or_zero(values: Floats) -> list[float]:
     return np.nan_to_num(values).tolist()  # type: ignore[no-any-return]
 
 
-def good(ttft_s: Floats, tpot_all_s: Floats, e2e_s: Floats, slo: Mapping[str, Any]) -> int | None:
-    """How many requests met every limit of a profile's `[slo]`, in ms; None when it has no limit."""
-    values_s = {"ttft_ms": ttft_s, "tpot_ms": tpot_all_s, "e2e_ms": e2e_s}
-    met = [seconds * 1000 <= slo[name] for name, seconds in values_s.items() if slo.get(name) is not None]
-    return int(np.logical_and.reduce(met).sum()) if met else None
-
-
 def tpot_or_zero_s(latency_s: Floats, ttft_s: Floats, tokens: Ints) -> Floats:
     """TPOT of every request; 0 for one of a single token, which therefore meets any limit on it."""
     return np.where(tokens > 1, (latency_s - ttft_s) / np.maximum(tokens - 1, 1), 0.0)

@@ -15,10 +15,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tui.export.distributions import NS, Floats, Ints, good, tpot_or_zero_s
+from tui.export.distributions import NS, Floats, Ints, tpot_or_zero_s
 from tui.export.job import Job
+from tui.model.profile import Limits
 from tui.model.rows import Lane
 from tui.model.session import LaneInfo
+from tui.stats.goodput import within_limits
 
 NO_TEXTS = "answers are not recorded: generated texts are empty"
 NO_CHUNKS = "chunks were not recorded: there are no inter-token latencies"
@@ -136,10 +138,11 @@ class ExportedLane:
         """When the chunks of all requests that ended well arrived."""
         return self.chunk_t_ns[np.repeat(self.ok, np.diff(self.chunk_ends, prepend=0))]
 
-    def good(self, limits: dict[str, Any]) -> int | None:
-        """How many requests met every latency limit of a profile's `[slo]`; None when it has none."""
+    def good(self, limits: Limits) -> int | None:
+        """How many requests met every limit, with TPOT as these tools define it; None when there is no limit."""
         tpot_s = tpot_or_zero_s(self.latency_s, self.ttft_s, self.output_tokens)
-        return good(self.ttft_s, tpot_s, self.latency_s, limits)
+        ms = {"ttft": self.ttft_s * 1000, "tpot": tpot_s * 1000, "e2e": self.latency_s * 1000}
+        return int(within_limits(ms, limits.by_metric).sum()) if limits.by_metric else None
 
 
 def exported_lanes(job: Job, *, with_cancelled: bool = False) -> list[ExportedLane]:

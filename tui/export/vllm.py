@@ -14,7 +14,7 @@ import polars as pl
 from tui.export.distributions import NS, busiest_second, most_at_once, or_zero, summaries_ms, tpot_s
 from tui.export.exported_lane import ExportedLane, exported_lanes, exported_setting, origin
 from tui.export.job import ExportedFile, Job, exported, write_object
-from tui.model.profile import Endpoint
+from tui.model.profile import Endpoint, Limits
 
 PERCENTS = (50, 90, 95, 99)
 # `sglang` is another name of the first in its client.
@@ -72,7 +72,7 @@ def _totals(job: Job, lane: ExportedLane) -> dict[str, Any]:
     completed = int(lane.ok.sum())
     tokens_in, tokens_out = int(lane.prompt_tokens[lane.ok].sum()), int(lane.output_tokens.sum())
     starts_ns = lane.moment("t_send_ns")[lane.ok]
-    met = lane.good(job.info.profile.get("slo", {}))
+    met = lane.good(Limits.recorded(job.info.profile))
     return {
         "duration": duration_s,
         "completed": completed,

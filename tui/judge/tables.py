@@ -154,5 +154,4 @@ class Tables:
     @property
     def limits(self) -> Limits:
         """Those of goodput that the session was run with."""
-        slo = self.session.profile.get("slo") or {}
-        return Limits(**{name: slo[name] for name in Limits.__struct_fields__ if slo.get(name) is not None})
+        return Limits.recorded(self.session.profile)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Any, Final, Literal, Self
 
 import msgspec
 
@@ -109,6 +109,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Those that are set, in ms, by the metric they limit."""
         limits = {"ttft": self.ttft_ms, "tpot": self.tpot_ms, "e2e": self.e2e_ms}
         return {metric: limit for metric, limit in limits.items() if limit is not None}
+
+    @classmethod
+    def recorded(cls, profile: Mapping[str, Any]) -> Self:
+        """Those of a session, from the profile in its `session.toml`."""
+        slo = profile.get("slo") or {}
+        return cls(**{name: slo[name] for name in cls.__struct_fields__ if slo.get(name) is not None})
 
     def completed(self) -> Limits:
         """With those of the preset where none are set."""
