@@ -53,15 +53,15 @@ async def detect_lane(lane: LaneProfile, *, timeout_s: float = 5, transport: Any
     async with client(headers, verify=lane.verify_tls, transport=transport) as http:
         site = Site(http, base, timeout_s)
         listed = await _list_models(site, key_env=lane.api_key_env if key else "")
-        models = _models(listed, base, lenient=bool(lane.engine and lane.model))
-        model, entry = _choose(models, lane.model, base)
-        engine = get_engine(lane.engine) if lane.engine else await _kind(site, listed, entry)
+        models = _model_entries(listed, base, lenient=bool(lane.engine and lane.model))
+        model, entry = _choose_model(models, lane.model, base)
+        engine = get_engine(lane.engine) if lane.engine else await _detect_engine(site, listed, entry)
         _check_profile(lane, engine)
         await _check_health(site, engine)
         details = await engine.read_details(site, model) if engine.read_details is not None else {}
         takes_ids = engine.prompt_form == "ids" and lane.endpoint != "chat"
         pool = await token_pool(site, engine, model) if takes_ids else []
-        metrics_url, metrics_note = await _metrics(site, engine)
+        metrics_url, metrics_note = await _metrics_page(site, engine)
     info = LaneInfo(
         url=base,
         engine=engine.kind,
@@ -87,30 +87,53 @@ def _check_profile(lane: LaneProfile, engine: Engine) -> None:
 
 
 async def _list_models(site: Site, *, key_env: str) -> Answer:
-    """The answer of /v1/models, or one sentence that says why there is none."""
+    """The answer of /v1/models. UserError when there is none, or when it takes another key."""
     import httpx
 
-    base = site.base
     try:
-        answer = await fetch(site.http, f"{base}{_MODELS}", timeout_s=site.timeout_s)
-    except (httpx.TimeoutException, TimeoutError) as error:
-        tls = ", and does it speak TLS" if base.startswith("https://") else ""
-        raise UserError(f"{base} does not answer within {site.timeout_s:g} s; is the server up{tls}?") from error
-    except httpx.ConnectError as error:
-        raise UserError(_unreachable(base, error)) from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        tls = " (does it want https://?)" if base.startswith("http://") else ""
-        raise UserError(f"{base} dropped the connection{tls}: {sanitize(error, 100)}") from error
-    except TooLargeError as error:
-        raise UserError(f"{base} is not an OpenAI-compatible server: for {_MODELS} {error}") from error
-    if answer.status in (401, 403):
-        if key_env:
-            raise UserError(f"{base} refuses the key in ${key_env} ({answer.status}): put the right one there")
+        answer = await fetch(site.http, f"{site.base}{_MODELS}", timeout_s=site.timeout_s)
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, TooLargeError) as error:
+        raise UserError(_no_answer(site, error)) from error
+    refused = answer.status in (401, 403)
+    if refused and key_env:
+        raise UserError(f"{site.base} refuses the key in ${key_env} ({answer.status}): put the right one there")
+    if refused:
         raise UserError(
-            f"{base} requires an API key ({answer.status}): put it into an environment variable, "
+            f"{site.base} requires an API key ({answer.status}): put it into an environment variable, "
             "for example DRAGSTRIP_API_KEY, and name that as api_key_env"
         )
     return answer
+
+
+def _no_answer(site: Site, error: Exception) -> str:
+    """Why a request got no answer."""
+    import httpx
+
+    base = site.base
+    https = base.startswith("https://")
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        tls = ", and does it speak TLS" if https else ""
+        return f"{base} does not answer within {site.timeout_s:g} s; is the server up{tls}?"
+    if isinstance(error, httpx.ConnectError):
+        return _no_connection(base, error)
+    if isinstance(error, TooLargeError):
+        return f"{base} is not an OpenAI-compatible server: for {_MODELS} {error}"
+    return f"{base} dropped the connection{'' if https else ' (does it want https://?)'}: {sanitize(error, 100)}"
+
+
+def _no_connection(base: str, error: Exception) -> str:
+    text = str(error)
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        reason = sanitize(cause.verify_message)
+        return f"the certificate of {base} cannot be verified ({reason}): fix it, or set verify_tls = false"
+    if isinstance(cause, ssl.SSLError):
+        return f"{base} does not speak TLS; give its URL with http://"
+    if "Name or service" in text or "getaddrinfo" in text or "name resolution" in text:
+        return f"this host cannot resolve the name in {base}; check the spelling"
+    return f"nobody answers at {base}; is the server up, and is this its port?"
 
 
 async def _check_health(site: Site, engine: Engine) -> None:
@@ -121,23 +144,7 @@ async def _check_health(site: Site, engine: Engine) -> None:
         raise UserError(f"{site.base} is not ready ({engine.title} answers 503 at {engine.cheap_health}){message}")
 
 
-def _unreachable(base: str, error: Exception) -> str:
-    """Why no connection was made."""
-    text = str(error)
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ssl.SSLError):
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        reason = sanitize(cause.verify_message)
-        return f"the certificate of {base} cannot be verified ({reason}): or set verify_tls = false"
-    if isinstance(cause, ssl.SSLError):
-        return f"{base} does not speak TLS; give its URL with http://"
-    if "Name or service" in text or "getaddrinfo" in text or "name resolution" in text:
-        return f"this host cannot resolve the name in {base}; check the spelling"
-    return f"nobody answers at {base}; is the server up, and is this its port?"
-
-
-def _models(answer: Answer, base: str, *, lenient: bool) -> list[dict[str, Any]]:
+def _model_entries(answer: Answer, base: str, *, lenient: bool) -> list[dict[str, Any]]:
     """The entries of /v1/models. `lenient`: engine and model were both named, so it may have no list."""
     listed = answer.json_object().get("data")
     if isinstance(listed, list) and all(isinstance(e, dict) and isinstance(e.get("id"), str) for e in listed):
@@ -153,7 +160,7 @@ def _models(answer: Answer, base: str, *, lenient: bool) -> list[dict[str, Any]]
     raise UserError(f"{base} is not an OpenAI-compatible server: {_MODELS} answered {shown}")
 
 
-def _choose(models: list[dict[str, Any]], wanted: str, base: str) -> tuple[str, dict[str, Any]]:
+def _choose_model(models: list[dict[str, Any]], wanted: str, base: str) -> tuple[str, dict[str, Any]]:
     """The model to ask for, and its entry."""
     for entry in models:
         aliases = entry.get("aliases")
@@ -178,7 +185,7 @@ def _join_names(names: Iterable[str]) -> str:
     return ", ".join(shown[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-async def _kind(site: Site, models: Answer, entry: dict[str, Any]) -> Engine:
+async def _detect_engine(site: Site, models: Answer, entry: dict[str, Any]) -> Engine:
     """The engine by its model list, else by what only it answers, else by its metrics, else the fallback."""
     for engine in ENGINES.values():
         if entry.get("owned_by") in engine.owned_by:
@@ -201,7 +208,7 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
-async def _metrics(site: Site, engine: Engine) -> tuple[str, str]:
+async def _metrics_page(site: Site, engine: Engine) -> tuple[str, str]:
     """Where to scrape, and a note when that is nowhere or second best."""
     if not engine.metrics_path:
         return "", f"{engine.title} exposes no metrics"
