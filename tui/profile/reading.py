@@ -80,7 +80,7 @@ def parse_profile(text: str, where: str, default_name: str = "") -> Profile:
     try:
         profile = msgspec.convert(data, Profile)
     except msgspec.ValidationError as error:
-        raise UserError(_explain(str(error), text, where, data)) from error
+        raise UserError(_explain(str(error), text, where)) from error
     for path, problem in _problems(profile):
         raise UserError(f"{where}:{_line_of(text, path)}: {'.'.join(path)}: {problem}")
     return msgspec.structs.replace(profile, slo=profile.slo.completed())
@@ -151,7 +151,7 @@ _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
 _MISSING = re.compile(r"missing required field `(?P<key>[^`]*)`")
 
 
-def _explain(message: str, text: str, where: str, data: dict[str, Any]) -> str:
+def _explain(message: str, text: str, where: str) -> str:
     """msgspec's message as one sentence with file, line and key."""
     path = _PATH.search(message)
     keys = re.findall(r"[\w\-]+", path["path"].replace("[...]", "")) if path else []
