@@ -1,4 +1,4 @@
-"""`dragstrip run --plan` to the plan's end, on simulators."""
+"""`dragstrip run --plan` to the plan's end: once on simulators, and in virtual time."""
 
 import json
 from collections.abc import Sequence
@@ -8,12 +8,15 @@ from typing import Any
 import polars as pl
 import pytest
 
+from tests.session.scripted_lane import virtual_time
 from tui.cli import run
 from tui.cli.main import main
 from tui.model.profile import Step
 from tui.profile.reading import parse_profile, read_profile
 from tui.recording.reader import open_session
 from tui.session.live import LiveSession
+
+__all__ = ["virtual_time"]
 
 PROFILE = """
 [a]
@@ -54,6 +57,7 @@ def test_a_repetition_needs_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert "between 1 and" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("virtual_time")
 def test_a_warm_up_holds_each_step_once_and_leaves_nothing_behind(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +78,7 @@ def test_a_warm_up_holds_each_step_once_and_leaves_nothing_behind(
     assert "warming up" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("virtual_time")
 def test_a_sweep_of_listed_settings_goes_there_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "p.toml").write_text(PROFILE)
     sweep = ["--sweep", "concurrency=1,3", "--repeat", "2", "--for", "1s"]
@@ -83,6 +88,7 @@ def test_a_sweep_of_listed_settings_goes_there_and_back(tmp_path: Path, capsys: 
     assert [text.rpartition(" ")[2] for text in steps if text.startswith("step")] == ["1", "3", "3", "1"]
 
 
+@pytest.mark.usefixtures("virtual_time")
 def test_the_moves_of_a_session_are_a_plan_that_can_be_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

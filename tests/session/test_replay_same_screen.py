@@ -1,13 +1,13 @@
 """Played live and replayed, a session gives the same screen at the same second."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
+from tests.session.scripted_lane import ScriptedLane
+from tests.session.virtual_clock import VirtualClock
 from tests.ui.reading import settled
 from tui.model.profile import LaneProfile, Limits, LoadProfile, Profile
 from tui.model.session import SessionInfo
@@ -18,20 +18,18 @@ from tui.session.live import LiveSession
 from tui.session.replay import ReplaySource
 from tui.session.source import Source
 from tui.session.timeline import profile_of
-from tui.simulator.process import SimulatorProcess, start_simulator
 from tui.ui.app import DragstripApp
 
 SIZE = (120, 40)
 TIMELINE_ROWS = 2  # a replay has them more than the live screen, below the status line
 REPLAY_SIZE = (SIZE[0], SIZE[1] + TIMELINE_ROWS)
-LOAD = LoadProfile(concurrency=3, prompt_tokens=32, output_tokens=16)
-
-
-@pytest.fixture
-async def pair() -> AsyncIterator[list[SimulatorProcess]]:
-    processes = list(await asyncio.gather(*(start_simulator(engine, speed=20) for engine in ("vllm", "sglang"))))
-    yield processes
-    await asyncio.gather(*(process.stop() for process in processes))
+PROFILE = Profile(
+    name="test",
+    a=LaneProfile(url="http://a"),
+    b=LaneProfile(url="http://b"),
+    load=LoadProfile(concurrency=3, prompt_tokens=32, output_tokens=16),
+    slo=Limits(ttft_ms=50, e2e_ms=2000),
+)
 
 
 async def picture(pilot: Pilot[int], source: Source) -> tuple[int, str]:
@@ -50,18 +48,20 @@ async def picture(pilot: Pilot[int], source: Source) -> tuple[int, str]:
 async def played_live(profile: Profile, folder: Path) -> dict[int, str]:
     """The screen at each second of a live session whose dials are turned, together and apart."""
     turns = {2: ("concurrency", 6, "both"), 4: ("prompt_tokens", 64, "both"), 6: ("concurrency", 2, "b")}
+    clock = VirtualClock()
 
     def record(info: SessionInfo) -> Recorder:
         return Recorder(folder, info)
 
-    session = LiveSession(profile, record=record)
+    session = LiveSession(profile, record=record, clock=clock)
     app = DragstripApp(session)
     seen: dict[int, str] = {}
     async with app.run_test(size=SIZE) as pilot:
         await session.started()
-        while not seen or max(seen) < 8:
-            await session.elapsed((max(seen, default=0)) + 1)
+        for wanted in range(1, 10):
+            await clock.advance(1)
             second, text = await picture(pilot, session)
+            assert second == wanted
             seen[second] = text
             if turn := turns.pop(second, None):
                 if turn[2] == "b":
@@ -89,11 +89,27 @@ async def replayed(folder: Path, seconds: list[int]) -> dict[int, str]:
     return seen
 
 
-async def test_a_replay_shows_the_screen_that_was_live(pair: list[SimulatorProcess], tmp_path: Path) -> None:
-    a, b = (LaneProfile(url=process.url, dcgm=process.dcgm_url) for process in pair)
-    profile = Profile(name="test", a=a, b=b, load=LOAD, slo=Limits(ttft_ms=50, e2e_ms=2000))
-    live = await played_live(profile, tmp_path / "s")
+async def test_a_replay_shows_the_screen_that_was_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.session.lane.LaneRun", ScriptedLane)
+    live = await played_live(PROFILE, tmp_path / "s")
     again = await replayed(tmp_path / "s", sorted(live))
-    assert len(live) >= 6
     for second, text in live.items():
         assert again[second] == text.replace(" A=B linked\n", " as recorded, read-only\n")
+
+
+async def test_the_view_of_a_second_is_of_the_dials_that_were_in_force_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.session.lane.LaneRun", ScriptedLane)
+    clock = VirtualClock()
+    session = LiveSession(PROFILE, record=lambda info: Recorder(tmp_path / "s", info), clock=clock)
+    await session.start(lambda: None)
+    await session.started()
+    await clock.advance(2)
+    session.board.set("concurrency", 6)
+    await clock.advance(0.5)
+    assert session.board.in_force("a").concurrency == 6
+    assert (session.view(30).second, session.view(30).lanes["a"].dials.concurrency) == (2, 3)  # as a replay has it
+    await clock.advance(0.5)
+    assert (session.view(30).second, session.view(30).lanes["a"].dials.concurrency) == (3, 6)
+    await session.stop("done")
