@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from tests.simulator.serving import serving
-from tests.ui.reading import screen_text
+from tests.ui.pilots import screen_text
 from tui.model.profile import LaneProfile, LoadProfile, Profile
 from tui.recording.reader import open_session
 from tui.recording.recorder import Recorder

@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 
 from tests.session.scripted_lane import ScriptedLane
 from tests.session.virtual_clock import VirtualClock
-from tests.ui.reading import settled
+from tests.ui.pilots import settled
 from tui.model.profile import LaneProfile, Limits, LoadProfile, Profile
 from tui.model.session import SessionInfo
 from tui.recording.reader import open_session

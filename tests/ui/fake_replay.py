@@ -44,7 +44,7 @@ class FakeReplay(FakeSource):
         self.following = follow
         self.seeks: list[float] = []
         self.windows: list[tuple[float, float]] = []
-        self.beside: list[Moment] = []
+        self.annotations: list[Moment] = []
         self.hold = asyncio.Event()  # a seek waits for it
         self.hold.set()
 
@@ -75,12 +75,12 @@ class FakeReplay(FakeSource):
         self._on_second()
 
     def moments(self) -> Sequence[Moment]:
-        return sorted([*MOMENTS, *self.beside], key=lambda moment: moment.t_s)
+        return sorted([*MOMENTS, *self.annotations], key=lambda moment: moment.t_s)
 
     def mark(self, text: str) -> None:
         super().mark(text)
         kind, words = ("note", text.removeprefix("note: ")) if text.startswith("note: ") else ("mark", text)
-        self.beside.append(Moment(float(self.second), kind, words or kind, beside=True))  # type: ignore[arg-type]
+        self.annotations.append(Moment(float(self.second), kind, words or kind, beside=True))  # type: ignore[arg-type]
 
     async def window(self, start_s: float, end_s: float) -> WindowView:
         self.windows.append((start_s, end_s))

@@ -1,4 +1,4 @@
-"""A source without a session: every view is made from its second alone, so that a screen can be told exactly."""
+"""A source without a session: every view is made from its second alone, so that the screen is known exactly."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""The whole screen as text at fixed seconds and sizes. `UPDATE_SNAPSHOTS=1` writes them anew."""
+"""The whole screen as text at fixed seconds and sizes. `UPDATE_SNAPSHOTS=1` writes them again."""
 
 import os
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from tests.ui.fake_replay import FakeReplay
 from tests.ui.fake_source import FakeSource
 from tests.ui.made_ledger import swept
-from tests.ui.reading import settled
+from tests.ui.pilots import settled
 from tui.session.view import ServerView, View
 from tui.ui.app import DragstripApp
 
@@ -69,10 +70,36 @@ async def test_ascii_only_has_no_other_character() -> None:
         assert text.isascii()
 
 
-async def test_however_the_size_changes_the_picture_is_that_of_its_size() -> None:
+async def test_however_the_size_changes_the_screen_is_that_of_its_size() -> None:
     app = DragstripApp(FakeSource(second=150, change=swept()))
     async with app.run_test(size=(80, 24)) as pilot:
         for width, height in ((200, 50), (20, 5), (120, 40), (200, 50), (60, 20), (80, 24)):
             await pilot.resize_terminal(width, height)
             text = await settled(pilot)
             assert text == (FOLDER / f"{width}x{height}.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50), (60, 20), (20, 5)])
+async def test_a_replay_at_a_size(size: tuple[int, int]) -> None:
+    app = DragstripApp(FakeReplay(change=swept()))
+    async with app.run_test(size=size) as pilot:
+        compare("replay-{}x{}".format(*size), await settled(pilot))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_window_at_a_size(size: tuple[int, int]) -> None:
+    app = DragstripApp(FakeReplay())
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("z", "up", "z")
+        await app.workers.wait_for_complete()
+        compare("replay-window-{}x{}".format(*size), await settled(pilot))
+
+
+async def test_in_ascii_nothing_else_is_drawn() -> None:
+    app = DragstripApp(FakeReplay(), ascii_only=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("z", "up", "z")
+        await app.workers.wait_for_complete()
+        text = await settled(pilot)
+        compare("replay-ascii", text)
+        assert text.isascii()

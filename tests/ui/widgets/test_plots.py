@@ -1,24 +1,18 @@
-"""The curve and the ledger take the place of the lanes by a key, at every size and without colours."""
+"""Throughput against latency in place of the lanes, at every size and without colours."""
 
 from dataclasses import replace
 
 import pytest
 
 from tests.ui.fake_source import FakeSource
-from tests.ui.made_ledger import SWEPT, long_ledger, swept
-from tests.ui.reading import settled
+from tests.ui.made_ledger import SWEPT, swept
+from tests.ui.pilots import plain, settled
 from tui.judge.sweep import curve
 from tui.ui.app import DragstripApp
 from tui.ui.widgets.plots import NO_CURVE, sweep_rows, sweep_title
-from tui.ui.widgets.rows import Row
-from tui.ui.widgets.tables import ledger_rows
 from tui.ui.widgets.theme import GLYPHS
 
 SENTENCE = "A ahead up to 4 streams, level from 16, B from 64"
-
-
-def plain(rows: list[Row]) -> str:
-    return "\n".join("".join(text for text, _ in row) for row in rows)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
@@ -56,11 +50,11 @@ async def test_only_ascii_and_without_colours(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("NO_COLOR", "1")
     app = DragstripApp(FakeSource(second=150, change=swept()), ascii_only=True)
     async with app.run_test(size=(80, 24)) as pilot:
-        for key, told in (("k", "A64"), ("t", "> conc 128"), ("o", "A solid")):
+        for key, wanted in (("k", "A64"), ("t", "> conc 128"), ("o", "A solid")):
             await pilot.press(key)
             text = (await settled(pilot)).replace(">conc", "> conc")
             assert text.isascii()
-            assert told in text
+            assert wanted in text
         colours = {
             s.style.color.name
             for strip in app.screen._compositor.render_strips()
@@ -104,50 +98,5 @@ def test_without_a_curve_it_says_what_it_needs() -> None:
     view = FakeSource(second=150).view(30)
     assert sweep_title(None) == "Output tok/s against TTFT"
     for width in (30, 58, 78):
-        told = plain(sweep_rows(view, None, GLYPHS[0], (width, 16)))
-        assert " ".join(told.split()) == NO_CURVE, width
-
-
-async def test_the_ledger_by_a_key_with_its_sentence() -> None:
-    app = DragstripApp(FakeSource(second=150, change=swept()))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("t")
-        text = await settled(pilot)
-        assert "Every setting visited" in text
-        assert "▸conc 128" in text
-        assert "1.02 … 1.21" in text
-        assert SENTENCE in text
-        await pilot.press("t")
-        assert "TTFT ms" in await settled(pilot)
-        await pilot.press("t", "k")
-        assert "by conc" in await settled(pilot)
-        await pilot.press("1")
-        text = await settled(pilot)
-        assert "TTFT ms" in text
-        assert "B SGLang" not in text
-
-
-async def test_a_long_ledger_stands_in_the_order_of_the_dial_and_is_paged() -> None:
-    app = DragstripApp(FakeSource(second=150, change=long_ledger))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("t")
-        text = await settled(pilot)
-        assert "▸conc 1 " in text
-        assert "1–14 of 40" in text
-        assert text.index("conc 2 ") < text.index("conc 3 ")
-        for _ in range(5):
-            await pilot.press("pagedown")
-        text = await settled(pilot)
-        assert "conc 40 " in text
-        assert "27–40 of 40" in text
-        await pilot.press("pageup")
-        assert "13–26 of 40" in await settled(pilot)
-
-
-def test_a_wide_ledger_has_the_ttft_of_both_lanes() -> None:
-    view = swept()(FakeSource(second=150).view(30))
-    told = plain(ledger_rows(view, 118, 20))
-    assert "A TTFT p95" in told
-    assert "900.0 ms" in told
-    assert "720.0 ms" in told
-    assert "TTFT" not in plain(ledger_rows(view, 78, 20))
+        text = plain(sweep_rows(view, None, GLYPHS[0], (width, 16)))
+        assert " ".join(text.split()) == NO_CURVE, width

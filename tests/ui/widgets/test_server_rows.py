@@ -1,4 +1,4 @@
-"""What a lane's pane says of its GPUs and its server, for each kind of server."""
+"""What a lane's pane says about its GPUs and its server, for each kind of server."""
 
 from msgspec.structs import replace
 
@@ -30,7 +30,7 @@ def test_memory_of_a_preallocated_pool_is_said_to_be_flat_and_what_fills_it() ->
     assert "▇" in tall[3]
 
 
-def test_a_pool_of_unknown_size_is_told_as_far_as_it_is_known() -> None:
+def test_a_pool_of_unknown_size_is_shown_as_far_as_it_is_known() -> None:
     tokens = ServerView(kv_usage=0.5, kv_preallocated=True, kv_pool_tokens=182_400)
     assert "KV pool 182k tokens, 50 % in use" in text(
         gpu_rows(lane(server=tokens), 56, BARS, tall=True, any_flat=True)
@@ -95,15 +95,15 @@ def test_tokens_per_joule_and_held_clocks() -> None:
     assert "12.3 tok/J" in text([trouble_row(replace(held, gpus=[]), 38)])
 
 
-def test_of_a_gpu_that_others_use_the_engines_own_memory_is_told_apart() -> None:
+def test_on_a_gpu_that_others_use_the_memory_of_the_engine_is_a_separate_figure() -> None:
     shared = replace(fake_gpu("a", 150), memory_used_bytes=95.2 * GIB, memory_engine_bytes=47.5 * GIB)
     assert "47.5+47.7/79.6 GiB" in text(gpu_rows(lane(gpus=[shared]), 38, BARS, tall=False))
     assert "47.5+47.7/79.6 GiB" in text(gpu_rows(lane(gpus=[shared]), 56, BARS, tall=True))
-    own = replace(shared, memory_engine_bytes=95.0 * GIB)
-    assert "95.2/79.6 GiB" in text(gpu_rows(lane(gpus=[own]), 56, BARS, tall=True))
+    alone = replace(shared, memory_engine_bytes=95.0 * GIB)
+    assert "95.2/79.6 GiB" in text(gpu_rows(lane(gpus=[alone]), 56, BARS, tall=True))
 
 
-def test_temperature_and_preemptions_are_told_where_they_are_read() -> None:
+def test_temperature_and_preemptions_are_shown_where_they_are_read() -> None:
     hot = lane(gpus=[replace(fake_gpu("a", 150), temperature_c=71.4), replace(fake_gpu("b", 150), temperature_c=64)])
     assert "71 °C" in text(gpu_rows(hot, 56, BARS, tall=True))
     assert "°C" not in text(gpu_rows(lane(), 56, BARS, tall=True))
@@ -111,7 +111,7 @@ def test_temperature_and_preemptions_are_told_where_they_are_read() -> None:
     assert "12 preempted" in text([trouble_row(lane(server=ServerView(preemptions=12)), 56)])
 
 
-def test_many_requests_in_front_of_the_scheduler_are_told() -> None:
+def test_many_unscheduled_requests_are_shown() -> None:
     def trouble(unscheduled: float | None) -> str:
         return text([trouble_row(lane(server=ServerView(unscheduled=unscheduled)), 38)])
 
@@ -122,7 +122,7 @@ def test_many_requests_in_front_of_the_scheduler_are_told() -> None:
     assert text([trouble_row(held, 70)]) == "no failures   41 % of requests unscheduled   GPU clocks throttled"
 
 
-def test_why_a_lane_is_down_has_a_row_of_its_own() -> None:
+def test_why_a_lane_is_down_has_a_separate_row() -> None:
     down = lane(state="down", state_text="refused: no server at 127.0.0.1:8001", failed=3, causes={"refused": 3})
     assert text([trouble_row(down, 38)]) == "✖ down: refused: no server at 127.0.0…"
     assert text([trouble_row(replace(down, state_text=""), 38)]).startswith("✖ 3 failed")

@@ -1,4 +1,4 @@
-"""Every key of a replay that moves it or looks at it: where it leads, what it says, and that nothing else changes."""
+"""Every key of a replay: where it leads, what it says, the window, marks and notes, the export."""
 
 import math
 from pathlib import Path
@@ -9,8 +9,8 @@ from textual.widgets import Input, Static
 
 from tests.ui.fake_replay import DURATION_S, FakeReplay
 from tests.ui.fake_source import DIALS
-from tests.ui.reading import found, hints, settled
-from tests.ui.replaying import SIZE, opened, rested, screen_of
+from tests.ui.pilots import SIZE, hints, opened, replay, rested, settled, shows
+from tui.model.text import UserError
 from tui.session.source import SPEEDS
 from tui.ui.app import DragstripApp
 from tui.ui.dialogs import HelpDialog, TextDialog
@@ -25,7 +25,7 @@ from tui.ui.widgets.timeline import Timeline
         ("home", 0), ("end", DURATION_S),
     ],
 )  # fmt: skip
-async def test_a_key_moves_the_picture(key: str, to_s: float) -> None:
+async def test_a_key_moves_the_replay(key: str, to_s: float) -> None:
     source = FakeReplay()
     app = DragstripApp(source)
     async with opened(app) as pilot:
@@ -65,7 +65,7 @@ async def test_space_plays_and_pauses_and_a_step_pauses() -> None:
         assert not source.playing
 
 
-async def test_speeds_end_where_they_end_and_backspace_is_the_speed_of_life() -> None:
+async def test_speeds_have_limits_and_backspace_is_normal_speed() -> None:
     source = FakeReplay()
     app = DragstripApp(source)
     async with opened(app, (200, 50)) as pilot:
@@ -83,7 +83,7 @@ async def test_speeds_end_where_they_end_and_backspace_is_the_speed_of_life() ->
         assert "×0.25 is as slow as it goes" in await settled(pilot)
 
 
-async def test_n_goes_through_all_that_happened_and_says_what_it_is() -> None:
+async def test_n_goes_through_all_events_and_says_what_they_are() -> None:
     source = FakeReplay(second=0)
     app = DragstripApp(source)
     seen = []
@@ -112,7 +112,7 @@ async def test_a_held_key_moves_only_the_timeline_until_it_rests(monkeypatch: py
     source = FakeReplay()
     app = DragstripApp(source)
     async with opened(app) as pilot:
-        screen = screen_of(app)
+        screen = replay(app)
         await pilot.press("right")
         await app.workers.wait_for_complete()
         await settled(pilot)
@@ -135,7 +135,7 @@ async def test_a_key_is_let_go_by_itself() -> None:
     source = FakeReplay()
     app = DragstripApp(source)
     async with opened(app) as pilot:
-        screen = screen_of(app)
+        screen = replay(app)
         screen.action_skip(5)
         screen.action_skip(5)
         while source.position_s != 160:
@@ -147,7 +147,7 @@ async def test_held_on_a_key_goes_faster() -> None:
     source = FakeReplay(second=0, duration_s=36_000.0)
     app = DragstripApp(source)
     async with app.run_test(size=SIZE):
-        aim = screen_of(app).seeker
+        aim = replay(app).seeker
         strides = []
         for at in range(REPEATS_PER_STRIDE * (MAX_STRIDE + 1)):
             strides.append(aim.stride)
@@ -159,12 +159,12 @@ async def test_held_on_a_key_goes_faster() -> None:
         assert aim.stride == 1
 
 
-async def test_a_slow_seek_never_takes_the_picture_back() -> None:
+async def test_a_slow_seek_never_moves_the_replay_back() -> None:
     source = FakeReplay()
     source.hold.clear()
     app = DragstripApp(source)
     async with opened(app) as pilot:
-        screen = screen_of(app)
+        screen = replay(app)
         seeker: Seeker = screen.seeker
         await pilot.press("right")
         seeker.land()
@@ -246,7 +246,7 @@ async def test_the_mouse_jumps_drags_and_plays() -> None:
         assert source.playing
 
 
-async def test_keys_that_only_look_work_as_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_keys_of_the_view_work_as_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     app = DragstripApp(FakeReplay())
     async with opened(app) as pilot:
@@ -259,7 +259,7 @@ async def test_keys_that_only_look_work_as_live(tmp_path: Path, monkeypatch: pyt
         await pilot.press("escape", "o")
         assert "A solid" in await settled(pilot)
         await pilot.press("o", "b")
-        assert screen_of(app).glyphs.kind == "block"
+        assert replay(app).glyphs.kind == "block"
         before = app.theme
         await pilot.press("c")
         assert app.theme != before
@@ -267,7 +267,7 @@ async def test_keys_that_only_look_work_as_live(tmp_path: Path, monkeypatch: pyt
         assert "screenshot: dragstrip-000150.svg" in await settled(pilot)
         assert (tmp_path / "dragstrip-000150.svg").is_file()
         await pilot.press("k")
-        assert screen_of(app).middle == "curve"
+        assert replay(app).middle == "curve"
 
 
 async def test_dials_are_as_recorded_and_out_of_the_way() -> None:
@@ -310,7 +310,7 @@ async def test_footer_help_and_palette_name_the_keys_of_a_replay() -> None:
         assert "notch" not in text
         await pilot.press("escape", "ctrl+p")
         await pilot.press(*"a minute forward")
-        await found(pilot, "a minute forward  (↑)")
+        await shows(pilot, "a minute forward  (↑)")
         await pilot.press("enter", "enter")
         await rested(pilot)
         assert source.position_s == 210
@@ -327,19 +327,134 @@ async def test_followed_it_says_live_and_how_old(monkeypatch: pytest.MonkeyPatch
     async with opened(app) as pilot:
         assert "▶ LIVE following, 2 s old" in await settled(pilot)
         monkeypatch.setattr("tui.ui.replay_screen.time.time", lambda: end_wall_s + 9.0)
-        screen_of(app)._grow_older()
+        replay(app)._grow_older()
         assert "LIVE following, 9 s old" in await settled(pilot)
         await pilot.resize_terminal(80, 24)
         assert "▶ LIVE 9 s old 02:30" in await settled(pilot)
         source.following = source.playing = False
-        screen_of(app).show_time()
+        replay(app).show_time()
         assert "LIVE" not in app.screen.query_one(Timeline).plain
 
 
-async def test_before_the_recording_is_open_nothing_is_told_of_it() -> None:
+async def test_before_the_recording_is_open_nothing_is_shown_of_it() -> None:
     source = FakeReplay(second=0, duration_s=0.0, follow=True, change=lambda view: replace(view, wall_ns=0))
     app = DragstripApp(source)
     async with opened(app) as pilot:
         assert "opening the recording" in await settled(pilot)
         await pilot.press("right", "n", "z", "space")
         assert "opening the recording" in await settled(pilot)
+
+
+async def test_z_marks_a_window_and_shows_its_figures_until_esc() -> None:
+    source = FakeReplay()
+    app = DragstripApp(source)
+    async with opened(app) as pilot:
+        await pilot.press("z")
+        assert "window from 02:30, z ends it" in await settled(pilot)
+        await pilot.press("z")
+        assert "move to where the window ends" in await settled(pilot)
+        await pilot.press("down")
+        await rested(pilot)
+        await pilot.press("z")
+        text = await rested(pilot)
+        assert source.windows == [(90, 150)]
+        assert "window 01:30 – 02:30" in text
+        assert "Window 01:30 to 02:30   60 s" in text
+        assert "▲ A ahead  output tok/s A/B 1.14 [1.10 … 1.19]  this window of 60 s" in text
+        assert "▲ B ahead" in text
+        assert "3 s settling left out" in text
+        assert "A 600 done, 0 failed   B 540 done, 3 failed" in text
+        await pilot.press("v")
+        assert "▲ B ahead  TTFT p95 A/B 1.22 [1.10 … 1.34]" in await settled(pilot)
+        await pilot.press("t")
+        assert "Window 01:30" not in await settled(pilot)
+        await pilot.press("Z")
+        assert "Window 01:30 to 02:30   60 s" in await settled(pilot)
+        await pilot.press("escape")
+        text = await settled(pilot)
+        assert "Window" not in text
+        assert "A vLLM" in text
+        assert "30 s window" in text
+        await pilot.press("Z")
+        assert "no window is marked: z begins one" in await settled(pilot)
+
+
+async def test_a_window_that_cannot_be_read_says_why() -> None:
+    class Broken(FakeReplay):
+        async def window(self, start_s: float, end_s: float) -> None:  # type: ignore[override]
+            raise UserError("requests is torn after 01:40")
+
+    app = DragstripApp(Broken())
+    async with opened(app) as pilot:
+        await pilot.press("z", "up", "z")
+        assert "requests is torn after 01:40" in await rested(pilot)
+
+
+async def test_marks_and_notes_are_kept_next_to_the_recording_and_shown_on_the_timeline() -> None:
+    source = FakeReplay(second=300)
+    app = DragstripApp(source)
+    async with opened(app) as pilot:
+        before = (await settled(pilot)).splitlines()[2]
+        await pilot.press("m")
+        await settled(pilot)
+        app.screen.query_one(Input).value = "look here"
+        await pilot.press("enter")
+        text = await settled(pilot)
+        assert source.marks == ["look here"]
+        bar = text.splitlines()[2]
+        assert bar == before  # the position hides it
+        assert "look here (next to the recording)" in text
+        assert "00:05:00   mark look here" in text
+        await pilot.press("right")
+        assert (await rested(pilot)).splitlines()[2].count("◇") == before.count("◇") + 1
+        await pilot.press("M")
+        await settled(pilot)
+        app.screen.query_one(Input).value = "fans"
+        await pilot.press("enter")
+        await settled(pilot)
+        assert source.marks == ["look here", "note: fans"]
+        await pilot.press("M", "enter")
+        await settled(pilot)
+        assert len(source.marks) == 2
+        await pilot.press("home")
+        assert "look here" not in await rested(pilot)
+
+
+async def test_a_mark_that_cannot_be_kept_says_why() -> None:
+    class Unwritable(FakeReplay):
+        def mark(self, text: str) -> None:
+            raise UserError("could not save the mark: no room")
+
+    app = DragstripApp(Unwritable())
+    async with opened(app) as pilot:
+        await pilot.press("m", "enter")
+        assert "could not save the mark: no room" in await settled(pilot)
+
+
+async def test_e_writes_the_window_and_says_where() -> None:
+    asked: list[tuple[float | None, float | None]] = []
+
+    def export(start_s: float | None, end_s: float | None) -> str:
+        asked.append((start_s, end_s))
+        if len(asked) > 2:
+            raise UserError("cannot export to ./x: no room")
+        return "5 files written to ./x/"
+
+    app = DragstripApp(FakeReplay(), export=export)
+    async with opened(app) as pilot:
+        await pilot.press("e")
+        assert "5 files written to ./x/" in await rested(pilot)
+        await pilot.press("z", "right")
+        await rested(pilot)
+        await pilot.press("z", "e")
+        await rested(pilot)
+        assert asked == [(None, None), (150, 155)]
+        await pilot.press("e")
+        assert "cannot export to ./x: no room" in await rested(pilot)
+
+
+async def test_the_export_names_the_session_as_it_was_named() -> None:
+    app = DragstripApp(FakeReplay(), session_argument=lambda _: "'/some/where/a session'")
+    async with opened(app) as pilot:
+        await pilot.press("e")
+        assert "dragstrip export '/some/where/a session' --format csv" in await settled(pilot)

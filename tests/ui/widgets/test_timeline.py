@@ -1,11 +1,9 @@
-"""The bar and the text of a replay, told exactly, and the moments that keys jump to."""
+"""The bar and the text of a replay."""
 
 import pytest
 
-from tests.ui.fake_replay import MOMENTS, WALL_NS
-from tui.model.text import UserError
+from tests.ui.fake_replay import WALL_NS
 from tui.session.source import Moment
-from tui.ui.goto import RecordingTimes, moment_from, moments_at, parse_time
 from tui.ui.widgets.rows import length
 from tui.ui.widgets.theme import to_ascii
 from tui.ui.widgets.timeline import (
@@ -43,7 +41,7 @@ def test_the_bar_shows_what_was_played_and_what_happened() -> None:
     assert bar(TimelineState(0.0, 0.0), 5) == "●────"
 
 
-def test_the_grave_hides_the_mild_and_the_position_hides_all() -> None:
+def test_serious_signs_hide_others_and_the_position_hides_all() -> None:
     here = [Moment(50.0, kind, "") for kind in ("down", "dial", "end", "mark", "fault")]
     assert bar(TimelineState(0.0, 100.0, here))[10] == "✖"
     assert bar(TimelineState(0.0, 100.0, list(reversed(here))))[10] == "✖"
@@ -57,7 +55,7 @@ def test_a_window_has_two_brackets_even_without_colour() -> None:
     assert bar(TimelineState(25.0, 100.0, (), (75.0, None))) == "━━━━━●═════════]─────"
 
 
-def test_every_sign_has_an_ascii_twin_of_its_own() -> None:
+def test_every_sign_has_a_different_ascii_replacement() -> None:
     signs = [sign for sign, _ in SIGNS.values()]
     twins = [to_ascii(sign) for sign in [*signs, "●", "━", "─", "═", "[", "]"]]
     assert "?" not in twins
@@ -89,7 +87,7 @@ def test_the_text_keeps_its_width_while_time_runs() -> None:
         assert widths == {length(narrow_row(state(wall_s=1e9)))}
 
 
-def test_a_sentence_comes_before_the_legend_and_is_cut_rather_than_left_out() -> None:
+def test_a_message_comes_before_the_legend_and_is_cut_rather_than_left_out() -> None:
     row = text_of(wide_row(state(message="the window begins here: move to where it ends, then z"), 90))
     assert "the window begins here: move" in row
     assert row.endswith("…")
@@ -99,27 +97,3 @@ def test_a_sentence_comes_before_the_legend_and_is_cut_rather_than_left_out() ->
 def test_before_it_is_open_it_says_so() -> None:
     assert "opening the recording" in text_of(wide_row(state(opened=False), 80))
     assert "opening the recording" in text_of(narrow_row(state(opened=False)))
-
-
-def test_a_time_of_the_day_is_found_after_midnight_too() -> None:
-    began_s = 1_795_478_390.4  # 23:59:50.4 UTC
-    recorded = RecordingTimes(100.0, began_s)
-    assert parse_time("23:59:50", recorded) == 0.0
-    assert parse_time("00:00:10", recorded) == pytest.approx(19.6)
-    with pytest.raises(UserError, match="from 23:59:50 to 00:01:30 UTC"):
-        parse_time("00:02:00", recorded)
-
-
-def test_without_a_clock_three_numbers_are_a_position() -> None:
-    assert parse_time("0:01:05", RecordingTimes(100.0, None)) == 65.0
-    with pytest.raises(UserError, match="after the end"):
-        parse_time("1:00:00", RecordingTimes(100.0, None))
-
-
-def test_what_happened_within_one_second_is_one_jump() -> None:
-    both = [Moment(10.1, "dial", "conc 1→2", "a"), Moment(10.9, "dial", "conc 1→2", "b"), Moment(30.0, "mark", "x")]
-    assert moment_from(both, 0.0, 1, 100.0) == both[:2]
-    assert moment_from(both, 11.0, 1, 100.0) == both[2:]
-    assert moment_from(both, 30.0, -1, 100.0) == both[:2]
-    assert moment_from(both, 11.0, -1, 100.0) == []
-    assert moments_at(MOMENTS, 588.0, 588.0) == [MOMENTS[-1]]

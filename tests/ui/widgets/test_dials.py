@@ -1,0 +1,114 @@
+"""A dial turns by its keys, by the mouse and by a typed value, linked or apart."""
+
+from textual import events
+
+from tests.ui.fake_source import FakeSource
+from tests.ui.pilots import SIZE, live, rest_hand, settled
+from tui.model.dials import DIALS
+from tui.ui.app import DragstripApp
+from tui.ui.widgets.dials import Dial
+
+
+async def test_tab_reaches_all_seven_dials_and_arrows_turn_them() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        reached = []
+        for _ in DIALS:
+            await pilot.press("tab")
+            assert isinstance(app.focused, Dial)
+            reached.append(app.focused.spec.name)
+        assert reached == [spec.name for spec in DIALS]
+        await pilot.press("up")
+        assert source.board.shown("b").temperature == 0.01
+        await pilot.press("end")
+        assert source.board.shown("a").temperature == 2.0
+        await pilot.press("home", "shift+tab", "shift+tab", "shift+tab", "down")
+        assert source.board.shown("a").temperature == 0.0
+        await pilot.press("escape")
+        assert app.focused is None
+
+
+async def test_a_typed_value_is_applied_by_enter_and_dropped_by_escape() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("tab", "4", "0", "enter")
+        await settled(pilot)
+        assert source.board.shown("a").concurrency == 40
+        await pilot.press("1", "2", "escape")
+        await settled(pilot)
+        assert source.board.shown("a").concurrency == 40
+        assert live(app).zoomed is None
+        await pilot.press("9", "9", "9", "9", "enter")
+        assert "must lie between 0 and 4096" in await settled(pilot)
+        await pilot.press("pageup")
+        await settled(pilot)
+        assert source.board.shown("b").concurrency == 80
+
+
+async def test_the_mouse_turns_and_types() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        dial = app.screen.query_one("#dial-both-concurrency", Dial)
+        await pilot.click(dial, offset=(dial.size.width - 1, 0))
+        await settled(pilot)
+        assert source.board.shown("a").concurrency == 48
+        await pilot.click(dial, offset=(5, 0))
+        await settled(pilot)
+        assert source.board.shown("a").concurrency == 32
+        for kind in (events.MouseScrollUp, events.MouseScrollUp, events.MouseScrollDown):
+            dial.post_message(kind(dial, 6, 0, 0, 0, 0, shift=False, meta=False, ctrl=False))
+        await settled(pilot)
+        assert source.board.shown("a").concurrency == 48
+        await pilot.click(dial, offset=(9, 0), times=2)
+        await pilot.press("7", "enter")
+        await settled(pilot)
+        assert source.board.shown("a").concurrency == 7
+
+
+async def test_apart_each_lane_has_its_dials() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("l")
+        text = await settled(pilot)
+        assert "dials apart" in text
+        reached = []
+        for _ in range(14):
+            await pilot.press("tab")
+            assert isinstance(app.focused, Dial)
+            reached.append(app.focused.lanes)
+        assert reached == ["a"] * 7 + ["b"] * 7
+        await pilot.press("right_square_bracket")
+        await settled(pilot)
+        assert (source.board.shown("a").concurrency, source.board.shown("b").concurrency) == (32, 48)
+        await pilot.press("l")
+        assert "A=B linked" in await settled(pilot)
+
+
+async def test_apart_a_typed_value_is_applied_whole() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("l", "tab", *"1024", "enter")
+        await settled(pilot)
+        assert (source.board.shown("a").concurrency, source.board.shown("b").concurrency) == (1024, 32)
+        await pilot.press("tab", *"100000", "enter")
+        await rest_hand(source)
+        text = await settled(pilot)
+        assert source.board.shown("a").prompt_tokens == 100_000
+        assert "100k" in text
+        assert "1024" in text
+
+
+async def test_half_typed_into_a_share_is_fifty_percent() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        next(dial for dial in app.screen.query(Dial) if dial.spec.name == "shared_prefix").focus()
+        await pilot.press("0", "full_stop", "5", "enter")
+        assert source.board.shown("a").shared_prefix == 0.5
+        await pilot.press("7", "5", "enter")
+        assert source.board.shown("a").shared_prefix == 0.75
