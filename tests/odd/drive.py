@@ -21,7 +21,7 @@ from tui.session.clock import Clock
 from tui.session.lane import LaneRun
 
 STREAMS = Setting(1, Dials(concurrency=1, prompt_tokens=16, output_tokens=10))
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 
 _reports: dict[str, DoctorReport] = {}
 _outcomes: dict[str, "Outcome"] = {}
@@ -33,6 +33,8 @@ def profile_of(odd: OddServer, url: str) -> Profile:
 
 async def examined(odd: OddServer) -> DoctorReport:
     """What doctor makes of it; asked once in a process."""
+    import openai  # noqa: F401 - the first import takes seconds on a busy host, and is not the server's fault
+
     if odd.name not in _reports:
         async with serving(odd) as running, asyncio.timeout(PATIENCE_S):
             _reports[odd.name] = await examine(profile_of(odd, running.url))
@@ -44,7 +46,7 @@ async def loaded(odd: OddServer) -> "Outcome":
     if odd.name not in _outcomes:
         async with serving(odd) as running:
             brought = await load(bare_plan(odd, running), odd.answers)
-            brought.gap_ms = running.gap_ms if running.gaps_ms else 1.0
+            brought.gaps_ms = running.true_gaps_ms()
         _outcomes[odd.name] = brought
     return _outcomes[odd.name]
 
@@ -80,7 +82,7 @@ class Outcome:
 
     rows: list[RequestRow] = field(default_factory=list)
     chunks: Chunks = field(default_factory=Chunks)
-    gap_ms: float = 1.0  # how far apart the server sent its pieces of output
+    gaps_ms: dict[str, float] = field(default_factory=dict)  # how far apart the server sent its pieces of output
 
     def summary(self) -> dict[str, Any]:
         """Its lane in the object of `run --json`."""

@@ -9,6 +9,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import chain, pairwise
+from statistics import fmean, median
 from typing import Any, Literal
 
 EVENT_STREAM = "text/event-stream"
@@ -90,7 +92,7 @@ class Exchange:
             await self.send(piece, gap_s=gap_s)
             times.append(time.monotonic())
         if len(times) > 1:
-            self.running.gaps_ms.append((times[-1] - times[0]) / (len(times) - 1) * 1e3)
+            self.running.gaps_ms.append([(after - before) * 1e3 for before, after in pairwise(times)])
 
 
 @dataclass(slots=True)
@@ -100,13 +102,14 @@ class Running:
     port: int = 0
     url: str = ""
     posts: int = 0
-    gaps_ms: list[float] = field(default_factory=list)  # mean gap between pieces of output, of each answer
+    gaps_ms: list[list[float]] = field(default_factory=list)  # between pieces of output, of each answer
     stop_listening: Callable[[], None] = lambda: None
 
-    @property
-    def gap_ms(self) -> float:
-        """The median of the gaps."""
-        return sorted(self.gaps_ms)[len(self.gaps_ms) // 2]
+    def true_gaps_ms(self) -> dict[str, float]:
+        """What TPOT and ITL would be if each piece were a token."""
+        if not self.gaps_ms:
+            return {}
+        return {"tpot_ms": median(map(fmean, self.gaps_ms)), "itl_ms": median(chain.from_iterable(self.gaps_ms))}
 
 
 Handler = Callable[[Exchange], Awaitable[None]]

@@ -1,4 +1,4 @@
-"""Kind 9: time-outs that hear only tokens. The load gives up after a quarter of a second of silence."""
+"""Kind 9: time-outs that hear only tokens. The load gives up after three tenths of a second of silence."""
 
 import asyncio
 
@@ -17,8 +17,8 @@ from tests.odd.server import (
     words,
 )
 
-SILENCE_S = 0.25
-PERIOD_S, PERIODS = 0.06, 10  # more than twice the silence in all
+SILENCE_S = 0.3
+PERIOD_S, PERIODS = 0.05, 14  # more than twice the silence in all
 GOOD = b"".join(map(chunk, [*words(6), usage(6), DONE])) + LAST_CHUNK
 INTERIM = b"HTTP/1.1 102 Processing\r\n\r\n"
 
