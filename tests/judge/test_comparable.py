@@ -2,7 +2,7 @@
 
 import pytest
 
-from tui.judge.comparable import differences, reason, standing
+from tui.judge.comparable import differences, grave, reason
 from tui.model.settings import ENGINE_SETTING, ENGINE_SETTINGS
 from tui.model.text import UserError
 
@@ -56,7 +56,7 @@ def test_a_batch_limit_that_the_load_does_not_reach_is_a_note() -> None:
 def test_the_gravest_come_first_and_notes_do_not_stand_in_the_way() -> None:
     found = differences(VLLM | {"kv_block": 16}, SGLANG | {"kv_block": 1, "max_model_len": 4096})
     assert [d.key for d in found] == ["max_model_len", "kv_block"]
-    assert [d.key for d in standing(found)] == ["max_model_len"]
+    assert [d.key for d in grave(found)] == ["max_model_len"]
 
 
 def test_a_difference_can_be_waived_by_its_key() -> None:

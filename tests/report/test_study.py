@@ -12,7 +12,7 @@ from tests.judge.made import NS, T0, request, requests_frame, second, seconds_fr
 from tests.judge.simulated import seconds_of
 from tui.judge.tables import Tables
 from tui.model.rows import Lane, RequestRow
-from tui.report.study import CSV_HEADER, study, study_csv, suits
+from tui.report.study import CSV_HEADER, recommendations, study, study_csv
 from tui.stats.batches import mean_of, rate_of
 
 GIB = 2**30
@@ -86,7 +86,7 @@ def test_the_csv_is_the_studys() -> None:
 
 
 def test_the_engine_for_each_use_with_what_carries_it() -> None:
-    latency, throughput, memory = suits(ran())
+    latency, throughput, memory = recommendations(ran())
     assert latency.engine == "vllm"  # (450 + 650) against (570 + 620)
     assert "A/B 0.9" in latency.sentence
     assert "n = 80" in latency.sentence
@@ -96,7 +96,7 @@ def test_the_engine_for_each_use_with_what_carries_it() -> None:
 
 
 def test_noise_that_hides_the_difference_carries_no_choice() -> None:
-    latency = suits(ran(noise=2.0))[0]
+    latency = recommendations(ran(noise=2.0))[0]
     assert latency.engine == ""
     assert "do not carry" in latency.sentence
 
@@ -104,14 +104,14 @@ def test_noise_that_hides_the_difference_carries_no_choice() -> None:
 def test_without_gpu_readings_memory_is_unknown() -> None:
     tables = ran(gpus=False)
     assert all(row.memory_gib is None for row in study(tables).rows)
-    assert suits(tables)[2].engine == ""
+    assert recommendations(tables)[2].engine == ""
     assert next(csv.reader(io.StringIO(study_csv(study(tables)).splitlines()[1])))[4] == ""
 
 
 def test_a_session_without_requests_has_empty_tables_and_no_choice() -> None:
     tables = Tables(session(), requests_frame([]), seconds_frame([]))
     assert study(tables).rows == []
-    assert [choice.engine for choice in suits(tables)] == ["", "", ""]
+    assert [choice.engine for choice in recommendations(tables)] == ["", "", ""]
 
 
 def test_the_interval_of_a_mean_covers_correlated_values() -> None:
@@ -155,7 +155,7 @@ def test_memory_that_is_still_being_filled_carries_no_choice() -> None:
     filling = first.with_columns(
         value=pl.when(pl.col("t_ns") < T0 + NS).then(pl.lit(float(GIB))).otherwise(70.0 * GIB)
     )
-    *_, memory = suits(replace(tables, gauges=filling))
+    *_, memory = recommendations(replace(tables, gauges=filling))
     assert memory.engine == ""
     assert "A/B 1.000, 95 % 0.000 to inf" in memory.sentence
 

@@ -8,7 +8,7 @@ from tests.judge.simulated import seconds_of
 from tui.model.rows import LANES
 from tui.model.text import UserError
 from tui.report.summary import summary
-from tui.stats.verdict import noise_floor, widest
+from tui.stats.verdict import noise_floor, widest_margin
 
 
 def test_delta_covers_what_one_server_differs_from_itself_by() -> None:
@@ -58,5 +58,5 @@ def test_a_session_is_judged_with_its_own_margin_and_says_where_it_is_from(
 
 
 def test_over_several_sessions_the_widest_margin_counts() -> None:
-    assert widest([{"delta": 0.01}, {"delta": 0.2, "delta_from": "x"}]).text == "±20 %, x"
-    assert widest([]).delta == 0.03
+    assert widest_margin([{"delta": 0.01}, {"delta": 0.2, "delta_from": "x"}]).text == "±20 %, x"
+    assert widest_margin([]).delta == 0.03

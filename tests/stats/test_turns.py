@@ -21,7 +21,7 @@ from tui.stats.batches import Floats
 from tui.stats.goodput import goodput_verdict
 from tui.stats.latency import Latencies, latency_turns_verdict
 from tui.stats.turns import half_width, log_ratios, pairs_of, pairs_of_visits
-from tui.stats.verdict import DELTA, Calm, turns_verdict, word_of
+from tui.stats.verdict import DELTA, Hysteresis, turns_verdict, word_of
 
 RUNS = 1000
 BLOCK_S, DRAIN_S = 30, 5
@@ -119,7 +119,7 @@ def test_a_lead_of_ten_percent_is_found() -> None:
     assert found.word == "A ahead"
     assert found.reason == "9 pairs of turns, 30 s of each lane"
     assert found.ratio == pytest.approx(1.1, rel=0.03)
-    assert Calm().look(found).shown == "undecided"
+    assert Hysteresis().look(found).shown == "undecided"
 
 
 def test_too_few_turns_say_how_long_it_takes() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.judge.simulated import seconds_of
 from tui.stats.batches import correlation_time
-from tui.stats.verdict import Calm, Verdict, Word, throughput_verdict, word_of
+from tui.stats.verdict import Hysteresis, Verdict, Word, throughput_verdict, word_of
 
 
 def lanes(lead: float, seconds: int, noise_seed: int = 1) -> tuple[list[float], list[float]]:
@@ -111,7 +111,7 @@ def verdict(word: Word, low: float = 1.0, high: float = 1.2) -> Verdict:
     return Verdict("output_tps", word, 1.1, low, high, 5)
 
 
-def shown(calm: Calm, *verdicts: Verdict) -> list[Word]:
+def shown(calm: Hysteresis, *verdicts: Verdict) -> list[Word]:
     words = []
     for one in verdicts:
         calm = calm.look(one)
@@ -121,13 +121,13 @@ def shown(calm: Calm, *verdicts: Verdict) -> list[Word]:
 
 def test_another_word_is_shown_once_it_has_held_for_three_looks() -> None:
     ahead: Verdict = verdict("A ahead", 1.05, 1.2)
-    assert shown(Calm(), ahead, ahead, ahead) == ["undecided", "undecided", "A ahead"]
+    assert shown(Hysteresis(), ahead, ahead, ahead) == ["undecided", "undecided", "A ahead"]
     wide = verdict("undecided", 0.9, 1.3)
-    assert shown(Calm(), ahead, ahead, wide, ahead, ahead) == ["undecided"] * 5
+    assert shown(Hysteresis(), ahead, ahead, wide, ahead, ahead) == ["undecided"] * 5
 
 
 def test_a_border_that_is_just_passed_does_not_change_the_word() -> None:
-    ahead = Calm("A ahead", "A ahead")
+    ahead = Hysteresis("A ahead", "A ahead")
     grazing, clear = verdict("undecided", 0.995, 1.2), verdict("undecided", 0.95, 1.2)
     assert shown(ahead, *[grazing] * 10)[-1] == "A ahead"
     assert shown(ahead, *[clear] * 3) == ["A ahead", "A ahead", "undecided"]
@@ -135,7 +135,7 @@ def test_a_border_that_is_just_passed_does_not_change_the_word() -> None:
 
 def test_a_word_flickering_at_the_border_is_steady_on_the_screen() -> None:
     rng = np.random.default_rng(4)
-    calm, changes = Calm(), 0
+    calm, changes = Hysteresis(), 0
     for _ in range(300):
         low = math.exp(rng.normal(0, 0.004))
         after = calm.look(verdict("A ahead" if low > 1 else "undecided", low, 1.15))
@@ -146,4 +146,4 @@ def test_a_word_flickering_at_the_border_is_steady_on_the_screen() -> None:
 
 @pytest.mark.parametrize("word", ["A ahead", "level", "undecided"])
 def test_not_comparable_is_shown_at_once(word: Literal["A ahead", "level", "undecided"]) -> None:
-    assert shown(Calm(word, word), Verdict("output_tps", "not comparable"))[0] == "not comparable"
+    assert shown(Hysteresis(word, word), Verdict("output_tps", "not comparable"))[0] == "not comparable"

@@ -12,7 +12,7 @@ from typing import Literal
 from tui.doctor.examine import LaneCheck, examine_lane, quick_check
 from tui.engines.detect import DetectedServer
 from tui.engines.settings import flag_for
-from tui.judge.comparable import Difference, differences, reason, shared_gpus, standing, written
+from tui.judge.comparable import Difference, differences, format_value, grave, reason, shared_gpus
 from tui.model.profile import Profile
 from tui.model.rows import LANES, Lane
 from tui.model.session import LaneInfo
@@ -129,7 +129,7 @@ def _obstacle(checks: Sequence[LaneCheck], differing: Sequence[Difference], rows
             return f"lane {check.lane.upper()} cannot be measured: {check.error}"
     if len(checks) == 1:
         return ""
-    if standing(differing):
+    if grave(differing):
         return reason(differing)
     wrong = next((row for row in rows if row.mark == "wrong"), None)
     return f"not comparable yet: {'; '.join(wrong.lines)}" if wrong is not None else ""
@@ -195,7 +195,7 @@ def _served_row(checks: Sequence[LaneCheck]) -> Row:
     served = [check.tokens_served for check in checks]
     cold = [count is not None and count < COLD_TOKENS for count in served]
     values = [
-        "?" if count is None else f"{written(int(count))} tokens" + (", cold" if is_cold else "")
+        "?" if count is None else f"{format_value(int(count))} tokens" + (", cold" if is_cold else "")
         for count, is_cold in zip(served, cold, strict=True)
     ]
     why = "a cold server compiles and tunes in its first requests: let the load run a minute before you judge"
@@ -210,7 +210,7 @@ def _setting_rows(known: Sequence[Mapping[str, object]], differing: Sequence[Dif
         reported = [settings.get(setting.key) for settings in known]
         if all(value is None for value in reported):
             continue
-        values = tuple("?" if value is None else written(value, setting.key) for value in reported)
+        values = tuple("?" if value is None else format_value(value, setting.key) for value in reported)
         if (difference := by_key.get(setting.key)) is not None:
             rows.append(Row(setting.label, values, _mark(difference), _advice(difference, known)))
         else:

@@ -27,7 +27,7 @@ class Difference:
         if self.words:
             return self.words
         verb = "differ" if self.label.endswith("s") else "differs"
-        return f"{self.label} {verb} ({written(self.a, self.key)} against {written(self.b, self.key)})"
+        return f"{self.label} {verb} ({format_value(self.a, self.key)} against {format_value(self.b, self.key)})"
 
 
 def differences(
@@ -77,15 +77,15 @@ def shared_gpus(gpus: Iterable[int], *, waived: Collection[str] = ()) -> Differe
     )  # fmt: skip
 
 
-def standing(found: Iterable[Difference]) -> list[Difference]:
+def grave(found: Iterable[Difference]) -> list[Difference]:
     """Those that make the lanes incomparable and are not waived."""
     return [difference for difference in found if difference.severity == "incomparable" and not difference.waived]
 
 
 def reason(found: Iterable[Difference]) -> str:
     """`not comparable because …`, or an empty string."""
-    grave = [difference.sentence for difference in standing(found)]
-    return f"not comparable because {' and '.join(grave)}" if grave else ""
+    sentences = [difference.sentence for difference in grave(found)]
+    return f"not comparable because {' and '.join(sentences)}" if sentences else ""
 
 
 def same_setting(term: EngineSetting, a: Mapping[str, object], b: Mapping[str, object]) -> bool:
@@ -100,7 +100,7 @@ def same_setting(term: EngineSetting, a: Mapping[str, object], b: Mapping[str, o
     return False
 
 
-def written(value: object, key: str = "") -> str:
+def format_value(value: object, key: str = "") -> str:
     """A setting as people read it."""
     if key == "seed":
         return str(value)

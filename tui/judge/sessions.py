@@ -12,7 +12,7 @@ from tui.judge.segments import Setting
 from tui.judge.tables import Tables
 from tui.model.profile import Limits
 from tui.stats.distributions import t_quantile
-from tui.stats.verdict import ALPHA, DELTA, Verdict, better_of, holds_among, not_comparable, said, widest, word_of
+from tui.stats.verdict import DELTA, Estimate, Verdict, not_comparable, widest_margin
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def compare(sessions: Sequence[Tables], limits: Limits | None = None) -> list[Co
     the widest of the sessions'; without `limits` goodput is told under those of each session's profile.
     """
     names = [tables.session.name for tables in sessions]
-    delta = widest([tables.session.profile for tables in sessions]).delta
+    delta = widest_margin([tables.session.profile for tables in sessions]).delta
     if _one_lane_each(sessions):
         return _apart(sessions, names, limits, delta)
     by_setting = [_linked(tables) for tables in sessions]
@@ -115,14 +115,10 @@ def spans_verdict(figure: str, one: Measured, *, delta: float = DELTA) -> Verdic
 
 def _verdict(figure: str, mean: float, off: Sequence[float], reason: str, delta: float) -> Verdict:
     """Student's t on log ratios that lie `off` their mean."""
-    n, better = len(off), better_of(figure)
+    n = len(off)
     error = math.sqrt(sum(d * d for d in off) / (n - 1) / n)
 
-    def ends(alpha: float) -> tuple[float, float]:
-        half = error * t_quantile(1 - alpha / 2, n - 1)
-        return mean - half, mean + half
+    def width_at(_: int, level: float) -> float:
+        return error * t_quantile(1 - level / 2, n - 1)
 
-    low, high = ends(ALPHA)
-    word = word_of(low, high, delta, better)
-    among = holds_among(lambda many: said(word, ends(ALPHA / many), delta, better))
-    return Verdict(figure, word, math.exp(mean), math.exp(low), math.exp(high), n, None, reason, among)
+    return Estimate(mean, width_at, n).verdict(figure, delta, reason)

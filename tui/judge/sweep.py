@@ -27,7 +27,7 @@ from tui.model.profile import Step
 from tui.model.rows import LANES, Lane
 from tui.model.text import UserError
 from tui.model.units import NS_PER_S
-from tui.stats.verdict import standing
+from tui.stats.verdict import holm
 
 FINEST: Final = 8  # a step is not halved below an eighth of the knee: 12 % of load is within the noise of a minute
 
@@ -181,7 +181,7 @@ def crossover(rows: Sequence[LedgerRow]) -> str:
     """
     name = varied(rows)
     steps = ladder(rows, name) if name else []
-    stand = standing([row.verdict for _, row in steps])
+    stand = holm([row.verdict for _, row in steps])
     said = [(value, str(row.verdict.word)) for (value, row), stands in zip(steps, stand, strict=True) if stands]
     decided = [(value, word) for value, word in said if word in {"A ahead", "B ahead", "level"}]
     if len(decided) < 2:

@@ -9,7 +9,7 @@ from tui.model.metrics import METRICS
 from tui.model.session import SessionInfo
 from tui.report.document import Block, Document, Heading, Paragraph, Table
 from tui.report.format import NONE, interval, meaning, ms, number, percent, setting_text, word
-from tui.stats.verdict import standing, widest
+from tui.stats.verdict import holm, widest_margin
 
 # The others describe: a word for each of forty figures would be wrong somewhere.
 DECIDING: Final = ("output_tps", "goodput", "ttft_p95", "tpot_p95", "e2e_p95")
@@ -34,7 +34,7 @@ def comparison_report(
     for setting in compared:
         blocks += [Heading(setting_text(setting.dials, [one.dials for one in compared])), _table(setting, stand)]
     if compared:
-        margin = widest([session.profile for session in sessions])
+        margin = widest_margin([session.profile for session in sessions])
         blocks.append(Paragraph(f"{NOTE} {meaning(margin)}"))
     return Document("A against B over sessions", any(session.simulated for session in sessions), blocks)
 
@@ -67,7 +67,7 @@ def _condition(condition: FailIf) -> list[Block]:
 def _standing(compared: Sequence[Compared]) -> set[int]:
     """The verdicts, by identity, whose words stand among those of all deciding figures at all settings."""
     judged = [one for setting in compared for one in setting.verdicts if one.metric in DECIDING]
-    return {id(verdict) for verdict, stands in zip(judged, standing(judged), strict=True) if stands}
+    return {id(verdict) for verdict, stands in zip(judged, holm(judged), strict=True) if stands}
 
 
 def _table(setting: Compared, stand: set[int]) -> Table:

@@ -9,7 +9,7 @@ from tui.model.rows import LANES
 from tui.report.document import Block, Heading, Paragraph, Table
 from tui.report.format import ALONE, NONE, any_alone, interval, ms, percent, range_ms, word
 from tui.stats.latency import LatencyFigure, latency_figure
-from tui.stats.verdict import Verdict, standing
+from tui.stats.verdict import Verdict, holm
 
 
 def latency_blocks(tables: Tables) -> list[Block]:
@@ -27,7 +27,7 @@ def latency_blocks(tables: Tables) -> list[Block]:
     ]
     told = [_figure(tables, found, figure) for figure in figures]
     verdicts = [verdict for _, verdict in told if verdict is not None and not why]
-    stand = iter(standing(verdicts))
+    stand = iter(holm(verdicts))
     rows = []
     for cells, verdict in told:
         if verdict is not None and not why:
@@ -41,7 +41,7 @@ def latency_blocks(tables: Tables) -> list[Block]:
     note = f"Of requests sent in {found.settled_s} settled s at {setting}. Lower is better."
     if len(lanes) == 2 and why:
         note = f"{note} Not comparable: {why}."
-    among = [Paragraph(ALONE)] if any_alone(verdicts, standing(verdicts)) else []
+    among = [Paragraph(ALONE)] if any_alone(verdicts, holm(verdicts)) else []
     return [Heading("Latency"), Paragraph(note), Table(header, rows), *among]
 
 

@@ -48,7 +48,7 @@ from tui.report.study import study_blocks
 from tui.report.summary import Distribution, summary
 from tui.report.svg import charts
 from tui.stats.goodput import goodput
-from tui.stats.verdict import not_comparable, standing
+from tui.stats.verdict import holm, not_comparable
 
 Cells = Callable[[Lane, Sequence[int]], list[str]]
 
@@ -192,7 +192,7 @@ def _sentences(rows: Sequence[LedgerRow]) -> list[str]:
         return [f"Output tokens/s: undecided at all {len(rows)} settings{each}."]
     label = f"Output tokens/s at {setting_text(first.dials['a'], [row.dials['a'] for row in rows])}"
     told = verdict_sentence(first.verdict, label)
-    stands = standing([row.verdict for row in rows])[rows.index(first)]
+    stands = holm([row.verdict for row in rows])[rows.index(first)]
     if first.verdict.word != "undecided" and not stands:
         told = f"{told.removesuffix('.')}; for this setting alone, not among all {len(rows)} at once."
     sentence = crossover(rows)
@@ -257,7 +257,7 @@ def _ledger(rows: Sequence[LedgerRow]) -> list[Block]:
     both = len(lanes) == 2
     header = ["setting", *(f"{lane.upper()} tok/s" for lane in lanes), "settled s"]
     header += ["A against B", "95 % interval", "verdict"] if both else []
-    stand = standing([row.verdict for row in rows])
+    stand = holm([row.verdict for row in rows])
     cells = []
     for row, stands in zip(rows, stand, strict=True):
         if not row.settled_s:  # turned on before anything settled: it has no figures

@@ -158,7 +158,7 @@ def study_csv(found: Study) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Suits:
+class Recommendation:
     """Which engine suits one kind of use, or that the data do not carry a choice."""
 
     use: str
@@ -167,7 +167,7 @@ class Suits:
     n: int  # requests or readings that it stands on; 0: not measured
 
 
-def suits(tables: Tables) -> list[Suits]:
+def recommendations(tables: Tables) -> list[Recommendation]:
     """A sentence for each of the three uses, with the interval that carries it, or that the data do not."""
     requests, groups = with_tps(tables.requests), groups_of(tables)
     return [
@@ -177,13 +177,15 @@ def suits(tables: Tables) -> list[Suits]:
     ]
 
 
-def _latency_bound(requests: pl.DataFrame, groups: Mapping[Group, Sequence[int]], tables: Tables) -> Suits:
+def _latency_bound(requests: pl.DataFrame, groups: Mapping[Group, Sequence[int]], tables: Tables) -> Recommendation:
     parts = [numbers for (kind, _, _), numbers in groups.items() if kind == "sequential"]
     ratio = _together([_ratio(requests, numbers, "ttft_s") for numbers in parts])
     return _choice("latency-bound use", "TTFT, one request at a time", ratio, tables, lower_is_better=True)
 
 
-def _throughput_bound(requests: pl.DataFrame, groups: Mapping[Group, Sequence[int]], tables: Tables) -> Suits:
+def _throughput_bound(
+    requests: pl.DataFrame, groups: Mapping[Group, Sequence[int]], tables: Tables
+) -> Recommendation:
     levels = sorted((order, at, numbers) for (kind, at, order), numbers in groups.items() if kind == "concurrent")
     closed = [level for level in levels if math.isfinite(level[0])] or levels
     _, at, numbers = closed[-1] if closed else (0.0, "any level", [])
@@ -209,7 +211,7 @@ def _together(ratios: Sequence[Mean]) -> Mean | None:
     return Mean(mean, 0.0, mean - half, mean + half, sum(ratio.n for ratio in told))
 
 
-def _memory_bound(tables: Tables) -> Suits:
+def _memory_bound(tables: Tables) -> Recommendation:
     a, b = (memory_gib(tables.gauges, lane, 0, 2**62) for lane in LANES)
     ratio = None if a is None or b is None else _memory_ratio(a, b)
     what = "GPU memory in use (the KV pool is what each was told to reserve)"
@@ -228,19 +230,23 @@ def _log(value: float) -> float:
     return math.log(value) if value > 0 else -math.inf
 
 
-def _choice(use: str, what: str, ratio: Mean | None, tables: Tables, *, lower_is_better: bool) -> Suits:
+def _choice(use: str, what: str, ratio: Mean | None, tables: Tables, *, lower_is_better: bool) -> Recommendation:
     if ratio is None or ratio.low is None or ratio.high is None:
-        return Suits(use, "", f"The data do not carry a choice for {use}: {what} was not measured in both lanes.", 0)
+        return Recommendation(
+            use, "", f"The data do not carry a choice for {use}: {what} was not measured in both lanes.", 0
+        )
     interval = f"A/B {math.exp(ratio.mean):.3f}, 95 % {math.exp(ratio.low):.3f} to {math.exp(ratio.high):.3f}"
     told = f"{what}: {interval}, n = {ratio.n}"
     margin = margin_of(tables.session.profile)
     if -math.log1p(margin.delta) < ratio.low and ratio.high < math.log1p(margin.delta):
-        return Suits(use, "", f"Both suit {use} alike: they are level within {margin.text} ({told}).", ratio.n)
+        return Recommendation(
+            use, "", f"Both suit {use} alike: they are level within {margin.text} ({told}).", ratio.n
+        )
     if ratio.low <= 0 <= ratio.high:
-        return Suits(use, "", f"The data do not carry a choice for {use} ({told}).", ratio.n)
+        return Recommendation(use, "", f"The data do not carry a choice for {use} ({told}).", ratio.n)
     lane: Lane = "a" if (ratio.mean < 0) == lower_is_better else "b"
     engine = tables.session.lanes[lane].title
-    return Suits(use, engine, f"{engine} (lane {lane.upper()}) suits {use} on these data ({told}).", ratio.n)
+    return Recommendation(use, engine, f"{engine} (lane {lane.upper()}) suits {use} on these data ({told}).", ratio.n)
 
 
 def study_blocks(tables: Tables) -> list[Block]:
@@ -256,7 +262,7 @@ def study_blocks(tables: Tables) -> list[Block]:
         blocks += [Heading("GPU memory"), _memory([*sequential, *concurrent])]
     if found.rows and len(tables.session.lanes) == 2:
         blocks.append(Heading("Which engine suits which use"))
-        blocks += [Paragraph(one.sentence) for one in suits(tables)]
+        blocks += [Paragraph(one.sentence) for one in recommendations(tables)]
     return blocks
 
 

@@ -20,7 +20,7 @@ from tui.model.profile import Limits, Profile
 from tui.model.rows import LANES, EventRow, Lane, RequestRow, SecondRow
 from tui.stats.distributions import Met, share_met
 from tui.stats.goodput import SHARE
-from tui.stats.verdict import DELTA, Calm, Verdict
+from tui.stats.verdict import DELTA, Hysteresis, Verdict
 
 # One of these a second, in turn: each costs a sort of the segment's requests, and no tail moves in five seconds.
 TIMED_FIGURES: Final = ("ttft_p50", "ttft_p95", "ttft_p99", "tpot_p95", "e2e_p95")
@@ -88,7 +88,7 @@ class LiveVerdicts:
     segment: Segment = field(default_factory=Segment)
     verdicts: dict[str, Verdict] = field(default_factory=dict)  # by figure, with the word that is shown
     ledger: LiveLedger = field(default_factory=LiveLedger)
-    _words: dict[str, Calm] = field(default_factory=dict)
+    _words: dict[str, Hysteresis] = field(default_factory=dict)
     _looks: int = 0  # at timed figures
 
     @classmethod
@@ -147,5 +147,5 @@ class LiveVerdicts:
         setting = self._setting
         for figure in figures:
             verdict = setting.verdict(figure, delta=self.delta, frozen=False, limits=self.limits)
-            calm = self._words[figure] = self._words.get(figure, Calm()).look(verdict, self.delta)
+            calm = self._words[figure] = self._words.get(figure, Hysteresis()).look(verdict, self.delta)
             self.verdicts[figure] = replace(verdict, word=calm.shown)

@@ -7,7 +7,7 @@ state (lag-1 correlation 0.8 a second) order statistics cover a p95 in 53 % of r
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -19,7 +19,7 @@ from tui.stats.batches import BATCH_S, MIN_BATCHES, stretch
 from tui.stats.distributions import binomial_cdf, t_quantile
 from tui.stats.quantiles import percentile, with_failures
 from tui.stats.turns import MIN_PAIRS, USUAL_PAIR_S, Pair
-from tui.stats.verdict import ALPHA, DELTA, Verdict, batches_needed, holds_among, said, word_of
+from tui.stats.verdict import ALPHA, DELTA, Estimate, Verdict
 
 SECTIONS: Final = 10
 _SMALLEST_MS: Final = 1e-6  # the logarithm of a latency that a coarse clock called 0
@@ -141,27 +141,12 @@ def _judged(figure: str, found: _Sections, delta: float, *, frozen: bool) -> Ver
     error, mean, batches = _standard_error(found.ratios, found.mean), found.mean, found.batches
     sections = found.ratios.size
 
-    def width_at(count: int, alpha: float = ALPHA) -> float:
-        return error * math.sqrt(batches / count) * stretch(count, sections - 1, alpha, frozen)
+    def width_at(count: int, level: float) -> float:
+        return error * math.sqrt(batches / count) * stretch(count, sections - 1, level, frozen)
 
-    def stands(among: int) -> bool:
-        half = width_at(batches, ALPHA / among)
-        return said(word, (mean - half, mean + half), delta, "lower")
-
-    width = width_at(batches)
-    word = word_of(mean - width, mean + width, delta, "lower")
-    need = batches_needed(mean, width_at, batches, delta)
-    return Verdict(
-        figure,
-        word,
-        math.exp(mean),
-        math.exp(mean - width),
-        math.exp(mean + width),
-        sections,
-        None if need is None else float(need * found.batch_s),
-        f"{found.requests[0]} and {found.requests[1]} requests in {sections} spans",
-        holds_among(stands),
-    )
+    reason = f"{found.requests[0]} and {found.requests[1]} requests in {sections} spans"
+    verdict = Estimate(mean, width_at, batches, found.batch_s).verdict(figure, delta, reason)
+    return replace(verdict, n_batches=sections)
 
 
 def _in_time(a: Latencies, b: Latencies, share: float, span_s: tuple[float, float]) -> _Sections:

@@ -21,11 +21,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tui.model.metrics import METRICS
-from tui.model.rows import Lane
 from tui.model.text import UserError
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class Verdict:
     n_batches: int = 0
     need_s: float | None = None
     reason: str = ""
-    holds_among: int = 0  # of so many judged at once the word would still be said; see `verdict.together`
+    holds_among: int = 0  # of so many judged at once the word would still be said; see `holm`
 
 
 def word_of(low: float, high: float, delta: float, better: Better = "higher") -> Word:
@@ -110,7 +109,7 @@ def margin_of(profile: Mapping[str, Any]) -> Margin:
     return Margin(float(delta), str(profile.get("delta_from") or "set in the profile"))
 
 
-def widest(profiles: Sequence[Mapping[str, Any]]) -> Margin:
+def widest_margin(profiles: Sequence[Mapping[str, Any]]) -> Margin:
     """That of several sessions: what is level in one of them is no lead over all."""
     margins = [margin_of(profile) for profile in profiles]
     return max(margins, key=lambda margin: margin.delta, default=margin_of({}))
@@ -120,7 +119,7 @@ HOLD_LOOKS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Calm:
+class Hysteresis:
     """The word on the screen, which follows the verdict without flicker. Start a new one with each segment.
 
     Another word is shown once it has held for three looks, and a word that was shown gives way to `undecided` only
@@ -131,14 +130,14 @@ class Calm:
     candidate: Word = "undecided"
     held: int = 0
 
-    def look(self, verdict: Verdict, delta: float = DELTA) -> Calm:
+    def look(self, verdict: Verdict, delta: float = DELTA) -> Hysteresis:
         """The state after one more look, once a second."""
         word = verdict.word
         if word in {"not comparable", self.shown} or self._holds(verdict, delta):
             kept = word if word == "not comparable" else self.shown
-            return Calm(kept, kept, 0)
+            return Hysteresis(kept, kept, 0)
         held = self.held + 1 if word == self.candidate else 1
-        return Calm(word, word, 0) if held >= HOLD_LOOKS else Calm(self.shown, word, held)
+        return Hysteresis(word, word, 0) if held >= HOLD_LOOKS else Hysteresis(self.shown, word, held)
 
     def _holds(self, verdict: Verdict, delta: float) -> bool:
         """Whether the shown word would still be said of a slightly narrower interval."""
@@ -149,7 +148,7 @@ class Calm:
         return word_of(low + slack, high - slack, delta, better_of(verdict.metric)) == self.shown != "undecided"
 
 
-MOST: Final = 1024
+MAX_JUDGED: Final = 1024
 
 
 def holds_among(stands: Callable[[int], bool]) -> int:
@@ -159,22 +158,22 @@ def holds_among(stands: Callable[[int], bool]) -> int:
     """
     if not stands(1):
         return 0
-    if stands(MOST):
-        return MOST
-    few, many = 1, MOST
+    if stands(MAX_JUDGED):
+        return MAX_JUDGED
+    few, many = 1, MAX_JUDGED
     while many - few > 1:
         middle = (few + many) // 2
         few, many = (middle, many) if stands(middle) else (few, middle)
     return few
 
 
-def standing(verdicts: Sequence[Verdict]) -> list[bool]:
+def holm(verdicts: Sequence[Verdict]) -> list[bool]:
     """For each verdict whether its word stands among all of them. One without an interval is not one of many."""
     tested = sum(verdict.ratio is not None for verdict in verdicts)
     places = [place for place, verdict in enumerate(verdicts) if verdict.ratio is not None]
     found = [verdict.ratio is None for verdict in verdicts]
     for passed, place in enumerate(sorted(places, key=lambda place: -verdicts[place].holds_among)):
-        if verdicts[place].holds_among < min(tested - passed, MOST):
+        if verdicts[place].holds_among < min(tested - passed, MAX_JUDGED):
             break
         found[place] = True
     return found
@@ -210,22 +209,16 @@ def throughput_verdict(
         return Verdict(metric, "undecided", n_batches=seconds // BATCH_S, need_s=missing_s, reason=reason)
     lanes = [np.asarray(lane[:seconds], dtype=np.float64)[None] for lane in (a, b)]
     found = log_ratio(lanes[0], lanes[1], alpha, frozen=frozen)
-    mean, width, batches = float(found.mean[0]), float(found.half_width[0]), int(found.batches[0])
-    batch_s = int(found.batch_s[0])
-    if not math.isfinite(width):
+    mean, batches, batch_s = float(found.mean[0]), int(found.batches[0]), int(found.batch_s[0])
+    if not math.isfinite(found.half_width[0]):
         return not_comparable(metric, f"a lane put out nothing for {batch_s} s")
-    word = word_of(mean - width, mean + width, delta)
     sd = float(found.sd[0])
-    need = batches_needed(mean, lambda count: float(half_width(sd, count, alpha, frozen)), batches, delta)
-    need_s = None if need is None else float(need * batch_s)
-    ratio, low, high = math.exp(mean), math.exp(mean - width), math.exp(mean + width)
 
-    def stands(among: int) -> bool:
-        half = float(half_width(sd, batches, alpha / among, frozen))
-        return said(word, (mean - half, mean + half), delta)
+    def width_at(count: int, level: float) -> float:
+        return float(half_width(sd, count, level, frozen))
 
-    among = holds_among(stands)
-    return Verdict(metric, word, ratio, low, high, batches, need_s, f"{batches} batches of {batch_s} s", among)
+    reason = f"{batches} batches of {batch_s} s"
+    return Estimate(mean, width_at, batches, batch_s, alpha).verdict(metric, delta, reason)
 
 
 def turns_verdict(
@@ -245,27 +238,45 @@ def turns_verdict(
     if not math.isfinite(mean):
         return not_comparable(metric, "a lane put out nothing in a whole turn")
 
-    def width_at(count: int, alpha: float = ALPHA) -> float:
-        return half_width(ratios, count, alpha, frozen=frozen)
+    def width_at(count: int, level: float) -> float:
+        return half_width(ratios, count, level, frozen=frozen)
 
-    def stands(among: int) -> bool:
-        half = width_at(count, ALPHA / among)
-        return said(word, (mean - half, mean + half), delta)
+    reason = f"{count} pairs of turns, {pair_s / 2:.0f} s of each lane"
+    return Estimate(mean, width_at, count, pair_s).verdict(metric, delta, reason)
 
-    low, high = mean - width_at(count), mean + width_at(count)
-    word = word_of(low, high, delta)
-    need = batches_needed(mean, width_at, count, delta)
-    return Verdict(
-        metric,
-        word,
-        math.exp(mean),
-        math.exp(low),
-        math.exp(high),
-        count,
-        None if need is None else need * pair_s,
-        f"{count} pairs of turns, {pair_s / 2:.0f} s of each lane",
-        holds_among(stands),
-    )
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A log ratio of A over B, known from `batches` batches.
+
+    `width_at(count, alpha)` is half of its interval after so many batches at level 1 - alpha. `batch_s` is how long
+    one takes, None where no more will come.
+    """
+
+    mean: float
+    width_at: Callable[[int, float], float]
+    batches: int
+    batch_s: float | None = None
+    alpha: float = ALPHA
+
+    def verdict(self, metric: str, delta: float, reason: str) -> Verdict:
+        """What it says of a figure."""
+        better = better_of(metric)
+        low, high = self._ends(self.alpha)
+        word = word_of(low, high, delta, better)
+        among = holds_among(lambda many: said(word, self._ends(self.alpha / many), delta, better))
+        ratio, low, high = math.exp(self.mean), math.exp(low), math.exp(high)
+        return Verdict(metric, word, ratio, low, high, self.batches, self._need_s(delta), reason, among)
+
+    def _ends(self, level: float) -> tuple[float, float]:
+        half = self.width_at(self.batches, level)
+        return self.mean - half, self.mean + half
+
+    def _need_s(self, delta: float) -> float | None:
+        if self.batch_s is None:
+            return None
+        need = batches_needed(self.mean, lambda count: self.width_at(count, self.alpha), self.batches, delta)
+        return None if need is None else float(need * self.batch_s)
 
 
 def batches_needed(mean: float, width_at: Callable[[int], float], batches: int, delta: float) -> int | None:
@@ -320,51 +331,3 @@ def noise_floor(a: Sequence[float], b: Sequence[float]) -> Noise:
         raise UserError(f"no noise floor can be told: the run {found.reason}; run it longer")
     delta = math.expm1(max(-math.log(found.low), math.log(found.high)))
     return Noise(max(delta, LEAST_DELTA), found.ratio, found.low, found.high, min(len(a), len(b)))
-
-
-@dataclass(frozen=True, slots=True)
-class Now:
-    """What is known at one look. `segment` is anything that differs between segments, as their start."""
-
-    segment: int
-    tps: Mapping[Lane, Sequence[float]]  # settled whole seconds of this segment, paired
-    pairs: Sequence[Pair] | None = None  # of lanes that take turns: their blocks side by side
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """The word to show, and the verdict behind it with its numbers: the word may lag by three looks."""
-
-    word: Word
-    verdict: Verdict
-
-
-@dataclass(slots=True)
-class Watch:
-    """Follows one head-to-head."""
-
-    delta: float = DELTA
-    _segment: int | None = None
-    _calm: Calm = field(default_factory=Calm)
-    _known: tuple[bool, int] = (False, -1)  # what the verdict was made of: whether lanes take turns, and how much
-    _verdict: Verdict | None = None
-
-    def look(self, now: Now) -> Told:
-        """The word and the verdict of this second."""
-        if now.segment != self._segment:
-            self._segment, self._calm, self._verdict = now.segment, Calm(), None
-        verdict = self._throughput(now)
-        self._calm = self._calm.look(verdict, self.delta)
-        return Told(self._calm.shown, verdict)
-
-    def _throughput(self, now: Now) -> Verdict:
-        seconds = min(len(now.tps["a"]), len(now.tps["b"])) if now.pairs is None else len(now.pairs)
-        known = (now.pairs is not None, seconds)
-        if self._verdict is None or known != self._known:
-            a, b = now.tps["a"], now.tps["b"]
-            if now.pairs is None:
-                self._verdict = throughput_verdict(a, b, delta=self.delta)
-            else:
-                self._verdict = turns_verdict(a, b, now.pairs, delta=self.delta)
-            self._known = known
-        return self._verdict

@@ -12,7 +12,7 @@ from tui.judge.sweep import crossover
 from tui.report.format import word
 from tui.stats.latency import Latencies, latency_verdict
 from tui.stats.turns import Pair
-from tui.stats.verdict import MOST, Verdict, Word, holds_among, standing, throughput_verdict, turns_verdict, word_of
+from tui.stats.verdict import MAX_JUDGED, Verdict, Word, holds_among, holm, throughput_verdict, turns_verdict, word_of
 
 FAMILY = 12
 RUNS = 400
@@ -33,7 +33,7 @@ def test_of_twelve_equal_settings_a_winner_is_seldom_left_standing() -> None:
         ]
         ahead = [verdict.word in {"A ahead", "B ahead"} for verdict in family]
         alone += any(ahead)
-        together += any(said and stands for said, stands in zip(ahead, standing(family), strict=True))
+        together += any(said and stands for said, stands in zip(ahead, holm(family), strict=True))
     assert alone / RUNS > 0.3
     assert together / RUNS <= 0.07
 
@@ -41,25 +41,25 @@ def test_of_twelve_equal_settings_a_winner_is_seldom_left_standing() -> None:
 def test_a_clear_lead_stands_among_many() -> None:
     rng = np.random.default_rng(9)
     family = [one(rng, 0.2 if place < 3 else 0.0) for place in range(FAMILY)]
-    assert standing(family)[:3] == [True, True, True]
+    assert holm(family)[:3] == [True, True, True]
     assert [verdict.word for verdict in family[:3]] == ["A ahead"] * 3
 
 
 def test_the_surest_go_first_and_after_the_first_that_falls_none_stands() -> None:
     family = [Verdict("output_tps", "A ahead", 1.1, holds_among=many) for many in (2, 40, 1, 3)]
-    assert standing(family) == [True, True, True, True]
+    assert holm(family) == [True, True, True, True]
     family = [Verdict("output_tps", "A ahead", 1.1, holds_among=many) for many in (2, 40, 1, 2)]
-    assert standing(family) == [False, True, False, False]
-    assert standing([]) == []
-    assert standing([Verdict("goodput", "A ahead")]) == [True]
-    assert [word(verdict, stands) for verdict, stands in zip(family, standing(family), strict=True)] == [
+    assert holm(family) == [False, True, False, False]
+    assert holm([]) == []
+    assert holm([Verdict("goodput", "A ahead")]) == [True]
+    assert [word(verdict, stands) for verdict, stands in zip(family, holm(family), strict=True)] == [
         "A ahead alone", "A ahead", "A ahead alone", "A ahead alone",
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("least", [0, 1, 2, 7, 1000, MOST, 5000])
+@pytest.mark.parametrize("least", [0, 1, 2, 7, 1000, MAX_JUDGED, 5000])
 def test_among_how_many_a_word_holds(least: int) -> None:
-    assert holds_among(lambda many: many <= least) == min(least, MOST)
+    assert holds_among(lambda many: many <= least) == min(least, MAX_JUDGED)
 
 
 def test_every_kind_of_verdict_knows_among_how_many_it_holds() -> None:
