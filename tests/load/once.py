@@ -9,10 +9,10 @@ from tui.load.body import RequestBuilder
 from tui.load.lane import address_for
 from tui.load.pipe import LanePlan
 from tui.load.prompts import RequestSpec
-from tui.load.socket import Poller, StampClock, Wire, connect
 from tui.load.stream import ChunkSink, Stream, Ticket
 from tui.model.dials import Dials
 from tui.model.rows import RequestRow
+from tui.net.socket import Poller, StampClock, Wire, connect
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ import pytest
 from tests.load.faulty_server import GOOD, HEAD, always, serving, token
 from tui.load.driver import Driver
 from tui.load.pipe import HEADER_BYTES, LanePlan, Setting, Stop, Unpacker, body_length, pack
-from tui.load.socket import GRID_NS
 from tui.model.dials import MAX_STREAMS, Dials
 from tui.model.rows import Frame, RequestRow
+from tui.net.socket import GRID_NS
 
 KEY = "sk-never-shown"
 

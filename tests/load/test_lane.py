@@ -25,13 +25,13 @@ from tests.load.faulty_server import (
     token,
 )
 from tui.load import lane as laneload
-from tui.load.http import Response
 from tui.load.lane import LaneLoad
 from tui.load.pipe import LanePlan, Setting
-from tui.load.socket import Wire
 from tui.load.stream import Stream
 from tui.model.dials import Dials
 from tui.model.rows import Cause
+from tui.net.response import Response
+from tui.net.socket import Wire
 
 STOPPED = Setting(0, Dials(concurrency=0))
 

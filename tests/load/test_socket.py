@@ -13,10 +13,10 @@ import pytest
 
 from tests.load.faulty_server import DONE, END, GOOD, HEAD, Manners, always, serving, token, usage
 from tests.load.test_lane import closed, plan, until
-from tui.load import socket as wire
 from tui.load.lane import LaneLoad
-from tui.load.socket import StampClock
 from tui.model.rows import RequestRow
+from tui.net import socket as wire
+from tui.net.socket import StampClock
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")  # of localhost and 127.0.0.1, signed by itself
 

@@ -4,9 +4,9 @@ import pytest
 
 from tests.load.faulty_server import DONE, END, HEAD, token, usage
 from tui.load.prompts import RequestSpec
-from tui.load.socket import Wire
 from tui.load.stream import ChunkSink, Stream, Ticket
 from tui.model.rows import RequestRow
+from tui.net.socket import Wire
 
 ASKED = 512
 

@@ -12,7 +12,7 @@ from tui.simulator.requests import ParsedRequest
 from tui.simulator.sglang import GenerateAnswer, SglangAnswer
 from tui.simulator.vllm import VllmAnswer
 
-TRANSCRIPTS = Path(__file__).parents[1] / "load" / "transcripts"
+TRANSCRIPTS = Path(__file__).parents[1] / "net" / "transcripts"
 # What differs between requests is written as the simulator writes it for a prompt of 77 tokens: id ID,
 # time 0, model tiny-llama, text " two". One token before the last, the last token, and all that follows.
 HEAD = '{"id":"ID","object":"chat.completion.chunk","created":0,"model":"tiny-llama","choices":['

@@ -11,7 +11,9 @@ from tui.load.body import RequestBuilder
 from tui.load.pacing import Arrivals, Ramp
 from tui.load.pipe import LanePlan, Setting
 from tui.load.self_check import SelfCheck, max_streams, too_many_streams
-from tui.load.socket import (
+from tui.load.stream import ChunkSink, Stream, Ticket
+from tui.model.rows import Cause, RequestRow
+from tui.net.socket import (
     Address,
     Poller,
     Resolver,
@@ -21,8 +23,6 @@ from tui.load.socket import (
     connect,
     keep_kernel_timestamping_on,
 )
-from tui.load.stream import ChunkSink, Stream, Ticket
-from tui.model.rows import Cause, RequestRow
 
 MAX_IDLE_S = 4.0  # vLLM and SGLang close an idle connection after 5 s
 MAX_LINGER_S = 1.0  # from the end mark to the end of the message

@@ -5,12 +5,12 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tui.load.http import BadResponseError, Response
 from tui.load.prompts import RequestSpec
-from tui.load.socket import Wire, WireError, round_down_to_grid
-from tui.load.sse import BadEventsError, EventReader
 from tui.model.profile import Endpoint
 from tui.model.rows import Cause, Lane, Outcome, RequestRow, Stamp
+from tui.net.response import BadResponseError, Response
+from tui.net.socket import Wire, WireError, round_down_to_grid
+from tui.net.sse import BadEventsError, EventReader
 
 TOO_MANY_REQUESTS = 429
 

@@ -14,8 +14,8 @@ import msgspec
 from tui.load.lane import LaneLoad
 from tui.load.pipe import HEADER_BYTES, LanePlan, Setting, Stop, Unpacker, body_length, pack
 from tui.load.self_check import raise_open_file_limit, resident_bytes
-from tui.load.socket import round_down_to_grid
 from tui.model.rows import FRAME_PERIOD_S, Chunks, Frame
+from tui.net.socket import round_down_to_grid
 
 PIPE_READ_BYTES = 1 << 16
 _command = msgspec.msgpack.Decoder(Setting | Stop).decode

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from tests.recording import synthetic
 from tui.export.formats import export
-from tui.load.socket import GRID_NS
 from tui.model.profile import LaneProfile, LoadProfile, Profile
 from tui.model.rows import Batch, Chunks
+from tui.net.socket import GRID_NS
 from tui.recording.reader import RecordedSession, open_session
 from tui.recording.recorder import Recorder
 from tui.session.live import LiveSession

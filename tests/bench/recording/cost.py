@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 
 from tests.recording import synthetic
-from tui.load.socket import GRID_NS
 from tui.model.rows import Batch, Chunks, SecondRow
+from tui.net.socket import GRID_NS
 from tui.recording.recorder import Recorder
 
 REQUESTS_PER_S, CHUNKS_PER_S, FRAMES_PER_S = 1_000, 20_000, 10

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tui.load.sse import MAX_LINE_BYTES, BadEventsError, EventReader
 from tui.model.profile import PATHS, Endpoint
+from tui.net.sse import MAX_LINE_BYTES, BadEventsError, EventReader
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 
