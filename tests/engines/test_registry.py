@@ -108,6 +108,13 @@ async def test_it_is_recognised_and_read() -> None:
     assert await reset_cache(server, transport=site) == ""
 
 
+async def test_a_setting_of_another_type_is_none() -> None:
+    odd: Answers = {**ANSWERS, "GET /settings": {"batch": "32", "pool": "\x1b[1mmany", "cache": [1]}}
+    site = Site(odd)
+    known = await read_settings(await detect_lane(lane(), transport=site), transport=site)
+    assert (known["max_running"], known.get("kv_tokens"), known.get("prefix_cache")) == (32, None, None)
+
+
 async def test_it_is_known_by_its_owner_or_by_its_metrics_too() -> None:
     unsigned = {name: answer for name, answer in ANSWERS.items() if "about" not in name}
     assert (await detect_lane(lane(), transport=Site(unsigned))).info.engine == "swift"

@@ -165,7 +165,7 @@ class Engine:
 
     # Reports `version` and `max_model_len` of the model of that name.
     read_details: Callable[[Site, str], Awaitable[Settings]] | None = None
-    read_settings: Callable[[Site, LaneInfo], Awaitable[Settings]] | None = None
+    read_settings: Callable[[Site, LaneInfo], Awaitable[Settings]] | None = None  # as reported: types are checked
     flags: Mapping[str, Flag] = field(default_factory=dict)  # by key in `model.settings` or field of `Launch`
     start: Start | None = None  # None: dragstrip cannot start it
 

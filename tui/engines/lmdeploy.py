@@ -30,11 +30,11 @@ async def read_settings(site: Site, info: LaneInfo) -> Settings:
     return {
         "dtype": text(config.get("dtype")),
         "quantisation": "none" if weights in ("hf", "None") else text(weights),  # hf: weights as they were trained
-        "tensor_parallel": integer(config.get("tp")),
-        "max_model_len": integer(config.get("session_len")),
-        "max_running": integer(config.get("max_batch_size")),
-        "prefix_cache": boolean(config.get("enable_prefix_caching")),
-        "prefill_budget": integer(config.get("max_prefill_token_num")),
+        "tensor_parallel": config.get("tp"),
+        "max_model_len": config.get("session_len"),
+        "max_running": config.get("max_batch_size"),
+        "prefix_cache": config.get("enable_prefix_caching"),
+        "prefill_budget": config.get("max_prefill_token_num"),
         "kv_block": integer(config.get("cache_block_seq_len") or config.get("block_size")),
         "kv_dtype": _KV_POLICY.get(config.get("quant_policy", "")),
         "cuda_graphs": negated(boolean(config.get("eager_mode"))),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tui.engines.base import Engine, Flag, Settings, Sign, official_body
-from tui.engines.typed_values import gguf_weights, integer, rows, table
+from tui.engines.typed_values import gguf_weights, rows, table
 from tui.model.session import LaneInfo
 from tui.net.http import Site
 
@@ -27,7 +27,7 @@ async def read_settings(site: Site, info: LaneInfo) -> Settings:
     note = "Ollama does not report OLLAMA_NUM_PARALLEL, OLLAMA_KV_CACHE_TYPE and OLLAMA_FLASH_ATTENTION"
     return gguf_weights(table(known, "details").get("quantization_level")) | {
         "weights": info.model or None,
-        "max_model_len": integer(loaded.get("context_length")),
+        "max_model_len": loaded.get("context_length"),
         "note": note if loaded else f"{note}, and has not loaded the model yet",
     }
 

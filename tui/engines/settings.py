@@ -6,6 +6,9 @@ from typing import Any
 from tui.engines.base import Settings
 from tui.engines.detect import DetectedServer
 from tui.engines.registry import ENGINES, get_engine
+from tui.engines.typed_values import boolean, integer
+from tui.model.settings import ENGINE_SETTING, Value
+from tui.model.text import sanitize
 from tui.net.http import Site
 
 
@@ -27,8 +30,18 @@ async def read_settings(server: DetectedServer, *, timeout_s: float = 5, transpo
     else:
         async with server.client(transport) as http:
             reported = await read(Site(http, info.url, timeout_s), info)
-        known |= {key: value for key, value in reported.items() if value is not None}
+        known |= {key: typed for key, value in reported.items() if (typed := _typed(key, value)) is not None}
     return {key: value for key, value in known.items() if value is not None}
+
+
+def _typed(key: str, value: object) -> Value | None:
+    """A reported value, which may be anything, as the setting's type; None when it is none."""
+    kind = ENGINE_SETTING[key].type if key in ENGINE_SETTING else str
+    if kind is int:
+        return integer(value)
+    if kind is bool:
+        return boolean(value)
+    return sanitize(value) or None if isinstance(value, str) else None
 
 
 def flag_for(settings: Mapping[str, object], key: str, value: object) -> str:

@@ -6,10 +6,9 @@ from typing import Any
 import msgspec
 
 from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, Tokenizer, exact_body
-from tui.engines.typed_values import boolean, finite, integer, last_part, negated, rows, table, text
+from tui.engines.typed_values import finite, integer, last_part, negated, rows, table, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
-from tui.model.text import sanitize
 from tui.net.http import Site
 
 _SAMPLING = (
@@ -94,22 +93,22 @@ async def read_settings(site: Site, info: LaneInfo) -> Settings:
         "weights": last_part(state.get("model_path")),
         "quantisation": text(state.get("quantization")) or "none",
         "dtype": text(state.get("dtype")),
-        "tensor_parallel": integer(state.get("tp_size")),
+        "tensor_parallel": state.get("tp_size"),
         "kv_tokens": pool * ranks if pool else None,
         "max_running": running[0] * ranks if running and running[0] else integer(state.get("max_running_requests")),
         "prefix_cache": negated(state.get("disable_radix_cache")),
-        "speculative": sanitize(state.get("speculative_algorithm") or "off", 30),
+        "speculative": state.get("speculative_algorithm") or "off",
         "cuda_graphs": graphs,
         "cuda_graph_max": integer(decode.get("max_bs", state.get("cuda_graph_max_bs"))) if graphs else None,
-        "kv_dtype": sanitize(state["kv_cache_dtype"], 40) if "kv_cache_dtype" in state else None,
+        "kv_dtype": state.get("kv_cache_dtype"),
         "prefill_budget": chunk if chunk and chunk > 0 else integer(state.get("max_prefill_tokens")),
         "chunked_prefill": None if chunk is None else chunk > 0,
-        "mixed_prefill": boolean(state.get("enable_mixed_chunk")),
-        "kv_block": integer(state.get("page_size")),
+        "mixed_prefill": state.get("enable_mixed_chunk"),
+        "kv_block": state.get("page_size"),
         "sampling_defaults": {"model": "model", "openai": "neutral"}.get(str(state.get("sampling_defaults"))),
         "overlap": negated(state.get("disable_overlap_schedule")),
-        "stream_interval": integer(state.get("stream_interval")),
-        "seed": integer(state.get("random_seed")),
+        "stream_interval": state.get("stream_interval"),
+        "seed": state.get("random_seed"),
     }
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Sign, Start, Tokenizer, official_body
-from tui.engines.typed_values import integer, last_part, text
+from tui.engines.typed_values import last_part, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
 from tui.net.http import Site
@@ -34,9 +34,9 @@ async def read_settings(site: Site, info: LaneInfo) -> Settings:
     return {
         "weights": last_part(reported.get("model_id")),
         "dtype": text(str(reported.get("model_dtype") or "").removeprefix("torch.")),
-        "kv_tokens": integer(reported.get("max_batch_total_tokens")),
-        "max_running": integer(reported.get("max_batch_size")),
-        "prefill_budget": integer(reported.get("max_batch_prefill_tokens")),
+        "kv_tokens": reported.get("max_batch_total_tokens"),
+        "max_running": reported.get("max_batch_size"),
+        "prefill_budget": reported.get("max_batch_prefill_tokens"),
         "note": "TGI does not report its quantisation, shards, prefix cache and CUDA graphs",
     }
 

@@ -3,10 +3,9 @@
 from typing import Any
 
 from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, exact_body, read_version
-from tui.engines.typed_values import boolean, first_samples, integer, last_part, text
+from tui.engines.typed_values import first_samples, integer, last_part, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
-from tui.model.text import sanitize
 from tui.net.http import Site
 
 _METRICS = "/prometheus/metrics"  # /metrics is JSON there, and each reading drains it
@@ -46,13 +45,13 @@ async def read_settings(site: Site, info: LaneInfo) -> Settings:
         "weights": last_part(model.get("model")),
         "quantisation": text(model.get("quantization")),
         "dtype": text(model.get("dtype", "").removeprefix("torch.")),
-        "max_model_len": integer(model.get("max_model_len")),
-        "tensor_parallel": integer(parallel.get("tensor_parallel_size")),
+        "max_model_len": model.get("max_model_len"),
+        "tensor_parallel": parallel.get("tensor_parallel_size"),
         "speculative": text(speculative.get("spec_method")) or ("off" if model else None),
         "kv_tokens": blocks * block if blocks and block else None,
         "kv_block": block,
-        "kv_dtype": sanitize(cache.get("cache_dtype", ""), 40) or None,
-        "prefix_cache": boolean(cache.get("enable_block_reuse")),
+        "kv_dtype": cache.get("cache_dtype"),
+        "prefix_cache": cache.get("enable_block_reuse"),
         "max_running": max_batch,
         "prefill_budget": max_tokens,
     }

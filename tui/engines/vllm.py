@@ -5,10 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, Tokenizer, exact_body, read_version
-from tui.engines.typed_values import boolean, integer, last_part, metric_samples, rows, table, text
+from tui.engines.typed_values import integer, last_part, metric_samples, rows, table, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
-from tui.model.text import sanitize
 from tui.net.http import Site
 
 SERVER_INFO_S = 30.0
@@ -43,8 +42,8 @@ async def _read_cache(site: Site) -> Settings:
     return {
         "kv_tokens": sum(pool for pool in pools if pool) or None,
         "kv_block": block,
-        "prefix_cache": {"True": True, "False": False}.get(first.get("enable_prefix_caching", "")),
-        "kv_dtype": sanitize(first.get("cache_dtype", ""), 40) or None,
+        "prefix_cache": first.get("enable_prefix_caching"),
+        "kv_dtype": first.get("cache_dtype"),
     }
 
 
@@ -62,18 +61,18 @@ def _read_config(config: Mapping[str, Any]) -> Settings:
     return {
         "quantisation": text(model.get("quantization")) or "none",
         "dtype": text(str(model.get("dtype", "")).removeprefix("torch.")),
-        "tensor_parallel": integer(parallel.get("tensor_parallel_size")),
-        "max_running": integer(scheduler.get("max_num_seqs")),
+        "tensor_parallel": parallel.get("tensor_parallel_size"),
+        "max_running": scheduler.get("max_num_seqs"),
         "speculative": "on" if config.get("speculative_config") else "off",
         "cuda_graphs": graphs,
         "cuda_graph_max": integer(compilation.get("max_cudagraph_capture_size")) if graphs else None,
-        "prefill_budget": integer(scheduler.get("max_num_batched_tokens")),
-        "chunked_prefill": boolean(scheduler.get("enable_chunked_prefill")),
+        "prefill_budget": scheduler.get("max_num_batched_tokens"),
+        "chunked_prefill": scheduler.get("enable_chunked_prefill"),
         "mixed_prefill": True,
         "sampling_defaults": None if generation is None else "neutral" if generation == "vllm" else "model",
-        "overlap": boolean(scheduler.get("async_scheduling")),
-        "stream_interval": integer(scheduler.get("stream_interval")),
-        "seed": integer(model.get("seed")),
+        "overlap": scheduler.get("async_scheduling"),
+        "stream_interval": scheduler.get("stream_interval"),
+        "seed": model.get("seed"),
     }
 
 

@@ -14,6 +14,7 @@ Value = str | int | float | bool
 @dataclass(frozen=True, slots=True)
 class EngineSetting:
     key: str
+    type: type[int] | type[bool] | type[str]
     label: str
     effect: str  # of a difference on the result
     severity: Severity = "incomparable"
@@ -22,39 +23,39 @@ class EngineSetting:
 
 
 ENGINE_SETTINGS: tuple[EngineSetting, ...] = (
-    EngineSetting("model", "model", "they do different work"),
-    EngineSetting("quantisation", "quantisation", "weights of another size, kernels of another speed"),
-    EngineSetting("dtype", "data type", "arithmetic of another width"),
-    EngineSetting("tensor_parallel", "tensor parallel", "they use a different number of GPUs"),
-    EngineSetting("max_model_len", "context", "a request that fits one is cut or refused by the other"),
-    EngineSetting("kv_tokens", "KV tokens", "the smaller pool queues and preempts first", tolerance=0.02),
-    EngineSetting("max_running", "batch limit", "above the lower limit, requests wait", per_stream=True),
-    EngineSetting("prefix_cache", "prefix cache", "one of them skips the beginning of prompts that it has cached"),
-    EngineSetting("speculative", "speculative decoding", "one of them drafts several tokens a step"),
-    EngineSetting("cuda_graphs", "CUDA graphs", "the one without launches every kernel of every step by itself"),
-    EngineSetting("kv_dtype", "KV data type", "a narrower cache holds more and is read faster"),
-    EngineSetting("cuda_graph_max", "CUDA graph batch", "larger batches run without a graph, so slower", "note"),
+    EngineSetting("model", str, "model", "they do different work"),
+    EngineSetting("quantisation", str, "quantisation", "weights of another size, kernels of another speed"),
+    EngineSetting("dtype", str, "data type", "arithmetic of another width"),
+    EngineSetting("tensor_parallel", int, "tensor parallel", "they use a different number of GPUs"),
+    EngineSetting("max_model_len", int, "context", "a request that fits one is cut or refused by the other"),
+    EngineSetting("kv_tokens", int, "KV tokens", "the smaller pool queues and preempts first", tolerance=0.02),
+    EngineSetting("max_running", int, "batch limit", "above the lower limit, requests wait", per_stream=True),
+    EngineSetting("prefix_cache", bool, "prefix cache", "one of them skips prompt beginnings that it has cached"),
+    EngineSetting("speculative", str, "speculative decoding", "one of them drafts several tokens a step"),
+    EngineSetting("cuda_graphs", bool, "CUDA graphs", "the one without launches each kernel of each step"),
+    EngineSetting("kv_dtype", str, "KV data type", "a narrower cache holds more and is read faster"),
+    EngineSetting("cuda_graph_max", int, "CUDA graph batch", "larger batches run without a graph, so slower", "note"),
     EngineSetting(
-        "prefill_budget",
-        "prefill a step",
-        "a larger one answers long prompts sooner and stalls decoding longer",
-        "note",
+        "prefill_budget", int, "prefill a step", "larger ones read long prompts sooner but stall decoding", "note"
     ),
-    EngineSetting("chunked_prefill", "chunked prefill", "without it one long prompt stalls every stream", "note"),
-    EngineSetting("mixed_prefill", "prefill with decode", "without it new prompts pause running streams", "note"),
-    EngineSetting("kv_block", "KV block", "only whole blocks are shared as a prefix and given out", "note"),
+    EngineSetting("chunked_prefill", bool, "chunked prefill", "without it a long prompt stalls every stream", "note"),
+    EngineSetting("mixed_prefill", bool, "prefill with decode", "without it new prompts pause all streams", "note"),
+    EngineSetting("kv_block", int, "KV block", "only whole blocks are shared as a prefix and given out", "note"),
     EngineSetting(
         "sampling_defaults",
+        str,
         "sampling defaults",
         "dragstrip sends every sampling field, but an application that does not gets other answers",
         "note",
     ),
-    EngineSetting("overlap", "overlapped scheduling", "without it the GPU waits for the scheduler each step", "note"),
-    EngineSetting("stream_interval", "tokens a chunk", "text arrives in larger steps, seen in ITL and TTFT", "note"),
-    EngineSetting("seed", "seed", "random sampling draws other tokens", "note"),
-    EngineSetting("endpoint", "endpoint", "the server's front end does other work for each token", "note"),
-    EngineSetting("prompt_tokens", "token count", "the same prompt is another number of tokens to each"),
-    EngineSetting("gpus", "GPUs", "they run on different hardware"),
-    EngineSetting("shared_gpu", "shared GPU", "each slows the other down"),
+    EngineSetting("overlap", bool, "overlapped scheduling", "without it the GPU waits for the scheduler", "note"),
+    EngineSetting(
+        "stream_interval", int, "tokens a chunk", "text comes in larger steps, seen in ITL and TTFT", "note"
+    ),
+    EngineSetting("seed", int, "seed", "random sampling draws other tokens", "note"),
+    EngineSetting("endpoint", str, "endpoint", "the server's front end does other work for each token", "note"),
+    EngineSetting("prompt_tokens", int, "token count", "the same prompt is another number of tokens to each"),
+    EngineSetting("gpus", str, "GPUs", "they run on different hardware"),
+    EngineSetting("shared_gpu", str, "shared GPU", "each slows the other down"),
 )
 ENGINE_SETTING: dict[str, EngineSetting] = {setting.key: setting for setting in ENGINE_SETTINGS}
