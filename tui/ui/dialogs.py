@@ -1,7 +1,7 @@
 """The dialogs over the screen, which is not updated while one is open: help, quit, a line of text, export."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,26 +12,26 @@ from textual.widgets import Input, Static
 from tui.ui.widgets.header import key_sign
 from tui.ui.widgets.rows import Rows, Span, fit
 
-BOX_CSS = """
-.box {
-  width: auto; max-width: 100%; height: auto; max-height: 100%; padding: 0 1; overflow-x: hidden;
-  border: round $accent; background: $background; border-title-color: $foreground; scrollbar-size: 1 1;
-}
-"""
-Answer = bool | str | None  # None: closed without one
+Answer = TypeVar("Answer")
 
 
-class Dialog(ModalScreen[Answer]):
-    """A frame in the middle; escape closes it."""
+class Dialog(ModalScreen[Answer | None]):
+    """A frame in the middle; escape closes it without an answer."""
 
-    DEFAULT_CSS = "Dialog { align: center middle; background: $background; }" + BOX_CSS
+    DEFAULT_CSS = """
+    Dialog { align: center middle; background: $background; }
+    Dialog .box {
+      width: auto; max-width: 100%; height: auto; max-height: 100%; padding: 0 1; overflow-x: hidden;
+      border: round $accent; background: $background; border-title-color: $foreground; scrollbar-size: 1 1;
+    }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "back")]
 
     def action_close(self) -> None:
         self.dismiss(None)
 
 
-class LinesDialog(Dialog):
+class LinesDialog(Dialog[None]):
     """Lines of text, which scroll where the terminal is too low for them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q,enter", "close", "back", show=False)]
@@ -70,7 +70,7 @@ def help_lines(bindings: Sequence[BindingType], mouse: Sequence[tuple[str, str]]
     return [[(keys.rjust(9), "strong"), ("  ", ""), (text, "")] for keys, text in lines]
 
 
-class QuitDialog(Dialog):
+class QuitDialog(Dialog[bool]):
     """Asks once: the load would stop."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -89,7 +89,7 @@ class QuitDialog(Dialog):
         self.dismiss(True)
 
 
-class TextDialog(Dialog):
+class TextDialog(Dialog[str]):
     """One line of text; enter gives it, escape gives nothing.
 
     What `problem` says about the text, if anything, is shown under it, and the dialog stays open.

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
@@ -33,10 +33,7 @@ from tui.ui.widgets.dials import DialStrip
 from tui.ui.widgets.header import Hints, status_line, verdict_row
 from tui.ui.widgets.lane_pane import LanePane
 from tui.ui.widgets.panel import Panel, ScreenState, event_rows, tiny_rows
-from tui.ui.widgets.theme import GLYPHS, PALETTES
-
-if TYPE_CHECKING:
-    from tui.ui.dialogs import Answer
+from tui.ui.widgets.theme import GLYPHS, PALETTE_BY_NAME, PALETTES
 
 Middle = Literal["lanes", "curve", "ledger", "window"]  # what can fill the middle
 Export = Callable[[float | None, float | None], str]  # seconds from and until, None: all; returns what was written
@@ -47,6 +44,14 @@ COMFORTABLE_SIZE = (110, 32)
 WIDE_CELLS = 160
 OVERLAY_ROWS = 46
 MESSAGE_S = 4.0
+
+
+Choice = TypeVar("Choice")
+
+
+def after(choices: Sequence[Choice], current: Choice) -> Choice:
+    """The next choice, the first one after the last."""
+    return choices[(choices.index(current) + 1) % len(choices)]
 
 
 def framed(panel: Panel, title: str = "") -> Vertical:
@@ -66,9 +71,10 @@ def third_column() -> Vertical:
 
 def overlay_box() -> Vertical:
     """Both curves in one chart."""
-    from tui.ui.widgets.plots import OverlayPanel
+    from tui.ui.widgets.plots import OVERLAY_MIN_SIZE, overlay_rows
 
-    return framed(OverlayPanel(), "Output tok/s   A solid   B dotted")
+    panel = Panel(overlay_rows, id="overlay", min_size=OVERLAY_MIN_SIZE)
+    return framed(panel, "Output tok/s   A solid   B dotted")
 
 
 def middle_box(middle: Middle) -> Vertical:
@@ -277,8 +283,7 @@ class MainScreen(Screen[None]):
 
     def action_window(self) -> None:
         """The next length of the window."""
-        at = WINDOWS_S.index(self.window_s) if self.window_s in WINDOWS_S else 0
-        self.window_s = WINDOWS_S[(at + 1) % len(WINDOWS_S)]
+        self.window_s = after(WINDOWS_S, self.window_s)
         if self.behind_s is None:
             self.update_view()
         else:  # there are no figures of a past moment over another window
@@ -286,7 +291,7 @@ class MainScreen(Screen[None]):
 
     def action_verdict(self) -> None:
         """The next metric to compare by."""
-        self.objective = OBJECTIVES[(OBJECTIVES.index(self.objective) + 1) % len(OBJECTIVES)]
+        self.objective = after(OBJECTIVES, self.objective)
         self.redraw()
 
     async def action_overlay(self) -> None:
@@ -331,15 +336,14 @@ class MainScreen(Screen[None]):
         if getattr(self.app, "ascii_only", False):
             self.show_message("charts stay in ASCII here: --ascii, or a locale without UTF-8")
             return
-        self.glyphs = GLYPHS[(GLYPHS.index(self.glyphs) + 1) % len(GLYPHS)]
+        self.glyphs = after(GLYPHS, self.glyphs)
         self.show_message(f"charts in {self.glyphs.label}")
         self.redraw()
 
     def action_colours(self) -> None:
-        names = [palette.name for palette in PALETTES]
-        at = (names.index(self.app.theme) + 1) % len(names) if self.app.theme in names else 0
-        self.app.theme = names[at]
-        self.show_message(f"colours: {PALETTES[at].label}")
+        palette = after(PALETTES, PALETTE_BY_NAME.get(self.app.theme, PALETTES[-1]))
+        self.app.theme = palette.name
+        self.show_message(f"colours: {palette.label}")
 
     # The keys of the session.
 
@@ -356,23 +360,23 @@ class MainScreen(Screen[None]):
     def mark(self, text: str) -> None:
         self.source.mark(text)
 
-    def action_mark(self) -> None:
+    def note(self, text: str) -> None:
+        if text:
+            self.mark(f"{NOTE}{text}")
+
+    def ask(
+        self, title: str, hint: str, use: Callable[[str], None], problem: Callable[[str], str] = lambda _: ""
+    ) -> None:
+        """Ask for a text and use it, unless `problem` says what is wrong with it."""
         from tui.ui.dialogs import TextDialog
 
-        def mark(text: Answer) -> None:
-            if isinstance(text, str):
-                self.mark(text)
+        self.app.push_screen(TextDialog(title, hint, problem), lambda text: use(text) if text is not None else None)
 
-        self.app.push_screen(TextDialog("Mark", "a text, or enter for a plain mark"), mark)
+    def action_mark(self) -> None:
+        self.ask("Mark", "a text, or enter for a plain mark", self.mark)
 
     def action_note(self) -> None:
-        from tui.ui.dialogs import TextDialog
-
-        def note(text: Answer) -> None:
-            if text and isinstance(text, str):
-                self.mark(f"{NOTE}{text}")
-
-        self.app.push_screen(TextDialog("Note", self.NOTE_HINT), note)
+        self.ask("Note", self.NOTE_HINT, self.note)
 
     def action_export(self) -> None:
         from tui.ui.dialogs import ExportDialog
@@ -399,6 +403,6 @@ class MainScreen(Screen[None]):
     def action_leave(self) -> None:
         self.leave_if(True)
 
-    def leave_if(self, yes: Answer) -> None:
+    def leave_if(self, yes: bool | None) -> None:
         if yes:
             self.app.post_message(self.QuitRequested())

@@ -21,7 +21,6 @@ from tui.model.units import NS_PER_S
 from tui.session.source import SPEEDS, Moment, Source, Transport, WindowView
 from tui.session.view import View
 from tui.ui.comparison import compare_window
-from tui.ui.dialogs import Answer, TextDialog
 from tui.ui.goto import TIME_EXAMPLES, RecordingTimes, moment_from, moments_at, moments_text, parse_time, shown_at
 from tui.ui.keys import REPLAY_KEYS, REPLAY_MOUSE, SESSION_KEYS, VIEW_KEYS
 from tui.ui.main_screen import Export, MainScreen, Middle
@@ -258,11 +257,7 @@ class ReplayScreen(MainScreen):
                 return str(error)
             return ""
 
-        def go(text: Answer) -> None:
-            if isinstance(text, str):
-                self.go(parse_time(text, self._times))
-
-        self.app.push_screen(TextDialog("Go to", TIME_EXAMPLES, problem), go)
+        self.ask("Go to", TIME_EXAMPLES, lambda text: self.go(parse_time(text, self._times)), problem)
 
     def on_timeline_bar_pointed(self, message: TimelineBar.Pointed) -> None:
         self.go(float(round(message.t_s)))

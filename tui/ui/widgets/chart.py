@@ -87,7 +87,7 @@ def chart_rows(curve: Curve, on: Ground, height: int, lane: str, glyphs: Glyphs)
     """`height` rows: the curve, and below it one row for the marks' labels. `curve` ends with `second - 1`."""
     top, rows = on.scale.top, max(height - 1, 1)
     dots = means(curve, on.start - (on.second - len(curve)), on.cells * 2, on.cell_s // 2)
-    cells = {"braille": _braille, "block": _blocks, "ascii": _points}[glyphs.kind](dots, rows, top, glyphs)
+    cells = _braille(dots, rows, top) if glyphs.kind == "braille" else _columns(dots, rows, top, glyphs)
     columns = {(second - on.start) // on.cell_s: text for second, text in on.marks if second >= on.start}
     labels = _labels(on.scale, rows, glyphs.levels)
     drawn = [
@@ -137,7 +137,7 @@ def _level(value: float, steps: int, top: float) -> int:
     return min(max(round(share * (steps - 1)), 0), steps - 1)
 
 
-def _braille(dots: Curve, rows: int, top: float, _: Glyphs) -> list[str]:
+def _braille(dots: Curve, rows: int, top: float) -> list[str]:
     steps = rows * 4
     grid = [[0] * (len(dots) // 2) for _ in range(rows)]
     before: int | None = None
@@ -159,23 +159,16 @@ def _joined(level: int, before: int | None) -> tuple[int, int]:
     return (before + 1, level) if level > before else (level, before - 1)
 
 
-def _blocks(dots: Curve, rows: int, top: float, glyphs: Glyphs) -> list[str]:
-    """Columns filled up to the value."""
+def _columns(dots: Curve, rows: int, top: float, glyphs: Glyphs) -> list[str]:
+    """One value a column: filled up to it with blocks, or a single character."""
     lines = [[" "] * (len(dots) // 2) for _ in range(rows)]
     for x, value in enumerate(means(dots, 0, len(dots) // 2, 2)):
         if value is not None:
-            level = _level(value, rows * 8, top)
-            for y in range(rows - 1 - level // 8, rows):
-                lines[y][x] = glyphs.spark[min(level - (rows - 1 - y) * 8, 7)]
-    return ["".join(line) for line in lines]
-
-
-def _points(dots: Curve, rows: int, top: float, glyphs: Glyphs) -> list[str]:
-    """One character a column."""
-    lines = [[" "] * (len(dots) // 2) for _ in range(rows)]
-    for x, value in enumerate(means(dots, 0, len(dots) // 2, 2)):
-        if value is not None:
-            lines[rows - 1 - _level(value, rows, top)][x] = glyphs.markers["a"]
+            level = _level(value, rows * glyphs.levels, top)
+            first = rows - 1 - level // glyphs.levels
+            for y in range(first, rows if glyphs.kind == "block" else first + 1):
+                part = min(level - (rows - 1 - y) * glyphs.levels, glyphs.levels - 1)
+                lines[y][x] = glyphs.spark[part] if glyphs.kind == "block" else glyphs.markers["a"]
     return ["".join(line) for line in lines]
 
 

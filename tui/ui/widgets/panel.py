@@ -71,11 +71,16 @@ Draw = Callable[[ScreenState, int, int], Sequence[Row]]  # into so many cells an
 class Panel(Rows):
     """Rows that `draw` makes; nothing is drawn while the panel is hidden."""
 
-    MIN_CELLS, MIN_ROWS = 1, 1
-
-    def __init__(self, draw: Draw, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        draw: Draw,
+        *,
+        id: str | None = None,  # noqa: A002
+        classes: str | None = None,
+        min_size: tuple[int, int] = (1, 1),
+    ) -> None:
         super().__init__(id=id, classes=classes)
-        self.draw = draw
+        self.draw, self.min_size = draw, min_size
         self.state: ScreenState | None = None
 
     def show(self, state: ScreenState) -> None:
@@ -90,7 +95,7 @@ class Panel(Rows):
 
     def redraw(self) -> None:
         width, height = self.content_size
-        room = width >= self.MIN_CELLS and height >= self.MIN_ROWS
+        room = width >= self.min_size[0] and height >= self.min_size[1]
         if self.state is not None and room and all(node.display for node in self.ancestors_with_self):
             self.set_rows(self.draw(self.state, width, height))
 

@@ -130,17 +130,11 @@ SPANS_S = (60, 120, 180, 240, 300, 450, 600)
 STEP_S = 10  # once the longest is full, the chart moves by so many seconds
 
 
-class OverlayPanel(Panel):
-    """Output tokens a second of both lanes on one scale: A solid, B dotted."""
-
-    MIN_CELLS, MIN_ROWS = TICK_CELLS + 11, 4
-
-    def __init__(self) -> None:
-        super().__init__(overlay_rows, id="overlay")
+OVERLAY_MIN_SIZE = (TICK_CELLS + 11, 4)
 
 
 def overlay_rows(state: ScreenState, width: int, height: int) -> list[Row]:
-    """Both curves over all of the session, at most ten minutes; a second without a reading is a gap."""
+    """Output tokens a second of both lanes on one scale, of all of the session, at most ten minutes."""
     view = state.view
     start, end = spanned(view.second)
     runs = {lane: runs_since(lane_view.curve, view.second, start) for lane, lane_view in view.lanes.items()}
@@ -290,10 +284,8 @@ NO_CURVE = (
 class SweepPanel(Panel):
     """Throughput against latency of both lanes as it grows; a curve that did not change is not drawn again."""
 
-    MIN_CELLS, MIN_ROWS = TICK_CELLS + 20, 5
-
     def __init__(self) -> None:
-        super().__init__(self._sweep_rows, id="curve")
+        super().__init__(self._sweep_rows, id="curve", min_size=(TICK_CELLS + 20, 5))
         self._drawn: object = None
 
     def _sweep_rows(self, state: ScreenState, width: int, height: int) -> Sequence[Row]:

@@ -157,10 +157,8 @@ def _below(view: View, first: int, shown: int, width: int) -> Row:
 class LedgerPanel(Panel):
     """As many settings as there are rows; page up and page down show the others."""
 
-    MIN_ROWS = 4
-
     def __init__(self) -> None:
-        super().__init__(self._ledger_rows, id="ledger")
+        super().__init__(self._ledger_rows, id="ledger", min_size=(1, 4))
         self._first: int | None = None
 
     def _ledger_rows(self, state: ScreenState, width: int, height: int) -> list[Row]:
