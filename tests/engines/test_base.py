@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pytest
 
-from tui.engines.base import Ask, Flag, version_numbers
+from tui.engines.base import Flag, Request, version_numbers
 from tui.engines.registry import ENGINES, get_engine
 from tui.model.profile import Endpoint
 
@@ -19,7 +19,7 @@ def body(kind: str, endpoint: Endpoint | Literal[""] = "", temperature: float = 
     engine = get_engine(kind)
     chosen = endpoint or engine.endpoint
     prompt: str | list[int] = [5, 6, 7] if engine.prompt_form == "ids" and chosen != "chat" else "one two"
-    return engine.body(Ask(chosen, "m", prompt, 32, temperature, 17))
+    return engine.body(Request(chosen, "m", prompt, 32, temperature, 17))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -77,7 +77,7 @@ def test_ids_go_to_completions_and_text_to_a_chat() -> None:
     assert body("vllm")["prompt"] == [5, 6, 7]
     assert body("vllm", "chat")["messages"] == [{"role": "user", "content": "one two"}]
     with pytest.raises(ValueError, match="not as token ids"):
-        get_engine("vllm").body(Ask("chat", "m", [5], 1, 0.0, 0))
+        get_engine("vllm").body(Request("chat", "m", [5], 1, 0.0, 0))
 
 
 def test_sglangs_own_endpoint_is_asked_for_the_same_work() -> None:
@@ -91,7 +91,7 @@ def test_sglangs_own_endpoint_is_asked_for_the_same_work() -> None:
 
 
 def body_of_text() -> dict[str, Any]:
-    return get_engine("sglang").body(Ask("generate", "m", "one two", 32, 0.0, 17))
+    return get_engine("sglang").body(Request("generate", "m", "one two", 32, 0.0, 17))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from tests.engines.sites import TOKENS, Answers, Site, lane, listing
 from tui.doctor.checks import Host, report
 from tui.doctor.examine import LaneCheck
-from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Sign, Start, Tokenizer, official_body
+from tui.engines.base import Engine, Flag, Request, Selector, Settings, Sign, Start, Tokenizer, official_body
 from tui.engines.detect import detect_lane
 from tui.engines.launch import command, stage
 from tui.engines.prefix_cache import reset_cache
@@ -124,7 +124,7 @@ def test_its_gauges_are_read_and_its_requests_sent_in_its_own_form() -> None:
     assert gauges_from(get_engine("swift"), PAGE) == {
         gauges.RUNNING: 3, gauges.WAITING: 4, gauges.GENERATION_TOKENS: 500,
     }  # fmt: skip
-    assert get_engine("swift").body(Ask("completions", "m", [1], 5, 0.0, 7))["exactly"] is True
+    assert get_engine("swift").body(Request("completions", "m", [1], 5, 0.0, 7))["exactly"] is True
 
 
 def test_it_is_started_and_its_log_read() -> None:

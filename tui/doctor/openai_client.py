@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tui.engines.base import Ask
+from tui.engines.base import Request
 from tui.engines.detect import DetectedServer
 from tui.engines.probe import OUTPUT_TOKENS, StreamedAnswer
 from tui.engines.registry import get_engine
@@ -23,8 +23,8 @@ async def client_answer(
 
     info = server.info
     chat = info.endpoint == "chat"
-    ask = Ask("chat" if chat else "completions", info.model, prompt, output_tokens, 0.0, 0)
-    body = get_engine(info.engine).body(ask)
+    request = Request("chat" if chat else "completions", info.model, prompt, output_tokens, 0.0, 0)
+    body = get_engine(info.engine).body(request)
     extra = {name: body.pop(name) for name in body.keys() - _OFFICIAL}
     async with openai.AsyncOpenAI(
         base_url=f"{info.url}/v1",

@@ -20,8 +20,8 @@ KV_BLOCK = 16  # tokens, where nothing else is known
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One request as the load wants it; an engine turns it into a body."""
+class Request:
+    """One request, which an engine writes as a body."""
 
     endpoint: Endpoint
     model: str
@@ -145,7 +145,7 @@ class Engine:
     title: str
     endpoint: Endpoint  # the one that measures it best
     prompt_form: PromptForm
-    body: Callable[[Ask], dict[str, Any]]
+    body: Callable[[Request], dict[str, Any]]
     cheap_health: str  # an endpoint that costs no generation
     owned_by: tuple[str, ...] = ()  # in /v1/models
     sign: Sign | None = None  # asked for when no `owned_by` is known
@@ -187,32 +187,32 @@ async def read_version(site: Site, model: str) -> Settings:
 # token in the logits at every step for it, work that no ordinary request asks for.
 
 
-def official_body(ask: Ask, *, length_field: str = "max_tokens") -> dict[str, Any]:
+def official_body(request: Request, *, length_field: str = "max_tokens") -> dict[str, Any]:
     """A streaming body of fields in OpenAI's own API. A chat gets its prompt as one user message.
 
     Without a field that forbids the end token, the answer may end early. ValueError for a chat with token ids: no
     chat endpoint takes them.
     """
-    body: dict[str, Any] = {"model": ask.model}
-    if ask.endpoint == "completions":
-        body["prompt"] = ask.prompt
-    elif isinstance(ask.prompt, str):
-        body["messages"] = [{"role": "user", "content": ask.prompt}]
+    body: dict[str, Any] = {"model": request.model}
+    if request.endpoint == "completions":
+        body["prompt"] = request.prompt
+    elif isinstance(request.prompt, str):
+        body["messages"] = [{"role": "user", "content": request.prompt}]
     else:
         raise ValueError("a chat takes its prompt as text, not as token ids")
     return body | {
-        length_field: ask.output_tokens,
-        "temperature": ask.temperature,
+        length_field: request.output_tokens,
+        "temperature": request.temperature,
         "top_p": 1.0,
         "presence_penalty": 0.0,
         "frequency_penalty": 0.0,
-        "seed": ask.seed,
+        "seed": request.seed,
         "stream": True,
         "stream_options": {"include_usage": True},
     }
 
 
-def exact_body(ask: Ask, *, top_k: int, seed_when_random: bool = True) -> dict[str, Any]:
+def exact_body(request: Request, *, top_k: int, seed_when_random: bool = True) -> dict[str, Any]:
     """A body for an answer of exact length that can report usage with every chunk. `top_k`: what turns that off.
 
     Usage with each chunk makes a chunk's tokens exact, at a cost (`load.body`); at the end only, a chunk counts as
@@ -221,9 +221,10 @@ def exact_body(ask: Ask, *, top_k: int, seed_when_random: bool = True) -> dict[s
     `v1/sample/ops/topk_topp_sampler.py` of 0.32), while SGLang ignores the seed unless it was started for
     deterministic inference: the seed would cost one of them and give neither the other's tokens.
     """
-    body = official_body(ask, length_field="max_completion_tokens" if ask.endpoint == "chat" else "max_tokens")
-    if ask.temperature and not seed_when_random:
+    length_field = "max_completion_tokens" if request.endpoint == "chat" else "max_tokens"
+    body = official_body(request, length_field=length_field)
+    if request.temperature and not seed_when_random:
         del body["seed"]
-    if ask.usage == "each":
+    if request.usage == "each":
         body["stream_options"]["continuous_usage_stats"] = True
     return body | {"top_k": top_k, "min_p": 0.0, "repetition_penalty": 1.0, "ignore_eos": True}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, Tokenizer, official_body
+from tui.engines.base import Engine, Flag, Request, Selector, Settings, Start, Tokenizer, official_body
 from tui.engines.typed_values import boolean, first_samples, integer, negated, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
@@ -11,9 +11,9 @@ from tui.net.http import Site
 _KV_POLICY = {"0": "auto", "4": "int4", "8": "int8"}  # of --quant-policy
 
 
-def body(ask: Ask) -> dict[str, Any]:
+def body(request: Request) -> dict[str, Any]:
     """A request of exact length. 0 turns `top_k` off; its own default is 40."""
-    return official_body(ask, length_field="max_completion_tokens") | {
+    return official_body(request, length_field="max_completion_tokens") | {
         "top_k": 0,
         "min_p": 0.0,
         "repetition_penalty": 1.0,

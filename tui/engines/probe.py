@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tui.engines.base import Ask
+from tui.engines.base import Request
 from tui.engines.detect import DetectedServer
 from tui.engines.registry import get_engine
 from tui.model.profile import PATHS
@@ -44,9 +44,9 @@ async def probe_stream(
 
     info = server.info
     ids = [] if prompt else server.token_pool[:8]
-    ask = Ask(info.endpoint, info.model, ids or prompt or _PROMPT, OUTPUT_TOKENS, 0.0, 0)
+    request = Request(info.endpoint, info.model, ids or prompt or _PROMPT, OUTPUT_TOKENS, 0.0, 0)
     url = info.url + PATHS[info.endpoint]
-    body = get_engine(info.engine).body(ask)
+    body = get_engine(info.engine).body(request)
     try:
         async with (
             asyncio.timeout(timeout_s),

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, Tokenizer, exact_body
+from tui.engines.base import Engine, Flag, Request, Selector, Settings, Start, Tokenizer, exact_body
 from tui.engines.typed_values import finite, integer, last_part, negated, rows, table, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
@@ -20,19 +20,19 @@ _PREFILL = ("prefill_cache", "prefill_compute")
 _GB = float(1 << 30)
 
 
-def body(ask: Ask) -> dict[str, Any]:
+def body(request: Request) -> dict[str, Any]:
     """A request of exact length that can report usage with every chunk."""
-    if ask.endpoint == "generate":
-        return _generate(ask)
-    return exact_body(ask, top_k=-1, seed_when_random=False)
+    if request.endpoint == "generate":
+        return _generate(request)
+    return exact_body(request, top_k=-1, seed_when_random=False)
 
 
-def _generate(ask: Ask) -> dict[str, Any]:
+def _generate(request: Request) -> dict[str, Any]:
     """The same for `generate`, each event of which has the counts; a seed would be ignored."""
-    same = exact_body(replace(ask, endpoint="completions"), top_k=-1)
+    same = exact_body(replace(request, endpoint="completions"), top_k=-1)
     return {
-        "text" if isinstance(ask.prompt, str) else "input_ids": ask.prompt,
-        "sampling_params": {"max_new_tokens": ask.output_tokens, **{name: same[name] for name in _SAMPLING}},
+        "text" if isinstance(request.prompt, str) else "input_ids": request.prompt,
+        "sampling_params": {"max_new_tokens": request.output_tokens, **{name: same[name] for name in _SAMPLING}},
         "stream": True,
     }
 

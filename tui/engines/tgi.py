@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Sign, Start, Tokenizer, official_body
+from tui.engines.base import Engine, Flag, Request, Selector, Settings, Sign, Start, Tokenizer, official_body
 from tui.engines.typed_values import last_part, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
@@ -11,9 +11,9 @@ from tui.net.http import Site
 _LEFT_OUT = ("top_p", "presence_penalty", "frequency_penalty")
 
 
-def body(ask: Ask) -> dict[str, Any]:
+def body(request: Request) -> dict[str, Any]:
     """An official body less three fields: TGI refuses a `top_p` of 1 and adds 2 to a presence penalty."""
-    return {key: value for key, value in official_body(ask).items() if key not in _LEFT_OUT}
+    return {key: value for key, value in official_body(request).items() if key not in _LEFT_OUT}
 
 
 async def _info(site: Site) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, exact_body, read_version
+from tui.engines.base import Engine, Flag, Request, Selector, Settings, Start, exact_body, read_version
 from tui.engines.typed_values import first_samples, integer, last_part, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
@@ -22,9 +22,9 @@ _CONFIGURATION = (
 )
 
 
-def body(ask: Ask) -> dict[str, Any]:
+def body(request: Request) -> dict[str, Any]:
     """A request of exact length that can report usage with every chunk. 0 turns `top_k` off."""
-    return exact_body(ask, top_k=0)
+    return exact_body(request, top_k=0)
 
 
 async def read_settings(site: Site, info: LaneInfo) -> Settings:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tui.engines.base import Ask, Engine, Flag, Selector, Settings, Start, Tokenizer, exact_body, read_version
+from tui.engines.base import Engine, Flag, Request, Selector, Settings, Start, Tokenizer, exact_body, read_version
 from tui.engines.typed_values import integer, last_part, metric_samples, rows, table, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
@@ -14,9 +14,9 @@ SERVER_INFO_S = 30.0
 _CACHE = "vllm:cache_config_info"
 
 
-def body(ask: Ask) -> dict[str, Any]:
+def body(request: Request) -> dict[str, Any]:
     """A request of exact length that can report usage with every chunk (0.8 to 10 % of its chunks join tokens)."""
-    return exact_body(ask, top_k=-1, seed_when_random=False)
+    return exact_body(request, top_k=-1, seed_when_random=False)
 
 
 async def read_settings(site: Site, info: LaneInfo) -> Settings:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tui.engines.base import Ask, Usage
+from tui.engines.base import Request, Usage
 from tui.engines.registry import get_engine
 from tui.load.pipe import LanePlan
 from tui.load.prompts import PromptLength, RequestList, RequestSpec
@@ -79,7 +79,7 @@ class RequestBuilder:
         return self._list.text(number, dials, *self._prompt_length.words_for(dials.prompt_tokens))
 
     def http_request(self, spec: RequestSpec, dials: Dials) -> bytes:
-        ask = Ask(
+        request = Request(
             endpoint=self._plan.endpoint,
             model=self._plan.model,
             prompt=spec.prompt,
@@ -88,7 +88,7 @@ class RequestBuilder:
             seed=spec.seed,
             usage=self._usage_mode.usage,
         )
-        body = _encode(self._engine.body(ask) | self._plan.extra_body)
+        body = _encode(self._engine.body(request) | self._plan.extra_body)
         return b"%sContent-Length: %d\r\n\r\n%s" % (self._head, len(body), body)
 
     def learn(self, spec: RequestSpec, row: RequestRow) -> None:

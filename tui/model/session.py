@@ -13,8 +13,8 @@ class LaneInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The server of one lane as detected. Its texts are sanitized."""
 
     url: str
-    engine: str  # kind: vllm, sglang, llamacpp, …
-    title: str  # as people write it: vLLM, SGLang, llama.cpp
+    engine: str  # its kind, a key of `engines.registry.ENGINES`
+    title: str  # the engine's name as people write it
     version: str = ""
     model: str = ""
     max_model_len: int | None = None
