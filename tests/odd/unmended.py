@@ -12,17 +12,6 @@ class Named(Protocol):
 
 
 UNMENDED: Mapping[str, Mapping[str, str]] = {
-    "host": {
-        "DRAGSTRIP_HOME under no HOME, run recorded": "a traceback",
-        "HOME is empty, profiles": "a traceback",
-        "HOME is empty, sessions": "a traceback",
-        "HOME is empty, report": "a traceback",
-        "HOME is empty, run": "a traceback",
-        "HOME is empty, run recorded": "a traceback",
-        "only XDG_DATA_HOME, profiles": "a traceback",
-        "DRAGSTRIP_HOME is a file, run": "the noise floor is read all the same",
-        "DRAGSTRIP_HOME under no HOME, profiles": "a traceback",
-    },
     "addresses": {
         "does not answer, load": "one dead address takes all the time",
     },

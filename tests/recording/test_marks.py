@@ -1,5 +1,6 @@
 """Marks of a replay stand beside the recording: they come back, survive a crash and never touch the session."""
 
+import pwd
 from pathlib import Path
 
 import msgspec
@@ -36,22 +37,24 @@ def test_another_terminal_s_mark_is_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", range(1, 40, 3))
 def test_a_torn_line_takes_no_other_with_it(tmp_path: Path, cut: int) -> None:
-    marks = Marks(tmp_path / "s.jsonl")
+    path = tmp_path / "s.jsonl"
+    marks = Marks(path)
     marks.add(1, "first")
     marks.add(2, "torn by a power cut")
-    marks.path.write_bytes(marks.path.read_bytes()[:-cut])
+    path.write_bytes(path.read_bytes()[:-cut])
     marks.add(3, "after it")
-    texts = [row.text for row in Marks(marks.path).read()]
+    texts = [row.text for row in Marks(path).read()]
     assert texts[0] == "first"
     assert texts[-1] == "after it"
     assert len(texts) == (3 if cut == 1 else 2)  # without its newline alone a line is whole
 
 
 def test_text_is_cleaned_when_it_is_kept_and_when_it_is_read(tmp_path: Path) -> None:
-    marks = Marks(tmp_path / "s.jsonl")
+    path = tmp_path / "s.jsonl"
+    marks = Marks(path)
     marks.add(1, "a\x1b[31mb\nc")
-    assert b"\\u001b" not in marks.path.read_bytes()
-    with marks.path.open("ab") as file:
+    assert b"\\u001b" not in path.read_bytes()
+    with path.open("ab") as file:
         file.write(b'{"t_ns":2,"kind":"note","text":"\\u001b]0;title\\u0007x"}\n')
     assert [row.text for row in marks.read()] == ["ab c", "x"]
 
@@ -65,6 +68,19 @@ def test_where_nothing_can_be_written_the_operator_is_told(tmp_path: Path) -> No
 def test_marks_belong_to_one_session_wherever_it_lies() -> None:
     info = synthetic.info("../odd name/é", profile={"name": "x"})
     path = open_marks(info).path
+    assert path is not None
     assert path.parent == marks_root()
     assert open_marks(msgspec.structs.replace(info, ended="done", duration_s=9.0)).path == path
     assert open_marks(msgspec.structs.replace(info, wall_ns=info.wall_ns + 1)).path != path
+
+
+def test_without_a_home_folder_a_session_opens_and_a_mark_is_refused_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("HOME", "DRAGSTRIP_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    marks = open_marks(synthetic.info("x"))
+    assert not marks.read()
+    with pytest.raises(UserError, match="no home folder; set HOME or DRAGSTRIP_HOME"):
+        marks.add(1, "x")

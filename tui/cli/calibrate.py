@@ -125,10 +125,13 @@ def store_path() -> Path:
 
 def noise_floors() -> list[NoiseFloor]:
     """Every stored noise floor. UserError when the file is damaged."""
-    path = store_path()
+    try:
+        path = store_path()
+    except UserError:
+        return []  # a user without a home folder has stored none
     try:
         return msgspec.json.decode(path.read_bytes(), type=list[NoiseFloor])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, msgspec.DecodeError) as error:
         raise UserError(f"{path} cannot be read ({error}); delete it and calibrate again") from error

@@ -6,12 +6,14 @@ import argparse
 import os
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tui.model.dials import ARRIVALS, check
+from tui.model.folders import expand
 from tui.model.profile import PATHS, LaneProfile, LoadProfile, Profile, parse_limits
 from tui.model.session import SessionInfo
 from tui.model.text import UserError
@@ -128,7 +130,10 @@ def recorder_from(args: argparse.Namespace, profile: Profile) -> Callable[[Sessi
     """Makes the recorder, or None with --no-record. UserError when the directory cannot be written."""
     if args.no_record:
         return None
-    root = _sessions_root(args, profile)
+    try:
+        root = _sessions_root(args, profile)
+    except UserError as error:
+        raise UserError(f"{error}; or name a directory with --out, or use --no-record") from error
     why = ""
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -154,10 +159,14 @@ def session_argument(args: argparse.Namespace, profile: Profile, name: str) -> s
     from tui.recording.catalog import sessions_root
 
     root = _sessions_root(args, profile)
-    return shlex.quote(name if root == sessions_root() else str(root / name))
+    with suppress(UserError):  # without a home folder there is only the one named
+        if root == sessions_root():
+            return shlex.quote(name)
+    return shlex.quote(str(root / name))
 
 
 def _sessions_root(args: argparse.Namespace, profile: Profile) -> Path:
     from tui.recording.catalog import sessions_root  # the first paint would wait for it
 
-    return Path(args.out or profile.record.directory or sessions_root()).expanduser()
+    directory = args.out or profile.record.directory
+    return expand(directory) if directory else sessions_root()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from tui.cli.console import print_notice, print_result
@@ -20,10 +21,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """A line each, newest first: name, length, size, servers, how it ended; last those that come with dragstrip."""
-    root = Path(args.root) if args.root else sessions_root()
-    entries = list_sessions(root)
+    try:
+        root = Path(args.root) if args.root else sessions_root()
+        entries = list_sessions(root)
+        notice = f"no session in {root} yet; `dragstrip demo` records one"
+    except UserError as error:
+        entries, notice = [], str(error)
     if not entries:
-        print_notice(f"dragstrip: no session in {root} yet; `dragstrip demo` records one")
+        print_notice(f"dragstrip: {notice}")
     if not args.root:
         entries += list_sessions(shipped_sessions())
     width = max((len(entry.name) for entry in entries), default=0)
@@ -55,9 +60,7 @@ def session_named(name: str) -> Path:
     except UserError as error:
         import difflib
 
-        recorded, shipped = (
-            [path.name for path in root.glob("*/")] for root in (sessions_root(), shipped_sessions())
-        )
+        recorded, shipped = _names(sessions_root), _names(shipped_sessions)
         if not name or any(known.startswith(name) for known in recorded):
             raise
         if any(known.startswith(name) for known in shipped):
@@ -65,3 +68,11 @@ def session_named(name: str) -> Path:
         if near := difflib.get_close_matches(name, [*recorded, *shipped], 1):
             raise UserError(f"there is no session {name!r}; did you mean {near[0]!r}?") from error
         raise
+
+
+def _names(folder: Callable[[], Path]) -> list[str]:
+    """The names in that folder; none where the user has no such folder."""
+    try:
+        return [path.name for path in folder().glob("*/")]
+    except UserError:
+        return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 import tomli
 
 from tui.model.dials import DIAL, Dials, check
+from tui.model.folders import user_folder
 from tui.model.metrics import MLPERF_LIMITS_MS
 from tui.model.profile import SIMULATED, LaneProfile, Profile
 from tui.model.text import UserError
@@ -29,10 +31,11 @@ def shipped_profiles() -> Path:
     return checkout if (checkout / "demo.toml").exists() else package / "profiles"
 
 
-def _profile_folders() -> list[Path]:
-    from platformdirs import user_config_path
-
-    return [Path("profiles"), user_config_path("dragstrip") / "profiles", shipped_profiles()]
+def _profile_folders() -> Iterator[Path]:
+    yield Path("profiles")
+    with suppress(UserError):  # a user without a home folder has no profiles there
+        yield user_folder("config") / "profiles"
+    yield shipped_profiles()
 
 
 def list_profiles() -> dict[str, Path]:

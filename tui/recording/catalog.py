@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,15 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Final
 
+from tui.model.folders import user_folder
 from tui.model.rows import TABLES
 from tui.model.session import LaneInfo, SessionInfo
 from tui.model.text import UserError
 from tui.recording.durable import is_held
 from tui.recording.info import SESSION_FILE, read_info
-
-HOME_ENV: Final = "DRAGSTRIP_HOME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +33,11 @@ class SessionEntry:
 
 
 def sessions_root() -> Path:
-    """The folder of all sessions: under $DRAGSTRIP_HOME if that is set, else in the user's data folder."""
-    if home := os.environ.get(HOME_ENV):
-        return Path(home) / "sessions"
-    import platformdirs
+    """The folder of all sessions: under $DRAGSTRIP_HOME if that is set, else in the user's data folder.
 
-    return platformdirs.user_data_path("dragstrip", appauthor=False) / "sessions"
+    UserError where there is neither.
+    """
+    return user_folder("data") / "sessions"
 
 
 def reserve_folder(root: Path, info: SessionInfo) -> Path:

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
-import platformdirs
 
+from tui.model.folders import HOME_ENV, user_folder
 from tui.model.rows import EventRow, mark_event
 from tui.model.session import SessionInfo
 from tui.model.text import UserError, sanitize
-from tui.recording.catalog import HOME_ENV
 
 NAME_CHARACTERS: Final = 80
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -38,13 +37,16 @@ class _Line(msgspec.Struct, frozen=True):
 class Marks:
     """The marks of one session. Two terminals may add to them at once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
+        """None: there is no place to save any."""
         self.path = path
         self._stamp: tuple[int, int] = (0, 0)  # size and time of change of the file when it was last read
         self._rows: list[EventRow] = []
 
     def read(self) -> Sequence[EventRow]:
         """All of them by time; none where there is no readable file."""
+        if self.path is None:
+            return []
         try:
             status = self.path.stat()
             stamp = (status.st_size, status.st_mtime_ns)
@@ -57,6 +59,8 @@ class Marks:
     def add(self, t_ns: int, text: str) -> None:
         """Save a mark, or a note where the text begins with `note: `. UserError where it cannot be written."""
         event = mark_event(t_ns, text)
+        if self.path is None:
+            raise UserError(f"could not save the mark: this user has no home folder; set HOME or {HOME_ENV}")
         line = _Line(t_ns, "note" if event.kind == "note" else "mark", event.text)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,13 +71,15 @@ class Marks:
 
 def open_marks(info: SessionInfo) -> Marks:
     """The marks of a session, wherever its folder is."""
-    return Marks(marks_root() / f"{_file_name(info.name)}-{_digest(info)}.jsonl")
+    try:
+        return Marks(marks_root() / f"{_file_name(info.name)}-{_digest(info)}.jsonl")
+    except UserError:
+        return Marks(None)
 
 
 def marks_root() -> Path:
-    """The folder of all marks."""
-    home = os.environ.get(HOME_ENV)
-    return (Path(home) if home else platformdirs.user_state_path("dragstrip", appauthor=False)) / "marks"
+    """The folder of all marks. UserError where the user has none."""
+    return user_folder("state") / "marks"
 
 
 def _file_name(name: str) -> str:
