@@ -43,7 +43,7 @@ def differences(
     `streams`, a limit that neither reaches is a note. UserError when `waived` holds a key that does not exist.
     """
     check_waived(waived)
-    found = [
+    differing = [
         Difference(
             term.key,
             term.label,
@@ -56,7 +56,7 @@ def differences(
         for term in ENGINE_SETTINGS
         if term.key in a and term.key in b and not same_setting(term, a, b)
     ]
-    return sorted(found, key=lambda difference: difference.severity)
+    return sorted(differing, key=lambda difference: difference.severity)
 
 
 def check_waived(names: Iterable[str]) -> None:
@@ -77,14 +77,14 @@ def shared_gpus(gpus: Iterable[int], *, waived: Collection[str] = ()) -> Differe
     )  # fmt: skip
 
 
-def grave(found: Iterable[Difference]) -> list[Difference]:
+def grave(differing: Iterable[Difference]) -> list[Difference]:
     """Those that make the lanes incomparable and are not waived."""
-    return [difference for difference in found if difference.severity == "incomparable" and not difference.waived]
+    return [difference for difference in differing if difference.severity == "incomparable" and not difference.waived]
 
 
-def reason(found: Iterable[Difference]) -> str:
+def reason(differing: Iterable[Difference]) -> str:
     """`not comparable because …`, or an empty string."""
-    sentences = [difference.sentence for difference in grave(found)]
+    sentences = [difference.sentence for difference in grave(differing)]
     return f"not comparable because {' and '.join(sentences)}" if sentences else ""
 
 

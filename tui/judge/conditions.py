@@ -111,8 +111,8 @@ def _judge(node: ast.expr, sessions: Sequence[Measured], judged: list[Judged], a
     Any part of an `or` could hold by chance: each is judged at its share of the level (Bonferroni).
     """
     if isinstance(node, ast.BoolOp):
-        own = alpha / len(node.values) if isinstance(node.op, ast.Or) else alpha
-        words = [_judge(part, sessions, judged, own) for part in node.values]
+        level = alpha / len(node.values) if isinstance(node.op, ast.Or) else alpha
+        words = [_judge(part, sessions, judged, level) for part in node.values]
         settles: Holds = "no" if isinstance(node.op, ast.And) else "yes"
         if settles in words:
             return settles

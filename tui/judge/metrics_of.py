@@ -63,7 +63,7 @@ def measured(tables: Tables, visit: VisitedSetting | None = None, limits: Limits
 def joined(sessions: Sequence[Measured]) -> list[Measured]:
     """Two sessions of one lane each become one of two lanes, the first as A and the second as B; others stay."""
     lanes = [{name.split(".")[0] for name in one.whole} for one in sessions]
-    if len(sessions) != 2 or any(len(own) != 1 for own in lanes):
+    if len(sessions) != 2 or any(len(names) != 1 for names in lanes):
         return list(sessions)
     first, second = sessions
     spans = zip(first.sections, second.sections, strict=False)  # a session too short to cut has none
@@ -92,9 +92,9 @@ def _sections(spans: Sequence[Span]) -> list[list[Span]]:
     for low, high in zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True):
         part = []
         for (start, _), begin, length in zip(spans, begins.tolist(), lengths.tolist(), strict=True):
-            first, past = max(low, begin), min(high, begin + length)
-            if first < past:
-                part.append((start + first - begin, start + past - begin))
+            first, end = max(low, begin), min(high, begin + length)
+            if first < end:
+                part.append((start + first - begin, start + end - begin))
         parts.append(part)
     return parts
 
@@ -102,38 +102,38 @@ def _sections(spans: Sequence[Span]) -> list[list[Span]]:
 def _turn_sections(pairs: Sequence[Pair], spans: LaneSpans) -> list[LaneSpans]:
     """At most ten parts of whole pairs of turns, each lane with what it was measured in."""
     groups = np.array_split(np.arange(len(pairs)), SECTIONS) if len(pairs) >= MIN_PAIRS else []
-    found: list[LaneSpans] = []
+    parts: list[LaneSpans] = []
     for group in groups:
         if group.size:
-            own = [pairs[place].span_s for place in group.tolist()]
-            found.append({lane: _cut(spans[lane], [one[lane] for one in own]) for lane in spans})
-    return found
+            spans_s = [pairs[place].span_s for place in group.tolist()]
+            parts.append({lane: _cut(spans[lane], [one[lane] for one in spans_s]) for lane in spans})
+    return parts
 
 
 def _cut(spans: Sequence[Span], parts_s: Sequence[tuple[float, float]]) -> list[Span]:
     """What of the spans lies in parts of the time, which are in seconds."""
-    found = []
+    parts = []
     for start_s, end_s in parts_s:
         low = spans[0][0] if start_s == -math.inf else round(start_s * NS_PER_S)
         for start, until in spans:
-            first, past = max(start, low), min(until, round(end_s * NS_PER_S))
-            if first < past:
-                found.append((first, past))
-    return found
+            first, end = max(start, low), min(until, round(end_s * NS_PER_S))
+            if first < end:
+                parts.append((first, end))
+    return parts
 
 
 def _figures(tables: Tables, spans: LaneSpans, limits: Limits) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for lane, own in spans.items():
-        duration_s = sum(until - start for start, until in own) / NS_PER_S
+    figures_by_name: dict[str, float] = {}
+    for lane, lane_spans in spans.items():
+        duration_s = sum(until - start for start, until in lane_spans) / NS_PER_S
         if not duration_s:
             return {}
         # A request counts where it ended, a second where it began.
-        requests = for_lane(tables.requests, lane).filter(within(own, "t_end_ns"))
-        seconds = for_lane(tables.seconds, lane).filter(within(own, "t_ns"))
+        requests = for_lane(tables.requests, lane).filter(within(lane_spans, "t_end_ns"))
+        seconds = for_lane(tables.seconds, lane).filter(within(lane_spans, "t_ns"))
         figures = _lane_figures(requests, seconds, duration_s, limits)
-        found |= {f"{lane}.{name}": value for name, value in figures.items()}
-    return found
+        figures_by_name |= {f"{lane}.{name}": value for name, value in figures.items()}
+    return figures_by_name
 
 
 def _lane_figures(
@@ -144,7 +144,7 @@ def _lane_figures(
     # The seconds that lie in the spans, not the spans' length: a settled moment lies within a second.
     rows = max(seconds.height, 1)
     output, prompt = int(seconds["output_tokens"].sum()), int(seconds["prompt_tokens"].sum())
-    found = {
+    figures = {
         "output_tps": output / rows,
         "total_tps": (output + prompt) / rows,
         "request_rate": ok.height / duration_s,
@@ -152,9 +152,9 @@ def _lane_figures(
         "failed_share": failed / max(ok.height + failed, 1),
     }
     if limits.by_metric:
-        found["goodput"] = int(Requests.from_frame(requests).good(limits).sum()) / duration_s
-    values = ok.select(**LATENCY)
+        figures["goodput"] = int(Requests.from_frame(requests).good(limits).sum()) / duration_s
+    values, shares = ok.select(**LATENCY), tuple(percentile.share for percentile in PERCENTILES.values())
     for metric in LATENCY:
-        told = percentiles(values[metric].drop_nulls().to_numpy(), tuple(one.share for one in PERCENTILES.values()))
-        found |= {f"{metric}_{name}": ms for name, ms in zip(PERCENTILES, told, strict=True) if ms is not None}
-    return found
+        values_ms = percentiles(values[metric].drop_nulls().to_numpy(), shares)
+        figures |= {f"{metric}_{name}": ms for name, ms in zip(PERCENTILES, values_ms, strict=True) if ms is not None}
+    return figures

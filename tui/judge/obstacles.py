@@ -40,8 +40,8 @@ class Circumstances:
 def joined_lanes(a: Circumstances, b: Circumstances) -> Circumstances:
     """Of two sessions of one lane each, the first taken as lane A and the second as lane B."""
 
-    def both(of_a: Mapping[Lane, T], of_b: Mapping[Lane, T]) -> dict[Lane, T]:
-        return dict(zip(LANES, [*of_a.values(), *of_b.values()], strict=False))
+    def both(first: Mapping[Lane, T], second: Mapping[Lane, T]) -> dict[Lane, T]:
+        return dict(zip(LANES, [*first.values(), *second.values()], strict=False))
 
     return Circumstances(
         lanes=LANES,

@@ -240,9 +240,9 @@ def segments(seconds: pl.DataFrame, requests: pl.DataFrame, settled_events_ns: S
         settled_ns = settled_at(settled_events_ns, start_ns, end_ns, estimate_ns, in_turns=in_turns)
         segment = Segment(start_ns, settled_ns, number=number, lanes={lane: LaneSegment() for lane in part})
         segment.add_seconds(part)
-        for lane, own in columns.items():
-            touching = (own.end_ns >= start_ns) & (own.sent_ns < end_ns)
-            segment.add_requests(lane, own[touching])
+        for lane, lane_requests in columns.items():
+            touching = (lane_requests.end_ns >= start_ns) & (lane_requests.sent_ns < end_ns)
+            segment.add_requests(lane, lane_requests[touching])
         parts.append(segment)
     return parts
 
@@ -333,12 +333,12 @@ def first_settings(profile: Mapping[str, Any], lanes: Iterable[str]) -> dict[Lan
     A dial that it does not tell, as that of another tool's imported result, is empty.
     """
     present = set(lanes)
-    found: dict[Lane, dict[str, str]] = {}
+    settings: dict[Lane, dict[str, str]] = {}
     for lane in LANES:
         if lane in present:
             dials = {**profile.get("load", {}), **(profile.get(lane) or {}).get("dials", {})}
-            found[lane] = {spec.name: _text(spec, dials.get(spec.name)) for spec in DIALS}
-    return found
+            settings[lane] = {spec.name: _text(spec, dials.get(spec.name)) for spec in DIALS}
+    return settings
 
 
 def dial_texts(dials: Dials) -> dict[str, str]:
@@ -357,12 +357,12 @@ def settings_at(
     now = first_settings(profile, lanes)
     moves = iter(sorted((event for event in events if event.kind == "dial"), key=lambda event: event.t_ns))
     move = next(moves, None)
-    found = []
+    settings = []
     for moment_ns in moments_ns:
         while move is not None and move.t_ns <= moment_ns:
             for lane, setting in now.items():
                 if move.lane in ("", lane):
                     setting[move.name] = move.new
             move = next(moves, None)
-        found.append({lane: dict(setting) for lane, setting in now.items()})
-    return found
+        settings.append({lane: dict(setting) for lane, setting in now.items()})
+    return settings

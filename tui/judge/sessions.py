@@ -40,14 +40,14 @@ def compare(sessions: Sequence[Tables], limits: Limits | None = None) -> list[Co
         return _apart(sessions, names, limits, delta)
     by_setting = [_linked(tables) for tables in sessions]
     shared = [key for key in (by_setting[0] if by_setting else {}) if all(key in visits for visits in by_setting)]
-    found = []
+    compared = []
     for key in shared:
         visits = [visits[key] for visits in by_setting]
         figures = [measured(t, visit, limits) for t, visit in zip(sessions, visits, strict=True)]
         lanes = _means(figures)
         verdicts = [_over_sessions(name, figures, delta) for name in lanes["a"] if name != "failed_share"]
-        found.append(Compared(visits[0].dials["a"], names, lanes["a"], lanes["b"], verdicts))
-    return found
+        compared.append(Compared(visits[0].dials["a"], names, lanes["a"], lanes["b"], verdicts))
+    return compared
 
 
 def _one_lane_each(sessions: Sequence[Tables]) -> bool:

@@ -125,10 +125,10 @@ def plan_of_moves(tables: Tables) -> list[Step]:
 def _held_s(tables: Tables, lane: Lane, start_ns: int, end_ns: int) -> float:
     """How long a setting was held; of lanes that take turns the lane's own share, which is what a step gives each."""
     rests = pl.col("resting").fill_null(value=False)
-    own = for_lane(tables.seconds, lane)
-    if not own.select(rests.any()).item():
+    rows = for_lane(tables.seconds, lane)
+    if not rows.select(rests.any()).item():
         return round((end_ns - start_ns) / NS_PER_S, 1)
-    return float(own.filter(~rests & pl.col("t_ns").is_between(start_ns, end_ns, closed="left")).height)
+    return float(rows.filter(~rests & pl.col("t_ns").is_between(start_ns, end_ns, closed="left")).height)
 
 
 def value_of(spec: DialSpec, text: str) -> DialValue:
@@ -181,8 +181,8 @@ def crossover(rows: Sequence[LedgerRow]) -> str:
     """
     name = varied(rows)
     steps = ladder(rows, name) if name else []
-    stand = holm([row.verdict for _, row in steps])
-    said = [(value, str(row.verdict.word)) for (value, row), stands in zip(steps, stand, strict=True) if stands]
+    significant = holm([row.verdict for _, row in steps])
+    said = [(value, str(row.verdict.word)) for (value, row), holds in zip(steps, significant, strict=True) if holds]
     decided = [(value, word) for value, word in said if word in {"A ahead", "B ahead", "level"}]
     if len(decided) < 2:
         return ""
@@ -247,13 +247,13 @@ def curve(rows: Sequence[LedgerRow], dial: str = "") -> Curve | None:
 def _percentile(rows: Sequence[LedgerRow]) -> str:
     """One for all points: the p95 where every setting that has a median has it too."""
     low, high = CURVE_PERCENTILES
-    told = [figures.ttft for row in rows for figures in row.figures.values() if figures.ttft[low].value is not None]
-    return high if told and all(ttft[high].value is not None for ttft in told) else low
+    known = [figures.ttft for row in rows for figures in row.figures.values() if figures.ttft[low].value is not None]
+    return high if known and all(ttft[high].value is not None for ttft in known) else low
 
 
 def _line(steps: Sequence[tuple[float, LedgerRow]], lane: Lane, percentile: str) -> list[Point]:
-    found = [_point(value, row.figures[lane], percentile) for value, row in steps if lane in row.figures]
-    points = [point for point in found if point is not None]
+    measured = [_point(value, row.figures[lane], percentile) for value, row in steps if lane in row.figures]
+    points = [point for point in measured if point is not None]
     return [replace(point, beaten=out) for point, out in zip(points, dominated(points), strict=True)]
 
 

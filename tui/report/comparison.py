@@ -30,9 +30,12 @@ def comparison_report(
         blocks += _condition(condition)
     if not compared:
         blocks.append(Paragraph("There is no dial setting that every session visited with both lanes alike."))
-    stand = _standing(compared)
+    significant = _significant(compared)
     for setting in compared:
-        blocks += [Heading(setting_text(setting.dials, [one.dials for one in compared])), _table(setting, stand)]
+        blocks += [
+            Heading(setting_text(setting.dials, [one.dials for one in compared])),
+            _table(setting, significant),
+        ]
     if compared:
         margin = widest_margin([session.profile for session in sessions])
         blocks.append(Paragraph(f"{NOTE} {meaning(margin)}"))
@@ -43,16 +46,16 @@ def _who(sessions: Sequence[SessionInfo]) -> str:
     """Which sessions, and whose numbers are A and B where each has one lane."""
     if len(sessions) == 2 and all(len(session.lanes) == 1 for session in sessions):
         titles = [next(iter(session.lanes.values())).title for session in sessions]
-        told = [f"{'AB'[i]} is {titles[i]} of {session.name}" for i, session in enumerate(sessions)]
-        return f"{', '.join(told)}; one launch each, which says nothing of another."
+        lanes = [f"{'AB'[i]} is {titles[i]} of {session.name}" for i, session in enumerate(sessions)]
+        return f"{', '.join(lanes)}; one launch each, which says nothing of another."
     return f"Sessions, each one draw: {', '.join(session.name for session in sessions)}."
 
 
 def _condition(condition: FailIf) -> list[Block]:
     rows = []
     for one in condition.judged:
-        told = f"{one.margin:+.4g} [{one.low:+.4g}, {one.high:+.4g}]"
-        rows.append([one.text, number(one.left, 3), number(one.right, 3), told, one.holds])
+        interval_text = f"{one.margin:+.4g} [{one.low:+.4g}, {one.high:+.4g}]"
+        rows.append([one.text, number(one.left, 3), number(one.right, 3), interval_text, one.holds])
     obstacle = condition.obstacle
     why = f"not comparable, because {obstacle}" if obstacle else "the interval reaches over the border"
     word = {"yes": "holds", "no": "does not hold", "undecided": f"is undecided: {why}"}
@@ -64,27 +67,27 @@ def _condition(condition: FailIf) -> list[Block]:
     ]
 
 
-def _standing(compared: Sequence[Compared]) -> set[int]:
-    """The verdicts, by identity, whose words stand among those of all deciding figures at all settings."""
+def _significant(compared: Sequence[Compared]) -> set[int]:
+    """The identities of the verdicts that Holm's rule keeps among those of all deciding figures at all settings."""
     judged = [one for setting in compared for one in setting.verdicts if one.metric in DECIDING]
-    return {id(verdict) for verdict, stands in zip(judged, holm(judged), strict=True) if stands}
+    return {id(verdict) for verdict, holds in zip(judged, holm(judged), strict=True) if holds}
 
 
-def _table(setting: Compared, stand: set[int]) -> Table:
+def _table(setting: Compared, significant: set[int]) -> Table:
     words = {verdict.metric: verdict for verdict in setting.verdicts}
     rows = []
     for name, a in setting.a.items():
         verdict = words.get(name)
-        told = ["", "", ""]
+        cells = ["", "", ""]
         if verdict is not None:
             decides = verdict.metric in DECIDING or verdict.ratio is None
-            told = [
+            cells = [
                 percent(verdict.ratio),
                 interval(verdict),
-                word(verdict, id(verdict) in stand) if decides else NONE,
+                word(verdict, id(verdict) in significant) if decides else NONE,
             ]
         label, unit = _named(name)
-        rows.append([f"{label} {unit}".strip(), *(_written(value, unit) for value in (a, setting.b[name])), *told])
+        rows.append([f"{label} {unit}".strip(), *(_written(value, unit) for value in (a, setting.b[name])), *cells])
     return Table(["figure", "A", "B", "A against B", "95 % interval", "verdict"], rows)
 
 

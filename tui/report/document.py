@@ -126,8 +126,8 @@ def _html_block(block: Block, *, simulated: bool) -> str:
         case Table():
             return _table(block)
         case Chart(svg, caption):
-            told = f"SIMULATED. {caption}" if simulated else caption
-            return f"<figure>{svg}<figcaption>{escape(told)}</figcaption></figure>"
+            caption_text = f"SIMULATED. {caption}" if simulated else caption
+            return f"<figure>{svg}<figcaption>{escape(caption_text)}</figcaption></figure>"
 
 
 def _table(table: Table) -> str:

@@ -25,10 +25,10 @@ def meaning(margin: Margin) -> str:
     )
 
 
-def word(verdict: Verdict, stands: bool) -> str:
+def word(verdict: Verdict, holds: bool) -> str:
     """The verdict's word, marked where it does not stand among those judged with it."""
     said = verdict.word in {"A ahead", "B ahead", "level"}
-    return verdict.word if stands or not said else f"{verdict.word} alone"
+    return verdict.word if holds or not said else f"{verdict.word} alone"
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -43,9 +43,9 @@ def ms(value: float | None) -> str:
     return number(value, 0 if value is None or value >= 100 else 1 if value >= 10 else 2)
 
 
-def any_alone(verdicts: Sequence[Verdict], stand: Sequence[bool]) -> bool:
+def any_alone(verdicts: Sequence[Verdict], significant: Sequence[bool]) -> bool:
     """Whether a word is marked."""
-    return any(word(verdict, stands) != verdict.word for verdict, stands in zip(verdicts, stand, strict=True))
+    return any(word(verdict, holds) != verdict.word for verdict, holds in zip(verdicts, significant, strict=True))
 
 
 def percentile_ms(value: float | None, name: str, n: int) -> str:
@@ -102,6 +102,6 @@ def verdict_sentence(verdict: Verdict, label: str) -> str:
         return f"{label}: not comparable, because {verdict.reason}."
     if verdict.ratio is None:
         return f"{label}: {verdict.word}, {verdict.reason}."
-    told = f"A against B {percent(verdict.ratio)}, 95 % interval {interval(verdict)}, {verdict.reason}"
+    evidence = f"A against B {percent(verdict.ratio)}, 95 % interval {interval(verdict)}, {verdict.reason}"
     more = f", about {verdict.need_s:.0f} s more needed" if verdict.need_s else ""
-    return f"{label}: {verdict.word} ({told}{more})."
+    return f"{label}: {verdict.word} ({evidence}{more})."

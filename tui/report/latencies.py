@@ -14,31 +14,31 @@ from tui.stats.verdict import Verdict, holm
 
 def latency_blocks(tables: Tables) -> list[Block]:
     """A table of TTFT, TPOT and E2E; of one lane without the comparison."""
-    found = main_setting(visited(tables))
-    if found is None or not found.settled_s:
+    setting = main_setting(visited(tables))
+    if setting is None or not setting.settled_s:
         return []
     lanes = list(tables.session.lanes)
-    at_a_rate = any(setting["arrival"] not in ("closed", "") for setting in found.dials.values())
+    at_a_rate = any(dials["arrival"] not in ("closed", "") for dials in setting.dials.values())
     header = ["ms", *(f"{lane.upper()} [95 %], with failures" for lane in lanes)]
     header += ["A against B", "95 % interval", "verdict"] if len(lanes) == 2 else []
-    why = obstacle(found.circumstances(tables.circumstances))
+    why = obstacle(setting.circumstances(tables.circumstances))
     figures = [
         (metric, name) for metric in LATENCY if metric != "ttft_sched" or at_a_rate for name in SHOWN_PERCENTILES
     ]
-    told = [_figure(tables, found, figure) for figure in figures]
-    verdicts = [verdict for _, verdict in told if verdict is not None and not why]
-    stand = iter(holm(verdicts))
+    lines = [_figure(tables, setting, figure) for figure in figures]
+    verdicts = [verdict for _, verdict in lines if verdict is not None and not why]
+    significant = iter(holm(verdicts))
     rows = []
-    for cells, verdict in told:
+    for cells, verdict in lines:
         if verdict is not None and not why:
-            text = word(verdict, next(stand)) if verdict.ratio else NONE
+            text = word(verdict, next(significant)) if verdict.ratio else NONE
             rows.append([*cells, percent(verdict.ratio), interval(verdict), text])
         else:
             rows.append([*cells, NONE, NONE, "not comparable"] if len(lanes) == 2 else cells)
-    setting = ", ".join(
-        f"{DIAL[name].label} {value}" for name, value in next(iter(found.dials.values())).items() if value
+    dials_text = ", ".join(
+        f"{DIAL[name].label} {value}" for name, value in next(iter(setting.dials.values())).items() if value
     )
-    note = f"Of requests sent in {found.settled_s} settled s at {setting}. Lower is better."
+    note = f"Of requests sent in {setting.settled_s} settled s at {dials_text}. Lower is better."
     if len(lanes) == 2 and why:
         note = f"{note} Not comparable: {why}."
     among = [Paragraph(ALONE)] if any_alone(verdicts, holm(verdicts)) else []

@@ -63,11 +63,11 @@ def setting_rows(tables: Tables, cells: Cells) -> list[list[str]]:
     t0_s = tables.session.t0_ns / NS_PER_S
     rows = []
     for one in settings:
-        told: list[str] = []
+        row: list[str] = []
         for lane in lanes_of(tables):
-            told += cells(lane, [round(at_s - t0_s) for of in one.segments for at_s in of.lane(lane).at_s])
-        if any(cell != NONE for cell in told):
-            rows.append([lanes_setting(one.dials, among), *told])
+            row += cells(lane, [round(at_s - t0_s) for segment in one.segments for at_s in segment.lane(lane).at_s])
+        if any(cell != NONE for cell in row):
+            rows.append([lanes_setting(one.dials, among), *row])
     return rows
 
 
@@ -90,12 +90,14 @@ GPU_NOTE: Final = (
 
 def gpu_blocks(tables: Tables) -> list[Block]:
     """A row for each setting that was measured; nothing where no GPU was read."""
-    of_gpus = tables.gauges.filter(pl.col("source").str.starts_with("gpu")) if tables.gauges.height else tables.gauges
-    if not of_gpus.height:
+    readings = (
+        tables.gauges.filter(pl.col("source").str.starts_with("gpu")) if tables.gauges.height else tables.gauges
+    )
+    if not readings.height:
         return []
 
     def cells(lane: Lane, seconds: Sequence[int]) -> list[str]:
-        mean = in_seconds(tables, of_gpus, lane, seconds).group_by("name", "source").agg(pl.col("value").mean())
+        mean = in_seconds(tables, readings, lane, seconds).group_by("name", "source").agg(pl.col("value").mean())
         busy, power = (
             mean.filter(name=name)["value"].to_list() for name in (gauges.GPU_UTILIZATION, gauges.GPU_POWER)
         )
@@ -127,10 +129,10 @@ def queueing_blocks(tables: Tables) -> list[Block]:
         running, queued = (
             readings.filter(name=name).select("t_ns", "value").rows() for name in (gauges.RUNNING, gauges.WAITING)
         )
-        found = queueing(rows["t_ns"].to_numpy(), rows["in_flight"].to_numpy(), running, queued)
-        if found is None:
+        means = queueing(rows["t_ns"].to_numpy(), rows["in_flight"].to_numpy(), running, queued)
+        if means is None:
             return [NONE] * len(QUEUEING)
-        return [number(value, 1) for value in (found.in_flight, found.running, found.queued, found.unscheduled)]
+        return [number(value, 1) for value in (means.in_flight, means.running, means.queued, means.unscheduled)]
 
     rows = setting_rows(tables, cells)
     header = ["setting", *(f"{lane.upper()} {figure}" for lane in lanes_of(tables) for figure in QUEUEING)]
@@ -151,9 +153,9 @@ def session_report(
     Without `limits` goodput is told under those of the session's profile, if it has any.
     """
     limits = limits or tables.limits
-    told = summary(tables.session, tables.requests, tables.seconds, itl or {}, tables.events)
+    figures = summary(tables.session, tables.requests, tables.seconds, itl or {}, tables.events)
     rows = ledger(tables)
-    blocks: list[Block] = [*_head(tables, rows), *_lanes(told["lanes"]), *_ledger(rows)]
+    blocks: list[Block] = [*_head(tables, rows), *_lanes(figures["lanes"]), *_ledger(rows)]
     blocks += charts(tables, rows)
     blocks += latency_blocks(tables)
     if limits.by_metric:
@@ -174,11 +176,11 @@ def _head(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
     began = datetime.fromtimestamp(session.wall_ns / NS_PER_S, UTC)
     ended = f"ended: {session.ended}" if session.ended else "cut short: it has no end"
     facts = f"Began {began:%Y-%m-%d %H:%M:%S} UTC, {session.duration_s:.0f} s, {ended}. dragstrip {session.version}."
-    found: list[Block] = [Paragraph(facts)]
+    blocks: list[Block] = [Paragraph(facts)]
     if len(session.lanes) == 2 and rows:
-        found += [Paragraph(sentence, strong=True) for sentence in _sentences(rows)]
-        found.append(Paragraph(meaning(tables.margin)))
-    return found
+        blocks += [Paragraph(sentence, strong=True) for sentence in _sentences(rows)]
+        blocks.append(Paragraph(meaning(tables.margin)))
+    return blocks
 
 
 def _sentences(rows: Sequence[LedgerRow]) -> list[str]:
@@ -191,12 +193,12 @@ def _sentences(rows: Sequence[LedgerRow]) -> list[str]:
         each = f", each {reasons.pop()}" if len(reasons) == 1 else ""
         return [f"Output tokens/s: undecided at all {len(rows)} settings{each}."]
     label = f"Output tokens/s at {setting_text(first.dials['a'], [row.dials['a'] for row in rows])}"
-    told = verdict_sentence(first.verdict, label)
-    stands = holm([row.verdict for row in rows])[rows.index(first)]
-    if first.verdict.word != "undecided" and not stands:
-        told = f"{told.removesuffix('.')}; for this setting alone, not among all {len(rows)} at once."
+    lead = verdict_sentence(first.verdict, label)
+    holds = holm([row.verdict for row in rows])[rows.index(first)]
+    if first.verdict.word != "undecided" and not holds:
+        lead = f"{lead.removesuffix('.')}; for this setting alone, not among all {len(rows)} at once."
     sentence = crossover(rows)
-    return [told, f"{sentence}."] if sentence else [told]
+    return [lead, f"{sentence}."] if sentence else [lead]
 
 
 def _lanes(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
@@ -211,11 +213,14 @@ def _lanes(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
         ["total tok/s", *(number(lanes[name]["total_tps"], 1) for name in names)],
     ]
     for figure in ("ttft", "ttft_sched", "tpot", "itl", "e2e"):
-        own = [lanes[name].get(f"{figure}_ms") for name in names]
-        if any(told["n"] for told in own if told):
+        latencies = [lanes[name].get(f"{figure}_ms") for name in names]
+        if any(latency["n"] for latency in latencies if latency):
             label = "TTFT from due" if figure == "ttft_sched" else METRICS[figure].label
             rows += [
-                [f"{label} {p} ms", *(percentile_ms(told[p], p, told["n"]) if told else NONE for told in own)]
+                [
+                    f"{label} {p} ms",
+                    *(percentile_ms(latency[p], p, latency["n"]) if latency else NONE for latency in latencies),
+                ]
                 for p in SHOWN_PERCENTILES
             ]
     rows.append(["tokens a chunk", *(number(lanes[name]["client"]["tokens_a_chunk"], 2) for name in names)])
@@ -257,37 +262,43 @@ def _ledger(rows: Sequence[LedgerRow]) -> list[Block]:
     both = len(lanes) == 2
     header = ["setting", *(f"{lane.upper()} tok/s" for lane in lanes), "settled s"]
     header += ["A against B", "95 % interval", "verdict"] if both else []
-    stand = holm([row.verdict for row in rows])
+    significant = holm([row.verdict for row in rows])
     cells = []
-    for row, stands in zip(rows, stand, strict=True):
+    for row, holds in zip(rows, significant, strict=True):
         if not row.settled_s:  # turned on before anything settled: it has no figures
             continue
         setting = lanes_setting(row.dials, among)
-        text = (
-            f"{row.verdict.word} ({row.verdict.reason})" if row.verdict.ratio is None else word(row.verdict, stands)
-        )
+        text = f"{row.verdict.word} ({row.verdict.reason})" if row.verdict.ratio is None else word(row.verdict, holds)
         visits = f" in {row.visits} visits" if row.visits > 1 else ""
-        told = [percent(row.verdict.ratio), interval(row.verdict), text] if both else []
-        cells.append([setting, *(number(row.tps[lane], 1) for lane in lanes), f"{row.settled_s}{visits}", *told])
+        against = [percent(row.verdict.ratio), interval(row.verdict), text] if both else []
+        cells.append([setting, *(number(row.tps[lane], 1) for lane in lanes), f"{row.settled_s}{visits}", *against])
     note = "Each setting of the dials, all visits to it pooled; settling, client-bound and down seconds left out."
-    found: list[Block] = [Heading("Ledger"), Paragraph(note)]
+    blocks: list[Block] = [Heading("Ledger"), Paragraph(note)]
     if cells:
-        found.append(Table(header, cells))
+        blocks.append(Table(header, cells))
     if passing := len(rows) - len(cells):
-        found.append(Paragraph(f"Turned on before a second had settled: {passing} of {len(rows)} settings."))
-    return [*found, Paragraph(ALONE)] if any_alone([row.verdict for row in rows], stand) else found
+        blocks.append(Paragraph(f"Turned on before a second had settled: {passing} of {len(rows)} settings."))
+    return [*blocks, Paragraph(ALONE)] if any_alone([row.verdict for row in rows], significant) else blocks
 
 
 def _goodput(tables: Tables, limits: Limits) -> list[Block]:
     named = [f"{METRICS[metric].label} {limit:g} ms" for metric, limit in limits.by_metric.items()]
     rows = []
     for lane in tables.session.lanes:
-        own = for_lane(tables.seconds, lane).filter(~pl.col("resting").fill_null(value=False)).sort("t_ns")
+        seconds = for_lane(tables.seconds, lane).filter(~pl.col("resting").fill_null(value=False)).sort("t_ns")
         requests = Requests.from_frame(for_lane(tables.requests, lane))
         ends_s = requests.end_ns[requests.good(limits)] / NS_PER_S
-        found = goodput(ends_s, requests.ok.size, (own["t_ns"] / NS_PER_S).to_list())
-        share = NONE if found.share is None else f"{found.share:.2%} [{found.low:.2%}, {found.high:.2%}]"
-        rows.append([lane.upper(), number(found.per_s, 2), f"{found.good} of {found.total}", share, found.met])
+        good = goodput(ends_s, requests.ok.size, (seconds["t_ns"] / NS_PER_S).to_list())
+        share = NONE if good.share is None else f"{good.share:.2%} [{good.low:.2%}, {good.high:.2%}]"
+        rows.append(
+            [
+                lane.upper(),
+                number(good.per_s, 2),
+                f"{good.good} of {good.total}",
+                share,
+                good.met,
+            ]
+        )
     header = ["lane", "goodput req/s", "requests", "share [95 %]", "99 % of all"]
     note = f"Requests within {', '.join(named)}. Met or not by MLPerf's early-stopping rule at 99 % confidence."
     return [Heading("Goodput"), Paragraph(note), Table(header, rows), *_goodput_verdict(tables, limits)]

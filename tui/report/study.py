@@ -66,11 +66,11 @@ def study(tables: Tables) -> Study:
     requests = with_tps(tables.requests)
     groups = groups_of(tables)
     for (kind, at, order), numbers in groups.items():
-        of_setting = requests.filter(pl.col("segment").is_in(numbers))
+        setting_requests = requests.filter(pl.col("segment").is_in(numbers))
         for lane in LANES:
-            own = for_lane(of_setting, lane)
-            if own.height:
-                rows.append(_row(tables, (kind, at, order), lane, own))
+            lane_requests = for_lane(setting_requests, lane)
+            if lane_requests.height:
+                rows.append(_row(tables, (kind, at, order), lane, lane_requests))
     return Study(rows)
 
 
@@ -88,13 +88,13 @@ def with_tps(requests: pl.DataFrame) -> pl.DataFrame:
 
 def groups_of(tables: Tables) -> dict[Group, list[int]]:
     """The segments of each table row, by the dials of lane A or of the only lane."""
-    found: dict[Group, list[int]] = {}
+    groups: dict[Group, list[int]] = {}
     for visit in visited(tables):
         dials = next(iter(visit.dials.values()), None)
         if dials is None:  # neither server was ever reached
             continue
-        found.setdefault(_group(dials), []).extend(segment.number for segment in visit.segments)
-    return found
+        groups.setdefault(_group(dials), []).extend(segment.number for segment in visit.segments)
+    return groups
 
 
 def _group(dials: Setting) -> Group:
@@ -107,17 +107,17 @@ def _group(dials: Setting) -> Group:
     return "concurrent", f"{dials['concurrency']} streams", float(dials["concurrency"])
 
 
-def _row(tables: Tables, group: Group, lane: Lane, own: pl.DataFrame) -> StudyRow:
+def _row(tables: Tables, group: Group, lane: Lane, requests: pl.DataFrame) -> StudyRow:
     kind, at, order = group
-    start_ns, end_ns = own["t_send_ns"].min(), own["t_end_ns"].max()
+    start_ns, end_ns = requests["t_send_ns"].min(), requests["t_end_ns"].max()
     return StudyRow(
         kind=kind,
         at=at,
         order=order,
         lane=lane,
         engine=tables.session.lanes[lane].title,
-        tps=mean_of(own["tps"].drop_nulls().to_numpy()),
-        latency_s=mean_of(own["ttft_s"].drop_nulls().to_numpy()),
+        tps=mean_of(requests["tps"].drop_nulls().to_numpy()),
+        latency_s=mean_of(requests["ttft_s"].drop_nulls().to_numpy()),
         memory_gib=memory_gib(tables.gauges, lane, start_ns, end_ns),
     )
 
@@ -126,11 +126,11 @@ def memory_gib(readings: pl.DataFrame, lane: Lane, start_ns: object, end_ns: obj
     """GPU memory of the lane in GiB, summed over its GPUs: the engine's own where it is known, else all in use."""
     if not readings.height:
         return None
-    own = for_lane(readings, lane).filter(pl.col("t_ns").is_between(pl.lit(start_ns), pl.lit(end_ns)))
+    lane_readings = for_lane(readings, lane).filter(pl.col("t_ns").is_between(pl.lit(start_ns), pl.lit(end_ns)))
     for name in (gauges.GPU_MEMORY_ENGINE, gauges.GPU_MEMORY_USED):
         # Readings of several GPUs come a moment apart: those of one second belong together.
         totals = (
-            own.filter(pl.col("name") == name)
+            lane_readings.filter(pl.col("name") == name)
             .group_by(pl.col("t_ns") // 1_000_000_000, "source")
             .agg(pl.col("value").mean())
             .group_by("t_ns")
@@ -143,14 +143,14 @@ def memory_gib(readings: pl.DataFrame, lane: Lane, start_ns: object, end_ns: obj
     return None
 
 
-def study_csv(found: Study) -> str:
+def study_csv(tables_of_study: Study) -> str:
     """The study's CSV, a row for each request type and engine: latency in seconds, memory in GiB or empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_HEADER)
     kinds: tuple[Kind, ...] = ("sequential", "concurrent")
     for kind in kinds:
-        for row in found.of(kind):
+        for row in tables_of_study.of(kind):
             memory = "" if row.memory_gib is None else f"{row.memory_gib.mean:.2f}"
             request_type = f"{kind.capitalize()} {row.at}"
             writer.writerow([request_type, row.engine, f"{row.tps.mean:.2f}", f"{row.latency_s.mean:.3f}", memory])
@@ -195,20 +195,20 @@ def _throughput_bound(
 
 def _ratio(requests: pl.DataFrame, segments: Sequence[int], column: str) -> Mean:
     """Mean log ratio of the requests of some segments that both lanes answered: they had the same prompts."""
-    own = requests.filter(pl.col("segment").is_in(segments) & (pl.col(column) > 0))
-    a, b = (for_lane(own, lane).select("request", column, "t_send_ns") for lane in LANES)
+    sent = requests.filter(pl.col("segment").is_in(segments) & (pl.col(column) > 0))
+    a, b = (for_lane(sent, lane).select("request", column, "t_send_ns") for lane in LANES)
     both = a.join(b, on="request", suffix="_b").sort("t_send_ns")
     return mean_of((both[column] / both[f"{column}_b"]).log().to_numpy())
 
 
 def _together(ratios: Sequence[Mean]) -> Mean | None:
     """The mean over settings, each counting the same, because how long each was tried is no measure of its use."""
-    told = [ratio for ratio in ratios if ratio.high is not None]
-    if not told:
+    known = [ratio for ratio in ratios if ratio.high is not None]
+    if not known:
         return None
-    mean = sum(ratio.mean for ratio in told) / len(told)
-    half = math.hypot(*(ratio.high - ratio.mean for ratio in told if ratio.high is not None)) / len(told)
-    return Mean(mean, 0.0, mean - half, mean + half, sum(ratio.n for ratio in told))
+    mean = sum(ratio.mean for ratio in known) / len(known)
+    half = math.hypot(*(ratio.high - ratio.mean for ratio in known if ratio.high is not None)) / len(known)
+    return Mean(mean, 0.0, mean - half, mean + half, sum(ratio.n for ratio in known))
 
 
 def _memory_bound(tables: Tables) -> Recommendation:
@@ -236,31 +236,33 @@ def _choice(use: str, what: str, ratio: Mean | None, tables: Tables, *, lower_is
             use, "", f"The data do not carry a choice for {use}: {what} was not measured in both lanes.", 0
         )
     interval = f"A/B {math.exp(ratio.mean):.3f}, 95 % {math.exp(ratio.low):.3f} to {math.exp(ratio.high):.3f}"
-    told = f"{what}: {interval}, n = {ratio.n}"
+    evidence = f"{what}: {interval}, n = {ratio.n}"
     margin = margin_of(tables.session.profile)
     if -math.log1p(margin.delta) < ratio.low and ratio.high < math.log1p(margin.delta):
         return Recommendation(
-            use, "", f"Both suit {use} alike: they are level within {margin.text} ({told}).", ratio.n
+            use, "", f"Both suit {use} alike: they are level within {margin.text} ({evidence}).", ratio.n
         )
     if ratio.low <= 0 <= ratio.high:
-        return Recommendation(use, "", f"The data do not carry a choice for {use} ({told}).", ratio.n)
+        return Recommendation(use, "", f"The data do not carry a choice for {use} ({evidence}).", ratio.n)
     lane: Lane = "a" if (ratio.mean < 0) == lower_is_better else "b"
     engine = tables.session.lanes[lane].title
-    return Recommendation(use, engine, f"{engine} (lane {lane.upper()}) suits {use} on these data ({told}).", ratio.n)
+    return Recommendation(
+        use, engine, f"{engine} (lane {lane.upper()}) suits {use} on these data ({evidence}).", ratio.n
+    )
 
 
 def study_blocks(tables: Tables) -> list[Block]:
     """The tables of one session, as far as they go."""
-    found = study(tables)
-    sequential, concurrent = found.of("sequential"), found.of("concurrent")
+    session_study = study(tables)
+    sequential, concurrent = session_study.of("sequential"), session_study.of("concurrent")
     blocks: list[Block] = []
     if sequential:
         blocks += [Heading("Sequential requests, by prompt length"), _times(sequential, "prompt")]
     if concurrent:
         blocks += [Heading("Concurrent requests, by level"), _times(concurrent, "level")]
-    if any(row.memory_gib is not None for row in found.rows):
+    if any(row.memory_gib is not None for row in session_study.rows):
         blocks += [Heading("GPU memory"), _memory([*sequential, *concurrent])]
-    if found.rows and len(tables.session.lanes) == 2:
+    if session_study.rows and len(tables.session.lanes) == 2:
         blocks.append(Heading("Which engine suits which use"))
         blocks += [Paragraph(one.sentence) for one in recommendations(tables)]
     return blocks

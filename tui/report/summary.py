@@ -100,10 +100,10 @@ def _latencies(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
 def _itl(distribution: Distribution | None) -> dict[str, float | int | None]:
     if distribution is None:
         return summary_percentiles([])
-    found = {name: distribution.percentile(PERCENTILES[name].share) for name in SHOWN_PERCENTILES}
+    percentiles = {name: distribution.percentile(PERCENTILES[name].share) for name in SHOWN_PERCENTILES}
     # A histogram tells a gap of over 1,000 s as infinity, which JSON has no word for.
     return {
-        **{name: v if v is not None and math.isfinite(v) else None for name, v in found.items()},
+        **{name: v if v is not None and math.isfinite(v) else None for name, v in percentiles.items()},
         "n": distribution.n,
     }
 

@@ -57,8 +57,8 @@ def time_chart(lines: Mapping[str, Values], unit: str, marks: Sequence[Mark] = (
         parts += [_polyline(lane, [(axes.x(t), axes.y(v)) for t, v in run]) for run in _runs(points)]
         last = next(((t, v) for t, v in reversed(points) if v is not None), None)
         if last is not None and last[1] is not None:
-            beside = 6 if lane == "a" else 22  # two lines that end alike keep their letters apart
-            parts.append(_letter(lane, axes.x(last[0]) + beside, axes.y(last[1])))
+            letters = 6 if lane == "a" else 22  # two lines that end alike keep their letters apart
+            parts.append(_letter(lane, axes.x(last[0]) + letters, axes.y(last[1])))
     return _svg(parts)
 
 
@@ -84,11 +84,11 @@ def thinned(values: Values) -> list[tuple[float, float | None]]:
         return [(float(i), value) for i, value in enumerate(values)]
     kept: list[tuple[float, float | None]] = []
     for start in range(0, len(values), bucket):
-        told = [(v, i) for i, v in enumerate(values[start : start + bucket], start) if v is not None]
-        if not told:
+        known = [(v, i) for i, v in enumerate(values[start : start + bucket], start) if v is not None]
+        if not known:
             kept.append((float(start), None))
             continue
-        ends = sorted({min(told)[1], max(told)[1]})
+        ends = sorted({min(known)[1], max(known)[1]})
         kept += [(float(i), values[i]) for i in ends]
     return kept
 
@@ -192,7 +192,7 @@ def _over_time(tables: Tables) -> list[Block]:
         for event in tables.events
         if event.kind == "dial"
     ]
-    found: list[Block] = []
+    panels: list[Block] = []
     for column, unit, what in (
         ("output_tokens", "tok/s", "Output tokens that arrived in each second"),
         ("ttft_p50_ms", "ms", "Median TTFT of the requests that ended in each second"),
@@ -200,16 +200,16 @@ def _over_time(tables: Tables) -> list[Block]:
         lines = {lane: _by_second(tables, lane, column) for lane in tables.session.lanes}
         if any(value is not None for line in lines.values() for value in line):
             caption = f"{what}. A solid, B dashed; a gap where nothing was measured."
-            found.append(Chart(time_chart(lines, unit, marks), caption))
-    return found
+            panels.append(Chart(time_chart(lines, unit, marks), caption))
+    return panels
 
 
 def _by_second(tables: Tables, lane: str, column: str) -> Values:
-    own = for_lane(tables.seconds, lane).sort("t_ns")
-    if not own.height:
+    rows = for_lane(tables.seconds, lane).sort("t_ns")
+    if not rows.height:
         return []
-    values: list[float | None] = [None] * (max((own["t_ns"][-1] - tables.session.t0_ns) // NS_PER_S, 0) + 1)
-    counts = own.filter(pl.col("up") & ~pl.col("resting").fill_null(value=False))
+    values: list[float | None] = [None] * (max((rows["t_ns"][-1] - tables.session.t0_ns) // NS_PER_S, 0) + 1)
+    counts = rows.filter(pl.col("up") & ~pl.col("resting").fill_null(value=False))
     for t_ns, value in counts.select("t_ns", column).iter_rows():
         place = (t_ns - tables.session.t0_ns) // NS_PER_S
         if place >= 0:
@@ -219,11 +219,12 @@ def _by_second(tables: Tables, lane: str, column: str) -> Values:
 
 def _curve(rows: Sequence[LedgerRow]) -> Chart | None:
     """Throughput against TTFT along the dial that was varied."""
-    found = curve(rows)
-    if found is None or max(map(len, found.lines.values()), default=0) < 2:
+    sweep_curve = curve(rows)
+    if sweep_curve is None or max(map(len, sweep_curve.lines.values()), default=0) < 2:
         return None
     caption = (
-        f"Output tok/s against TTFT {found.percentile} in ms, a point for each value of {DIAL[found.dial].label}, "
+        f"Output tok/s against TTFT {sweep_curve.percentile} in ms, a point for each value of "
+        f"{DIAL[sweep_curve.dial].label}, "
         "with 95 % intervals; points beaten on both axes are dimmed. Upper left is better. A solid, B dashed."
     )
-    return Chart(curve_chart(found.lines, f"TTFT {found.percentile}, ms", "tok/s"), caption)
+    return Chart(curve_chart(sweep_curve.lines, f"TTFT {sweep_curve.percentile}, ms", "tok/s"), caption)

@@ -116,9 +116,9 @@ class LiveVerdicts:
         if len(seconds) < len(segment.lanes):
             return
         segment.add_seconds({lane: Seconds.from_rows([row]) for lane, row in seconds.items()})
-        for lane, of_lane in ended.items():
-            segment.add_requests(lane, of_lane)
-            self.ledger.add_late(lane, of_lane[of_lane.sent_ns < segment.start_ns])
+        for lane, lane_requests in ended.items():
+            segment.add_requests(lane, lane_requests)
+            self.ledger.add_late(lane, lane_requests[lane_requests.sent_ns < segment.start_ns])
         segment.forget_oldest()
         if len(seconds) == len(LANES):
             self._look()

@@ -61,21 +61,21 @@ class _Window:
 def window_of(tape: Tape, profile: Profile, start_s: float, end_s: float) -> WindowView:
     """The percentiles and verdicts of the whole seconds from `start_s` to `end_s`, cut to the recording's ends."""
     length_s = (tape.t_end_ns - tape.t0_ns) // NS_PER_S
-    first, past = sorted(min(max(0, int(at)), length_s) for at in (start_s, end_s))
-    window = _Window(tape, profile, tape.t0_ns + first * NS_PER_S, tape.t0_ns + past * NS_PER_S)
-    if first == past:
-        return WindowView(float(first), float(past), note="the window holds no whole second")
+    first, last = sorted(min(max(0, int(at)), length_s) for at in (start_s, end_s))
+    window = _Window(tape, profile, tape.t0_ns + first * NS_PER_S, tape.t0_ns + last * NS_PER_S)
+    if first == last:
+        return WindowView(float(first), float(last), note="the window holds no whole second")
     requests = tape.frame("requests", window.start_ns, window.end_ns)
     rows = tape.second_rows(window.start_ns, window.end_ns)
     verdicts, note = _verdicts(window)
-    of = {lane: for_lane(requests, lane) for lane in window.lanes}
+    by_lane = {lane: for_lane(requests, lane) for lane in window.lanes}
     return WindowView(
         start_s=float(first),
-        end_s=float(past),
+        end_s=float(last),
         output_tps={lane: tps for lane in window.lanes if (tps := _tps(rows, lane)) is not None},
-        requests={lane: int((own["outcome"] == "ok").sum()) for lane, own in of.items()},
-        failed={lane: int((own["outcome"] == "failed").sum()) for lane, own in of.items()},
-        latencies=_percentiles(window, of),
+        requests={lane: int((ended["outcome"] == "ok").sum()) for lane, ended in by_lane.items()},
+        failed={lane: int((ended["outcome"] == "failed").sum()) for lane, ended in by_lane.items()},
+        latencies=_percentiles(window, by_lane),
         verdicts=verdicts,
         note=note,
     )
@@ -88,27 +88,27 @@ def _tps(rows: list[SecondRow], lane: Lane) -> float | None:
 
 
 def _percentiles(window: _Window, requests: Mapping[Lane, pl.DataFrame]) -> dict[Lane, dict[str, Percentiles]]:
-    found: dict[Lane, dict[str, Percentiles]] = {}
+    percentiles: dict[Lane, dict[str, Percentiles]] = {}
     gaps = _gaps(window)
-    for lane, own in requests.items():
-        good = own.filter(pl.col("outcome") == "ok").select(**{name: LATENCY[name] for name in TIMES})
-        found[lane] = {name: of_values(good[name].drop_nulls().to_numpy()) for name in TIMES}
-        found[lane]["itl"] = of_histogram(gaps[lane])
-    return found
+    for lane, ended in requests.items():
+        good = ended.filter(pl.col("outcome") == "ok").select(**{name: LATENCY[name] for name in TIMES})
+        percentiles[lane] = {name: of_values(good[name].drop_nulls().to_numpy()) for name in TIMES}
+        percentiles[lane]["itl"] = of_histogram(gaps[lane])
+    return percentiles
 
 
 def _gaps(window: _Window) -> dict[Lane, LatencyHistogram]:
     """The inter-token latencies, read piece by piece: an hour of chunks does not fit into memory."""
     streams = {lane: ChunkGaps() for lane in LANES}
-    found = {lane: LatencyHistogram() for lane in LANES}
+    histograms = {lane: LatencyHistogram() for lane in LANES}
     for start_ns in range(window.start_ns, window.end_ns, AT_ONCE_S * NS_PER_S):
         end_ns = min(start_ns + AT_ONCE_S * NS_PER_S, window.end_ns)
         ended = window.tape.frame("requests", start_ns, end_ns)
         for lane, chunks in window.tape.chunk_columns(start_ns, end_ns).items():
             gaps = streams[lane].feed_columns(chunks.request, chunks.t_ns, chunks.tokens)
-            found[lane].add(gaps.itl_ms, gaps.tokens)
+            histograms[lane].add(gaps.itl_ms, gaps.tokens)
             streams[lane].forget(for_lane(ended, lane)["request"].to_list())
-    return found
+    return histograms
 
 
 def _verdicts(window: _Window) -> tuple[dict[str, Verdict], str]:
@@ -117,7 +117,7 @@ def _verdicts(window: _Window) -> tuple[dict[str, Verdict], str]:
     before = [event for event in window.tape.events if event.t_ns < window.end_ns]
     dials = dials_after(first_dials(window.profile), before)
     segment = _segment(window)
-    setting = VisitedSetting({lane: dial_texts(of_lane) for lane, of_lane in dials.items()}, [segment])
+    setting = VisitedSetting({lane: dial_texts(lane_dials) for lane, lane_dials in dials.items()}, [segment])
     figures = ("output_tps", *TIMED_FIGURES, *(["goodput"] if limits.by_metric else []))
     if why := obstacle(_circumstances(window, setting)):
         return {figure: not_comparable(figure, why) for figure in figures}, why

@@ -98,9 +98,9 @@ def log_ratio(a: Floats, b: Floats, alpha: float = 0.05, *, frozen: bool = False
         wanted = np.ceil(_TIMES * times / BATCH_S).astype(np.int64)
         joined = np.minimum(wanted, units // MIN_BATCHES)
         for size in np.unique(joined):
-            runs_of = joined == size
-            mean[runs_of], sd[runs_of] = _batched(a[runs_of], b[runs_of], int(size) * BATCH_S, times[runs_of], frozen)
-            width[runs_of] = half_width(sd[runs_of], int(units // size), alpha, frozen)
+            same = joined == size
+            mean[same], sd[same] = _batched(a[same], b[same], int(size) * BATCH_S, times[same], frozen)
+            width[same] = half_width(sd[same], int(units // size), alpha, frozen)
     return LogRatio(mean, sd, width, units // joined, joined * BATCH_S)
 
 
@@ -178,8 +178,8 @@ def rate_of(values: Floats) -> Mean:
     There is none of fewer than 80 seconds: ten sections of 30 s at correlation 0.8 cover in 69 % of runs.
     """
     if values.size < BATCH_S * MIN_BATCHES or values.min() < 0:
-        found = mean_of(values)
-        return Mean(found.mean, found.sd, None, None, found.n)
+        plain = mean_of(values)
+        return Mean(plain.mean, plain.sd, None, None, plain.n)
     mean = float(values.mean())
     half = float(log_ratio(values[None], np.ones((1, values.size)), frozen=True).half_width[0])
     if not math.isfinite(half):

@@ -102,8 +102,8 @@ def latency_verdict(
     if span_s < BATCH_S * MIN_BATCHES:
         missing_s = max(BATCH_S * MIN_BATCHES - span_s, 1.0)
         return Verdict(figure, "undecided", need_s=missing_s, reason=f"needs {BATCH_S * MIN_BATCHES} settled seconds")
-    found = _in_time(a, b, _share(figure), (start_s, end_s))
-    return _judged(figure, found, delta, frozen=frozen)
+    sections = _in_time(a, b, _share(figure), (start_s, end_s))
+    return _judged(figure, sections, delta, frozen=frozen)
 
 
 def latency_turns_verdict(
@@ -134,18 +134,18 @@ def _too_few(figure: str, a: Latencies, b: Latencies) -> Verdict | None:
     return Verdict(figure, "undecided", reason=f"{name} needs {short} more requests") if short > 0 else None
 
 
-def _judged(figure: str, found: _Sections, delta: float, *, frozen: bool) -> Verdict:
-    if not np.all(np.isfinite(found.ratios)):
-        need_s = found.batches * found.batch_s
+def _judged(figure: str, spans: _Sections, delta: float, *, frozen: bool) -> Verdict:
+    if not np.all(np.isfinite(spans.ratios)):
+        need_s = spans.batches * spans.batch_s
         return Verdict(figure, "undecided", need_s=need_s, reason="a part of the time has no request")
-    error, mean, batches = _standard_error(found.ratios, found.mean), found.mean, found.batches
-    sections = found.ratios.size
+    error, mean, batches = _standard_error(spans.ratios, spans.mean), spans.mean, spans.batches
+    sections = spans.ratios.size
 
     def width_at(count: int, level: float) -> float:
         return error * math.sqrt(batches / count) * stretch(count, sections - 1, level, frozen)
 
-    reason = f"{found.requests[0]} and {found.requests[1]} requests in {sections} spans"
-    verdict = Estimate(mean, width_at, batches, found.batch_s).verdict(figure, delta, reason)
+    reason = f"{spans.requests[0]} and {spans.requests[1]} requests in {sections} spans"
+    verdict = Estimate(mean, width_at, batches, spans.batch_s).verdict(figure, delta, reason)
     return replace(verdict, n_batches=sections)
 
 
@@ -160,29 +160,29 @@ def _in_time(a: Latencies, b: Latencies, share: float, span_s: tuple[float, floa
 
 def _in_turns(a: Latencies, b: Latencies, share: float, pairs: Sequence[Pair]) -> _Sections:
     """At most ten sections of whole pairs."""
-    of = {"a": a, "b": b}
-    parts: dict[str, list[Floats]] = {lane: [] for lane in of}
+    lanes = {"a": a, "b": b}
+    parts: dict[str, list[Floats]] = {lane: [] for lane in lanes}
     for group in np.array_split(np.arange(len(pairs)), min(SECTIONS, len(pairs))):
-        for lane, own in of.items():
+        for lane, latencies in lanes.items():
             spans = [pairs[place].span_s["a" if lane == "a" else "b"] for place in group.tolist()]
-            parts[lane].append(np.concatenate([_between(own, *span) for span in spans]))
-    logs = {lane: np.array([_log_percentile(part, share) for part in own]) for lane, own in parts.items()}
-    whole = {lane: np.concatenate(own) for lane, own in parts.items()}
+            parts[lane].append(np.concatenate([_between(latencies, *span) for span in spans]))
+    logs = {lane: np.array([_log_percentile(part, share) for part in latencies]) for lane, latencies in parts.items()}
+    whole = {lane: np.concatenate(latencies) for lane, latencies in parts.items()}
     mean = _log_percentile(whole["a"], share) - _log_percentile(whole["b"], share)
     length_s = sum(pair.length_s for pair in pairs) / len(pairs)
     return _Sections(logs["a"] - logs["b"], mean, len(pairs), length_s, (whole["a"].size, whole["b"].size))
 
 
 def _between(latencies: Latencies, start_s: float, end_s: float) -> Floats:
-    first, past = np.searchsorted(latencies.t_s, (start_s, end_s)).tolist()
-    own: Floats = latencies.ms[first:past]
-    return own
+    first, end = np.searchsorted(latencies.t_s, (start_s, end_s)).tolist()
+    inside: Floats = latencies.ms[first:end]
+    return inside
 
 
 def _section_logs(latencies: Latencies, borders: Floats, share: float) -> Floats:
     places = np.searchsorted(latencies.t_s, borders)
     places[-1] = np.searchsorted(latencies.t_s, borders[-1], side="right")
-    parts = [latencies.ms[first:past] for first, past in pairwise(places.tolist())]
+    parts = [latencies.ms[first:end] for first, end in pairwise(places.tolist())]
     return np.array([_log_percentile(part, share) for part in parts])
 
 

@@ -36,11 +36,11 @@ class Pair:
     @property
     def length_s(self) -> int:
         """The counted seconds of both blocks."""
-        return sum(own.stop - own.start for own in self.seconds.values())
+        return sum(block.stop - block.start for block in self.seconds.values())
 
     def moved(self, by: Mapping[Lane, int]) -> "Pair":
         """The same, so many seconds further on in each lane."""
-        seconds = {lane: slice(own.start + by[lane], own.stop + by[lane]) for lane, own in self.seconds.items()}
+        seconds = {lane: slice(block.start + by[lane], block.stop + by[lane]) for lane, block in self.seconds.items()}
         return Pair(seconds, self.span_s)
 
 
@@ -48,34 +48,34 @@ class Pair:
 class _Turn:
     lane: Lane
     first: int  # of the lane's seconds
-    past: int
+    end: int
 
     def half(self, *, later: bool, whole: bool) -> tuple[int, int]:
-        middle = (self.first + self.past) // 2
+        middle = (self.first + self.end) // 2
         if whole:
-            return self.first, self.past
-        return (middle, self.past) if later else (self.first, middle)
+            return self.first, self.end
+        return (middle, self.end) if later else (self.first, middle)
 
 
 def pairs_of(at_s: Times) -> list[Pair]:
     """The pairs in order of time. The turn that still runs has one once it is as long as the half beside it."""
     turns = _turns(at_s)
-    found = []
+    pairs = []
     for place in range(1, len(turns)):
         pair = _pair(turns, place)
         if pair is not None:
-            found.append(Pair(pair, {lane: _span(at_s[lane], own) for lane, own in pair.items()}))
-    return found
+            pairs.append(Pair(pair, {lane: _span(at_s[lane], block) for lane, block in pair.items()}))
+    return pairs
 
 
 def pairs_of_visits(visits: Sequence[Times]) -> list[Pair]:
     """The pairs of several visits to one setting, whose seconds are joined end to end; none holds two visits."""
-    found: list[Pair] = []
+    pairs: list[Pair] = []
     before: dict[Lane, int] = dict.fromkeys(LANES, 0)
     for at_s in visits:
-        found += [pair.moved(before) for pair in pairs_of(at_s)]
+        pairs += [pair.moved(before) for pair in pairs_of(at_s)]
         before = {lane: count + len(at_s[lane]) for lane, count in before.items()}
-    return found
+    return pairs
 
 
 def _turns(at_s: Times) -> list[_Turn]:
@@ -84,37 +84,37 @@ def _turns(at_s: Times) -> list[_Turn]:
     borders = [0, *(np.flatnonzero(np.diff(owner)) + 1).tolist(), len(owner)] if len(owner) else []
     seen = [0, 0]
     turns = []
-    for first, past in pairwise(borders):
+    for first, end in pairwise(borders):
         lane = int(owner[first])
-        turns.append(_Turn(LANES[lane], seen[lane], seen[lane] + past - first))
-        seen[lane] += past - first
+        turns.append(_Turn(LANES[lane], seen[lane], seen[lane] + end - first))
+        seen[lane] += end - first
     return turns
 
 
 def _pair(turns: Sequence[_Turn], place: int) -> dict[Lane, slice] | None:
     """The blocks beside the hand-over to turn `place`. A turn at either end is not halved but cut to its partner."""
     before, after = turns[place - 1], turns[place]
-    first, past = before.half(later=True, whole=place == 1)
+    first, stop = before.half(later=True, whole=place == 1)
     begin, end = after.half(later=False, whole=place == len(turns) - 1)
     if place == 1 and place < len(turns) - 1:
-        first = max(first, past - (end - begin))
+        first = max(first, stop - (end - begin))
     if place == len(turns) - 1:
-        end = min(end, begin + past - first)
-    lengths = past - first, end - begin
+        end = min(end, begin + stop - first)
+    lengths = stop - first, end - begin
     if min(lengths) < LEAST_BLOCK_S or 2 * min(lengths) < max(lengths):
         return None
-    return {before.lane: slice(first, past), after.lane: slice(begin, end)}
+    return {before.lane: slice(first, stop), after.lane: slice(begin, end)}
 
 
-def _span(at_s: Sequence[float], own: slice) -> tuple[float, float]:
-    begin = at_s[own.start - 1] + 1 if own.start else -math.inf
-    return begin, at_s[own.stop - 1] + 1
+def _span(at_s: Sequence[float], block: slice) -> tuple[float, float]:
+    begin = at_s[block.start - 1] + 1 if block.start else -math.inf
+    return begin, at_s[block.stop - 1] + 1
 
 
 def log_ratios(pairs: Sequence[Pair], a: Sequence[float], b: Sequence[float]) -> Floats:
     """ln(A/B) of each pair (n,), from the values of each lane's seconds; not finite where a block is all 0."""
-    of: Mapping[Lane, Floats] = {"a": np.asarray(a, dtype=np.float64), "b": np.asarray(b, dtype=np.float64)}
-    means = [[of[lane][pair.seconds[lane]].mean() for pair in pairs] for lane in LANES]
+    lanes: Mapping[Lane, Floats] = {"a": np.asarray(a, dtype=np.float64), "b": np.asarray(b, dtype=np.float64)}
+    means = [[lanes[lane][pair.seconds[lane]].mean() for pair in pairs] for lane in LANES]
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios: Floats = np.log(means[0]) - np.log(means[1])
     return ratios

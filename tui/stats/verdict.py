@@ -79,8 +79,8 @@ def said(word: Word, interval: tuple[float, float], delta: float, better: Better
 
 def better_of(metric: str) -> Better:
     """Which way is better for the figure a verdict is about: `output_tps`, `ttft_p95`, …"""
-    found = METRICS.get(metric) or METRICS.get(metric.split("_", maxsplit=1)[0])
-    return found.better if found is not None else "higher"
+    metric_declared = METRICS.get(metric) or METRICS.get(metric.split("_", maxsplit=1)[0])
+    return metric_declared.better if metric_declared is not None else "higher"
 
 
 def not_comparable(metric: str, reason: str) -> Verdict:
@@ -151,19 +151,19 @@ class Hysteresis:
 MAX_JUDGED: Final = 1024
 
 
-def holds_among(stands: Callable[[int], bool]) -> int:
+def holds_among(holds: Callable[[int], bool]) -> int:
     """Among how many the word would still be said, `stands(n)` telling whether at 1 / n of the level; at most `MOST`.
 
     0 where it is not said at all.
     """
-    if not stands(1):
+    if not holds(1):
         return 0
-    if stands(MAX_JUDGED):
+    if holds(MAX_JUDGED):
         return MAX_JUDGED
     few, many = 1, MAX_JUDGED
     while many - few > 1:
         middle = (few + many) // 2
-        few, many = (middle, many) if stands(middle) else (few, middle)
+        few, many = (middle, many) if holds(middle) else (few, middle)
     return few
 
 
@@ -171,12 +171,12 @@ def holm(verdicts: Sequence[Verdict]) -> list[bool]:
     """For each verdict whether its word stands among all of them. One without an interval is not one of many."""
     tested = sum(verdict.ratio is not None for verdict in verdicts)
     places = [place for place, verdict in enumerate(verdicts) if verdict.ratio is not None]
-    found = [verdict.ratio is None for verdict in verdicts]
+    holds = [verdict.ratio is None for verdict in verdicts]
     for passed, place in enumerate(sorted(places, key=lambda place: -verdicts[place].holds_among)):
         if verdicts[place].holds_among < min(tested - passed, MAX_JUDGED):
             break
-        found[place] = True
-    return found
+        holds[place] = True
+    return holds
 
 
 _LONGEST_BATCHES: Final = 4000
@@ -208,11 +208,11 @@ def throughput_verdict(
         missing_s = float(BATCH_S * MIN_BATCHES - seconds)
         return Verdict(metric, "undecided", n_batches=seconds // BATCH_S, need_s=missing_s, reason=reason)
     lanes = [np.asarray(lane[:seconds], dtype=np.float64)[None] for lane in (a, b)]
-    found = log_ratio(lanes[0], lanes[1], alpha, frozen=frozen)
-    mean, batches, batch_s = float(found.mean[0]), int(found.batches[0]), int(found.batch_s[0])
-    if not math.isfinite(found.half_width[0]):
+    ratio = log_ratio(lanes[0], lanes[1], alpha, frozen=frozen)
+    mean, batches, batch_s = float(ratio.mean[0]), int(ratio.batches[0]), int(ratio.batch_s[0])
+    if not math.isfinite(ratio.half_width[0]):
         return not_comparable(metric, f"a lane put out nothing for {batch_s} s")
-    sd = float(found.sd[0])
+    sd = float(ratio.sd[0])
 
     def width_at(count: int, level: float) -> float:
         return float(half_width(sd, count, level, frozen))
@@ -326,8 +326,8 @@ def noise_floor(a: Sequence[float], b: Sequence[float]) -> Noise:
     The farther end of the interval, so that a bias between the lanes is in it too. Raises UserError when the run
     was too short to tell.
     """
-    found = throughput_verdict(a, b, frozen=True)
-    if found.ratio is None or found.low is None or found.high is None:
-        raise UserError(f"no noise floor can be told: the run {found.reason}; run it longer")
-    delta = math.expm1(max(-math.log(found.low), math.log(found.high)))
-    return Noise(max(delta, LEAST_DELTA), found.ratio, found.low, found.high, min(len(a), len(b)))
+    verdict = throughput_verdict(a, b, frozen=True)
+    if verdict.ratio is None or verdict.low is None or verdict.high is None:
+        raise UserError(f"no noise floor can be told: the run {verdict.reason}; run it longer")
+    delta = math.expm1(max(-math.log(verdict.low), math.log(verdict.high)))
+    return Noise(max(delta, LEAST_DELTA), verdict.ratio, verdict.low, verdict.high, min(len(a), len(b)))
