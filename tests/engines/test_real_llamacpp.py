@@ -10,7 +10,7 @@ from tui.model.rows import GaugeRow
 from tui.telemetry.server import ServerScraper
 
 
-async def test_it_is_recognised_streams_and_counts_what_it_sent(llamacpp_url: str) -> None:
+async def test_it_is_detected_streams_and_counts_what_it_sent(llamacpp_url: str) -> None:
     server = await detect_lane(lane(llamacpp_url))
     assert server.info.engine == "llamacpp"
     assert server.info.prompt_form == "ids"

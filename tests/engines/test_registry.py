@@ -94,7 +94,7 @@ def swift(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(ENGINES, kind, engine)
 
 
-async def test_it_is_recognised_and_read() -> None:
+async def test_it_is_detected_and_read() -> None:
     site = Site(ANSWERS)
     server = await detect_lane(lane(), transport=site)
     info = server.info

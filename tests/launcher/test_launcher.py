@@ -1,4 +1,4 @@
-"""Starting and ending engines: progress, death, order, and no orphan whatever happens."""
+"""Starting and stopping engines: progress, death, order, and no orphan in any case."""
 
 import asyncio
 import os

@@ -34,7 +34,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """An optional endpoint that only this engine answers so. `/v1/models` has been asked already."""
+    """An endpoint whose answer shows that it is this engine. `/v1/models` costs no further request."""
 
     path: str
     matches: Callable[[Answer], bool]
@@ -69,9 +69,9 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """How an engine is given a setting: by `value`, with {} for it or {blocks} for it in KV blocks, or by a switch.
+    """How an engine takes a setting: as `value`, with {} or, in KV blocks, {blocks} in its place; or as a switch.
 
-    A text that begins with `env:` or `file:` is no flag but a variable, or a key of the engine's configuration file.
+    A text that begins with `env:` or `file:` is a variable or a key of the engine's configuration file instead.
     """
 
     value: str = ""

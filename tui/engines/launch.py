@@ -1,4 +1,4 @@
-"""The command that starts an engine, from settings that suit every engine, and the stage of a start by its log.
+"""The command that starts an engine, from settings that suit every engine, and what its log says of the start.
 
 Pure: nothing is started here.
 """
@@ -120,9 +120,9 @@ QUARTER: Final = 25  # per cent
 
 
 def stage(kind: str, line: str) -> str:
-    """What a log line says about the start, in plain words; empty when it says nothing about it.
+    """The stage of the start that a log line shows, in plain words; empty when it shows none.
 
-    A share is reported in quarters: engines write a line at each per cent.
+    A share is given in quarters: engines write a line at each per cent.
     """
     start = get_engine(kind).start
     for pattern, text in start.progress.items() if start is not None else ():

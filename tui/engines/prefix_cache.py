@@ -33,7 +33,7 @@ async def reset_cache(server: DetectedServer, *, timeout_s: float = 10, transpor
 
 
 async def _paths(site: Site, engine: Engine) -> list[str]:
-    """Where to post: once, or for each of the slots that each hold a cache."""
+    """Where to post: once, or for each slot, where each holds a cache."""
     if engine.read_slots is None:
         return [engine.reset_path]
     slots = min(await engine.read_slots(site), _MAX_SLOTS)

@@ -41,7 +41,7 @@ async def tokenize(site: Site, engine: Engine, model: str, text: str) -> list[in
 
 
 async def token_pool(site: Site, engine: Engine, model: str) -> list[int]:
-    """Ordinary token ids of this server's vocabulary, sorted; empty when it has no tokenizer to request.
+    """Ordinary token ids of this server's vocabulary, sorted; empty when it has no tokenizer to ask.
 
     The first and the last id are left out: servers without an option against special tokens put some there.
     """

@@ -1,7 +1,7 @@
 """The settings that decide whether two servers may be compared, each declared once.
 
-Doctor's table and the warning above the verdict read these: the name in our words, and what a difference does to the
-result. How an engine reports a setting, and its flag for it, are in the engine's file.
+Read by doctor's table and the warning above the verdict: the label, and what a difference does to the result. How an
+engine reports a setting, and its flag for it, are in the engine's file.
 """
 
 from dataclasses import dataclass
