@@ -218,7 +218,7 @@ def test_lanes_whose_tokens_were_counted_in_different_ways_are_told_apart() -> N
     at_the_end = pl.col("tokens_from").str.replace("usage", "usage at end")
     b_alone = pl.when(pl.col("lane") == "b").then(at_the_end).otherwise(pl.col("tokens_from"))
     told = markdown(session_report(replace(ran(), requests=ran().requests.with_columns(tokens_from=b_alone))))
-    assert "Of lane A alone most answers" in told
+    assert "Only lane A reported token counts with each chunk" in told
     for way in (at_the_end, pl.col("tokens_from")):
         alike = replace(ran(), requests=ran().requests.with_columns(tokens_from=way))
         assert "alone most answers" not in markdown(session_report(alike))
@@ -285,7 +285,7 @@ def test_the_report_of_several_sessions_tells_the_condition() -> None:
     assert "| TTFT p95 ms |" in told
     outline(page(document))
     alone = markdown(comparison_report([sessions[0].session], compare(sessions[:1])))
-    assert "One session says nothing of another launch" in alone
+    assert "One session says nothing about another launch" in alone
 
 
 def test_thinning_keeps_the_peaks_and_the_gaps() -> None:

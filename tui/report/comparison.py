@@ -1,4 +1,4 @@
-"""What a report says of several sessions: each is one draw."""
+"""The report of `compare`: several sessions, each one draw."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,8 +14,8 @@ from tui.stats.verdict import holm, widest_margin
 # The others describe: a word for each of forty figures would be wrong somewhere.
 DECIDING: Final = ("output_tps", "goodput", "ttft_p95", "tpot_p95", "e2e_p95")
 NOTE: Final = (
-    "Words are said of output tok/s, goodput and the p95 of TTFT, TPOT and E2E; `alone` marks one that stands for "
-    "its row, but not among all of them by Holm's rule at 5 %. The other figures describe."
+    "Only output tok/s, goodput and the p95 of TTFT, TPOT and E2E get a verdict; `alone` marks one that holds for "
+    "its row, but not among all of them by Holm's rule at 5 %. The other figures are for information."
 )
 
 
@@ -25,11 +25,11 @@ def comparison_report(
     """The report of `compare`, with the condition of `--fail-if` and what came of it when there is one."""
     blocks: list[Block] = [Paragraph(_who(sessions))]
     if len(sessions) < 2:
-        blocks.append(Paragraph("One session says nothing of another launch: record more for intervals."))
+        blocks.append(Paragraph("One session says nothing about another launch: record more sessions for intervals."))
     if condition is not None:
         blocks += _condition(condition)
     if not compared:
-        blocks.append(Paragraph("There is no dial setting that every session visited with both lanes alike."))
+        blocks.append(Paragraph("No dial setting was visited in every session with the same dials in both lanes."))
     significant = _significant(compared)
     for setting in compared:
         blocks += [
@@ -47,7 +47,7 @@ def _who(sessions: Sequence[SessionInfo]) -> str:
     if len(sessions) == 2 and all(len(session.lanes) == 1 for session in sessions):
         titles = [next(iter(session.lanes.values())).title for session in sessions]
         lanes = [f"{'AB'[i]} is {titles[i]} of {session.name}" for i, session in enumerate(sessions)]
-        return f"{', '.join(lanes)}; one launch each, which says nothing of another."
+        return f"{', '.join(lanes)}; one launch each, which says nothing about another launch."
     return f"Sessions, each one draw: {', '.join(session.name for session in sessions)}."
 
 
@@ -57,7 +57,7 @@ def _condition(condition: FailIf) -> list[Block]:
         interval_text = f"{one.margin:+.4g} [{one.low:+.4g}, {one.high:+.4g}]"
         rows.append([one.text, number(one.left, 3), number(one.right, 3), interval_text, one.holds])
     obstacle = condition.obstacle
-    why = f"not comparable, because {obstacle}" if obstacle else "the interval reaches over the border"
+    why = f"not comparable, because {obstacle}" if obstacle else "the interval includes the limit"
     word = {"yes": "holds", "no": "does not hold", "undecided": f"is undecided: {why}"}
     header = ["comparison", "left", "right", "ln(left/right) or left - right [95 %]", "holds"]
     return [

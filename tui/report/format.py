@@ -10,23 +10,20 @@ from tui.model.rows import Lane
 from tui.stats.verdict import Margin, Verdict
 
 NONE = "–"
-ENDLESS = 11  # an interval's end above it is not told where the ratio lies below
-ALONE = (
-    "Several are judged at once: `alone` marks a word that stands for its row, but not among all rows by Holm's rule "
-    "at 5 %."
-)
+ENDLESS = 11  # an interval's end above it is not written where the ratio lies below
+ALONE = "`alone` marks a verdict that holds for its row, but not among all rows judged at once by Holm's rule at 5 %."
 
 
 def meaning(margin: Margin) -> str:
     """What the words mean, and where δ comes from."""
     return (
-        f"Level means: the 95 % interval lies within δ: {margin.text}. "
-        "Ahead means: it leaves out equality, and its middle lies beyond δ."
+        f"Level: the 95 % interval lies within δ: {margin.text}. "
+        "Ahead: the interval excludes equality, and its middle lies beyond δ."
     )
 
 
 def word(verdict: Verdict, holds: bool) -> str:
-    """The verdict's word, marked where it does not stand among those judged with it."""
+    """The verdict's word, marked where it does not hold among those judged with it."""
     said = verdict.word in {"A ahead", "B ahead", "level"}
     return verdict.word if holds or not said else f"{verdict.word} alone"
 

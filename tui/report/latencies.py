@@ -1,4 +1,4 @@
-"""Latency percentiles of both lanes at the foremost setting, with intervals and verdicts."""
+"""Latency percentiles of both lanes at the main setting, with intervals and verdicts."""
 
 from tui.judge.ledger import VisitedSetting, main_setting, visited
 from tui.judge.obstacles import obstacle
@@ -38,7 +38,7 @@ def latency_blocks(tables: Tables) -> list[Block]:
     dials_text = ", ".join(
         f"{DIAL[name].label} {value}" for name, value in next(iter(setting.dials.values())).items() if value
     )
-    note = f"Of requests sent in {setting.settled_s} settled s at {dials_text}. Lower is better."
+    note = f"Requests sent in {setting.settled_s} settled s at {dials_text}. Lower is better."
     if len(lanes) == 2 and why:
         note = f"{note} Not comparable: {why}."
     among = [Paragraph(ALONE)] if any_alone(verdicts, holm(verdicts)) else []

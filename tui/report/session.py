@@ -1,11 +1,4 @@
-"""What a report says of one session, part by part.
-
-Tables with a row for each setting, of readings in the seconds that the ledger counts.
-
-How busy each lane's GPUs were at each setting: one that waits is held up by its host or has too little to do.
-
-Where the requests in flight were: in the engine's batch, in its queue, or still in front of its scheduler.
-"""
+"""The report of one session, section by section."""
 
 from __future__ import annotations
 
@@ -54,7 +47,7 @@ Cells = Callable[[Lane, Sequence[int]], list[str]]
 
 
 def setting_rows(tables: Tables, cells: Cells) -> list[list[str]]:
-    """A row for each setting of which something is told: its name, and the cells of each lane.
+    """A row for each setting of which something is known: its name, and the cells of each lane.
 
     `cells` is given the lane and the seconds of the session that count for it.
     """
@@ -72,7 +65,6 @@ def setting_rows(tables: Tables, cells: Cells) -> list[list[str]]:
 
 
 def lanes_of(tables: Tables) -> list[Lane]:
-    """The session's, in order."""
     return [lane for lane in LANES if lane in tables.session.lanes]
 
 
@@ -83,8 +75,8 @@ def in_seconds(tables: Tables, table: pl.DataFrame, lane: Lane, seconds: Sequenc
 
 
 GPU_NOTE: Final = (
-    "Busy: of the seconds that the ledger counts, the share in which the GPU ran anything at all, as NVML tells. One "
-    "that is not busy waits for its host, or has too little to do. The mean of a lane's GPUs; their power in all."
+    "Busy: share of the counted seconds in which the GPU ran any kernel, as NVML reports it, averaged over a lane's "
+    "GPUs. A GPU that is not busy waits for its host or has too little to do. W: power of all the lane's GPUs."
 )
 
 
@@ -109,11 +101,11 @@ def gpu_blocks(tables: Tables) -> list[Block]:
 
 
 UNSCHEDULED_NOTE: Final = (
-    "Means of the seconds that the ledger counts and the server told of: requests in flight as we count them, those "
-    "that it says are running or queued, and the rest, unscheduled: on the network, in its HTTP process, at its "
-    "tokenizer, or their answers on the way back. Many of those beside a GPU that waits mean that what stands before "
-    "the engine is the limit. Rough where gauges are renewed rarely; it tells nothing of a server that also serves "
-    "others, or of several behind one address."
+    "Means over the counted seconds in which the server reported its queue: requests in flight as the client counts "
+    "them, those running and queued as the server does, and the rest, unscheduled: on the network, in the server's "
+    "HTTP process or at its tokenizer, or answers on their way back. Many of them next to an idle GPU mean that the "
+    "limit lies in front of the engine. Rough where gauges are renewed rarely, and meaningless for a server that "
+    "also serves others or for several servers behind one address."
 )
 QUEUEING: Final = ("in flight", "running", "queued", "unscheduled")
 
@@ -139,8 +131,12 @@ def queueing_blocks(tables: Tables) -> list[Block]:
     return [Heading("Where requests were"), Paragraph(UNSCHEDULED_NOTE), Table(header, rows)] if rows else []
 
 
-MOST_EVENTS: Final = 200
-COUNTED: Final = {"usage": "with each chunk", "usage at end": "at the end", "chunks": "never, one a chunk taken"}
+MAX_EVENTS: Final = 200
+COUNTED: Final = {
+    "usage": "with each chunk",
+    "usage at end": "at the end",
+    "chunks": "not reported; one token per chunk assumed",
+}
 
 
 def session_report(
@@ -150,7 +146,7 @@ def session_report(
 ) -> Document:
     """The report of one session. `itl`: the inter-token latencies of each lane, which the requests do not hold.
 
-    Without `limits` goodput is told under those of the session's profile, if it has any.
+    Without `limits` goodput is under those of the session's profile, if it has any.
     """
     limits = limits or tables.limits
     figures = summary(tables.session, tables.requests, tables.seconds, itl or {}, tables.events)
@@ -184,7 +180,7 @@ def _head(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
 
 
 def _sentences(rows: Sequence[LedgerRow]) -> list[str]:
-    """What the ledger comes to: its foremost setting, where the lead changes hands, or that nothing is told."""
+    """The ledger in sentences: its main setting, and where the lead changes hands."""
     first = main_setting(rows)
     if first is None:
         return []
@@ -202,12 +198,12 @@ def _sentences(rows: Sequence[LedgerRow]) -> list[str]:
 
 
 def _lanes(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
-    """Everything measured, a column a lane, over the session or the part of it that is told."""
+    """The figures over the whole session or the selected part of it, a column per lane."""
     names = list(lanes)
-    header = ["in all", *(f"{name.upper()} {lanes[name]['engine']}" for name in names)]
+    header = ["total", *(f"{name.upper()} {lanes[name]['engine']}" for name in names)]
     rows = [
         ["model", *(str(lanes[name]["model"]) for name in names)],
-        ["requests finished", *(number(lanes[name]["requests"]) for name in names)],
+        ["requests completed", *(number(lanes[name]["requests"]) for name in names)],
         ["failed", *(_failed(lanes[name]) for name in names)],
         ["output tok/s", *(number(lanes[name]["output_tps"], 1) for name in names)],
         ["total tok/s", *(number(lanes[name]["total_tps"], 1) for name in names)],
@@ -223,14 +219,14 @@ def _lanes(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
                 ]
                 for p in SHOWN_PERCENTILES
             ]
-    rows.append(["tokens a chunk", *(number(lanes[name]["client"]["tokens_a_chunk"], 2) for name in names)])
-    rows.append(["answers with tokens counted", *(_counted(lanes[name]["client"]["tokens_from"]) for name in names)])
-    rows.append(["client was the limit, s", *(number(lanes[name]["client"]["bound_s"]) for name in names)])
-    rows.append(["time stamps from", *(str(lanes[name]["client"]["stamp"]) for name in names)])
-    return [Heading("Both lanes" if len(names) == 2 else "The lane"), Table(header, rows), *_asked_apart(lanes)]
+    rows.append(["tokens per chunk", *(number(lanes[name]["client"]["tokens_a_chunk"], 2) for name in names)])
+    rows.append(["token counts reported", *(_counted(lanes[name]["client"]["tokens_from"]) for name in names)])
+    rows.append(["client-bound (s)", *(number(lanes[name]["client"]["bound_s"]) for name in names)])
+    rows.append(["timestamps from", *(str(lanes[name]["client"]["stamp"]) for name in names)])
+    return [Heading("Both lanes" if len(names) == 2 else "The lane"), Table(header, rows), *_usage_warning(lanes)]
 
 
-def _asked_apart(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
+def _usage_warning(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
     """A warning where one lane's server mostly counted with each chunk and the other's did not."""
     main_setting = {name: next(iter(lane["client"]["tokens_from"]), "") for name, lane in lanes.items()}
     if set(main_setting.values()) != {"usage", "usage at end"}:
@@ -238,8 +234,8 @@ def _asked_apart(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
     (each,) = (name.upper() for name, way in main_setting.items() if way == "usage")
     return [
         Paragraph(
-            f"Of lane {each} alone most answers had their tokens counted with each chunk: where its HTTP process is "
-            "busy, that may cost it some per cent. `--usage end` asks both alike."
+            f"Only lane {each} reported token counts with each chunk. That may cost it a few per cent where its HTTP "
+            "process is busy; `--usage end` asks both servers for the same."
         )
     ]
 
@@ -272,12 +268,12 @@ def _ledger(rows: Sequence[LedgerRow]) -> list[Block]:
         visits = f" in {row.visits} visits" if row.visits > 1 else ""
         against = [percent(row.verdict.ratio), interval(row.verdict), text] if both else []
         cells.append([setting, *(number(row.tps[lane], 1) for lane in lanes), f"{row.settled_s}{visits}", *against])
-    note = "Each setting of the dials, all visits to it pooled; settling, client-bound and down seconds left out."
+    note = "One row per dial setting, all visits pooled; settling, client-bound and down seconds are left out."
     blocks: list[Block] = [Heading("Ledger"), Paragraph(note)]
     if cells:
         blocks.append(Table(header, cells))
     if passing := len(rows) - len(cells):
-        blocks.append(Paragraph(f"Turned on before a second had settled: {passing} of {len(rows)} settings."))
+        blocks.append(Paragraph(f"{passing} of {len(rows)} settings were left before a second had settled."))
     return [*blocks, Paragraph(ALONE)] if any_alone([row.verdict for row in rows], significant) else blocks
 
 
@@ -305,7 +301,6 @@ def _goodput(tables: Tables, limits: Limits) -> list[Block]:
 
 
 def _goodput_verdict(tables: Tables, limits: Limits) -> list[Block]:
-    """At the main setting."""
     visit = main_setting(visited(tables))
     if visit is None or len(tables.session.lanes) < 2:
         return []
@@ -320,22 +315,22 @@ def _events(tables: Tables) -> list[Block]:
     if not events:
         return []
     rows = []
-    for event in events[:MOST_EVENTS]:
+    for event in events[:MAX_EVENTS]:
         dial = event.name.replace("_", " ")
         moved = f"{dial} {event.old} → {event.new}" if event.kind == "dial" else f"{event.new} {event.text}"
         at = (event.t_ns - tables.session.t0_ns) / NS_PER_S
         rows.append([f"{at:.1f}", event.lane.upper() or "A, B", event.kind, moved.strip()])
     more = len(events) - len(rows)
-    rest: list[Block] = [Paragraph(f"{more} more are in the recording.")] if more else []
+    rest: list[Block] = [Paragraph(f"{more} more events are in the recording.")] if more else []
     return [Heading("Events"), Table(["s", "lane", "what", ""], rows), *rest]
 
 
 def _definitions() -> list[Block]:
     rows = [[metric.label, metric.unit, metric.formula] for metric in METRICS.values()]
     note = (
-        "Throughput is judged on paired batches of at least 20 s, latency percentiles by ten sections of the time. "
-        "Of lanes that take turns, blocks side by side are paired. Every interval is at 95 % and on its own; what is "
-        "said of several settings or figures together stands by Holm's rule at 5 %. Within one session nothing is "
-        "said of another launch."
+        "Throughput is judged on paired batches of at least 20 s, latency percentiles on ten sections of the time; "
+        "lanes that take turns are paired by adjoining turns. Every interval is a 95 % interval of its own row; what "
+        "holds for several settings or figures together follows Holm's rule at 5 %. One session says nothing about "
+        "another launch."
     )
     return [Heading("Definitions"), Table(["figure", "unit", "formula"], rows), Paragraph(note)]

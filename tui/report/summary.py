@@ -1,4 +1,4 @@
-"""One object that tells a session: what `dragstrip run --json` prints, and the same of a recording."""
+"""A session as one object: what `dragstrip run --json` prints, and the same of a recording."""
 
 import math
 from collections.abc import Mapping, Sequence
