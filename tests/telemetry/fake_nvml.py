@@ -23,6 +23,7 @@ class FakeNvml:
     is_old: bool = False  # a driver that lacks the newer calls
     has_sizes: bool = True
     engine_on_mig: bool = False
+    lost: set[str] = field(default_factory=set)
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(pynvml, name)
@@ -49,6 +50,8 @@ class FakeNvml:
     def _device_get_handle_by_index(self, index: int) -> str:
         if index >= self.gpus:
             raise error("INVALID_ARGUMENT")
+        if GPUS[index] in self.lost:
+            raise error("GPU_IS_LOST")
         return GPUS[index]
 
     def _device_get_name(self, device: str) -> str:

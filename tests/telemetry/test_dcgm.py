@@ -1,6 +1,7 @@
 """GPUs from a DCGM exporter's page."""
 
 import asyncio
+import re
 
 import httpx
 import pytest
@@ -44,6 +45,29 @@ def test_units_are_ours_and_reserved_memory_counts_in_the_total() -> None:
         gauges.GPU_TEMPERATURE: 61,
         gauges.GPU_SM_CLOCK: 1755,
     }
+
+
+BY_FIELD = {  # what a GPU does not report without that field
+    "DCGM_FI_DEV_FB_USED": {gauges.GPU_MEMORY_USED, gauges.GPU_MEMORY_TOTAL},
+    "DCGM_FI_DEV_FB_FREE": {gauges.GPU_MEMORY_TOTAL},
+    "DCGM_FI_DEV_GPU_UTIL": {gauges.GPU_UTILIZATION},
+    "DCGM_FI_DEV_POWER_USAGE": {gauges.GPU_POWER},
+    "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION": {gauges.GPU_ENERGY},
+    "DCGM_FI_DEV_GPU_TEMP": {gauges.GPU_TEMPERATURE},
+    "DCGM_FI_DEV_SM_CLOCK": {gauges.GPU_SM_CLOCK},
+}
+
+
+@pytest.mark.parametrize("blank", ["", "NaN", "9223372036854775794", "140737488355328"])
+@pytest.mark.parametrize("field", BY_FIELD)
+def test_a_gpu_without_one_field_keeps_the_others(field: str, blank: str) -> None:
+    page = exporter_page()
+    whole = gauges_from(page.encode())[0]
+    lines = (re.sub(r"[^ ]+$", blank, line) if line.startswith(field) else line for line in page.splitlines())
+    page = "\n".join(line for line in lines if not line.endswith(" "))
+    kept = {name: value for name, value in whole.items() if name not in BY_FIELD[field]}
+    assert gauges_from(page.encode())[0] == kept
+    assert gpu_names(page.encode()).keys() == {0, 1}
 
 
 def test_mig_instances_share_their_gpus_power_and_add_their_memory() -> None:
@@ -103,6 +127,11 @@ async def test_a_page_that_the_exporter_did_not_renew_is_no_new_reading() -> Non
     assert isinstance(second, list)
     energy = [row.value for row in (*first, *second) if row.name == gauges.GPU_ENERGY and row.source == "gpu0"]
     assert energy == [1, 2]
+
+
+async def test_a_gpu_whose_energy_stays_at_0_is_read_all_the_same() -> None:
+    first, second = await messages([exporter_page(0)], 2)
+    assert len(first) == len(second) > 0
 
 
 async def test_the_names_of_the_lanes_gpus() -> None:

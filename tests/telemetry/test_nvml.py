@@ -125,6 +125,47 @@ def test_without_permission_to_see_processes_the_rest_is_still_read(nvml: FakeNv
     assert gpus.note == HIDDEN.format("runs nothing there")
 
 
+BY_CALL = {  # what a GPU does not report when that call fails
+    "nvmlDeviceGetName": (),
+    "nvmlDeviceGetMigMode": (),
+    "nvmlDeviceGetMemoryInfo": ("memory_used_bytes", "memory_total_bytes"),
+    "nvmlDeviceGetUtilizationRates": ("utilization_pct",),
+    "nvmlDeviceGetPowerUsage": ("power_w",),
+    "nvmlDeviceGetTotalEnergyConsumption": ("energy_j_total",),
+    "nvmlDeviceGetClockInfo": ("sm_clock_mhz",),
+    "nvmlDeviceGetCurrentClocksEventReasons": ("throttled",),
+    "nvmlDeviceGetComputeRunningProcesses": ("memory_engine_bytes",),
+}
+
+
+@pytest.mark.parametrize("error", ["NOT_SUPPORTED", "NO_PERMISSION", "FUNCTION_NOT_FOUND", "UNKNOWN", "NOT_FOUND"])
+@pytest.mark.parametrize("call", BY_CALL)
+def test_a_gpu_that_refuses_one_figure_keeps_the_others(nvml: FakeNvml, call: str, error: str) -> None:
+    nvml.failing[call] = error
+    gpus = lane_gpus(gpus=(0,))
+    assert values(gpus) == {"gpu0": {name: value for name, value in WHOLE_GPU.items() if name not in BY_CALL[call]}}
+    assert gpus.names().keys() == {0}
+
+
+def test_either_way_to_read_the_temperature_may_fail(nvml: FakeNvml) -> None:
+    nvml.failing["nvmlDeviceGetTemperatureV"] = "NOT_SUPPORTED"
+    assert values(lane_gpus(gpus=(0,)))["gpu0"] == WHOLE_GPU | {"temperature_c": 63}
+    nvml.failing["nvmlDeviceGetTemperature"] = "NOT_SUPPORTED"
+    assert "temperature_c" not in values(lane_gpus(gpus=(0,)))["gpu0"]
+
+
+@pytest.mark.parametrize("call", ["nvmlDeviceGetMaxMigDeviceCount", "nvmlDeviceGetMigDeviceHandleByIndex"])
+def test_a_split_gpu_whose_parts_are_hidden_is_read_as_a_whole(nvml: FakeNvml, call: str) -> None:
+    nvml.failing[call] = "NO_PERMISSION"
+    split = values(lane_gpus(gpus=(1,)))["gpu1"]
+    assert (split["memory_used_bytes"], split["memory_total_bytes"], split["power_w"]) == (60000, 80000, 312.5)
+
+
+def test_a_lost_gpu_does_not_hide_the_one_that_the_server_uses(nvml: FakeNvml) -> None:
+    nvml.lost = {"gpu1"}
+    assert values(lane_gpus()) == {"gpu0": WHOLE_GPU}
+
+
 @pytest.mark.parametrize(
     ("call", "error", "line"),
     [

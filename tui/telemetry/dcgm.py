@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import httpx
 
 MAX_GPUS = 64  # of one host; the largest have 16
+_BLANK = 2.0**47  # from here on DCGM writes what it could not read (`DCGM_FP64_BLANK`, `DCGM_INT64_BLANK`)
 _INDEX = re.compile(r"[0-9]{1,4}")  # `isdigit` takes more characters than `int` does
 _MIB = float(1 << 20)
 _USED, _FREE, _RESERVED = "DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_FB_FREE", "DCGM_FI_DEV_FB_RESERVED"
@@ -84,7 +85,7 @@ class DcgmReader:
         if not by_gpu:
             raise ReadingError(f"{self._url} has GPUs {', '.join(map(str, exposed))}, none of those named in gpus")
         energy = {i: values[gauges.GPU_ENERGY] for i, values in by_gpu.items() if gauges.GPU_ENERGY in values}
-        if energy and energy == self._energy:
+        if any(energy.values()) and energy == self._energy:  # all 0: it does not measure any
             return []
         self._energy = energy
         return [
@@ -111,7 +112,7 @@ def gauges_from(page: bytes) -> dict[int, dict[str, float]]:
     raw: dict[int, dict[str, float]] = {}
     for name, samples in parse(page, _METRICS).items():
         for labels, value in samples:
-            if _INDEX.fullmatch(labels.get("gpu", "")) and math.isfinite(value):
+            if _INDEX.fullmatch(labels.get("gpu", "")) and math.isfinite(value) and value < _BLANK:
                 gpu = raw.setdefault(int(labels["gpu"]), {})
                 gpu[name] = value + (gpu.get(name, 0.0) if name in _SUMMED else 0.0)
     if len(raw) > MAX_GPUS:
@@ -121,7 +122,7 @@ def gauges_from(page: bytes) -> dict[int, dict[str, float]]:
 
 def gpu_names(page: bytes) -> dict[int, str]:
     """The names of the exporter's GPUs by index. ValueError when the page is malformed."""
-    by_metric = parse(page, (_USED, _POWER, _TEMPERATURE))
+    by_metric = parse(page, _METRICS)
     return {
         int(labels["gpu"]): sanitize(labels.get("modelName", "GPU"), 60)
         for samples in by_metric.values()
@@ -135,11 +136,11 @@ def _gauges(raw: Mapping[str, float]) -> dict[str, float]:
     active = raw.get(_ACTIVE)
     # A MIG instance has no utilisation of its own; use the share of time in which its engine was active.
     utilization = raw.get(_UTILIZATION, None if active is None else active * 100)
-    memory = {
-        gauges.GPU_MEMORY_USED: raw[_USED] * _MIB,
-        gauges.GPU_MEMORY_TOTAL: (raw[_USED] + raw[_FREE] + raw.get(_RESERVED, 0.0)) * _MIB,
-    } if _USED in raw and _FREE in raw else {}  # fmt: skip
-    others = {
+    used, free = raw.get(_USED), raw.get(_FREE)
+    total = None if used is None or free is None else used + free + raw.get(_RESERVED, 0.0)
+    values = {
+        gauges.GPU_MEMORY_USED: None if used is None else used * _MIB,
+        gauges.GPU_MEMORY_TOTAL: None if total is None else total * _MIB,
         gauges.GPU_UTILIZATION: utilization,
         gauges.GPU_POWER: raw.get(_POWER),
         gauges.GPU_ENERGY: raw[_ENERGY] / 1e3 if _ENERGY in raw else None,
@@ -147,4 +148,4 @@ def _gauges(raw: Mapping[str, float]) -> dict[str, float]:
         gauges.GPU_SM_CLOCK: raw.get(_CLOCK),
         gauges.GPU_THROTTLED: None if reasons is None else float(bool(int(reasons) & THROTTLE_REASONS)),
     }
-    return memory | {name: value for name, value in others.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}

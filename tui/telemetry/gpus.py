@@ -170,8 +170,13 @@ class LocalGpus:
 
     def _used(self, nvml: Nvml) -> tuple[int, ...]:
         """GPUs on which the server's processes run; the only GPU if there is just one."""
-        used = tuple(i for i in range(nvml.count) if self._pids & nvml.processes(i).keys())
-        return (0,) if nvml.count == 1 else used
+        return (0,) if nvml.count == 1 else tuple(i for i in range(nvml.count) if self._runs_on(nvml, i))
+
+    def _runs_on(self, nvml: Nvml, index: int) -> bool:
+        try:
+            return bool(self._pids & nvml.processes(index).keys())
+        except ReadingError:
+            return False  # a GPU that is lost or hidden takes no other along
 
     def _memory_note(self, nvml: Nvml) -> str:
         """Why no memory can be attributed to the engine; empty when it can."""

@@ -81,20 +81,18 @@ class Nvml:
         return [part for part in parts if part is not None] or [handle]
 
     def _memory(self, parts: list[Any], pids: Collection[int]) -> dict[str, float]:
-        used = total = 0.0
-        engine: float | None = None
         by_part = [(part, [p for p in self._running(part) if p.pid in pids]) for part in parts]
-        for part, processes in [(part, ours) for part, ours in by_part if ours] or by_part:
-            memory = self._memory_info(part)
-            if memory is None:
-                continue
-            used += memory.used
-            total += memory.total
-            for process in processes:
-                if process.usedGpuMemory is not None:
-                    engine = (engine or 0.0) + process.usedGpuMemory
-        values = {gauges.GPU_MEMORY_USED: used, gauges.GPU_MEMORY_TOTAL: total} if total else {}
-        return values if engine is None else values | {gauges.GPU_MEMORY_ENGINE: engine}
+        by_part = [(part, ours) for part, ours in by_part if ours] or by_part
+        values: dict[str, float] = {}
+        # Unified memory has no size of its own; what each process holds of it is known all the same.
+        infos = [self._memory_info(part) for part, _ in by_part]
+        if None not in infos and (total := sum(info.total for info in infos)):
+            values[gauges.GPU_MEMORY_USED] = float(sum(info.used for info in infos))
+            values[gauges.GPU_MEMORY_TOTAL] = float(total)
+        held = [process.usedGpuMemory for _, ours in by_part for process in ours]
+        if known := [size for size in held if size is not None]:
+            values[gauges.GPU_MEMORY_ENGINE] = float(sum(known))
+        return values
 
     def _running(self, part: Any) -> list[Any]:
         return self._try(self._lib.nvmlDeviceGetComputeRunningProcesses, part) or []
