@@ -19,7 +19,7 @@ from tui.recording.reader import open_session
 from tui.recording.recorder import Recorder
 from tui.recording.tape import Tape
 from tui.session.replay import How, ReplaySource
-from tui.session.source import SPEEDS, Source, Transport
+from tui.session.source import SPEEDS, ReplayControls, Source
 from tui.session.timeline import profile_of
 
 NS = synthetic.SECOND_NS
@@ -80,7 +80,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_it_is_a_source_and_a_transport(folder: Path) -> None:
     async with replaying(folder) as replayed:
         source: Source = replayed.source
-        transport: Transport = replayed.source
+        transport: ReplayControls = replayed.source
         assert source.replay
         assert source.board.read_only
         assert (transport.position_s, transport.duration_s, transport.playing) == (0.0, SECONDS, True)
@@ -162,7 +162,7 @@ async def test_a_mark_stands_beside_the_recording(folder: Path, tmp_path: Path) 
         replayed.source.toggle()
         await replayed.source.seek(6)
         replayed.source.mark("look here")
-        assert [(m.t_s, m.kind, m.text, m.beside) for m in replayed.source.moments()] == [
+        assert [(m.t_s, m.kind, m.text, m.is_annotation) for m in replayed.source.moments()] == [
             (6.0, "mark", "look here", True)
         ]
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before

@@ -80,7 +80,7 @@ class FakeReplay(FakeSource):
     def mark(self, text: str) -> None:
         super().mark(text)
         kind, words = ("note", text.removeprefix("note: ")) if text.startswith("note: ") else ("mark", text)
-        self.annotations.append(Moment(float(self.second), kind, words or kind, beside=True))  # type: ignore[arg-type]
+        self.annotations.append(Moment(float(self.second), kind, words or kind, is_annotation=True))  # type: ignore[arg-type]
 
     async def window(self, start_s: float, end_s: float) -> WindowView:
         self.windows.append((start_s, end_s))

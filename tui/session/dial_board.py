@@ -39,7 +39,7 @@ class DialBoard:
         return self._shown.get(lane, self._shown["a"])
 
     def in_force(self, lane: Lane) -> Dials:
-        """The dials that the drivers were last told, while the load is on."""
+        """The dials that the drivers follow while the load is on."""
         return self._in_force.get(lane, self._in_force["a"])
 
     def asked(self, lane: Lane) -> Dials:

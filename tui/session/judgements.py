@@ -1,7 +1,7 @@
 """What was said of the lanes at every second of a recording.
 
 A verdict depends on every look since its segment began, so it can only be folded, from the start. A thread does that
-once, beside the playing, and keeps what was said each second: about 5 kB, so an hour takes some 20 MB.
+once, while the recording plays, and keeps what was said each second: about 5 kB, so an hour takes some 20 MB.
 """
 
 from __future__ import annotations

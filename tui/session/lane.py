@@ -120,7 +120,7 @@ class LaneRun:
             token_pool=server.token_pool,
             seed=load.seed,
             first_request=self._requests,
-            salt=f"{self.salt} {self._starts}",  # a driver started again must not find its own prompts cached
+            salt=f"{self.salt} {self._starts}",  # a driver started again must not find its prompts cached
             output_jitter=load.output_jitter,
             think_s=load.think_s,
             connect_timeout_s=load.connect_timeout_s,

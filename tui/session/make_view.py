@@ -44,7 +44,7 @@ def tokens_per_joule(seconds: Sequence[SecondRow], readings: Readings) -> float 
 
     A second counts when every GPU was read before its start and after its end: the energy at both is interpolated
     between the readings around them. None: no such second, or no energy. A GPU without an energy counter (older than
-    Volta, or an exporter that was not told to show it) has its power integrated by the trapezoid rule instead.
+    Volta, or an exporter that does not show it) has its power integrated by the trapezoid rule instead.
     """
     gpus = {source for source, _ in readings if source.startswith("gpu")}
     curves = [curve for gpu in gpus if (curve := _energy(readings, gpu)) is not None]
@@ -100,15 +100,15 @@ LaneStatus = Literal["connecting", "up", "down", "stopped"]
 Row = TypeVar("Row", SecondRow, SecondDetail)
 
 
-def lane_view(lane: Lane, state: LaneState, beside: ViewContext, now_ns: int, window_s: int) -> LaneView:
+def lane_view(lane: Lane, state: LaneState, context: ViewContext, now_ns: int, window_s: int) -> LaneView:
     """One lane as shown at `now_ns`, over those of the last `window_s` seconds in which its dials were in force.
 
     Of requests those that also began under these dials; tokens and their gaps are counted as they arrive.
     """
-    info, dials = beside.infos.get(lane), beside.dials[lane]
+    info, dials = context.infos.get(lane), context.dials[lane]
     rows = _since(state.seconds, now_ns - window_s * NS_PER_S)
     last = state.seconds[-1] if state.seconds else None
-    live = counted_seconds(state, now_ns, window_s, in_turns=beside.profile.mode == "alternate")
+    live = counted_seconds(state, now_ns, window_s, in_turns=context.profile.mode == "alternate")
     counted = {r.t_ns for r in live}
     details = [d for d in state.details if d.t_ns in counted]
     return LaneView(
@@ -130,7 +130,7 @@ def lane_view(lane: Lane, state: LaneState, beside: ViewContext, now_ns: int, wi
         tokens_from_chunks=state.tokens_from_chunks,
         prompt_tokens_seen=_mean([d.prompt_tokens for d in details]),
         output_tokens_seen=_mean([d.output_tokens for d in details]),
-        goodput=_goodput(details, beside.profile.slo, len(live)),
+        goodput=_goodput(details, context.profile.slo, len(live)),
         server=_server(state, info, live, now_ns, window_s),
         gpus=_gpus(state, now_ns),
         gpu_note=state.fault.get("gpu", ""),
@@ -139,14 +139,14 @@ def lane_view(lane: Lane, state: LaneState, beside: ViewContext, now_ns: int, wi
         bound=any(r.bound for r in rows[-3:]),
         stamp=state.stamp,
         merged_share=_share(sum(r.merged_reads for r in rows), sum(r.reads for r in rows)),
-        turn=_turn(reversed(state.seconds), dials) if beside.profile.mode == "alternate" else "",
+        turn=_turn(reversed(state.seconds), dials) if context.profile.mode == "alternate" else "",
         tokens_per_joule=tokens_per_joule(live, state.gauges),
         over_s=len(live),
     )
 
 
 def _turn(seconds: Iterable[SecondRow], dials: Dials) -> Turn:
-    """What a lane that takes turns does: its own that counts or not yet, the rest of its last one, or nothing.
+    """What a lane that takes turns does: a turn that counts or not yet, the rest of its last one, or nothing.
 
     `seconds`: newest first. Requests that began in the second after one that counts are still of that turn.
     """
@@ -182,7 +182,7 @@ def _since(rows: Iterable[Row], t_ns: int) -> list[Row]:
 def counted_seconds(state: LaneState, now_ns: int, window_s: int, *, in_turns: bool) -> list[SecondRow]:
     """The seconds of the window in which the lane was up, under the dials now in force.
 
-    Of a lane that takes turns the last ones of its own turns: they lie further back than the window is long, but no
+    Of a lane that takes turns the last ones of its turns: they lie further back than the window is long, but no
     further than the values behind seconds are kept.
     """
     segment = state.seconds[-1].segment if state.seconds else 0
@@ -205,21 +205,21 @@ def _mean(arrays: list[Floats]) -> float | None:
 
 def _latencies(details: list[SecondDetail], *, open_loop: bool) -> dict[str, Percentiles]:
     names = ["ttft", "tpot", "e2e"] + (["ttft_sched"] if open_loop else [])
-    found = {}
+    percentiles = {}
     for name in names:
-        ms = np.concatenate([d.latencies[name][d.own] for d in details] or [np.empty(0)])
-        found[name] = of_values(ms[~np.isnan(ms)])
+        ms = np.concatenate([d.latencies[name][d.in_segment] for d in details] or [np.empty(0)])
+        percentiles[name] = of_values(ms[~np.isnan(ms)])
     itl = LatencyHistogram()
     for detail in details:
         itl.merge(detail.itl)
-    return found | {"itl": of_histogram(itl)}
+    return percentiles | {"itl": of_histogram(itl)}
 
 
 def _goodput(details: list[SecondDetail], limits: Limits, seconds: int) -> float | None:
     """Requests a second within every limit; None where there is no limit."""
     if not seconds or not limits.by_metric:
         return None
-    return sum(int(within_limits(d.latencies, limits.by_metric)[d.own].sum()) for d in details) / seconds
+    return sum(int(within_limits(d.latencies, limits.by_metric)[d.in_segment].sum()) for d in details) / seconds
 
 
 def _server(state: LaneState, info: LaneInfo | None, live: list[SecondRow], now_ns: int, window_s: int) -> ServerView:
@@ -227,22 +227,22 @@ def _server(state: LaneState, info: LaneInfo | None, live: list[SecondRow], now_
         readings = state.gauges.get((g.SERVER, name))
         return readings[-1][1] if readings and now_ns - readings[-1][0] < FRESH_S * NS_PER_S else None
 
-    own = ENGINES.get(info.engine) if info is not None else None
+    engine = ENGINES.get(info.engine) if info is not None else None
     newest = max((r[-1][0] for (source, _), r in state.gauges.items() if source == g.SERVER and r), default=None)
     return ServerView(
         running=now(g.RUNNING),
         waiting=now(g.WAITING),
-        unscheduled=_unscheduled(state, live, own.refresh_s if own is not None else 0.0),
+        unscheduled=_unscheduled(state, live, engine.refresh_s if engine is not None else 0.0),
         kv_usage=now(g.KV_USAGE),
         prefix_hit_rate=_hit_rate(state, now_ns - window_s * NS_PER_S),
         preemptions=_risen(state.gauges.get((g.SERVER, g.PREEMPTIONS)), now_ns - window_s * NS_PER_S),
         age_s=None if newest is None else max((now_ns - newest) / NS_PER_S, 0.0),
         note=state.fault.get(g.SERVER, ""),
-        kv_preallocated=own is not None and own.kv_preallocated,
+        kv_preallocated=engine is not None and engine.kv_preallocated,
         kv_pool_tokens=now(g.KV_POOL_TOKENS),
         kv_pool_bytes=now(g.KV_BYTES),
         weights_bytes=now(g.WEIGHTS_BYTES),
-        refresh_s=own.refresh_s if own is not None else 0.0,
+        refresh_s=engine.refresh_s if engine is not None else 0.0,
     )
 
 
@@ -255,10 +255,10 @@ def _unscheduled(state: LaneState, live: list[SecondRow], refresh_s: float) -> f
     if not rows or refresh_s:
         return None
     starts_ns, in_flight = np.array([(row.t_ns, row.in_flight) for row in rows], dtype=np.int64).T
-    found = queueing(starts_ns, in_flight, *(state.gauges.get((g.SERVER, n), ()) for n in (g.RUNNING, g.WAITING)))
-    if found is None or found.seconds < MIN_READINGS or found.in_flight < MIN_IN_FLIGHT:
+    queue = queueing(starts_ns, in_flight, *(state.gauges.get((g.SERVER, n), ()) for n in (g.RUNNING, g.WAITING)))
+    if queue is None or queue.seconds < MIN_READINGS or queue.in_flight < MIN_IN_FLIGHT:
         return None
-    return None if found.unscheduled is None else found.unscheduled / found.in_flight
+    return None if queue.unscheduled is None else queue.unscheduled / queue.in_flight
 
 
 def _hit_rate(state: LaneState, since_ns: int) -> float | None:
@@ -306,65 +306,65 @@ def _gpu(state: LaneState, source: str, now_ns: int) -> GpuView:
     )
 
 
-def judgement(state: SessionState, beside: ViewContext) -> Judgement:
+def judgement(state: SessionState, context: ViewContext) -> Judgement:
     """What is said of the lanes at this second, of a state that judges them."""
     assert state.live_verdicts is not None
     segment = state.live_verdicts.segment
-    session = session_circumstances(state, beside)
+    session = session_circumstances(state, context)
     ledger, ledger_now = state.live_verdicts.ledger.rows(segment, state.live_verdicts.delta, session)
     return Judgement(
-        verdicts=_verdicts(state, state.live_verdicts, beside),
+        verdicts=_verdicts(state, state.live_verdicts, context),
         settling_s=segment.settling_s(state.t_ns, state.slow_ms),
-        segment_tps=_segment_tps(state.live_verdicts, list(beside.dials)),
+        segment_tps=_segment_tps(state.live_verdicts, list(context.dials)),
         ledger=ledger,
         ledger_now=ledger_now,
         crossover=crossover(ledger),
-        limits_met={lane: state.live_verdicts.limits_met(lane) or "" for lane in beside.dials},
+        limits_met={lane: state.live_verdicts.limits_met(lane) or "" for lane in context.dials},
     )
 
 
-def unknown_judgement(state: SessionState, beside: ViewContext, why: str) -> Judgement:
+def unknown_judgement(state: SessionState, context: ViewContext, why: str) -> Judgement:
     """What is said while the verdicts are not known yet: only what forbids them anyway."""
-    if forbids := obstacle(session_circumstances(state, beside)):
+    if forbids := obstacle(session_circumstances(state, context)):
         return Judgement({"output_tps": not_comparable("output_tps", forbids)})
     return Judgement({"output_tps": Verdict("output_tps", "undecided", reason=why)})
 
 
-def make_view(state: SessionState, beside: ViewContext, window_s: int, judged: Judgement | None = None) -> View:
+def make_view(state: SessionState, context: ViewContext, window_s: int, judged: Judgement | None = None) -> View:
     """What a screen shows of `state`, over the last `window_s` seconds. `judged`: where the state judges no lanes."""
-    now_ns, dials = state.t_ns, beside.dials
-    judged = judged or judgement(state, beside)
-    lanes = {lane: lane_view(lane, state.lanes[lane], beside, now_ns, window_s) for lane in dials}
-    if beside.profile.mode == "together" and _share_a_gpu(beside, lanes):
+    now_ns, dials = state.t_ns, context.dials
+    judged = judged or judgement(state, context)
+    lanes = {lane: lane_view(lane, state.lanes[lane], context, now_ns, window_s) for lane in dials}
+    if context.profile.mode == "together" and _share_a_gpu(context, lanes):
         lanes = {lane: replace(shown, tokens_per_joule=None) for lane, shown in lanes.items()}
     lanes = {lane: replace(shown, limits_met=judged.limits_met.get(lane, "")) for lane, shown in lanes.items()}
     return View(
         second=max(0, (now_ns - state.t0_ns) // NS_PER_S),
         window_s=window_s,
-        title=beside.profile.name,
-        mode=beside.profile.mode,
-        simulated=any(info.simulated for info in beside.infos.values()),
+        title=context.profile.name,
+        mode=context.profile.mode,
+        simulated=any(info.simulated for info in context.infos.values()),
         lanes=lanes,
         dial_marks=[((e.t_ns - state.t0_ns) // NS_PER_S, _mark(e)) for e in state.dial_events],
         events=list(state.events),
         t0_ns=state.t0_ns,
-        wall_ns=beside.wall_ns,
+        wall_ns=context.wall_ns,
         settling_s=judged.settling_s,
         incomparable=state.incomparable,
         segment_tps=judged.segment_tps,
         verdicts=judged.verdicts,
-        delta=beside.profile.delta or DELTA,
+        delta=context.profile.delta or DELTA,
         ledger=judged.ledger,
         ledger_now=judged.ledger_now,
         crossover=judged.crossover,
-        delta_from=beside.profile.delta_from,
+        delta_from=context.profile.delta_from,
     )
 
 
-def _share_a_gpu(beside: ViewContext, lanes: Mapping[Lane, LaneView]) -> bool:
+def _share_a_gpu(context: ViewContext, lanes: Mapping[Lane, LaneView]) -> bool:
     """Whether the lanes' engines run on one GPU, whose energy nobody can then tell apart."""
-    dcgm = {lane: server.dcgm for lane, server in beside.profile.lanes.items()}
-    hosts = {dcgm.get(lane) or urlsplit(info.url).hostname for lane, info in beside.infos.items()}
+    dcgm = {lane: server.dcgm for lane, server in context.profile.lanes.items()}
+    hosts = {dcgm.get(lane) or urlsplit(info.url).hostname for lane, info in context.infos.items()}
     indices = [{gpu.index for gpu in shown.gpus} for shown in lanes.values()]
     return len(indices) == 2 and len(hosts) == 1 and bool(indices[0] & indices[1])
 
@@ -381,9 +381,9 @@ def _segment_tps(live: LiveVerdicts, lanes: list[Lane]) -> dict[Lane, list[float
     return {lane: seconds[:shortest] for lane, seconds in counted.items()}
 
 
-def _verdicts(state: SessionState, live: LiveVerdicts, beside: ViewContext) -> dict[str, Verdict]:
+def _verdicts(state: SessionState, live: LiveVerdicts, context: ViewContext) -> dict[str, Verdict]:
     """The words of this second; where something forbids a word, that instead of each."""
-    if why := obstacle(_circumstances(state, live, beside)):
+    if why := obstacle(_circumstances(state, live, context)):
         return {figure: not_comparable(figure, why) for figure in {"output_tps", *live.verdicts}}
     settling_s = live.segment.settling_s(state.t_ns, state.slow_ms)
     if live.segment.settled_ns is None:
@@ -391,18 +391,20 @@ def _verdicts(state: SessionState, live: LiveVerdicts, beside: ViewContext) -> d
     return dict(live.verdicts)
 
 
-def session_circumstances(state: SessionState, beside: ViewContext) -> Circumstances:
+def session_circumstances(state: SessionState, context: ViewContext) -> Circumstances:
     """What of the whole session decides whether its lanes may be compared."""
-    models = [info.model for info in beside.infos.values()]
-    lanes, waived = list(beside.dials), beside.profile.waive
+    models = [info.model for info in context.infos.values()]
+    lanes, waived = list(context.dials), context.profile.waive
     return Circumstances(lanes=lanes, incomparable=state.incomparable, models=models, waived=waived)
 
 
-def _circumstances(state: SessionState, live: LiveVerdicts, beside: ViewContext) -> Circumstances:
-    status = {lane: _state(state.lanes[lane], beside.infos.get(lane), dials) for lane, dials in beside.dials.items()}
+def _circumstances(state: SessionState, live: LiveVerdicts, context: ViewContext) -> Circumstances:
+    status = {
+        lane: _state(state.lanes[lane], context.infos.get(lane), dials) for lane, dials in context.dials.items()
+    }
     return replace_fields(
-        live.circumstances(session_circumstances(state, beside)),
+        live.circumstances(session_circumstances(state, context)),
         down=[lane for lane, each in status.items() if each == "down"],
         is_stopped=all(each == "stopped" for each in status.values()),
-        dials={lane: dial_texts(dials) for lane, dials in beside.dials.items()},
+        dials={lane: dial_texts(dials) for lane, dials in context.dials.items()},
     )

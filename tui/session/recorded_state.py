@@ -75,7 +75,7 @@ def _read_itl(tape: Tape, span: Range) -> dict[Lane, list[Bucketed | None]]:
 
 
 def open_streams(state: SessionState, tape: Tape) -> None:
-    """Let the streams that are open where the state stands go on from there."""
+    """Let the streams that are open at the state's second go on from there."""
     span = (state.t_ns - MARGIN_S * NS_PER_S, state.t_ns)
     ended = tape.frame("requests", *span)
     for lane, chunks in tape.chunk_columns(*span).items():
@@ -122,9 +122,13 @@ def _details(rows: list[SecondRow], requests: pl.DataFrame, itl: list[Bucketed])
     first, last = np.searchsorted(ended_ns, t_ns), np.searchsorted(ended_ns, t_ns + NS_PER_S)
     for row, row_itl, start, end in zip(rows, itl, first.tolist(), last.tolist(), strict=True):
         values = {name: column[start:end] for name, column in columns.items()}
-        own = segment[start:end] == row.segment
-        prompt_tokens, output_tokens = values.pop("prompt_tokens")[own], values.pop("output_tokens")[own]
-        yield SecondDetail(row.t_ns, values, row_itl, own, prompt_tokens[~np.isnan(prompt_tokens)], output_tokens)
+        in_segment = segment[start:end] == row.segment
+        prompt_tokens, output_tokens = (
+            values.pop("prompt_tokens")[in_segment],
+            values.pop("output_tokens")[in_segment],
+        )
+        prompt_tokens = prompt_tokens[~np.isnan(prompt_tokens)]
+        yield SecondDetail(row.t_ns, values, row_itl, in_segment, prompt_tokens, output_tokens)
 
 
 def _columns(requests: pl.DataFrame) -> dict[str, Floats]:
@@ -149,7 +153,7 @@ def _columns(requests: pl.DataFrame) -> dict[str, Floats]:
 
 
 def _take_counts(state: SessionState, tape: Tape, t_ns: int) -> None:
-    """What is counted since the load began, and what the newest request of each kind tells."""
+    """What is counted since the load began, and what the newest request of each kind says."""
     newest = tape.outcomes(t_ns)
     for row in newest.iter_rows(named=True):
         lane: LaneState = state.lanes[row["lane"]]

@@ -100,7 +100,7 @@ class How:
 
 
 class ReplaySource:
-    """Implements `Source` and `Transport`. `open_tape` opens the recording, in a thread."""
+    """Implements `Source` and `ReplayControls`. `open_tape` opens the recording, in a thread."""
 
     replay = True
 
@@ -166,7 +166,7 @@ class ReplaySource:
         return "a replay runs no plan"
 
     def mark(self, text: str) -> None:
-        """Put a mark at this moment, beside the recording."""
+        """Keep a mark at this moment, next to the recording."""
         if self._marks is not None and self._playback is not None:
             self._marks.add(self._playback.state.t_ns, text)
 
@@ -179,11 +179,11 @@ class ReplaySource:
             with suppress(asyncio.CancelledError, UserError):
                 await self._task
 
-    # Transport.
+    # ReplayControls.
 
     @property
     def position_s(self) -> float:
-        """Where the picture stands."""
+        """The second that is shown."""
         return float(self._playback.second) if self._playback else 0.0
 
     @property
@@ -239,8 +239,8 @@ class ReplaySource:
         """Everything worth a jump, in order of time, marks of the replay among them."""
         if self._playback is None:
             return ()
-        beside: Sequence[EventRow] = self._marks.read() if self._marks is not None else ()
-        return moments_of(self._tape.events, self._tape.t0_ns, self.duration_s, beside)
+        annotations: Sequence[EventRow] = self._marks.read() if self._marks is not None else ()
+        return moments_of(self._tape.events, self._tape.t0_ns, self.duration_s, annotations)
 
     async def window(self, start_s: float, end_s: float) -> WindowView:
         """The percentiles and verdicts of a part of the session."""
@@ -287,7 +287,7 @@ class ReplaySource:
                 self._judgements.go_on()
 
     async def _judge(self) -> None:
-        """Fold the whole session once beside the playing; when that has come to the position, show the verdicts."""
+        """Fold the whole session once, meanwhile; when that has come to the position, show the verdicts."""
         judgements = self._judgements = await asyncio.to_thread(self._new_judgements)
         async with self._reading:
             assert self._playback is not None

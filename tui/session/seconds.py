@@ -1,9 +1,4 @@
-"""Frames of one lane in, whole seconds out: everything is put into the second in which it happened.
-
-Packed columns as arrays, and cutting them in time.
-
-What stands beside the rows when they are shown or cut.
-"""
+"""Frames in, whole seconds out: everything is put into the second in which it happened."""
 
 from __future__ import annotations
 
@@ -30,7 +25,7 @@ Bools = NDArray[np.bool_]
 
 
 def int64s(packed: bytes) -> Int64:
-    """An array over packed little-endian int64; it does not own its memory."""
+    """An array over packed little-endian int64, without a copy."""
     return np.frombuffer(packed, dtype="<i8")
 
 
@@ -75,7 +70,7 @@ class ViewContext(msgspec.Struct, frozen=True):
 
 
 class LaneCondition(msgspec.Struct, frozen=True):
-    """What a second's row says of its lane besides what happened in it."""
+    """What a second's row says of its lane, apart from what happened in it."""
 
     concurrency: int
     up: bool
@@ -185,16 +180,16 @@ class LaneCutter:
 
     def _latencies(self, chunks: Chunks, requests: list[RequestRow]) -> dict[str, float | None]:
         good = [r for r in requests if r.outcome == "ok"]
-        found: dict[str, float | None] = {}
+        columns: dict[str, float | None] = {}
         for name, value_of in (("ttft", ttft_ms), ("tpot", tpot_ms), ("e2e", e2e_ms)):
             values = [v for r in good if (v := value_of(r)) is not None]
             if values:
-                found |= _columns(name, named_percentiles(values))
+                columns |= _columns(name, named_percentiles(values))
         gaps = self._gaps.feed(chunks)
         if len(gaps.itl_ms):
-            found |= _columns("itl", named_percentiles(gaps.itl_ms, gaps.tokens))
+            columns |= _columns("itl", named_percentiles(gaps.itl_ms, gaps.tokens))
         self._gaps.forget([r.request for r in requests])
-        return found
+        return columns
 
 
 def _columns(metric: str, values: dict[str, float | None]) -> dict[str, float | None]:

@@ -1,7 +1,4 @@
-"""What moves a replay in time: the keys and the timeline of the replay screen hold one of these.
-
-Where a screen's numbers come from. Live and replay both are one of these.
-"""
+"""What a screen needs of a session: `Source` of any, `ReplayControls` of one that is replayed."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ class Moment:
     kind: MomentKind
     text: str
     lane: Lane | Literal[""] = ""
-    beside: bool = False  # put there in a replay: it stands beside the recording, not in it
+    is_annotation: bool = False  # made in a replay: it is kept next to the recording, not in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +48,12 @@ class WindowView:
     note: str = ""  # why there is no verdict, e.g. that dials moved inside the window
 
 
-class Transport(Protocol):
+class ReplayControls(Protocol):
     """Time under the operator's hands. Seconds are since the load began; `duration_s` grows while one follows."""
 
     @property
     def position_s(self) -> float:
-        """Where the picture stands."""
+        """The second that is shown."""
         ...
 
     @property
@@ -114,7 +111,7 @@ class Board(Protocol):
         ...
 
     def in_force(self, lane: Lane) -> Dials:
-        """The dials that the drivers were last told."""
+        """The dials that the drivers follow."""
         ...
 
     def step(self, name: DialName, notches: int, lanes: Lanes = "both") -> bool:

@@ -1,6 +1,6 @@
-"""What is known of each lane, folded from batches. Live and replay feed it alike, a second at a time.
+"""The state of a session: what is known of each lane, folded from batches, a second at a time, live and replayed.
 
-Latencies counted in buckets of 1 %, so that percentiles of a moving window cost the same however many values.
+Latencies are counted in buckets of 1 %, so that percentiles of a moving window cost the same however many values.
 
 Percentiles are of values, never of percentiles: histograms of seconds are merged and the sum is asked. Values kept
 whole would cost a sort of a million gaps for a window of five minutes at 3,000 tokens/s.
@@ -27,7 +27,7 @@ from tui.stats.quantiles import percentile
 
 LOW_MS: Final = 1e-3
 HIGH_MS: Final = 1e6
-WIDTH: Final = 1.01  # the value told is the geometric middle of a bucket: at most sqrt(1.01) - 1 = 0.5 % off
+WIDTH: Final = 1.01  # the value given is the geometric middle of a bucket: at most sqrt(1.01) - 1 = 0.5 % off
 _LOG_WIDTH: Final = math.log(WIDTH)
 _INSIDE: Final = math.ceil(math.log(HIGH_MS / LOW_MS) / _LOG_WIDTH)
 BUCKETS: Final = _INSIDE + 2  # the first holds what lies under LOW_MS, the last what lies over HIGH_MS
@@ -97,7 +97,7 @@ class LatencyHistogram:
     def percentile(self, share: float) -> float | None:
         """The nearest-rank percentile in ms at `share` (0 to 1), at most 0.5 % off; None of nothing.
 
-        Values under 1 µs are told as 1 µs, values over 1,000 s as infinity.
+        Values under 1 µs are given as 1 µs, values over 1,000 s as infinity.
         """
         cumulative = np.cumsum(self.counts)
         if cumulative[-1] <= 0:
@@ -114,7 +114,7 @@ LONGEST_WINDOW_S = 300
 SLOW_OVER_S = 60
 EVENTS_KEPT = 500
 
-OF_REQUESTS = {"ttft": ttft_ms, "ttft_sched": ttft_sched_ms, "tpot": tpot_ms, "e2e": e2e_ms}
+REQUEST_LATENCIES = {"ttft": ttft_ms, "ttft_sched": ttft_sched_ms, "tpot": tpot_ms, "e2e": e2e_ms}
 
 
 @dataclass(slots=True)
@@ -124,7 +124,7 @@ class SecondDetail:
     t_ns: int
     latencies: dict[str, Floats]  # by name, of one length: nan where a request has no such latency
     itl: Bucketed
-    own: Bools  # of these requests those that began under the dials of this second
+    in_segment: Bools  # of these requests those that began under the dials of this second
     prompt_tokens: Floats  # one value for each of those, as the server counted
     output_tokens: Floats
 
@@ -145,24 +145,26 @@ class LaneState:
     tokens_from_chunks: bool = False
     stamp: str = ""
     down: EventRow | None = None  # the event that took the lane down, while it is down
-    fault: dict[str, str] = field(default_factory=dict)  # by source: what is wrong beside the load
+    fault: dict[str, str] = field(default_factory=dict)  # by source: what is wrong outside the load
     _gaps: ChunkGaps = field(default_factory=ChunkGaps)
 
     def take_second(self, row: SecondRow, requests: list[RequestRow], chunks: list[Chunks]) -> None:
         """Fold one second in."""
         self.seconds.append(row)
         good = [r for r in requests if r.outcome == "ok"]
-        own = [r for r in good if r.segment == row.segment]
+        counted = [r for r in good if r.segment == row.segment]
         gaps = self._gaps.feed(_joined(chunks))
         self._gaps.forget([r.request for r in requests])
         self.details.append(
             SecondDetail(
                 t_ns=row.t_ns,
-                latencies={name: _values(good, of) for name, of in OF_REQUESTS.items()},
+                latencies={name: _values(good, value) for name, value in REQUEST_LATENCIES.items()},
                 itl=bucketed(gaps.itl_ms, gaps.tokens),
-                own=np.array([r.segment == row.segment for r in good], dtype=bool),
-                prompt_tokens=np.array([r.prompt_tokens for r in own if r.prompt_tokens is not None], dtype=float),
-                output_tokens=np.array([r.output_tokens for r in own], dtype=float),
+                in_segment=np.array([r.segment == row.segment for r in good], dtype=bool),
+                prompt_tokens=np.array(
+                    [r.prompt_tokens for r in counted if r.prompt_tokens is not None], dtype=float
+                ),
+                output_tokens=np.array([r.output_tokens for r in counted], dtype=float),
             )
         )
         self._count(requests)
@@ -196,7 +198,7 @@ class LaneState:
         self.fault.pop("gpu" if row.source.startswith("gpu") else row.source, None)
 
     def take_event(self, row: EventRow) -> None:
-        """Follow the lane down and up, and faults beside the load."""
+        """Follow the lane down and up, and faults outside the load."""
         if row.kind == "down":
             self.down = row
         elif row.kind == "up":
@@ -275,5 +277,5 @@ def _joined(chunks: list[Chunks]) -> Chunks:
     return chunks[0] if len(chunks) == 1 else ChunkArrays.of(chunks).pack()
 
 
-def _values(requests: list[RequestRow], of: Callable[[RequestRow], float | None]) -> Floats:
-    return np.array([of(r) for r in requests], dtype=float)
+def _values(requests: list[RequestRow], value: Callable[[RequestRow], float | None]) -> Floats:
+    return np.array([value(r) for r in requests], dtype=float)

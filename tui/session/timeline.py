@@ -1,7 +1,4 @@
-"""The profile and the dials of a recording.
-
-What of a recording is worth a jump.
-"""
+"""What a recording says of itself over time: its profile, its dials, and the moments worth a jump."""
 
 from __future__ import annotations
 
@@ -38,7 +35,7 @@ def profile_of(info: SessionInfo) -> Profile:
 
 def _known(kind: Struct, raw: Mapping[str, Any]) -> dict[str, Any]:
     """The values that this version has a place for."""
-    found: dict[str, Any] = {}
+    known: dict[str, Any] = {}
     for field in msgspec.structs.fields(kind):
         if field.name not in raw:
             continue
@@ -50,8 +47,8 @@ def _known(kind: Struct, raw: Mapping[str, Any]) -> dict[str, Any]:
             msgspec.convert(value, field.type)
         except msgspec.ValidationError:
             continue
-        found[field.name] = value
-    return found
+        known[field.name] = value
+    return known
 
 
 def first_dials(profile: Profile) -> dict[Lane, Dials]:
@@ -64,12 +61,12 @@ def dials_after(first: Mapping[Lane, Dials], events: Iterable[EventRow]) -> dict
     dials = dict(first)
     for event in events:
         if event.kind == "dial" and event.name in DIAL:
-            dials |= {lane: _turned(of, event) for lane, of in dials.items() if event.lane in ("", lane)}
+            dials |= {lane: _turned(before, event) for lane, before in dials.items() if event.lane in ("", lane)}
     return dials
 
 
 def _turned(dials: Dials, event: EventRow) -> Dials:
-    """An event tells a dial as the operator reads it."""
+    """An event holds a dial as the operator reads it."""
     old: DialValue = getattr(dials, event.name)
     new: DialValue = event.new
     if not isinstance(old, str):
@@ -95,19 +92,21 @@ KINDS: Final[dict[str, MomentKind]] = {
 }
 
 
-def moments_of(events: Sequence[EventRow], t0_ns: int, end_s: float, beside: Sequence[EventRow] = ()) -> list[Moment]:
-    """The moments of a recording's events and of the marks beside it, in order of time, within its length.
+def moments_of(
+    events: Sequence[EventRow], t0_ns: int, end_s: float, annotations: Sequence[EventRow] = ()
+) -> list[Moment]:
+    """The moments of a recording's events and of the annotations next to it, in order of time, within its length.
 
     A fault that is over, and a client that is no limit any more, are no moments.
     """
-    rows = [(row, False) for row in events] + [(row, True) for row in beside]
-    found = []
-    for row, is_beside in rows:
+    rows = [(row, False) for row in events] + [(row, True) for row in annotations]
+    moments = []
+    for row, is_annotation in rows:
         over = (row.kind in ("fault", "incomparable") and not row.text) or (row.kind == "bound" and row.new == "off")
         if row.kind in KINDS and not over:
             t_s = min(max(0.0, (row.t_ns - t0_ns) / NS_PER_S), end_s)
-            found.append(Moment(t_s, KINDS[row.kind], _text(row), row.lane, is_beside))
-    return sorted(found, key=lambda moment: moment.t_s)
+            moments.append(Moment(t_s, KINDS[row.kind], _text(row), row.lane, is_annotation))
+    return sorted(moments, key=lambda moment: moment.t_s)
 
 
 def _text(row: EventRow) -> str:

@@ -93,5 +93,5 @@ def moments_text(moments: Sequence[Moment]) -> str:
 
 def _text(moment: Moment) -> str:
     word = "" if moment.kind == "dial" or moment.text.startswith(moment.kind) else moment.kind
-    annotation = "(next to the recording)" if moment.beside else ""
+    annotation = "(next to the recording)" if moment.is_annotation else ""
     return " ".join(part for part in (moment.lane.upper(), word, moment.text, annotation) if part)

@@ -18,7 +18,7 @@ from textual.widget import Widget
 from tui.model.rows import EventRow
 from tui.model.text import UserError, sanitize
 from tui.model.units import NS_PER_S
-from tui.session.source import SPEEDS, Moment, Source, Transport, WindowView
+from tui.session.source import SPEEDS, Moment, ReplayControls, Source, WindowView
 from tui.session.view import View
 from tui.ui.comparison import compare_window
 from tui.ui.goto import TIME_EXAMPLES, RecordingTimes, moment_from, moments_at, moments_text, parse_time, shown_at
@@ -82,7 +82,7 @@ class Seeker:
 
 
 @runtime_checkable
-class ReplayedSource(Source, Transport, Protocol):
+class ReplayedSource(Source, ReplayControls, Protocol):
     """A source that can be moved in time."""
 
 
@@ -92,7 +92,7 @@ def with_annotations(view: View, moments: Iterable[Moment]) -> View:
         EventRow(moment.lane, view.t0_ns + round(moment.t_s * NS_PER_S), "note" if moment.kind == "note" else "mark",
                  text=moment.text if moment.text != moment.kind else "")
         for moment in moments
-        if moment.beside and moment.t_s <= view.second
+        if moment.is_annotation and moment.t_s <= view.second
     ]  # fmt: skip
     if not annotations:
         return view
@@ -109,7 +109,7 @@ class ReplayScreen(MainScreen):
         self, source: ReplayedSource, session_argument: Callable[[str], str] = str, export: Export | None = None
     ) -> None:
         super().__init__(source, session_argument)
-        self.replay: Transport = source
+        self.replay: ReplayControls = source
         self.window: tuple[float, float | None] | None = None  # marked on the timeline; None for its end: to come
         self.window_view: WindowView | None = None
         self.seeker = Seeker(self, source.seek)
