@@ -64,6 +64,9 @@ class FakeSource:
         if self.playing:
             self._task = asyncio.create_task(self._play())
 
+    async def ended(self) -> None:
+        await asyncio.Event().wait()
+
     async def _play(self) -> None:
         while True:
             await asyncio.sleep(1)

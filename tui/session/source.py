@@ -154,6 +154,10 @@ class Source(Protocol):
         """Begin. `on_second` is called on this event loop when a new second is complete. Returns at once."""
         ...
 
+    async def ended(self) -> None:
+        """Wait until it ends by itself; raises the error that ended it."""
+        ...
+
     def view(self, window_s: int) -> View:
         """The numbers now."""
         ...

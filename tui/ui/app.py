@@ -7,14 +7,14 @@ import os
 import signal
 import tempfile
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.screen import Screen
 
 from tui.model.text import UserError
 from tui.session.source import Source
@@ -25,23 +25,16 @@ from tui.ui.terminal import abandon_terminal, has_shell, is_closed, speaks_utf8,
 from tui.ui.widgets.header import key_sign
 from tui.ui.widgets.theme import GLYPHS, PALETTES, first_theme, theme_of
 
+NOT_OFFERED = ("app.focus", "screen.copy_text")
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 CRASHED = 1
 REFUSED = 2
-
-
-@runtime_checkable
-class Endable(Protocol):
-    """A source that can end by itself, in an error that `ended` raises."""
-
-    def ended(self) -> Awaitable[None]: ...
 
 
 class DragstripApp(App[int]):
     """`run()` returns the exit code; then `summary` is to be printed, `log_path` is a traceback's file, if any."""
 
     CSS_PATH = "app.tcss"  # a default screen's own CSS_PATH is not read
-    COMMANDS: ClassVar = {lambda: KeyCommands}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "quit", show=False, priority=True, system=True),
     ]
@@ -88,11 +81,22 @@ class DragstripApp(App[int]):
             hung_up = partial(loop.call_soon_threadsafe, self._signalled, signal.SIGHUP)
             watch_terminal(hung_up, lambda: getattr(self._driver, "_writer_thread", None))
             loop.add_signal_handler(signal.SIGTSTP, self._suspend, signal.getsignal(signal.SIGTSTP))
-        if isinstance(self.source, Endable):
-            self._watch = asyncio.create_task(self._watch_source(self.source))
+        self._watch = asyncio.create_task(self._watch_source())
 
     def on_main_screen_quit_requested(self) -> None:
         self.leave("quit", 0)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The command palette: every active key of the screen, by what it does, once for each action.
+
+        The keys of a dial in focus would not say which dial they turn, and the screen cannot run them.
+        """
+        commands: dict[str, str] = {}
+        for binding in (key.binding for key in screen.active_bindings.values() if key.node is screen):
+            if binding.description and not binding.action.startswith(NOT_OFFERED):
+                commands[binding.action] = f"{binding.description}  ({key_sign(binding.key)})"
+        for action, text in commands.items():
+            yield SystemCommand(text, "", partial(screen.run_action, action))
 
     async def action_quit(self) -> None:
         """Ctrl+q, in any dialog: asks as `q` does."""
@@ -139,11 +143,11 @@ class DragstripApp(App[int]):
     def _signalled(self, number: int) -> None:
         self.leave(f"signal {signal.Signals(number).name}", 128 + number)
 
-    async def _watch_source(self, source: Endable) -> None:
+    async def _watch_source(self) -> None:
         """A source that fails ends the program: with one sentence if the operator can mend it."""
         await self.main_screen.source_started.wait()
         try:
-            await source.ended()
+            await self.source.ended()
         except UserError as error:
             self.summary.append(f"dragstrip: {error}")
             self.leave(str(error), REFUSED)
@@ -174,32 +178,3 @@ def write_log(error: BaseException) -> Path:
     with os.fdopen(handle, "w", encoding="utf-8") as log:
         log.write("".join(traceback.format_exception(error)))
     return Path(name)
-
-
-NOT_OFFERED = ("app.focus", "screen.copy_text")
-
-
-class KeyCommands(Provider):
-    """The command palette: every active key, by what it does."""
-
-    def _commands(self) -> dict[str, str]:
-        """Description and key, to the action: one for each action of the screen.
-
-        The keys of a dial in focus would not say which dial they turn, and the screen cannot run them.
-        """
-        commands: dict[str, str] = {}
-        for active in self.screen.active_bindings.values():
-            binding = active.binding
-            if active.node is self.screen and binding.description and not binding.action.startswith(NOT_OFFERED):
-                commands[binding.action] = f"{binding.description}  ({key_sign(binding.key)})"
-        return {text: action for action, text in commands.items()}
-
-    async def discover(self) -> Hits:
-        for text, action in self._commands().items():
-            yield DiscoveryHit(text, partial(self.screen.run_action, action))
-
-    async def search(self, query: str) -> Hits:
-        matcher = self.matcher(query)
-        for text, action in self._commands().items():
-            if (score := matcher.match(text)) > 0:
-                yield Hit(score, matcher.highlight(text), partial(self.screen.run_action, action))

@@ -102,12 +102,13 @@ FOOTER = (
 )  # fmt: skip
 
 
+def footer_label(binding: Binding) -> str:
+    return binding.group.description if binding.group else binding.description
+
+
 def in_footer_order(bindings: Iterable[Binding], first: str = "") -> list[Binding]:
     """The bindings with the label `first` before all others, because a narrow footer keeps only the first ones."""
     order = (first, *FOOTER)
-
-    def place(binding: Binding) -> int:
-        label = binding.group.description if binding.group else binding.description
-        return order.index(label) if label in order else len(order)
-
-    return sorted(bindings, key=place)
+    return sorted(
+        bindings, key=lambda key: order.index(footer_label(key)) if footer_label(key) in order else len(order)
+    )

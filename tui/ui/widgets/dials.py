@@ -6,7 +6,7 @@ The seven dials are in two rows: linked, each dial once and wide; apart, a row f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from textual import events
 from textual.app import ComposeResult
@@ -15,7 +15,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.timer import Timer
 
-from tui.model.dials import DIAL, DIALS, DialName, DialSpec, DialValue, dial_text
+from tui.model.dials import DIALS, DialName, DialSpec, DialValue, dial_text
 from tui.model.rows import LANES, Lane
 from tui.session.source import Board, Lanes
 from tui.ui.widgets.rows import Row, Rows, fit
@@ -177,21 +177,29 @@ class Dial(Rows, can_focus=True):
 
 
 PENDING_S = 0.1
-UPPER: tuple[DialName, ...] = ("concurrency", "prompt_tokens", "output_tokens")
-LOWER: tuple[DialName, ...] = ("arrival", "request_rate", "shared_prefix", "temperature")
-# Room for `16→32…`; a longer turn shows only where it goes.
-LINKED_CELLS: dict[DialName, int] = {
-    "concurrency": 8, "prompt_tokens": 9, "output_tokens": 8,
-    "arrival": 10, "request_rate": 6, "shared_prefix": 5, "temperature": 5,
-}  # fmt: skip
-APART_CELLS: dict[DialName, int] = {
-    "concurrency": 4, "prompt_tokens": 5, "output_tokens": 5,
-    "arrival": 8, "request_rate": 4, "shared_prefix": 3, "temperature": 4,
-}  # fmt: skip
-APART_LABELS: dict[DialName, str] = {
-    "concurrency": "conc", "prompt_tokens": "in", "output_tokens": "out",
-    "arrival": "", "request_rate": "rate", "shared_prefix": "shr", "temperature": "T",
-}  # fmt: skip
+
+
+class Place(NamedTuple):
+    """Where a dial is: its row and cells while linked, its label and cells while apart.
+
+    The cells have room for `16→32…`; a longer turn shows only where it goes.
+    """
+
+    row: int
+    cells: int
+    apart_label: str
+    apart_cells: int
+
+
+PLACES: dict[DialName, Place] = {
+    "concurrency": Place(0, 8, "conc", 4),
+    "prompt_tokens": Place(0, 9, "in", 5),
+    "output_tokens": Place(0, 8, "out", 5),
+    "arrival": Place(1, 10, "", 8),
+    "request_rate": Place(1, 6, "rate", 4),
+    "shared_prefix": Place(1, 5, "shr", 3),
+    "temperature": Place(1, 5, "T", 4),
+}
 
 
 class DialStrip(Vertical):
@@ -216,10 +224,11 @@ class DialStrip(Vertical):
 
     def compose(self) -> ComposeResult:
         """The linked dials; those of lanes apart are made when they first are, so that the first paint is sooner."""
-        for names, note in ((UPPER, self._badge), (LOWER, self._message)):
+        for row, note in enumerate((self._badge, self._message)):
             with Horizontal(classes="linked"):
-                for name in names:
-                    yield self._dial(name, "both", DIAL[name].label, LINKED_CELLS[name])
+                for spec in DIALS:
+                    if PLACES[spec.name].row == row:
+                        yield self._dial(spec, "both", spec.label, PLACES[spec.name].cells)
                 yield note
 
     def on_mount(self) -> None:
@@ -229,13 +238,14 @@ class DialStrip(Vertical):
     def _make_apart(self) -> None:
         for lane in self._lanes:
             letter = Rows(classes="lane")
-            dials = [self._dial(s.name, lane, APART_LABELS[s.name], APART_CELLS[s.name]) for s in DIALS]
+            places = [(spec, PLACES[spec.name]) for spec in DIALS]
+            dials = [self._dial(spec, lane, place.apart_label, place.apart_cells) for spec, place in places]
             self.mount(Horizontal(letter, *dials, classes="apart"))
             letter.set_rows([fit([(lane.upper(), f"{lane} strong")], 2)])
         self.call_after_refresh(self.show)
 
-    def _dial(self, name: DialName, lanes: Lanes, label: str, cells: int) -> Dial:
-        return Dial(DIAL[name], lanes, label=label, cells=cells, read_only=self._board.read_only)
+    def _dial(self, spec: DialSpec, lanes: Lanes, label: str, cells: int) -> Dial:
+        return Dial(spec, lanes, label=label, cells=cells, read_only=self._board.read_only)
 
     @property
     def focused_lanes(self) -> Lanes:

@@ -13,6 +13,7 @@ from tui.model.text import sanitize
 from tui.model.units import NS_PER_S
 from tui.session.view import View
 from tui.ui.comparison import Comparison
+from tui.ui.keys import footer_label
 from tui.ui.widgets import numbers
 from tui.ui.widgets.panel import Panel, ScreenState
 from tui.ui.widgets.rows import Row, Rows, Span, fit, length, spread
@@ -123,11 +124,10 @@ def grouped(bindings: Iterable[Binding]) -> list[tuple[str, str]]:
     """(keys, label) in order; the keys of a group come together under the group's name."""
     keys_by_label: dict[str, list[str]] = {}
     for binding in bindings:
-        label = binding.group.description if binding.group else binding.description
-        keys = keys_by_label.setdefault(label, [])
+        keys = keys_by_label.setdefault(footer_label(binding), [])
         if key_sign(binding.key) not in keys:
             keys.append(key_sign(binding.key))
-    return [(" ".join(keys), label) for label, keys in keys_by_label.items()]
+    return [(" ".join(keys), text) for text, keys in keys_by_label.items()]
 
 
 class Hints(Rows):
@@ -136,8 +136,8 @@ class Hints(Rows):
     def show(self, bindings: Iterable[Binding]) -> None:
         width = self.size.width or self.app.size.width
         spans: list[Span] = []
-        for keys, label in grouped(bindings):
-            more: list[Span] = [(f" {keys}", "strong"), (f" {label} ", "muted")]
+        for keys, text in grouped(bindings):
+            more: list[Span] = [(f" {keys}", "strong"), (f" {text} ", "muted")]
             if length([*spans, *more]) <= width:
                 spans += more
         self.set_rows([fit(spans, width)])
