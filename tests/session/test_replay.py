@@ -18,8 +18,8 @@ from tui.recording.marks import Marks
 from tui.recording.reader import open_session
 from tui.recording.recorder import Recorder
 from tui.recording.tape import Tape
-from tui.session.replay import How, ReplaySource
-from tui.session.source import SPEEDS, ReplayControls, Source
+from tui.session.replay import ReplayOptions, ReplaySource
+from tui.session.source import SPEEDS, Source
 from tui.session.timeline import profile_of
 
 NS = synthetic.SECOND_NS
@@ -38,9 +38,9 @@ def record(folder: Path, seconds: int = SECONDS, change: Change = lambda batch: 
 class Replayed:
     """A replay whose pictures can be waited for."""
 
-    def __init__(self, folder: Path, how: How | None = None, marks: Marks | None = None) -> None:
+    def __init__(self, folder: Path, how: ReplayOptions | None = None, marks: Marks | None = None) -> None:
         self.source = ReplaySource(
-            profile_of(open_session(folder).info), lambda: Tape(open_session(folder)), how or How(), marks
+            profile_of(open_session(folder).info), lambda: Tape(open_session(folder)), how or ReplayOptions(), marks
         )
         self.seconds: list[int] = []
         self._moved = asyncio.Event()
@@ -61,7 +61,9 @@ class Replayed:
 
 
 @asynccontextmanager
-async def replaying(folder: Path, how: How | None = None, marks: Marks | None = None) -> AsyncIterator[Replayed]:
+async def replaying(
+    folder: Path, how: ReplayOptions | None = None, marks: Marks | None = None
+) -> AsyncIterator[Replayed]:
     replayed = Replayed(folder, how, marks)
     await replayed.start()
     try:
@@ -77,18 +79,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-async def test_it_is_a_source_and_a_transport(folder: Path) -> None:
+async def test_it_is_a_source_at_its_first_second(folder: Path) -> None:
     async with replaying(folder) as replayed:
         source: Source = replayed.source
-        transport: ReplayControls = replayed.source
         assert source.replay
         assert source.board.read_only
-        assert (transport.position_s, transport.duration_s, transport.playing) == (0.0, SECONDS, True)
-        assert not transport.following
+        replay = replayed.source
+        assert (replay.position_s, replay.duration_s, replay.playing) == (0.0, SECONDS, True)
+        assert not replay.following
 
 
 async def test_at_full_speed_it_comes_to_the_end_and_pauses_there_then_plays_again(folder: Path) -> None:
-    async with replaying(folder, How(speed=math.inf)) as replayed:
+    async with replaying(folder, ReplayOptions(speed=math.inf)) as replayed:
         source = replayed.source
         await replayed.when(lambda source: not source.playing)
         assert source.position_s == SECONDS == source.view(30).second
@@ -101,7 +103,7 @@ async def test_at_full_speed_it_comes_to_the_end_and_pauses_there_then_plays_aga
 
 
 async def test_paused_it_stands_and_steps_by_seeking(folder: Path) -> None:
-    async with replaying(folder, How(start_at=lambda length_s: length_s / 2)) as replayed:
+    async with replaying(folder, ReplayOptions(start_at=lambda length_s: length_s / 2)) as replayed:
         source = replayed.source
         source.toggle()
         at = source.position_s
@@ -113,7 +115,7 @@ async def test_paused_it_stands_and_steps_by_seeking(folder: Path) -> None:
 
 
 async def test_speed_is_how_many_seconds_pass_in_one(folder: Path) -> None:
-    async with replaying(folder, How(speed=64.0)) as replayed:
+    async with replaying(folder, ReplayOptions(speed=64.0)) as replayed:
         began_s = asyncio.get_running_loop().time()
         await replayed.when(lambda source: not source.playing)
         assert asyncio.get_running_loop().time() - began_s >= SECONDS / 64 * 0.8
@@ -169,7 +171,7 @@ async def test_a_mark_stands_beside_the_recording(folder: Path, tmp_path: Path) 
 
 
 async def test_the_verdicts_come_once_the_whole_of_before_is_known(folder: Path) -> None:
-    async with replaying(folder, How(start_at=lambda length_s: length_s)) as replayed:
+    async with replaying(folder, ReplayOptions(start_at=lambda length_s: length_s)) as replayed:
         await replayed.when(lambda source: "needs" in source.view(30).verdicts["output_tps"].reason)
         assert len(replayed.source.view(30).ledger) == 1
 
@@ -230,7 +232,7 @@ async def test_a_session_that_was_killed_replays_what_is_on_the_disk(tmp_path: P
     recorder._closing.set()
     recorder._thread.join()
     recorder._lock.release()
-    async with replaying(tmp_path / "s", How(start_at=lambda length_s: length_s)) as replayed:
+    async with replaying(tmp_path / "s", ReplayOptions(start_at=lambda length_s: length_s)) as replayed:
         assert replayed.source.view(30).lanes["b"].done == SECONDS * 4
 
 
@@ -272,7 +274,7 @@ async def test_following_shows_each_second_as_it_comes_and_says_how_it_ended(tmp
     while recorder.durable_t_ns is None:
         await asyncio.sleep(0.01)
     more = [replace(batch, events=[]) for batch in synthetic.batches(3, synthetic.Load(4, 5), first=3)]
-    async with replaying(tmp_path / "s", How(follow=True)) as replayed:
+    async with replaying(tmp_path / "s", ReplayOptions(follow=True)) as replayed:
         source = replayed.source
         assert (source.position_s, source.playing) == (3, True)
         recorder(more[0])

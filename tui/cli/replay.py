@@ -34,10 +34,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def call(args: argparse.Namespace) -> int:
     from tui.cli.sessions import session_named
     from tui.recording.marks import open_marks
-    from tui.session.replay import How
+    from tui.session.replay import ReplayOptions
     from tui.session.timeline import profile_of
 
-    how = How(speed_of(args.speed), moment_of(args.at), args.follow)
+    how = ReplayOptions(speed_of(args.speed), moment_of(args.at), args.follow)
     where = session_named(args.session)
     require_terminal("use `dragstrip report SESSION`, which needs none")
     info = _info(where)

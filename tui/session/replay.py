@@ -1,8 +1,6 @@
 """A replay: the seconds of a recording, at any speed, through the same state and views as a live session.
 
-Whatever needs numpy or Polars is imported once the recording is opened, because the screen paints before that.
-
-The dials of a replay: as they were in force, and not to be turned.
+What needs numpy or Polars is imported once the recording is opened, because the screen paints before that.
 """
 
 from __future__ import annotations
@@ -42,35 +40,29 @@ class ReplayBoard:
     def __init__(self, dials: Mapping[Lane, Dials]) -> None:
         self.dials: Mapping[Lane, Dials] = {}
         self.linked = True  # both lanes were asked for the same
-        self.put(dials)
+        self.show(dials)
 
-    def put(self, dials: Mapping[Lane, Dials]) -> None:
+    def show(self, dials: Mapping[Lane, Dials]) -> None:
         """Show the dials of another moment."""
         self.dials = dials
         self.linked = len(set(dials.values())) <= 1
 
     def shown(self, lane: Lane) -> Dials:
-        """The dials at the position."""
         return self.dials.get(lane, self.dials["a"])
 
     def in_force(self, lane: Lane) -> Dials:
-        """The dials at the position."""
         return self.shown(lane)
 
     def step(self, name: DialName, notches: int, lanes: Lanes = "both") -> bool:
-        """They do not turn."""
         return False
 
     def scale(self, name: DialName, factor: float, lanes: Lanes = "both") -> bool:
-        """They do not turn."""
         return False
 
     def set(self, name: DialName, value: DialValue, lanes: Lanes = "both") -> str:
-        """They do not turn, and why."""
         return AS_RECORDED
 
     def undo(self) -> bool:
-        """There is nothing to undo."""
         return False
 
     def toggle_load(self) -> bool:
@@ -78,21 +70,18 @@ class ReplayBoard:
         return any(dials.concurrency > 0 or dials.arrival != "closed" for dials in self.dials.values())
 
     def toggle_link(self) -> bool:
-        """They stay as they were."""
         return self.linked
 
 
 DRAW_EVERY_S: Final = 0.1  # at most: more pictures a second nobody reads
 BUSY_S: Final = 0.05  # folding at once, before the screen has its turn
-BREATH_S: Final = 0.02  # for the screen, between two of these
-LOOK_EVERY_S: Final = 0.5  # for new seconds of a session that is still recorded
-
-Open = Callable[[], "Tape"]
+PAUSE_S: Final = 0.02  # for the screen, between two of these
+REFRESH_S: Final = 0.5  # for new seconds of a session that is still recorded
 
 
 @dataclass(frozen=True, slots=True)
-class How:
-    """How a replay begins. `start_at` gives the second, of a recording that is so many seconds long."""
+class ReplayOptions:
+    """ReplayOptions a replay begins. `start_at` gives the second, of a recording that is so many seconds long."""
 
     speed: float = 1.0
     start_at: Callable[[float], float] = lambda _: 0.0
@@ -100,22 +89,22 @@ class How:
 
 
 class ReplaySource:
-    """Implements `Source` and `ReplayControls`. `open_tape` opens the recording, in a thread."""
+    """Implements `Source`, and moves in time: seconds are since the load began. `open_tape` runs in a thread."""
 
     replay = True
 
     def __init__(
         self,
         profile: Profile,
-        open_tape: Open,
-        how: How = How(),
+        open_tape: Callable[[], Tape],
+        options: ReplayOptions = ReplayOptions(),
         marks: Marks | None = None,
     ) -> None:
         self.profile = profile
         self._board = ReplayBoard(first_dials(profile))
-        self._open_tape, self._start_at, self._marks = open_tape, how.start_at, marks
-        self._speed = how.speed
-        self._follow = self._at_end_of_live = how.follow
+        self._open_tape, self._start_at, self._marks = open_tape, options.start_at, marks
+        self._speed = options.speed
+        self._follow = self._at_end_of_live = options.follow
         self._playing = True
         self._playback: Playback | None = None
         self._woken = asyncio.Event()
@@ -131,7 +120,6 @@ class ReplaySource:
 
     @property
     def board(self) -> ReplayBoard:
-        """The dials at the position."""
         return self._board
 
     async def start(self, on_second: Callable[[], None]) -> None:
@@ -158,11 +146,10 @@ class ReplaySource:
             return blank_view(self.profile, self._board.dials, window_s)
         self._window_s = window_s
         view = self._playback.view(window_s)
-        self._board.put({lane: shown.dials for lane, shown in view.lanes.items()})
+        self._board.show({lane: shown.dials for lane, shown in view.lanes.items()})
         return view
 
     def toggle_plan(self) -> str:
-        """A replay runs no plan."""
         return "a replay runs no plan"
 
     def mark(self, text: str) -> None:
@@ -179,7 +166,7 @@ class ReplaySource:
             with suppress(asyncio.CancelledError, UserError):
                 await self._task
 
-    # ReplayControls.
+    # Moving in time.
 
     @property
     def position_s(self) -> float:
@@ -188,12 +175,11 @@ class ReplaySource:
 
     @property
     def duration_s(self) -> float:
-        """How long the recording is, so far."""
+        """ReplayOptions long the recording is, so far."""
         return (self._tape.t_end_ns - self._tape.t0_ns) / NS_PER_S if self._playback else 0.0
 
     @property
     def playing(self) -> bool:
-        """Whether time runs."""
         return self._playing
 
     @property
@@ -268,7 +254,7 @@ class ReplaySource:
             tasks.create_task(self._play())
             tasks.create_task(self._judge())
             if self._follow:
-                tasks.create_task(self._look_for_more())
+                tasks.create_task(self._follow_recording())
 
     def _opened(self) -> Playback:
         from tui.session.playback import Playback
@@ -296,7 +282,7 @@ class ReplaySource:
         shown = False
         try:
             while not folding.done():
-                await asyncio.wait({folding}, timeout=LOOK_EVERY_S)
+                await asyncio.wait({folding}, timeout=REFRESH_S)
                 known = judgements.reached >= self._playback.second
                 if known and not shown:
                     self._on_second()
@@ -338,7 +324,7 @@ class ReplaySource:
                 begun_s, done = time.monotonic(), 0
             rest_s = (done + 1) / self._speed - (time.monotonic() - begun_s)
             with suppress(TimeoutError):  # `wait_for` may swallow the cancelling of this task
-                async with asyncio.timeout(BREATH_S if endless else max(rest_s, DRAW_EVERY_S)):
+                async with asyncio.timeout(PAUSE_S if endless else max(rest_s, DRAW_EVERY_S)):
                     await self._woken.wait()
 
     async def _fold(self, due: float) -> int:
@@ -351,7 +337,7 @@ class ReplaySource:
                 folded += 1
         return folded
 
-    async def _look_for_more(self) -> None:
+    async def _follow_recording(self) -> None:
         """Until the session ends, hear of its new seconds."""
         while self._follow:
             async with self._reading:
@@ -364,7 +350,7 @@ class ReplaySource:
             if more or not live:
                 self._woken.set()
                 self._on_second()
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(REFRESH_S)
 
     def _end_of_live(self) -> None:
         assert self._playback is not None

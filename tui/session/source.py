@@ -1,8 +1,8 @@
-"""What a screen needs of a session: `Source` of any, `ReplayControls` of one that is replayed."""
+"""What a screen needs of a session, live or replayed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -46,55 +46,6 @@ class WindowView:
     latencies: dict[Lane, dict[str, Percentiles]] = field(default_factory=dict)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     note: str = ""  # why there is no verdict, e.g. that dials moved inside the window
-
-
-class ReplayControls(Protocol):
-    """Time under the operator's hands. Seconds are since the load began; `duration_s` grows while one follows."""
-
-    @property
-    def position_s(self) -> float:
-        """The second that is shown."""
-        ...
-
-    @property
-    def duration_s(self) -> float:
-        """How long the recording is, so far."""
-        ...
-
-    @property
-    def playing(self) -> bool:
-        """Whether time runs."""
-        ...
-
-    @property
-    def speed(self) -> float:
-        """One of SPEEDS."""
-        ...
-
-    @property
-    def following(self) -> bool:
-        """Whether the recording is still written and the picture stays at its end."""
-        ...
-
-    def toggle(self) -> None:
-        """Play or pause; at the end, play again from the start."""
-        ...
-
-    def set_speed(self, speed: float) -> None:
-        """One of SPEEDS."""
-        ...
-
-    async def seek(self, t_s: float) -> None:
-        """Stand at this second, cut to the recording's ends; the picture is right when this returns."""
-        ...
-
-    def moments(self) -> Sequence[Moment]:
-        """Everything worth a jump, in order of time, marks of the replay among them."""
-        ...
-
-    async def window(self, start_s: float, end_s: float) -> WindowView:
-        """The percentiles and verdicts of a part of the session."""
-        ...
 
 
 Lanes = Literal["a", "b", "both"]

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -24,6 +24,9 @@ from tui.ui.main_screen import Export, MainScreen
 from tui.ui.terminal import abandon_terminal, has_shell, is_closed, speaks_utf8, watch_terminal
 from tui.ui.widgets.header import key_sign
 from tui.ui.widgets.theme import GLYPHS, PALETTES, first_theme, theme_of
+
+if TYPE_CHECKING:
+    from tui.session.replay import ReplaySource
 
 NOT_OFFERED = ("app.focus", "screen.copy_text")
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
@@ -165,11 +168,9 @@ class DragstripApp(App[int]):
 
 def _replay_screen(source: Source, session_argument: Callable[[str], str], export: Export | None) -> MainScreen:
     """Imported here, because a live screen is painted sooner without it."""
-    from tui.ui.replay_screen import ReplayedSource, ReplayScreen
+    from tui.ui.replay_screen import ReplayScreen
 
-    if not isinstance(source, ReplayedSource):
-        raise TypeError("a replay that cannot be moved in time")
-    return ReplayScreen(source, session_argument, export)
+    return ReplayScreen(cast("ReplaySource", source), session_argument, export)
 
 
 def write_log(error: BaseException) -> Path:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import ClassVar, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from msgspec import structs
 from textual.binding import BindingType
@@ -18,7 +18,7 @@ from textual.widget import Widget
 from tui.model.rows import EventRow
 from tui.model.text import UserError, sanitize
 from tui.model.units import NS_PER_S
-from tui.session.source import SPEEDS, Moment, ReplayControls, Source, WindowView
+from tui.session.source import SPEEDS, Moment, WindowView
 from tui.session.view import View
 from tui.ui.comparison import compare_window
 from tui.ui.goto import TIME_EXAMPLES, RecordingTimes, moment_from, moments_at, moments_text, parse_time, shown_at
@@ -27,6 +27,9 @@ from tui.ui.main_screen import Export, MainScreen, Middle
 from tui.ui.widgets.dials import Dial
 from tui.ui.widgets.panel import ScreenState
 from tui.ui.widgets.timeline import Timeline, TimelineBar, TimelineState, TimelineText, clock_in, speed_text
+
+if TYPE_CHECKING:
+    from tui.session.replay import ReplaySource
 
 SEEK_REST_S: Final = 0.15
 REPEATS_PER_STRIDE: Final = 10  # at 30 repeats a second, a third of a second
@@ -81,11 +84,6 @@ class Seeker:
             self.target_s = self._sent_s = None
 
 
-@runtime_checkable
-class ReplayedSource(Source, ReplayControls, Protocol):
-    """A source that can be moved in time."""
-
-
 def with_annotations(view: View, moments: Iterable[Moment]) -> View:
     """The view with the marks kept next to the recording among its events, without those that lie ahead."""
     annotations = [
@@ -106,10 +104,10 @@ class ReplayScreen(MainScreen):
     NOTE_HINT = "what should be remembered; kept next to the recording"
 
     def __init__(
-        self, source: ReplayedSource, session_argument: Callable[[str], str] = str, export: Export | None = None
+        self, source: ReplaySource, session_argument: Callable[[str], str] = str, export: Export | None = None
     ) -> None:
         super().__init__(source, session_argument)
-        self.replay: ReplayControls = source
+        self.replay = source
         self.window: tuple[float, float | None] | None = None  # marked on the timeline; None for its end: to come
         self.window_view: WindowView | None = None
         self.seeker = Seeker(self, source.seek)
