@@ -19,7 +19,7 @@ class Gaps:
     """The gaps that became known with one frame, all columns (n,) with one row for each chunk but a request's first.
 
     `itl_ms` is the gap divided by the tokens that the later chunk brought, and counts `tokens` times. Tokens that
-    only the usage at the end told of stand at the last chunk's moment: nobody knows their own, so they have no gap.
+    only the usage at the end reported are at the last chunk's moment: their own is not known, so they have no gap.
     """
 
     request: Ints

@@ -1,11 +1,11 @@
 """The ledger: each dial setting visited is a row, with both lanes and the verdict.
 
-A session that runs and one that was recorded have the same: the settings visited, of segments.
+A running session and a recorded one build it alike: from settings, each a list of segments.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -28,21 +28,6 @@ from tui.stats.turns import Pair, pairs_of_visits
 from tui.stats.verdict import Verdict, not_comparable, throughput_verdict, turns_verdict
 
 CURVE_PERCENTILES: Final = ("p50", "p95")
-
-
-class Measured(Protocol):
-    """A setting that was in force for a while: a row, or its segments."""
-
-    @property
-    def settled_s(self) -> int:
-        """How many seconds of it count."""
-
-    @property
-    def tokens(self) -> float:
-        """That came from all lanes in them."""
-
-
-_Measured = TypeVar("_Measured", bound=Measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +54,7 @@ class LedgerRow:
 
     @property
     def tokens(self) -> float:
-        """That came from both lanes in the seconds that count."""
+        """Output tokens of both lanes in the seconds that count."""
         return sum(self.tps.values()) * self.settled_s
 
     @property
@@ -92,12 +77,12 @@ class VisitedSetting:
 
     @property
     def tokens(self) -> float:
-        """That came from both lanes in the seconds that count."""
+        """Output tokens of both lanes in the seconds that count."""
         return sum(sum(self.tps(lane)) for lane in self.dials)
 
     @property
     def pairs(self) -> list[Pair] | None:
-        """Of lanes that took turns their blocks that adjoin, by the seconds of `tps`; None of lanes that did not."""
+        """Adjoining blocks of lanes that took turns, by the seconds of `tps`; None for lanes measured together."""
         if len(self.dials) < len(LANES) or not any(segment.in_turns for segment in self.segments):
             return None
         return pairs_of_visits([{lane: one.lane(lane).at_s for lane in LANES} for one in self.segments])
@@ -111,9 +96,9 @@ class VisitedSetting:
         return [span for segment in self.segments for span in segment.spans(lane)]
 
     def latencies(self, lane: Lane, metric: str) -> Latencies:
-        """Of the requests sent in settled time. Visits are moved together in time.
+        """Of the requests sent in settled time, with the time between visits taken out.
 
-        Of lanes that take turns the times stay: their turns are found by them.
+        Lanes that take turns keep their times: their turns are identified by them.
         """
         parts, joined_ns = [], 0
         for segment in self.segments:
@@ -144,7 +129,7 @@ class VisitedSetting:
         )
 
     def verdict(self, figure: str, *, delta: float, frozen: bool, limits: Limits = NO_LIMITS) -> Verdict:
-        """A against B by `output_tps`, `goodput` or a latency's percentile (`ttft_p95`), whatever may forbid it.
+        """A against B by `output_tps`, `goodput` or a latency percentile (`ttft_p95`), without regard to obstacles.
 
         `frozen`: this is the only look.
         """
@@ -190,7 +175,7 @@ class VisitedSetting:
 
 
 def visited(tables: Tables) -> list[VisitedSetting]:
-    """The settings of one session in order of their first visit; each segment its own where no event tells them."""
+    """The settings of a session in order of their first visit; without dial events each segment is a setting."""
     session = tables.session
     settled_ns = sorted(event.t_ns for event in tables.events if event.kind == "settled")
     parts = segments(tables.seconds, tables.requests, settled_ns)
@@ -205,8 +190,11 @@ def visited(tables: Tables) -> list[VisitedSetting]:
     return [VisitedSetting(dials, pooled) for dials, pooled in visits.values()]
 
 
-def main_setting(settings: Sequence[_Measured]) -> _Measured | None:
-    """The setting that most is known of: longest in force, in whole batches, and of several the busiest."""
+_Setting = TypeVar("_Setting", LedgerRow, VisitedSetting)
+
+
+def main_setting(settings: Sequence[_Setting]) -> _Setting | None:
+    """The setting with the most data: longest in force, in whole batches; among equals the busiest."""
     return max(settings, key=lambda one: (one.settled_s // BATCH_S, one.tokens), default=None)
 
 

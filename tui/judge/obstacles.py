@@ -1,7 +1,7 @@
 """Why two lanes may not be compared over a span of a session.
 
-One ordered list, asked by the live verdicts, the ledger, reports, a replay's window, `compare` and its conditions. A
-new reason for "not comparable" is one entry in it.
+One ordered list, used by the live verdicts, the ledger, reports, a replay's window, `compare` and its conditions. A
+new reason for "not comparable" is one entry in OBSTACLES.
 """
 
 from __future__ import annotations

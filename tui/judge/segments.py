@@ -1,4 +1,4 @@
-"""Segments: spans with every dial fixed in both lanes, with what mixes two settings cut off their start.
+"""Segments: spans with every dial fixed in both lanes, without the settling time at their start.
 
 A second counts when it is settled, both lanes are up, and the client was not the limit in either. A session feeds its
 segment a second at a time; reports, windows and exports feed theirs from tables.
@@ -71,7 +71,7 @@ class LaneSegment:
 
 @dataclass(slots=True)
 class Segment:
-    """One span of fixed dials. Of lanes that take turns each has its own seconds that count.
+    """One span of fixed dials. Lanes that take turns each have their own seconds that count.
 
     A latency belongs to the segment in whose settled time its request was sent, however late that ended; a request
     is counted as done or failed where it was both sent and ended in settled time.
@@ -97,10 +97,10 @@ class Segment:
         return self.lanes.get(lane) or LaneSegment()
 
     def settle(self, rows: Mapping[Lane, SecondRow], requests: Mapping[Lane, Requests], slow_ms: float) -> None:
-        """It is settled when the time is up and every lane that runs has shown how long its requests now take.
+        """Settle once the time is up and a request of this segment has ended in every lane that has any.
 
-        `rows` are those of one second, `requests` what ended in it, `slow_ms` the p95 of E2E of late in the slower
-        lane. Of lanes that take turns it is at once: what a turn begins with rests, and does not count anyway.
+        `rows` are those of one second, `requests` ended in it, `slow_ms` is the recent p95 of E2E in the slower lane.
+        Lanes that take turns are settled at once: their seconds of ramp and drain are `resting` and never count.
         """
         for lane, ended in requests.items():
             if np.any(ended.ok & (ended.sent_ns >= self.start_ns)):
@@ -141,7 +141,7 @@ class Segment:
             self.lanes[name].at_s.extend(t_ns[counts] / NS_PER_S)
 
     def add_requests(self, lane: Lane, requests: Requests) -> None:
-        """Keep what was sent or ended in this segment's time."""
+        """Keep requests that were sent or ended in this segment."""
         if self.settled_ns is not None:
             self.lanes[lane].add(requests)
 
@@ -248,12 +248,12 @@ def segments(seconds: pl.DataFrame, requests: pl.DataFrame, settled_events_ns: S
 
 
 def settled_at(events_ns: Sequence[int], start_ns: int, end_ns: int, estimate_ns: int, *, in_turns: bool) -> int:
-    """When a segment was settled by what the recording says: never, where it says so of an earlier one alone.
+    """When a segment was settled, by the events of the recording; its end where only earlier ones were.
 
-    A part of a recording may begin after its first segment was: then the estimate counts.
+    A recording without such events, or a part that begins after its first segment settled, has the estimate.
     """
     if in_turns:
-        return start_ns  # what a turn begins with rests
+        return start_ns
     said_ns = next((t_ns for t_ns in events_ns if start_ns < t_ns <= end_ns), None)
     if said_ns is not None:
         return said_ns
@@ -261,7 +261,7 @@ def settled_at(events_ns: Sequence[int], start_ns: int, end_ns: int, estimate_ns
 
 
 def settling_s(slow_e2e_ms: float = 0.0) -> float:
-    """The least time that is cut off: twice the p95 of E2E, from 5 to 60 s."""
+    """The shortest settling time: twice the p95 of E2E, within 5 to 60 s."""
     return min(max(2 * slow_e2e_ms / 1000, MIN_SETTLING_S), MAX_SETTLING_S)
 
 
@@ -328,10 +328,7 @@ Settings = Mapping[Lane, Setting]
 
 
 def first_settings(profile: Mapping[str, Any], lanes: Iterable[str]) -> dict[Lane, dict[str, str]]:
-    """The dials of each lane as the session began. `profile` is that of `session.toml`.
-
-    A dial that it does not tell, as that of another tool's imported result, is empty.
-    """
+    """The dials of each lane as the session began, from the profile in `session.toml`; empty where not known."""
     present = set(lanes)
     settings: dict[Lane, dict[str, str]] = {}
     for lane in LANES:

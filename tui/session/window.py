@@ -1,4 +1,4 @@
-"""A window marked on the timeline: its own percentiles and verdicts, looked at once, so with the t interval.
+"""A window marked on the timeline: its own percentiles and verdicts, judged once, so with the t interval.
 
 The seconds and requests that count are chosen by the code that chooses them live, from whole columns, because a
 window may be as long as the session.

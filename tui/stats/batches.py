@@ -4,8 +4,6 @@ Batches, because seconds are correlated: a t-test on seconds at lag-1 correlatio
 in half of all runs. A confidence sequence, because an operator watches and stops when he likes what he sees.
 
 Everything here takes many runs at once (runs, seconds), so that tests can simulate what it promises.
-
-A mean with its interval.
 """
 
 from __future__ import annotations
@@ -29,14 +27,14 @@ _RHO: Final = 0.9
 # and no mending keeps the same promise (94 % at correlation 0.8) but finds a 10 % lead within five minutes in 81 %
 # of runs, this one in 96 %.
 _TIMES: Final = 1.25
-# Overlapping batches tell the variance as well as 1.5 times as many apart ones (Meketon & Schmeiser 1984); the
+# Overlapping batches estimate the variance as well as 1.5 times as many apart ones (Meketon & Schmeiser 1984); the
 # correlation within them takes part of it back. By simulation 1.25 keeps four batches at 95 %.
 _DOF: Final = 1.25
 
 
 @dataclass(frozen=True, slots=True)
 class LogRatio:
-    """The natural logarithm of A's throughput over B's, one value a run; nan where there is too little to tell."""
+    """The natural logarithm of A's throughput over B's, one value a run; nan where there is too little data."""
 
     mean: Floats
     sd: Floats  # of one batch, mended for correlation

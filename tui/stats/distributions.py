@@ -1,8 +1,7 @@
 """Quantiles of Student's t and of the normal distribution: the one thing that scipy would be needed for.
 
-The import of scipy.stats costs half a second and 40 MB of memory; the tests hold these few lines against tables.
-
-Shares of requests: their interval, and whether a limit is met.
+The import of scipy.stats costs half a second and 40 MB of memory; the tests check these few lines against tables.
+Also intervals of shares of requests, and whether a limit is met.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Lanes that take turns (A B B A …): never measured in the same second, they are compared block by block.
 
-Where one lane hands over to the other, the half of its turn before and the half of the other's turn after lie side
-by side: they are a pair. Every other pair is B before A, so that a drift adds to the noise of the ratios but not to
+Where one lane hands over to the other, the second half of its turn and the first half of the other's turn adjoin:
+they are a pair. Every other pair is B before A, so that a drift adds to the noise of the ratios but not to
 their mean, and no block belongs to two pairs. The log ratio of a pair is what a batch of 20 s is to lanes that run
 together.
 """
@@ -28,7 +28,7 @@ Times = Mapping[Lane, Sequence[float]]  # when each second that counts began, in
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A block of each lane side by side: which of the lane's seconds they are, and from when until when."""
+    """Adjoining blocks of both lanes: which of the lane's seconds they are, and their spans of time."""
 
     seconds: Mapping[Lane, slice]
     span_s: Mapping[Lane, tuple[float, float]]  # with the time before it in which the turn's first requests were sent

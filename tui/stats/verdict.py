@@ -1,20 +1,11 @@
 """The verdict on output tokens a second: of lanes measured in the same seconds, and of lanes that take turns.
 
-Who is ahead, by how much, how sure. Four words, and `not comparable` where no word may be said.
+A verdict says who is ahead, by how much and how sure: one of four words, or `not comparable`. Two lanes are level
+within the equivalence margin δ, which comes from the profile of the session, or from an A/A run (`noise_floor`).
 
-The margin δ under which two lanes are level, and where it comes from: the profile that a session was run with.
-
-The word on the screen, which must not flicker at the border.
-
-Several figures or settings judged at once: which of their words stand together.
-
-Each word is right at 95 % by itself; of twenty equal pairs one would name a winner. Holm's step-down rule (1979)
+Each word is right at 95 % by itself; among twenty equal pairs one would name a winner. Holm's step-down rule (1979)
 keeps the chance that any word is wrong at 5 %: the surest must hold among all, the next among all but one, and so on.
-A word is wrong only where its interval misses the truth, so that `ahead` and `level` are one claim a figure.
-
-The noise floor: how far apart two lanes on one server are measured, and so the δ under which nothing is said.
-
-The verdict while an operator watches: looked at every second, said calmly, started anew with each segment.
+A word is wrong only where its interval misses the truth, so `ahead` and `level` are one claim per figure.
 """
 
 from __future__ import annotations
@@ -73,7 +64,7 @@ def word_of(low: float, high: float, delta: float, better: Better = "higher") ->
 
 
 def said(word: Word, interval: tuple[float, float], delta: float, better: Better = "higher") -> bool:
-    """Whether an interval allows just this word, and that is one."""
+    """Whether an interval allows just this word, and the word is a decision."""
     return word not in {"undecided", "not comparable"} and word_of(*interval, delta, better) == word
 
 
@@ -102,7 +93,7 @@ class Margin:
 
 
 def margin_of(profile: Mapping[str, Any]) -> Margin:
-    """That of a session, from the profile in its `session.toml`."""
+    """The margin of a session, from the profile in its `session.toml`."""
     delta = profile.get("delta")
     if not isinstance(delta, float | int) or not 0 < delta < 1:
         return Margin(DELTA, "the usual one")
@@ -110,7 +101,7 @@ def margin_of(profile: Mapping[str, Any]) -> Margin:
 
 
 def widest_margin(profiles: Sequence[Mapping[str, Any]]) -> Margin:
-    """That of several sessions: what is level in one of them is no lead over all."""
+    """The widest margin of several sessions: what is level in one of them is no lead over all."""
     margins = [margin_of(profile) for profile in profiles]
     return max(margins, key=lambda margin: margin.delta, default=margin_of({}))
 
@@ -120,7 +111,7 @@ HOLD_LOOKS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Hysteresis:
-    """The word on the screen, which follows the verdict without flicker. Start a new one with each segment.
+    """The word on the screen, which must not flicker at the border. Start a new one with each segment.
 
     Another word is shown once it has held for three looks, and a word that was shown gives way to `undecided` only
     when the interval is a tenth of its width beyond the border. `not comparable` is shown at once.
