@@ -1,5 +1,6 @@
 """The official client and the measured path read the same answer alike."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,10 +14,12 @@ from tests.simulator.serving import serving
 from tui.doctor.openai_client import answer_differences, client_answer
 from tui.engines.detect import DetectedServer, detect_lane
 from tui.engines.probe import StreamedAnswer
+from tui.engines.registry import ENGINES
 from tui.load.pipe import LanePlan
 from tui.load.prompts import RequestSpec
 from tui.model.dials import Dials
 from tui.model.profile import Endpoint
+from tui.model.session import LaneInfo
 from tui.model.text import UserError
 
 PROMPT = "The quick brown fox jumps over 13 lazy dogs; naïve façades, 東京 and λ-calculus follow."
@@ -92,3 +95,36 @@ async def test_an_official_client_that_fails_says_why(address: str) -> None:
     missing = replace(server, info=msgspec.structs.replace(server.info, endpoint="chat"))
     with pytest.raises(UserError, match="the openai client fails: Error code: 404"):
         await client_answer(missing, "hello")
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+@pytest.mark.parametrize("endpoint", ["chat", "completions"])
+async def test_no_field_of_an_engine_is_one_that_the_client_does_not_take(kind: str, endpoint: Endpoint) -> None:
+    async with simulated("vllm", endpoint) as server:
+        info = msgspec.structs.replace(server.info, engine=kind)
+        answer = await client_answer(replace(server, info=info), PROMPT, output_tokens=TOKENS)
+    assert answer.output_tokens
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        b'data: {"choices": null}\n\n',
+        b'data: {"choices": [{"delta": "text"}]}\n\n',
+        b'data: {"usage": 3, "choices": []}\n\n',
+        b"data: {not json\n\n",
+        b"data: 7\n\n",
+        b'data: {"error": "no memory left"}\n\n',
+    ],
+)
+async def test_no_answer_ends_in_more_than_a_sentence(events: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n" + events)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listener:
+        url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        info = LaneInfo(url=url, engine="vllm", title="vLLM", model="m", endpoint="chat")
+        with pytest.raises(UserError, match=r"the openai client fails: \w"):
+            await client_answer(DetectedServer(info, [], "", ""), PROMPT)

@@ -1,5 +1,7 @@
 """What the official `openai` client, and so an application, reads from a server's stream."""
 
+import asyncio
+import inspect
 from typing import Any
 
 from tui.engines.base import Request
@@ -7,12 +9,6 @@ from tui.engines.detect import DetectedServer
 from tui.engines.probe import OUTPUT_TOKENS, StreamedAnswer
 from tui.engines.registry import get_engine
 from tui.model.text import UserError, sanitize
-
-# Arguments of the client; every other field of a body travels in its `extra_body`.
-_OFFICIAL = frozenset({
-    "model", "prompt", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "presence_penalty",
-    "frequency_penalty", "seed", "stream", "stream_options",
-})  # fmt: skip
 
 
 async def client_answer(
@@ -25,7 +21,6 @@ async def client_answer(
     chat = info.endpoint == "chat"
     request = Request("chat" if chat else "completions", info.model, prompt, output_tokens, 0.0, 0)
     body = get_engine(info.engine).body(request)
-    extra = {name: body.pop(name) for name in body.keys() - _OFFICIAL}
     async with openai.AsyncOpenAI(
         base_url=f"{info.url}/v1",
         api_key="none",
@@ -35,23 +30,29 @@ async def client_answer(
         max_retries=0,
     ) as client:
         create: Any = client.chat.completions.create if chat else client.completions.create
+        known = inspect.signature(create).parameters
+        extra = {name: body.pop(name) for name in body.keys() - known.keys()}
         try:
-            return await _read(await create(**body, extra_body=extra))
-        except openai.OpenAIError as error:
-            raise UserError(f"the openai client fails: {sanitize(error, 100)}") from error
+            async with asyncio.timeout(timeout_s):
+                return await _read(await create(**body, extra_body=extra))
+        except Exception as error:  # it raises what its parts raise on an answer that they do not expect
+            raise UserError(
+                f"the openai client fails: {sanitize(str(error) or type(error).__name__, 100)}"
+            ) from error
 
 
 async def _read(stream: Any) -> StreamedAnswer:
     answer = StreamedAnswer()
-    async for chunk in stream:
-        if chunk.usage is not None:
-            answer.prompt_tokens, answer.output_tokens = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
-        for choice in chunk.choices:
-            delta = getattr(choice, "delta", None)
-            piece = getattr(choice, "text", None) if delta is None else delta.content
-            reasoning = getattr(delta, "reasoning", None) or getattr(delta, "reasoning_content", None) or ""
-            answer.text += reasoning + (piece or "")
-            answer.finish_reason = choice.finish_reason or answer.finish_reason
+    async with stream:
+        async for chunk in stream:
+            if chunk.usage is not None:
+                answer.prompt_tokens, answer.output_tokens = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
+            for choice in chunk.choices:
+                delta = getattr(choice, "delta", None)
+                piece = getattr(choice, "text", None) if delta is None else delta.content
+                reasoning = getattr(delta, "reasoning", None) or getattr(delta, "reasoning_content", None) or ""
+                answer.text += reasoning + (piece or "")
+                answer.finish_reason = choice.finish_reason or answer.finish_reason
     return answer
 
 
