@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from tui.judge.itl import ChunkGaps
-from tui.judge.tables import for_lane
+from tui.judge.tables import LATENCY, for_lane
 from tui.model.profile import Profile
 from tui.model.rows import LANES, Batch, EventRow, Lane, SecondRow
 from tui.model.session import LaneInfo
@@ -132,24 +132,9 @@ def _details(rows: list[SecondRow], requests: pl.DataFrame, itl: list[Bucketed])
 
 
 def _columns(requests: pl.DataFrame) -> dict[str, Floats]:
-    """What a detail holds of each request, nan where it has no such value.
-
-    Milliseconds are divided here: Polars multiplies by 1e-6 instead, which differs in the last digit from the rows'.
-    """
-
-    def column(value: pl.Expr) -> Floats:
-        return requests.select(value.cast(pl.Float64).fill_null(float("nan"))).to_series().to_numpy()
-
-    first, last, sent = pl.col("t_first_ns"), pl.col("t_last_ns"), pl.col("t_send_ns")
-    more = pl.col("output_tokens") - pl.col("k_first")
-    return {
-        "ttft": column(first - sent) / 1e6,
-        "ttft_sched": column(first - pl.col("t_sched_ns")) / 1e6,
-        "tpot": column(last - first) / 1e6 / column(pl.when(more > 0).then(more)),
-        "e2e": column(last - sent) / 1e6,
-        "prompt_tokens": column(pl.col("prompt_tokens")),
-        "output_tokens": column(pl.col("output_tokens")),
-    }
+    """What a detail holds of each request, nan where it has no such value."""
+    columns = requests.select(**LATENCY, prompt_tokens="prompt_tokens", output_tokens="output_tokens")
+    return {column.name: column.to_numpy() for column in columns.cast(pl.Float64).fill_null(float("nan"))}
 
 
 def _take_counts(state: SessionState, tape: Tape, t_ns: int) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tui.judge.itl import ChunkGaps
-from tui.model.metrics import e2e_ms, tpot_ms, ttft_ms, ttft_sched_ms
+from tui.model.metrics import REQUEST_LATENCIES
 from tui.model.rows import LANES, Batch, Chunks, EventRow, GaugeRow, Lane, RequestRow, SecondRow
 from tui.model.units import NS_PER_S
 from tui.session.seconds import Bools, ChunkArrays, Floats
@@ -113,8 +113,6 @@ HISTORY_S = 600  # of curves and gauge readings
 LONGEST_WINDOW_S = 300
 SLOW_OVER_S = 60
 EVENTS_KEPT = 500
-
-REQUEST_LATENCIES = {"ttft": ttft_ms, "ttft_sched": ttft_sched_ms, "tpot": tpot_ms, "e2e": e2e_ms}
 
 
 @dataclass(slots=True)
