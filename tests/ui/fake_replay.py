@@ -94,8 +94,8 @@ def made_up_window(start_s: float, end_s: float) -> WindowView:
         "itl": percentiles(13.9, 16.0, 22.4, 60_000), "e2e": percentiles(1910.0, 2660.0, 0.0, 360),
     }  # fmt: skip
     b = {
-        name: Percentiles({"p50": (of.ms["p50"] or 0) * 0.8, "p95": (of.ms["p95"] or 0) * 0.82}, 360)
-        for name, of in a.items()
+        name: Percentiles({"p50": (latency.ms["p50"] or 0) * 0.8, "p95": (latency.ms["p95"] or 0) * 0.82}, 360)
+        for name, latency in a.items()
     }
     return WindowView(
         start_s=start_s,

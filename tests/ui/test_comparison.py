@@ -29,7 +29,10 @@ async def test_in_turns_what_a_verdict_needs_is_counted_in_turns() -> None:
 def test_while_it_settles_the_verdict_says_over_which_seconds_its_ratio_is() -> None:
     def note(*over_s: int) -> str:
         view = FakeSource(second=150).view(30)
-        lanes = {lane: replace(of, over_s=s) for (lane, of), s in zip(view.lanes.items(), over_s, strict=True)}
+        lanes = {
+            lane: replace(view_of_lane, over_s=s)
+            for (lane, view_of_lane), s in zip(view.lanes.items(), over_s, strict=True)
+        }
         settling = {"output_tps": Verdict("output_tps", "undecided", need_s=5.0, reason="settling")}
         return compare(replace(view, lanes=lanes, verdicts=settling), OBJECTIVES[0], linked=True).note
 

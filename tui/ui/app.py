@@ -51,7 +51,7 @@ class DragstripApp(App[int]):
         export: Export | None = None,
     ) -> None:
         """`session_argument`: how a command line spells a session; `export` writes a part of a recording."""
-        # With NO_COLOR Textual would make greys of its own unless colours are the terminal's.
+        # With NO_COLOR Textual would make its greys unless colours are the terminal's.
         super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         self.source = source
         self.ascii_only = ascii_only or not speaks_utf8()

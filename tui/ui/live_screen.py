@@ -26,7 +26,7 @@ class LiveScreen(MainScreen):
     # The dials.
 
     def on_dial_turned(self, message: Dial.Turned) -> None:
-        """A dial was turned by its own keys, wheel or arrows."""
+        """A dial was turned by the keys of a focused dial, the wheel or the arrows."""
         name, lanes = message.dial.spec.name, message.dial.lanes
         if message.value is None:
             self.turn(name, notches=message.notches, factor=message.factor, lanes=lanes)

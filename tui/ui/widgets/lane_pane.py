@@ -40,7 +40,7 @@ class LanePane(Vertical):
         self._body = Panel(lambda state, width, height: lane_rows(state, lane, width, height), classes="body")
 
     def compose(self) -> ComposeResult:
-        """The frame is a widget of its own, or each row would bring its borders along."""
+        """The frame is a separate widget, or each row would bring its borders along."""
         yield self._title
         with Vertical(classes="frame"):
             yield self._body

@@ -1,4 +1,4 @@
-"""Tables: the ledger, short beside the lanes and whole in their place, and the figures of a replay's window."""
+"""Tables: the ledger, short next to the lanes and whole in their place, and the figures of a replay's window."""
 
 from __future__ import annotations
 
