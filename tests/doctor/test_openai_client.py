@@ -126,5 +126,5 @@ async def test_no_answer_ends_in_more_than_a_sentence(events: bytes) -> None:
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as listener:
         url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
         info = LaneInfo(url=url, engine="vllm", title="vLLM", model="m", endpoint="chat")
-        with pytest.raises(UserError, match=r"the openai client fails: \w"):
+        with pytest.raises(UserError, match="the openai client fails"):
             await client_answer(DetectedServer(info, [], "", ""), PROMPT)

@@ -35,10 +35,11 @@ async def client_answer(
         try:
             async with asyncio.timeout(timeout_s):
                 return await _read(await create(**body, extra_body=extra))
-        except Exception as error:  # it raises what its parts raise on an answer that they do not expect
-            raise UserError(
-                f"the openai client fails: {sanitize(str(error) or type(error).__name__, 100)}"
-            ) from error
+        except openai.OpenAIError as error:
+            raise UserError(f"the openai client fails: {sanitize(error, 100)}") from error
+        except Exception as error:  # of its parts, on an answer that they do not expect
+            why = sanitize(f"{type(error).__name__}: {error}", 100)
+            raise UserError(f"the openai client fails on this answer ({why})") from error
 
 
 async def _read(stream: Any) -> StreamedAnswer:
