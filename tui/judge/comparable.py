@@ -37,7 +37,7 @@ def differences(
     streams: int | None = None,
     waived: Collection[str] = (),
 ) -> list[Difference]:
-    """The settings in which `a` and `b` differ, the gravest first. Keys are those of `records.terms`.
+    """The settings in which `a` and `b` differ, the most serious first. Keys are those of `model.settings`.
 
     A key that is missing on one side makes no difference: it is not known to be one. With the load's number of
     `streams`, a limit that neither reaches is a note. UserError when `waived` holds a key that does not exist.
@@ -60,7 +60,7 @@ def differences(
 
 
 def check_waived(names: Iterable[str]) -> None:
-    """UserError when one of these is no key of `records.terms`."""
+    """UserError when one of these is no key of `model.settings`."""
     for name in names:
         if name not in ENGINE_SETTING:
             near = difflib.get_close_matches(name, ENGINE_SETTING, 1)

@@ -1,12 +1,8 @@
-"""Plans made from what an operator did or asked for: his moves, a sweep. A step is as in a profile.
+"""Sweeps of one dial: which settings to visit, the curve of throughput against latency, where the lead changes hands.
 
-A sweep of one dial: which settings to visit, and the curve of throughput against latency that comes of it.
+Also the moves of a session as a plan. A step is as in a profile.
 
-One sentence that says where the lead changes hands as one dial is turned.
-
-The curve of a sweep: output tokens a second against TTFT, a point for each setting of one dial.
-
-Pure, and the same of a running head-to-head (`View.ledger`) and of a recording (`analysis.ledger.ledger`).
+Pure, and the same of a running head-to-head (`View.ledger`) and of a recording (`judge.ledger.ledger`).
 """
 
 from __future__ import annotations
@@ -132,7 +128,7 @@ def _held_s(tables: Tables, lane: Lane, start_ns: int, end_ns: int) -> float:
 
 
 def value_of(spec: DialSpec, text: str) -> DialValue:
-    """A dial's value from what the operator read: the reverse of `records.dials.dial_text`."""
+    """A dial's value from what the operator read: the reverse of `model.dials.dial_text`."""
     if text in ARRIVALS:
         return text
     number = float(text)
@@ -228,7 +224,7 @@ class Curve:
     no point.
     """
 
-    dial: str  # a name in `records.dials.DIAL`
+    dial: str  # a name in `model.dials.DIAL`
     percentile: str  # of TTFT: p95, or p50 while a setting has too few requests for a p95
     lines: Mapping[Lane, Sequence[Point]]
 

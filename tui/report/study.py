@@ -143,14 +143,14 @@ def memory_gib(readings: pl.DataFrame, lane: Lane, start_ns: object, end_ns: obj
     return None
 
 
-def study_csv(tables_of_study: Study) -> str:
+def study_csv(session_study: Study) -> str:
     """The study's CSV, a row for each request type and engine: latency in seconds, memory in GiB or empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_HEADER)
     kinds: tuple[Kind, ...] = ("sequential", "concurrent")
     for kind in kinds:
-        for row in tables_of_study.of(kind):
+        for row in session_study.of(kind):
             memory = "" if row.memory_gib is None else f"{row.memory_gib.mean:.2f}"
             request_type = f"{kind.capitalize()} {row.at}"
             writer.writerow([request_type, row.engine, f"{row.tps.mean:.2f}", f"{row.latency_s.mean:.3f}", memory])
