@@ -150,7 +150,7 @@ class VisitedSetting:
     def row(self, session: Circumstances, *, delta: float, frozen: bool) -> LedgerRow:
         """The setting as a row of the ledger."""
         at = self.circumstances(session)
-        why = obstacle(at)
+        why = obstacle(at, "output_tps")
         counted = {lane: self.tps(lane) for lane in self.dials}
         return LedgerRow(
             dials=self.dials,

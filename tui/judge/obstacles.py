@@ -59,15 +59,22 @@ def joined_lanes(a: Circumstances, b: Circumstances) -> Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """One reason, and the figures that it does not concern."""
+    """One reason, and the figures that it does not concern or the only ones that it does."""
 
     text: Callable[[Circumstances], str]  # empty: it does not apply
     spares: Collection[str] = ()
+    only: Collection[str] = ()
+
+    def concerns(self, figure: str) -> bool:
+        """Whether it may forbid a verdict on a figure; on every figure where the name is empty."""
+        if self.only:
+            return figure in self.only or figure.rpartition("_")[0] in self.only
+        return figure not in self.spares
 
 
 def obstacle(circumstances: Circumstances, figure: str = "") -> str:
-    """The first reason why `figure` has no verdict; empty when it may have one."""
-    texts = (one.text(circumstances) for one in OBSTACLES if figure not in one.spares)
+    """The first reason why `figure` has no verdict; empty when it may have one. Without `figure`: of all figures."""
+    texts = (one.text(circumstances) for one in OBSTACLES if one.concerns(figure))
     return next(filter(None, texts), "")
 
 

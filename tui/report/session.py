@@ -304,7 +304,7 @@ def _goodput_verdict(tables: Tables, limits: Limits) -> list[Block]:
     visit = main_setting(visited(tables))
     if visit is None or len(tables.session.lanes) < 2:
         return []
-    if why := obstacle(visit.circumstances(tables.circumstances)):
+    if why := obstacle(visit.circumstances(tables.circumstances), "goodput"):
         return [Paragraph(verdict_sentence(not_comparable("goodput", why), "Goodput"))]
     verdict = visit.verdict("goodput", delta=tables.margin.delta, frozen=True, limits=limits)
     return [Paragraph(verdict_sentence(verdict, f"Goodput over {visit.settled_s} s"))]

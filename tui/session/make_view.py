@@ -383,12 +383,14 @@ def _segment_tps(live: LiveVerdicts, lanes: list[Lane]) -> dict[Lane, list[float
 
 def _verdicts(state: SessionState, live: LiveVerdicts, context: ViewContext) -> dict[str, Verdict]:
     """The words of this second; where something forbids a word, that instead of each."""
-    if why := obstacle(_circumstances(state, live, context)):
+    at = _circumstances(state, live, context)
+    if why := obstacle(at):
         return {figure: not_comparable(figure, why) for figure in {"output_tps", *live.verdicts}}
     settling_s = live.segment.settling_s(state.t_ns, state.slow_ms)
     if live.segment.settled_ns is None:
         return {"output_tps": Verdict("output_tps", "undecided", need_s=settling_s, reason="settling")}
-    return dict(live.verdicts)
+    forbidden = {figure: why for figure in live.verdicts if (why := obstacle(at, figure))}
+    return dict(live.verdicts) | {figure: not_comparable(figure, why) for figure, why in forbidden.items()}
 
 
 def session_circumstances(state: SessionState, context: ViewContext) -> Circumstances:

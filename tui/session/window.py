@@ -119,9 +119,15 @@ def _verdicts(window: _Window) -> tuple[dict[str, Verdict], str]:
     segment = _segment(window)
     setting = VisitedSetting({lane: dial_texts(lane_dials) for lane, lane_dials in dials.items()}, [segment])
     figures = ("output_tps", *TIMED_FIGURES, *(["goodput"] if limits.by_metric else []))
-    if why := obstacle(_circumstances(window, setting)):
+    at = _circumstances(window, setting)
+    if why := obstacle(at):
         return {figure: not_comparable(figure, why) for figure in figures}, why
-    verdicts = {figure: setting.verdict(figure, delta=window.delta, frozen=True, limits=limits) for figure in figures}
+    verdicts = {
+        figure: not_comparable(figure, why)
+        if (why := obstacle(at, figure))
+        else setting.verdict(figure, delta=window.delta, frozen=True, limits=limits)
+        for figure in figures
+    }
     settled_ns = segment.settled_ns or window.start_ns
     left_out = (
         ((min(settled_ns, window.end_ns) - window.start_ns) // NS_PER_S, "settling"),
