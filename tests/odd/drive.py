@@ -69,7 +69,7 @@ def bare_plan(odd: OddServer, running: Running) -> LanePlan:
 async def planned(odd: OddServer, url: str) -> LanePlan:
     """The load as a session plans it after its first look at the server. UserError when that refuses it."""
     profile = profile_of(odd, url)
-    lane = LaneRun("a", profile, profile.a, "salt", asyncio.Queue(), Clock(), asyncio.Event())
+    lane = LaneRun("a", profile, profile.a, "salt", asyncio.Queue(), Clock(), asyncio.Event(), 2.0)
     async with asyncio.timeout(PATIENCE_S):
         await lane.first_look()
     assert lane.detected is not None

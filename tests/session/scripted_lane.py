@@ -56,6 +56,7 @@ class ScriptedLane:
     messages: Messages
     clock: Clock
     go: asyncio.Event
+    retry_s: float
     setting: Setting = field(default_factory=lambda: Setting(0, Dials(concurrency=0)))
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     up: bool = False

@@ -42,7 +42,7 @@ class Posted:
 def lane_at(url: str, posted: Posted, go: asyncio.Event) -> LaneRun:
     server = LaneProfile(url=url)
     profile = Profile(name="t", a=server, b=server)
-    return LaneRun("a", profile, server, "salt", posted.messages, Clock(), go, retry_s=0.05)
+    return LaneRun("a", profile, server, "salt", posted.messages, Clock(), go, 0.05)
 
 
 async def test_a_driver_started_again_goes_on_numbering() -> None:
@@ -78,6 +78,6 @@ def test_a_span_in_which_the_client_is_the_limit_has_a_beginning_and_an_end() ->
 
 async def test_an_engine_that_counts_at_the_end_only_is_not_asked_for_more(llamacpp_url: str) -> None:
     server = LaneProfile(url=llamacpp_url, usage="each")
-    lane = LaneRun("a", Profile(a=server), server, "salt", asyncio.Queue(), Clock(), asyncio.Event())
+    lane = LaneRun("a", Profile(a=server), server, "salt", asyncio.Queue(), Clock(), asyncio.Event(), 2.0)
     with pytest.raises(UserError, match=r"llama\.cpp counts tokens at the end of an answer only: leave usage out"):
         await lane.first_look()

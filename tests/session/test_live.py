@@ -11,6 +11,7 @@ import pytest
 
 from tui.model.profile import LaneProfile, LoadProfile, Profile, RecordProfile, Step
 from tui.model.rows import Batch, Lane
+from tui.model.session import SessionInfo
 from tui.model.text import UserError
 from tui.recording.info import read_info
 from tui.recording.reader import open_session
@@ -174,11 +175,10 @@ async def test_a_lane_that_dies_says_so_and_comes_back_and_the_other_goes_on(pai
 
 
 async def test_a_lane_without_a_server_does_not_keep_the_other_waiting(
-    pair: list[SimulatorProcess], monkeypatch: pytest.MonkeyPatch
+    pair: list[SimulatorProcess],
 ) -> None:
-    monkeypatch.setattr("tui.session.live.FIRST_LANE_WAITS_S", 0.2)
     nobody = LaneProfile(url="http://127.0.0.1:9")
-    watched = Watched(LiveSession(profile(pair, b=nobody)))
+    watched = Watched(LiveSession(profile(pair, b=nobody), first_lane_waits_s=0.2))
     await watched.start()
     view = await watched.view_when(lambda view: view.lanes["a"].done > 3)
     assert view.lanes["b"].state == "down"
@@ -187,14 +187,16 @@ async def test_a_lane_without_a_server_does_not_keep_the_other_waiting(
 
 
 async def test_a_server_that_comes_late_is_in_the_recording_at_once(
-    pair: list[SimulatorProcess], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    pair: list[SimulatorProcess], tmp_path: Path
 ) -> None:
     """So that a session killed early knows its servers."""
-    monkeypatch.setattr("tui.session.live.FIRST_LANE_WAITS_S", 0.2)
-    monkeypatch.setattr("tui.session.lane.RETRY_S", 0.1)
     late, port = profile(pair), int(pair[1].url.rpartition(":")[2])
     await pair[1].stop()
-    watched = Watched(LiveSession(late, record=lambda info: Recorder(tmp_path / "s", info)))
+
+    def record(info: SessionInfo) -> Recorder:
+        return Recorder(tmp_path / "s", info)
+
+    watched = Watched(LiveSession(late, record=record, first_lane_waits_s=0.2, retry_s=0.1))
     await watched.start()
     await watched.view_when(lambda view: view.lanes["a"].done > 3)
     assert list(read_info(tmp_path / "s").lanes) == ["a"]

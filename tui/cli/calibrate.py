@@ -89,7 +89,7 @@ async def settled_tps(profile: Profile, for_s: float) -> dict[Lane, list[float]]
 
     simulated = SimulatedLanes()
     alone = await simulated.start(msgspec.structs.replace(profile, b=None, mode="together"))
-    session = LiveSession(msgspec.structs.replace(alone, b=alone.a), release=simulated.stop)
+    session = LiveSession(msgspec.structs.replace(alone, b=alone.a))
     try:
         await session.reach()
         await session.start(lambda: None)
@@ -97,6 +97,7 @@ async def settled_tps(profile: Profile, for_s: float) -> dict[Lane, list[float]]
         return {lane: list(values) for lane, values in session.view(10).segment_tps.items()}
     finally:
         await session.stop("done")
+        await simulated.stop()
 
 
 async def _settled(session: LiveSession, for_s: float) -> None:

@@ -47,10 +47,8 @@ async def measure(
 ) -> LiveSession:
     """Run a session until its work is done or interrupted; returns it stopped. Raises the error that ended it."""
     from tui.session.live import LiveSession
-    from tui.simulator.process import SimulatedLanes
 
-    simulated = SimulatedLanes()
-    session = LiveSession(profile, prepare=simulated.start, record=record, release=simulated.stop)
+    session = LiveSession(profile, record=record)
     session.listen(listener)
     try:
         await session.reach()

@@ -17,17 +17,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
-    from tui.simulator.process import SimulatedLanes
-
     profile = profile_from(args)
     require_terminal("`dragstrip run` measures the same without one")
     profile = with_noise_floor(profile)
     record = recorder_from(args, profile)
-    simulated = SimulatedLanes()
 
     def session() -> Source:
         from tui.session.live import LiveSession
 
-        return LiveSession(profile, prepare=simulated.start, record=record, release=simulated.stop)
+        return LiveSession(profile, record=record)
 
     return run_screen(session, ascii_only=args.ascii, session_argument=partial(session_argument, args, profile))

@@ -18,7 +18,6 @@ from tui.session.messages import DriverEnded, EventHappened, FrameReceived, Gaug
 from tui.telemetry.gpus import gpu_reader
 from tui.telemetry.server import ServerScraper
 
-RETRY_S = 2.0
 FREE_FRAMES = 10  # a second without it ends the span in which the client was the limit
 STOPPED = Setting(0, Dials(concurrency=0))
 
@@ -37,7 +36,7 @@ class LaneRun:
     messages: Messages
     clock: Clock
     go: asyncio.Event
-    retry_s: float = RETRY_S
+    retry_s: float
     setting: Setting = STOPPED
     ready: asyncio.Event = field(default_factory=asyncio.Event)  # it has a driver
     detected: DetectedServer | None = None

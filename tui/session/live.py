@@ -11,7 +11,7 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -47,13 +47,13 @@ if TYPE_CHECKING:
     from tui.session.lane import LaneRun
     from tui.session.seconds import LaneCondition, SessionCutter
     from tui.session.state import SessionState
+    from tui.simulator.process import SimulatedLanes
 
+RETRY_S = 2.0  # after a server did not answer, or a driver died
 FIRST_LANE_WAITS_S = 5.0  # for the other one, so that both start together
 FRAME_GRACE_S = 0.4  # a frame is at most 0.1 s behind; a driver that is later is not waited for
 
-Prepare = Callable[[Profile], Awaitable[Profile]]
 Record = Callable[[SessionInfo], "Recorder"]
-Release = Callable[[], Awaitable[None]]
 
 
 def host_facts() -> dict[str, str]:
@@ -65,9 +65,7 @@ def host_facts() -> dict[str, str]:
 class LiveSession:
     """Implements `Source`.
 
-    `prepare` starts what the profile needs first (simulated engines) and gives the profile with its URLs.
     `record` makes the recorder once the servers are known; it may take a while and runs in a thread.
-    `release` ends what `prepare` started.
     """
 
     replay = False
@@ -76,10 +74,10 @@ class LiveSession:
         self,
         profile: Profile,
         *,
-        prepare: Prepare | None = None,
         record: Record | None = None,
-        release: Release | None = None,
         clock: Clock | None = None,
+        first_lane_waits_s: float = FIRST_LANE_WAITS_S,
+        retry_s: float = RETRY_S,
     ) -> None:
         self.profile = profile
         self.info: SessionInfo | None = None
@@ -90,7 +88,9 @@ class LiveSession:
         self._messages: Messages = asyncio.Queue()
         self.board = DialBoard(self._first_dials, self._messages, self.clock)
         self.schedule = LoadSchedule(profile, self._first_dials)
-        self._prepare, self._record, self._release = prepare, record, release
+        self._record = record
+        self._first_lane_waits_s, self._retry_s = first_lane_waits_s, retry_s
+        self._simulators: SimulatedLanes | None = None
         self._listeners: list[Callable[[Batch], None]] = []
         self._lanes: dict[Lane, LaneRun] = {}
         self._state: SessionState | None = None  # once a lane is prepared, and so the cutter
@@ -210,8 +210,8 @@ class LiveSession:
             self._record_lanes()
             duration_s = (self.clock.now_ns() - self.info.t0_ns) / NS_PER_S
             await asyncio.to_thread(self.recorder.close, why, duration_s)
-        if self._release is not None:
-            await self._release()
+        if self._simulators is not None:
+            await self._simulators.stop()
 
     # The messages.
 
@@ -285,12 +285,17 @@ class LiveSession:
     async def _prepare_lanes(self) -> None:
         if self._lanes:
             return
-        if self._prepare is not None:
-            self.profile = await self._prepare(self.profile)
+        if any(server.simulate for server in self.profile.lanes.values()):
+            from tui.simulator.process import SimulatedLanes
+
+            self._simulators = SimulatedLanes()
+            self.profile = await self._simulators.start(self.profile)
         make_lane, self._state, self._cutter = await asyncio.to_thread(_heavy_parts, self.profile, self.clock)
         salt = os.urandom(8).hex()
         for lane, server in self.profile.lanes.items():
-            self._lanes[lane] = make_lane(lane, self.profile, server, salt, self._messages, self.clock, self._go)
+            self._lanes[lane] = make_lane(
+                lane, self.profile, server, salt, self._messages, self.clock, self._go, self._retry_s
+            )
         self._give_settings()
 
     async def _run(self) -> None:
@@ -311,7 +316,7 @@ class LiveSession:
         try:
             _, late = await asyncio.wait(ready, return_when=asyncio.FIRST_COMPLETED)
             if late:
-                patience = asyncio.create_task(self.clock.sleep(FIRST_LANE_WAITS_S))
+                patience = asyncio.create_task(self.clock.sleep(self._first_lane_waits_s))
                 await asyncio.wait({*late, patience}, return_when=asyncio.FIRST_COMPLETED)
                 patience.cancel()
         finally:

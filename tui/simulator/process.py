@@ -88,7 +88,7 @@ class SimulatedLanes:
         await asyncio.gather(*(process.stop() for process in self._running))
 
     async def _lane(self, lane: LaneProfile | None) -> LaneProfile | None:
-        if lane is None or not lane.simulate:
+        if lane is None or not lane.simulate or lane.url:  # one with a URL has its simulator already
             return lane
         process = await start_simulator(lane.simulate)
         self._running.append(process)
