@@ -217,16 +217,16 @@ class LiveSession:
 
     async def _read(self) -> None:
         while True:
-            self._take(await self._messages.get())
+            self._handle(await self._messages.get())
 
     def _read_waiting(self) -> None:
         while not self._messages.empty():
-            self._take(self._messages.get_nowait())
+            self._handle(self._messages.get_nowait())
 
-    def _take(self, message: Message) -> None:
+    def _handle(self, message: Message) -> None:
         match message:
             case FrameReceived():
-                self._take_frame(message)
+                self._keep_frame(message)
             case GaugesRead(rows):
                 if self._cutter is not None:
                     self._cutter.gauges += rows
@@ -249,7 +249,7 @@ class LiveSession:
         if self._tasks is not None and len(self._lane_infos()) > 1:
             self._tasks.create_task(self._compare_settings())
 
-    def _take_frame(self, message: FrameReceived) -> None:
+    def _keep_frame(self, message: FrameReceived) -> None:
         """It is kept for its second, and handed on at once."""
         lane, frame = message.lane, message.frame
         if self._cutter is not None:
@@ -262,7 +262,7 @@ class LiveSession:
         self._hand_on(Batch(row.t_ns, events=[row]))
         if self._state is not None and self._cutter is not None:
             if not self._go.is_set() or row.t_ns < self._state.t_ns:
-                self._state.take_event(row)
+                self._state.apply_event(row)
             else:
                 self._cutter.events.append(row)
         if not self._go.is_set():
@@ -346,7 +346,7 @@ class LiveSession:
         if self.recorder is not None:
             known = Batch(info.t0_ns, gauges=list(self._cutter.gauges), events=list(self._state.events))
             self.recorder(known)
-            self._listeners.append(self._keep)
+            self._listeners.append(self._record_batch)
         self._go.set()
 
     async def _seconds(self) -> None:
@@ -439,7 +439,7 @@ class LiveSession:
         for listener in self._listeners:
             listener(batch)
 
-    def _keep(self, batch: Batch) -> None:
+    def _record_batch(self, batch: Batch) -> None:
         """Hand a batch to the recorder, without its chunks where the profile says so."""
         if self.recorder is not None:
             self.recorder(batch if self.profile.record.chunks else replace(batch, chunks=[]))

@@ -71,7 +71,7 @@ class Playback:
             self.step()
         ends = [event for event in self.tape.events if event.kind == "end"]
         ended = self.tape.info.ended or "cut off: it was not closed"
-        self.state.take_event(ends[-1] if ends else EventRow("", self.state.t_ns, "end", text=ended))
+        self.state.apply_event(ends[-1] if ends else EventRow("", self.state.t_ns, "end", text=ended))
 
     def view(self, window_s: int) -> View:
         """What a screen shows here."""
