@@ -1,4 +1,4 @@
-"""The life of one lane: detect the server, start its driver and its gauges, and begin again when something dies."""
+"""The life of one lane: detect the server, start its driver and its gauges, and restart what dies."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -48,7 +48,6 @@ class LaneRun:
     _requests: int = 0  # begun in this session, as far as a frame says: a number is given once
 
     async def run(self) -> None:
-        """Until cancelled."""
         while True:
             detected = self.detected = await self._detect()
             self.messages.put_nowait(ServerDetected(self.lane))
@@ -67,16 +66,14 @@ class LaneRun:
 
     @property
     def info(self) -> LaneInfo | None:
-        """The server as it was detected."""
         return self.detected.info if self.detected else None
 
     @property
     def up(self) -> bool:
-        """Whether a driver runs."""
         return self.driver is not None
 
     def apply(self, setting: Setting) -> None:
-        """Do this from now on."""
+        """Follow this from now on."""
         self.setting = setting
         if self.driver is not None and self.go.is_set():
             self.driver.set(setting)

@@ -74,12 +74,10 @@ def _energy(readings: Readings, gpu: str) -> tuple[Floats, Floats] | None:
 
 
 def value_percentiles(ms: Floats) -> Percentiles:
-    """Those of values (n,) in ms."""
     return _shown(len(ms), lambda share: percentile(ms, share))
 
 
 def histogram_percentiles(histogram: LatencyHistogram) -> Percentiles:
-    """Those of counted values."""
     return _shown(histogram.n, histogram.percentile)
 
 

@@ -97,7 +97,7 @@ def _add_gauges(state: SessionState, tape: Tape, t_ns: int) -> None:
 
 
 def _forget_if_read_again(state: SessionState, fault: EventRow, t0_ns: int) -> None:
-    """A source that was read in the second of its fault, or later, has none any more."""
+    """A source that was read in the second of its fault, or later, has no fault any more."""
     second_ns = t0_ns + (fault.t_ns - t0_ns) // NS_PER_S * NS_PER_S
     for lane, lane_state in state.lanes.items():
         if fault.lane in ("", lane) and any(

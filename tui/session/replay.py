@@ -43,7 +43,6 @@ class ReplayBoard:
         self.show(dials)
 
     def show(self, dials: Mapping[Lane, Dials]) -> None:
-        """Show the dials of another moment."""
         self.dials = dials
         self.linked = len(set(dials.values())) <= 1
 
@@ -184,7 +183,6 @@ class ReplaySource:
 
     @property
     def speed(self) -> float:
-        """One of SPEEDS."""
         return self._speed
 
     @property

@@ -97,9 +97,7 @@ class Source(Protocol):
     profile: Profile
 
     @property
-    def board(self) -> Board:
-        """The dials."""
-        ...
+    def board(self) -> Board: ...
 
     async def start(self, on_second: Callable[[], None]) -> None:
         """Begin. `on_second` is called on this event loop when a new second is complete. Returns at once."""
@@ -109,17 +107,13 @@ class Source(Protocol):
         """Wait until it ends by itself; raises the error that ended it."""
         ...
 
-    def view(self, window_s: int) -> View:
-        """The numbers now."""
-        ...
+    def view(self, window_s: int) -> View: ...
 
     def toggle_plan(self) -> str:
         """Start the profile's plan, pause it or go on; returns one sentence where that cannot be."""
         ...
 
-    def mark(self, text: str) -> None:
-        """Put a mark at this moment."""
-        ...
+    def mark(self, text: str) -> None: ...
 
     async def stop(self, why: str) -> None:
         """End the load and everything started; what was recorded is complete when this returns."""

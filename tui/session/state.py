@@ -147,7 +147,6 @@ class LaneState:
     _gaps: ChunkGaps = field(default_factory=ChunkGaps)
 
     def apply_second(self, row: SecondRow, requests: list[RequestRow], chunks: list[Chunks]) -> None:
-        """Fold one second in."""
         self.seconds.append(row)
         good = [r for r in requests if r.outcome == "ok"]
         counted = [r for r in good if r.segment == row.segment]
@@ -257,7 +256,6 @@ class SessionState:
             self.live_verdicts.take(batch.seconds, batch.requests, self.slow_ms)
 
     def apply_event(self, event: EventRow) -> None:
-        """Fold one event in."""
         self.events.append(event)
         if event.kind == "dial":
             self.dial_events.append(event)
