@@ -6,13 +6,12 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from tui.load.body import RequestBuilder
-from tui.load.lane import address_for
 from tui.load.pipe import LanePlan
 from tui.load.prompts import RequestSpec
 from tui.load.stream import ChunkSink, Stream, Ticket
 from tui.model.dials import Dials
 from tui.model.rows import RequestRow
-from tui.net.socket import Poller, StampClock, Wire, connect
+from tui.net.socket import Poller, StampClock, Wire, address, connect
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,9 @@ async def once(plan: LanePlan, spec: RequestSpec, dials: Dials) -> Answer:
     clock = StampClock()
     clock.update()
     with closing(Poller(loop)) as poller:
-        wire = await connect(address_for(plan), clock, poller)
+        wire = await connect(
+            address(plan.url, verify_tls=plan.verify_tls, timeout_s=plan.connect_timeout_s), clock, poller
+        )
         ticket = Ticket(plan.lane, spec, 0, time.monotonic_ns(), plan.endpoint)
         stream = Stream(ticket, RequestBuilder(plan).http_request(spec, dials), ChunkSink(), end)
         stream.collect_text()

@@ -44,7 +44,7 @@ class Run:
         self.state.live_verdicts = LiveVerdicts.under(self.profile)
         self.state.begin(1000 * NS_PER_S)
         if self.incomparable:
-            self.state.apply_event(EventRow("", self.state.t_ns, "incomparable", text=self.incomparable))
+            self.state.take_event(EventRow("", self.state.t_ns, "incomparable", text=self.incomparable))
         if self.apart:
             self.dials["b"] = Dials(concurrency=9)
 

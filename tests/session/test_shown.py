@@ -53,7 +53,7 @@ def test_requests_that_neither_run_nor_wait_are_in_front_of_the_scheduler(turns_
         own = not turns_s or state.seconds[-1].resting is False
         running, waiting = (4.0 + second % 2, 1.0) if own else (0.0, 0.0)
         for name, value in ((RUNNING, running), (WAITING, waiting)):
-            state.apply_gauge(GaugeRow("a", "server", name, run.state.t_ns - NS // 2, value))
+            state.take_gauge(GaugeRow("a", "server", name, run.state.t_ns - NS // 2, value))
     assert run.view().lanes["a"].server.unscheduled == pytest.approx(1 - 5.5 / 8)
     while len(state.gauges["server", WAITING]) > 7:
         state.gauges["server", WAITING].popleft()
@@ -65,7 +65,7 @@ def test_gauges_that_follow_the_load_two_seconds_late_make_no_request_unschedule
     for second in range(10):
         run.seconds(1)
         for name, value in ((RUNNING, 8.0 if second > 1 else 0.0), (WAITING, 0.0)):
-            run.state.lanes["a"].apply_gauge(GaugeRow("a", "server", name, run.state.t_ns - NS // 2, value))
+            run.state.lanes["a"].take_gauge(GaugeRow("a", "server", name, run.state.t_ns - NS // 2, value))
     assert run.view().lanes["a"].server.unscheduled == 0
 
 

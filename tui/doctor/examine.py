@@ -68,11 +68,13 @@ async def examine_lane(lane: Lane, profile: LaneProfile) -> LaneCheck:
     try:
         check.url = base_url(profile.url)  # what was typed may hold credentials
         server = check.server = await detect_lane(profile)
+        check.url = server.info.url
         check.response_ms = (time.monotonic() - began) * 1e3
         check.on_this_host = await _is_here(server)
         check.tokens_served = await _tokens_served(server)
         check.settings = await read_settings(server)
         check.answer = await probe_stream(server, prompt=PROMPT)
+        server = check.server = server.at(check.answer.base)
     except UserError as error:
         check.error = str(error)
         return check

@@ -9,6 +9,7 @@ from tui.engines.detect import DetectedServer
 from tui.engines.probe import OUTPUT_TOKENS, StreamedAnswer
 from tui.engines.registry import get_engine
 from tui.model.text import UserError, sanitize
+from tui.net.trust import ssl_context
 
 
 async def client_answer(
@@ -25,7 +26,7 @@ async def client_answer(
         base_url=f"{info.url}/v1",
         api_key="none",
         default_headers=dict(server.headers),
-        http_client=openai.DefaultAsyncHttpxClient(verify=server.verify_tls, trust_env=False),
+        http_client=openai.DefaultAsyncHttpxClient(verify=ssl_context(verify=server.verify_tls), trust_env=False),
         timeout=timeout_s,
         max_retries=0,
     ) as client:

@@ -150,6 +150,7 @@ class Engine:
     owned_by: tuple[str, ...] = ()  # in /v1/models
     sign: Sign | None = None  # asked for when no `owned_by` is known
     usage: Usage = "end"  # the most it does: count its tokens in each chunk, or only at the end of an answer
+    finish_reasons: frozenset[str] = frozenset()  # of a good answer, other than the official ones
     generates: bool = False  # it has the endpoint `generate` as well
     tokenizer: Tokenizer | None = None
 

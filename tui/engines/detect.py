@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tui.engines.base import Engine
 from tui.engines.registry import ENGINES, FALLBACK, get_engine
@@ -14,7 +16,19 @@ from tui.engines.tokenizer import token_pool
 from tui.model.profile import PATHS, LaneProfile
 from tui.model.session import LaneInfo
 from tui.model.text import UserError, sanitize
-from tui.net.http import Answer, Site, TooLargeError, base_url, client, fetch, request_headers
+from tui.net.http import (
+    MAX_REDIRECTS,
+    REDIRECTS,
+    Answer,
+    Site,
+    TooLargeError,
+    base_url,
+    client,
+    fetch,
+    headers_for,
+    redirected,
+    request_headers,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -39,8 +53,17 @@ class DetectedServer:
         """A client for further requests to it."""
         return client(self.headers, verify=self.verify_tls, transport=transport)
 
+    def at(self, base: str) -> DetectedServer:
+        """The same server at the base URL that its endpoint redirects to."""
+        if base == self.info.url:
+            return self
+        headers = headers_for(self.headers, self.info.url, base)
+        return replace(self, info=msgspec.structs.replace(self.info, url=base), headers=headers)
 
-async def detect_lane(lane: LaneProfile, *, timeout_s: float = 5, transport: Any = None) -> DetectedServer:
+
+async def detect_lane(
+    lane: LaneProfile, *, timeout_s: float = 5, transport: Any = None, redirects: int = MAX_REDIRECTS
+) -> DetectedServer:
     """Detect the server of a lane, with cheap requests only: none of them generates a token.
 
     The engine, model and endpoint of the profile are taken as given, and checked against what is served. The key
@@ -53,6 +76,10 @@ async def detect_lane(lane: LaneProfile, *, timeout_s: float = 5, transport: Any
     async with client(headers, verify=lane.verify_tls, transport=transport) as http:
         site = Site(http, base, timeout_s)
         listed = await _list_models(site, key_env=lane.api_key_env if key else "")
+        target = redirected(listed.status, listed.location, base, _MODELS)
+        if target and redirects:
+            again = _moved(lane, target)
+            return await detect_lane(again, timeout_s=timeout_s, transport=transport, redirects=redirects - 1)
         models = _model_entries(listed, base, lenient=bool(lane.engine and lane.model))
         model, entry = _choose_model(models, lane.model, base)
         engine = get_engine(lane.engine) if lane.engine else await _detect_engine(site, listed, entry)
@@ -74,6 +101,16 @@ async def detect_lane(lane: LaneProfile, *, timeout_s: float = 5, transport: Any
         prompt_form="ids" if pool else "text",
     )
     return DetectedServer(info, pool, metrics_url, metrics_note, headers, lane.verify_tls)
+
+
+def _moved(lane: LaneProfile, target: str) -> LaneProfile:
+    """The lane at the base URL that it redirects to; what may hold a key stays behind when that is another host."""
+    base = base_url(lane.url)
+    if not headers_for({"key": ""}, base, target):
+        return msgspec.structs.replace(lane, url=target, api_key_env="", headers={})
+    credentials, at, _ = lane.url.rpartition("@")
+    scheme, _, rest = target.partition("://")
+    return msgspec.structs.replace(lane, url=f"{scheme}://{credentials.rpartition('/')[2]}{at}{rest}")
 
 
 def _check_profile(lane: LaneProfile, engine: Engine) -> None:
@@ -155,6 +192,9 @@ def _model_entries(answer: Answer, base: str, *, lenient: bool) -> list[dict[str
         raise UserError(f"{base} is not ready (HTTP {answer.status}): {answer.error_message()}")
     if answer.status == 400 and b"HTTPS" in answer.body[:2000]:
         raise UserError(f"{base} speaks TLS; give its URL with https://")
+    if answer.location and answer.status in REDIRECTS:
+        where = sanitize(answer.location, 200)
+        raise UserError(f"{base} redirects to {where} (HTTP {answer.status}): give the URL of the server there")
     content_type = sanitize(answer.content_type.partition(";")[0], 40) or "no content type"
     shown = f"HTTP {answer.status}, {content_type}: {answer.error_message(60)}"
     raise UserError(f"{base} is not an OpenAI-compatible server: {_MODELS} answered {shown}")

@@ -7,6 +7,7 @@ ENGINE = Engine(
     title="OpenAI-compatible",
     endpoint="chat",
     prompt_form="text",
+    finish_reasons=frozenset({"eos", "eos_token", "stop_sequence"}),
     body=official_body,
     cheap_health="/v1/models",
 )

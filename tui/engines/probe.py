@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tui.engines.base import Request
 from tui.engines.detect import DetectedServer
 from tui.engines.registry import get_engine
 from tui.model.profile import PATHS
-from tui.model.text import UserError, sanitize
-from tui.net.http import Answer
-
-if TYPE_CHECKING:
-    import httpx
-
+from tui.model.text import UserError
+from tui.net.ending import FINISH_REASONS
+from tui.net.exchange import Exchanged, StreamRequest, TooLongError, exchange
+from tui.net.socket import WireError
 
 OUTPUT_TOKENS = 4
 _ANSWER_LIMIT = 1 << 20
 _PROMPT = "Count from one to ten."
+
+
+class FailedAnswerError(UserError):
+    """The server streams, but this answer did not end well: the next one may."""
 
 
 @dataclass(slots=True)
@@ -31,99 +33,62 @@ class StreamedAnswer:
     prompt_tokens: int | None = None
     output_tokens: int | None = None
     finish_reason: str = ""
+    base: str = ""  # URL without /v1 that answered, after redirects
 
 
-async def probe_stream(
-    server: DetectedServer, *, prompt: str = "", timeout_s: float = 30, transport: Any = None
-) -> StreamedAnswer:
-    """Ask for four tokens and read the stream to its end; UserError when it is not one.
+async def probe_stream(server: DetectedServer, *, prompt: str = "", timeout_s: float = 30) -> StreamedAnswer:
+    """Ask for four tokens and read the stream to its end, by the rules of the load.
 
-    Without a `prompt` it is made of token ids, where the server takes them.
+    Raises UserError when it cannot be measured, of which FailedAnswerError may pass. Without a `prompt` it is made of
+    token ids, where the server takes them.
     """
-    import httpx
-
-    info = server.info
+    info, engine = server.info, get_engine(server.info.engine)
     ids = [] if prompt else server.token_pool[:8]
-    request = Request(info.endpoint, info.model, ids or prompt or _PROMPT, OUTPUT_TOKENS, 0.0, 0)
+    small = Request(info.endpoint, info.model, ids or prompt or _PROMPT, OUTPUT_TOKENS, 0.0, 0)
+    request = StreamRequest(
+        info.url,
+        info.endpoint,
+        server.headers,
+        msgspec.json.encode(engine.body(small)),
+        server.verify_tls,
+        FINISH_REASONS | engine.finish_reasons,
+    )
     url = info.url + PATHS[info.endpoint]
-    body = get_engine(info.engine).body(request)
     try:
-        async with (
-            asyncio.timeout(timeout_s),
-            server.client(transport) as http,
-            http.stream("POST", url, json=body, timeout=timeout_s) as response,
-        ):
-            return await _read(response, url)
-    except (httpx.TimeoutException, TimeoutError) as error:
+        came = await exchange(request, timeout_s=timeout_s, limit=_ANSWER_LIMIT)
+    except TimeoutError as error:
         raise UserError(f"{url} gave no whole answer to a request of four tokens within {timeout_s:g} s") from error
-    except httpx.HTTPError as error:
-        raise UserError(f"{url} broke off while it answered: {sanitize(error, 100)}") from error
+    except WireError as error:
+        raise UserError(f"{url} cannot be reached ({error.cause}): {error.detail}") from error
+    except TooLongError as error:
+        raise UserError(f"{url} does not keep to the four tokens asked for") from error
+    _check(came, url)
+    events = came.response.events
+    return StreamedAnswer(
+        events=events.chunks,
+        text="".join(events.text or ()),
+        prompt_tokens=events.prompt_tokens,
+        output_tokens=events.completion_tokens if events.has_usage else None,
+        finish_reason=events.finish_reason,
+        base=came.base,
+    )
 
 
-async def _read(response: httpx.Response, where: str) -> StreamedAnswer:
-    raw = bytearray()
-    async for piece in response.aiter_bytes():
-        raw += piece
-        if len(raw) > _ANSWER_LIMIT:
-            raise UserError(f"{where} does not keep to the four tokens asked for")
-    content_type = response.headers.get("content-type", "")
-    answer = Answer(response.status_code, content_type, "", bytes(raw))
-    if answer.status in (404, 405):
-        raise UserError(f"{where} answers HTTP {answer.status}: {answer.error_message()}")
-    if answer.status != 200:
-        raise UserError(f"{where} refuses a small streaming request (HTTP {answer.status}): {answer.error_message()}")
-    if not content_type.startswith("text/event-stream"):
-        came = sanitize(content_type.partition(";")[0], 40) or "an answer without a type"
-        raise UserError(f"{where} does not stream: asked for a stream, it sends {came}, and there is nothing to time")
-    streamed = parse_stream(answer.body)
-    if not streamed.events:
-        raise UserError(f"{where} does not stream: its stream carries no text")
-    return streamed
-
-
-def parse_stream(raw: bytes) -> StreamedAnswer:
-    """Read a whole SSE answer. UserError when an event carries an error."""
-    answer = StreamedAnswer()
-    for line in raw.replace(b"\r\n", b"\n").split(b"\n"):
-        if not line.startswith(b"data:") or line[5:].strip() == b"[DONE]":
-            continue
-        data = Answer(200, "", "", line[5:])
-        event = data.object()
-        if event.get("error") or event.get("object") == "error":
-            raise UserError(f"the server answers with an error in its stream: {data.error_message()}")
-        if isinstance(counts := event.get("meta_info"), dict):
-            _add_generated(answer, event, counts)
-        else:
-            _add(answer, event)
-    return answer
-
-
-def _add(answer: StreamedAnswer, event: dict[str, Any]) -> None:
-    usage = event.get("usage")
-    if isinstance(usage, dict):
-        answer.prompt_tokens = usage.get("prompt_tokens", answer.prompt_tokens)
-        answer.output_tokens = usage.get("completion_tokens", answer.output_tokens)
-    choices = event.get("choices")
-    for choice in choices if isinstance(choices, list) else []:
-        if not isinstance(choice, dict):
-            continue
-        delta: Any = choice.get("delta")
-        delta = delta if isinstance(delta, dict) else {}
-        pieces = (choice.get("text"), delta.get("reasoning"), delta.get("reasoning_content"), delta.get("content"))
-        text = "".join(piece for piece in pieces if isinstance(piece, str))
-        answer.text += text
-        answer.events += bool(text or delta.get("tool_calls"))
-        answer.finish_reason = sanitize(choice.get("finish_reason") or answer.finish_reason, 40)
-
-
-def _add_generated(answer: StreamedAnswer, event: dict[str, Any], counts: dict[str, Any]) -> None:
-    """An event of `generate`: its text and its counts are those of the whole answer so far."""
-    text, reason = event.get("text"), counts.get("finish_reason")
-    if isinstance(text, str) and text:
-        # A server that was started to stream increments sends just what is new.
-        answer.text = text if text.startswith(answer.text) else answer.text + text
-        answer.events += 1
-    answer.prompt_tokens = counts.get("prompt_tokens", answer.prompt_tokens)
-    answer.output_tokens = counts.get("completion_tokens", answer.output_tokens)
-    if isinstance(reason, dict):
-        answer.finish_reason = sanitize(reason.get("type") or answer.finish_reason, 40)
+def _check(came: Exchanged, url: str) -> None:
+    """UserError unless the answer ended well."""
+    outcome, cause, detail = came.ending
+    if outcome == "ok":
+        return
+    if cause == "redirect":
+        raise UserError(f"{url} answers HTTP {detail}")
+    if cause.startswith("http"):
+        status = came.response.status
+        how = "answers" if status in (404, 405) else "refuses a small streaming request:"
+        raise UserError(f"{url} {how} HTTP {detail}")
+    if cause == "error in stream":
+        raise FailedAnswerError(f"{url} answers with an error in its stream: {detail}")
+    if cause in ("bad finish", "content filter"):
+        raise FailedAnswerError(f"{url} does not end a small request well: {detail}")
+    if cause == "no output":
+        raise UserError(f"{url} does not stream: its stream carries no text ({detail})")
+    raise UserError(f"{url} gives no answer that can be measured ({cause}): {detail}")

@@ -47,6 +47,7 @@ ENGINE = Engine(
     sign=Sign("/info", lambda answer: "max_total_tokens" in answer.json_object()),
     endpoint="chat",
     prompt_form="text",
+    finish_reasons=frozenset({"eos", "eos_token", "stop_sequence"}),
     body=body,
     tokenizer=Tokenizer("/tokenize", "inputs"),
     cheap_health="/health",

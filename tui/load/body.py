@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -13,8 +12,9 @@ from tui.engines.registry import get_engine
 from tui.load.pipe import LanePlan
 from tui.load.prompts import PromptLength, RequestList, RequestSpec
 from tui.model.dials import Dials
-from tui.model.profile import PATHS
 from tui.model.rows import RequestRow
+from tui.net.ending import FINISH_REASONS
+from tui.net.exchange import request_head
 
 # Below the first, a count in each chunk is not worth its cost. From the second on it is again: that is more than a
 # slow front end joins for a while.
@@ -66,7 +66,8 @@ class RequestBuilder:
         )
         self._prompt_length = PromptLength()
         self._usage_mode = UsageMode(plan.usage, self._engine.usage)
-        self._head = _head(plan)
+        self._head = request_head(plan.url, plan.endpoint, plan.headers)
+        self.finish_reasons = self._engine.finish_reasons | FINISH_REASONS
 
     @property
     def count_empty_chunks(self) -> bool:
@@ -96,18 +97,3 @@ class RequestBuilder:
         self._usage_mode.learn(row.output_tokens, row.chunks)
         if row.prompt_tokens and not self._token_pool:
             self._prompt_length.learn(spec.words, spec.fillers, row.prompt_tokens)
-
-
-def _head(plan: LanePlan) -> bytes:
-    """Request line and headers without Content-Length."""
-    url = urlsplit(plan.url)
-    headers = {
-        "Host": url.netloc.rpartition("@")[2],
-        "User-Agent": "dragstrip",
-        "Accept": "text/event-stream",
-        "Content-Type": "application/json",
-        **plan.headers,
-    }
-    path = url.path.rstrip("/") + PATHS[plan.endpoint]
-    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    return "".join(f"{line}\r\n" for line in lines).encode("latin-1", "replace")

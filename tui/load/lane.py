@@ -1,11 +1,9 @@
 """The load of one lane: how many streams, when they start, on which connection, and what happens when they fail."""
 
 import asyncio
-import ssl
 import time
 from collections.abc import Coroutine
 from itertools import count
-from urllib.parse import urlsplit
 
 from tui.load.body import RequestBuilder
 from tui.load.pacing import Arrivals, Ramp
@@ -14,12 +12,11 @@ from tui.load.self_check import SelfCheck, max_streams, too_many_streams
 from tui.load.stream import ChunkSink, Stream, Ticket
 from tui.model.rows import Cause, RequestRow
 from tui.net.socket import (
-    Address,
     Poller,
-    Resolver,
     StampClock,
     Wire,
     WireError,
+    address,
     connect,
     keep_kernel_timestamping_on,
 )
@@ -45,7 +42,7 @@ class LaneLoad:
         self.setting = setting
         self._plan = plan
         self._loop = asyncio.get_running_loop()
-        self._address = address_for(plan)
+        self._address = address(plan.url, verify_tls=plan.verify_tls, timeout_s=plan.connect_timeout_s)
         self._builder = RequestBuilder(plan)
         self._clock = StampClock()
         self._clock.update()
@@ -103,7 +100,7 @@ class LaneLoad:
             if stream.saw_done and stream.heard_ns < lingering_ns:
                 stream.finish_early()
             elif stream.heard_ns < silent_ns:
-                stream.fail("read timeout", f"nothing came for {self._plan.read_timeout_s:g} s")
+                stream.time_out(self._plan.read_timeout_s)
         if self.setting.dials.arrival == "closed" and (why := too_many_streams(self.setting.dials.concurrency)):
             self.self_check.limited(why)
         now_s = self._loop.time()
@@ -204,7 +201,9 @@ class LaneLoad:
         plan, builder, dials = self._plan, self._builder, self.setting.dials
         spec = builder.spec(next(self._numbers), dials)
         segment = self.setting.segment
-        ticket = Ticket(plan.lane, spec, segment, t_sched_ns, plan.endpoint, builder.count_empty_chunks)
+        ticket = Ticket(
+            *(plan.lane, spec, segment, t_sched_ns, plan.endpoint, builder.count_empty_chunks, builder.finish_reasons)
+        )
         stream = Stream(ticket, builder.http_request(spec, dials), self.sink, self._ended)
         self._streams[stream] = None
         self.started_total += 1
@@ -251,7 +250,7 @@ class LaneLoad:
             self._builder.learn(stream.ticket.spec, row)
             if self.setting.dials.arrival == "closed":
                 self._pause_slot(self._plan.think_s)
-        elif row.outcome == "failed" and not self.down:
+        elif row.outcome != "cancelled" and not self.down:
             self._back_off()
         self._fill()
 
@@ -302,17 +301,3 @@ class LaneLoad:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def address_for(plan: LanePlan) -> Address:
-    """Where a lane's server is, and how its certificate is checked."""
-    url = urlsplit(plan.url)
-    context: ssl.SSLContext | None = None
-    if url.scheme == "https":
-        context = ssl.create_default_context()
-        if not plan.verify_tls:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-    port = url.port or (443 if context else 80)
-    host = url.hostname or ""
-    return Address(host, port, Resolver(host, port), context, plan.connect_timeout_s)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from tui.load.prompts import RequestSpec
 from tui.model.profile import Endpoint
 from tui.model.rows import Cause, Lane, Outcome, RequestRow, Stamp
+from tui.net.ending import FINISH_REASONS, ending, ending_when_closed, ending_when_cut
 from tui.net.response import BadResponseError, Response
 from tui.net.socket import Wire, WireError, round_down_to_grid
-from tui.net.sse import BadEventsError, EventReader
-
-TOO_MANY_REQUESTS = 429
+from tui.net.sse import EventReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +24,7 @@ class Ticket:
     t_sched_ns: int
     endpoint: Endpoint
     count_empty_chunks: bool = False  # see `EventReader`
+    finish_reasons: frozenset[str] = FINISH_REASONS  # of a good answer
 
 
 class ChunkSink:
@@ -65,7 +65,7 @@ class Stream:
         self.heard_ns = time.monotonic_ns()  # when anything last happened: the read timeout counts from here
         self._sink, self._ended = sink, ended
         self._events = EventReader(ticket.endpoint, ticket.count_empty_chunks)
-        self._response = Response()
+        self._response = Response(self._events)
         self._connect_ms: float | None = None
         self._t_send_ns: int | None = retry_of._t_send_ns if retry_of is not None else None
         self._first_ns: int | None = None
@@ -119,39 +119,25 @@ class Stream:
         return self._events.done
 
     def received(self, data: bytes, t_ns: int, kernel: bool) -> None:
-        response = self._response
+        response, events = self._response, self._events
         self._has_bytes = True
+        self.heard_ns = t_ns
+        before = events.chunks
         try:
             response.feed(data)
-            if response.body:
-                self._body(response.take_body(), t_ns, kernel)
-            elif response.head_complete and self.heard_ns == self._t_send_ns:
-                self.heard_ns = t_ns
         except BadResponseError as error:
-            self.fail("bad framing", str(error))
+            self._end(*ending_when_cut(response, "bad framing", str(error)))
             return
-        except BadEventsError as error:
-            self.fail("bad framing", str(error))
-            return
-        if response.complete and not self._is_over:
-            self._complete()
-
-    def _body(self, body: bytes, t_ns: int, kernel: bool) -> None:
-        if self._response.status != 200 or not self._response.is_stream:
-            self._response.collect_error(body)
-            return
-        events = self._events
-        before = events.chunks
-        events.feed(body)
-        arrived = events.chunks - before
-        if arrived:
+        if arrived := events.chunks - before:
             self._output(events.tokens, t_ns, kernel)
             if arrived > 1:
                 self._sink.merged_reads += 1
+        if response.complete and not self._is_over:
+            self._complete()
 
     def _output(self, tokens: int, t_ns: int, kernel: bool) -> None:
         sink = self._sink
-        self.heard_ns = t_ns = round_down_to_grid(t_ns)
+        t_ns = round_down_to_grid(t_ns)
         if not kernel:
             self._kernel = False
         if self._first_ns is None:
@@ -168,17 +154,36 @@ class Stream:
 
     def closed(self, error: WireError | None) -> None:
         self.wire = None
-        if self._response.until_close and self._response.head_complete and error is None:
+        response, events = self._response, self._events
+        if error is not None:
+            self._end(*ending_when_cut(response, error.cause, error.detail))
+            return
+        before, events.tokens = events.chunks, 0
+        try:
+            is_whole = response.close()
+        except BadResponseError as broken:
+            self._end(*ending_when_cut(response, "bad framing", str(broken)))
+            return
+        if events.chunks > before:
+            self._output(events.tokens, self.heard_ns, kernel=True)
+        if is_whole:
             self._complete()
-        elif error is not None:
-            self._end("failed", error.cause, error.detail)
         else:
-            what = "in mid-stream" if self._response.head_complete else "without an answer"
-            self._end("failed", "cut short" if self._response.head_complete else "reset", f"closed {what}")
+            self._end(*ending_when_closed(response))
 
     def fail(self, cause: Cause, detail: str) -> None:
         """Give up for a reason on our side: a timeout, a broken answer, no connection."""
         self._end("failed", cause, detail)
+
+    def time_out(self, silence_s: float) -> None:
+        """Give up after a silence, and say what came before it."""
+        if not self._has_bytes:
+            came = f"nothing came for {silence_s:g} s"
+        elif not self._events.chunks:
+            came = f"bytes came, but no output, and then nothing more for {silence_s:g} s"
+        else:
+            came = f"{self._events.chunks} chunks came, and then nothing more for {silence_s:g} s"
+        self._end(*ending_when_cut(self._response, "read timeout", came))
 
     def finish_early(self) -> None:
         """The server sent the end mark and does not end the message: count the answer and close the wire."""
@@ -190,22 +195,10 @@ class Stream:
 
     def _complete(self) -> None:
         """The message is complete: a good answer, or an error of the server."""
-        response, events = self._response, self._events
-        if response.status != 200:
-            detail = f"{response.status}: {response.error_message()}"
-            self._end("failed", _http_cause(response.status), detail, reusable=True)
-        elif not response.is_stream:
-            detail = f"it does not stream: {response.error_message()}"[:200]
-            self._end("failed", "bad answer", detail, reusable=True)
-        elif events.error:
-            self._end("failed", "error in stream", events.error, reusable=True)
-        elif not events.done and not events.finish_reason:
-            self._end("failed", "cut short", "the stream ended without a finish reason or an end mark")
-        elif self._first_ns is None:
-            self._end("failed", "no output", "the stream ended without a token", reusable=True)
-        else:
+        ended = ending(self._response, self.ticket.finish_reasons)
+        if ended.outcome == "ok":
             self._correct_counts()
-            self._end("ok", "", "", reusable=True)
+        self._end(*ended, reusable=ended.cause != "cut short")
 
     def _correct_counts(self) -> None:
         """Add tokens known only from the usage at the end to the last chunk, so that the sums agree.
@@ -265,12 +258,6 @@ class Stream:
             detail=detail,
             stamp=stamp,
         )
-
-
-def _http_cause(status: int) -> Cause:
-    if status == TOO_MANY_REQUESTS:
-        return "http 429"
-    return "http 4xx" if status < 500 else "http 5xx"
 
 
 Ended = Callable[[Stream, RequestRow, Wire | None], None]

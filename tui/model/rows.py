@@ -17,7 +17,7 @@ from tui.model.text import sanitize
 Lane = Literal["a", "b"]
 LANES: tuple[Lane, ...] = ("a", "b")
 
-Outcome = Literal["ok", "failed", "cancelled"]
+Outcome = Literal["ok", "failed", "cancelled", "refused"]  # refused: the content filter ended it
 Stamp = Literal["kernel", "user"]
 TokensFrom = Literal["usage", "usage at end", "chunks"]
 
@@ -33,11 +33,14 @@ Cause = Literal[
     "http 4xx",
     "http 429",
     "http 5xx",
+    "redirect",
     "error in stream",
     "cut short",  # the stream ended before it was finished
     "bad framing",  # broken chunked encoding, or an event line over the limit
     "bad answer",  # not a stream, or not what the API specifies
+    "bad finish",  # its finish reason is none of a good answer
     "no output",  # it ended well and carried no token
+    "content filter",
     "cancelled",
 ]
 

@@ -16,9 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic_ns
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from tui.model.rows import Cause
 from tui.model.text import sanitize
+from tui.net.trust import ssl_context
 
 READ_BYTES = 1 << 16
 RECORD_BYTES = 1 << 14  # the most that one TLS record holds
@@ -29,6 +31,7 @@ MIN_CLOCK_STEP_NS = 5_000_000  # an offset that moves further between two update
 OFFSET_PROBES = 5  # the offset is taken between two readings of the clock; the closest pair counts
 GRID_NS = 1_024  # resolution of arrivals: timestamps err by 9 us (p99 12), and finer digits would double a recording
 MAX_LOOKUP_AGE_S = 30.0
+NEXT_ADDRESS_S = 0.25  # after which the next address of a host is tried as well (RFC 8305)
 SO_TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)  # Linux
 _timespec = struct.Struct("@ll").unpack_from  # seconds and nanoseconds
 
@@ -121,6 +124,7 @@ class Resolver:
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._started_s = 0.0
+        self._preferred: AddressInfo | None = None
         self._lookup: asyncio.Task[Sequence[AddressInfo]] | None = None
 
     async def addresses(self) -> Sequence[AddressInfo]:
@@ -130,7 +134,12 @@ class Resolver:
         if lookup is None or failed or now_s - self._started_s > MAX_LOOKUP_AGE_S:
             lookup = self._lookup = asyncio.create_task(self._resolve())
             self._started_s = now_s
-        return await asyncio.shield(lookup)
+        found = await asyncio.shield(lookup)
+        return sorted(found, key=lambda address: address != self._preferred) if len(found) > 1 else found
+
+    def prefer(self, address: AddressInfo) -> None:
+        """Try this address first from now on: it answered."""
+        self._preferred = address
 
     async def _resolve(self) -> Sequence[AddressInfo]:
         host, port, kind = self._host, self._port, socket.SOCK_STREAM
@@ -169,6 +178,14 @@ class Address:
     tls: ssl.SSLContext | None
     connect_timeout_s: float
     handshakes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_HANDSHAKES))
+
+
+def address(base: str, *, verify_tls: bool, timeout_s: float) -> Address:
+    """Where the server of a base URL is, and how its certificate is checked."""
+    url = urlsplit(base)
+    context = ssl_context(verify=verify_tls) if url.scheme == "https" else None
+    host, port = url.hostname or "", url.port or (443 if context else 80)
+    return Address(host, port, Resolver(host, port), context, timeout_s)
 
 
 class Wire:
@@ -338,37 +355,74 @@ async def connect(address: Address, clock: StampClock, poller: Poller) -> Wire:
 
 
 async def _connect(address: Address, clock: StampClock, poller: Poller) -> Wire:
-    loop = asyncio.get_running_loop()
     try:
         addresses = await address.resolver.addresses()
     except OSError as error:
         raise WireError("dns", f"{address.host}: {error.strerror or error}") from error
-    refused: OSError | None = None
-    for family, kind, protocol, _, endpoint in addresses:
+    try:
+        sock = await _first_connected(addresses, address.resolver)
+    except OSError as error:
+        cause: Cause = "refused" if isinstance(error, ConnectionRefusedError) else "unreachable"
+        raise WireError(cause, f"{address.host}:{address.port}: {error.strerror or error}") from error
+    wire = Wire(sock, asyncio.get_running_loop(), clock, poller)
+    if address.tls is not None:
         try:
-            sock = socket.socket(family, kind, protocol)
-        except OSError as error:  # no such protocol on this host, or too many open files
-            refused = error
-            continue
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            request_kernel_timestamps(sock)
-            await loop.sock_connect(sock, endpoint)
-            wire = Wire(sock, loop, clock, poller)
-            if address.tls is not None:
-                await wire.shake_hands(address.tls, address.host, address.handshakes)
-        except OSError as error:
-            sock.close()
-            refused = error
+            await wire.shake_hands(address.tls, address.host, address.handshakes)
         except BaseException:  # cancelled, timed out or no TLS: nobody else closes it
             sock.close()
             raise
-        else:
-            wire.listen()
-            return wire
-    cause: Cause = "refused" if isinstance(refused, ConnectionRefusedError) else "unreachable"
-    raise WireError(cause, f"{address.host}:{address.port}: {refused.strerror if refused else 'no address'}")
+    wire.listen()
+    return wire
+
+
+async def _first_connected(addresses: Sequence[AddressInfo], resolver: Resolver) -> socket.socket:
+    """A connection to the first address that answers. Raises the last OSError when none does.
+
+    The next is tried when one fails, and as well when it has not answered for a while: any of them may be dead.
+    """
+    if len(addresses) == 1:
+        return await _open(addresses[0])
+    failed = OSError("no address")
+    waiting, pending = list(addresses), dict[asyncio.Task[socket.socket], AddressInfo]()
+    try:
+        while waiting or pending:
+            if waiting:
+                info = waiting.pop(0)
+                pending[asyncio.create_task(_open(info))] = info
+            delay_s = NEXT_ADDRESS_S if waiting else None
+            done, _ = await asyncio.wait(pending, timeout=delay_s, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                info = pending.pop(task)
+                if (error := task.exception()) is None:
+                    resolver.prefer(info)
+                    return task.result()
+                if not isinstance(error, OSError):
+                    raise error
+                failed = error
+        raise failed
+    finally:
+        for task in pending:
+            task.cancel()
+            task.add_done_callback(_close_unused)
+
+
+def _close_unused(task: asyncio.Task[socket.socket]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
+
+
+async def _open(info: AddressInfo) -> socket.socket:
+    family, kind, protocol, _, endpoint = info
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        request_kernel_timestamps(sock)
+        await asyncio.get_running_loop().sock_connect(sock, endpoint)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _handshake_step(tls: ssl.SSLObject) -> bool:

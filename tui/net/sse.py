@@ -12,18 +12,26 @@ import msgspec
 
 from tui.model.profile import Endpoint
 from tui.model.text import sanitize
+from tui.net.http import decode, error_in, error_message
 
 MAX_LINE_BYTES = 8 << 20
 MAX_TOKENS = 1 << 24  # no answer is so long: a larger count is nonsense, and would not fit into a recording
 MAX_DIGITS = 10  # of a count
 END_MARK_BYTES = 24  # the end mark is at the end of a block or not in it
 MIN_HALVING_BYTES = 800  # about three events
-TEXT_KEYS = (b'"content"', b'"text"', b'"reasoning_content"', b'"reasoning"')
-OUTPUT_KEYS = ("content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal")
+MAX_STRAY_BYTES = 2_000
+# A delta's text is output under whatever key it comes, but for these; of its objects and lists only calls are.
+NOT_OUTPUT = frozenset({
+    "role", "id", "name", "type", "object", "model", "status", "phase", "index", "signature", "tool_call_id",
+    "finish_reason", "stop_reason", "encrypted_content",
+})  # fmt: skip
+CALLS = ("tool_calls", "function_call")
+NO_MESSAGE = "an error without a message"
 _DATA = b"data: {"
 _FINISH = b'"finish_reason"'
 _COMPLETION_TOKENS = b'"completion_tokens":'
-_BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\n\r\n")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_FIELDS = (b"data", b"event", b"id", b"retry", b"error", b"")  # of an event; a comment has no name
 _decode = msgspec.json.Decoder().decode
 
 
@@ -48,9 +56,12 @@ class EventReader:
     finish_reason: str = ""
     done: bool = False  # the end mark has arrived
     error: str = ""  # the server's message, sanitized
+    stray: bytes = b""  # the start of what came and is no event
     text: list[str] | None = None  # collects the output when it is a list
     _held: list[bytes] = field(default_factory=list)
     _held_bytes: int = 0
+    _after_cr: bool = False  # the last block ended with a CR, to which a LF may belong
+    _output_key: str = ""  # that the last output came under
     _key: bytes = field(init=False)
     _empty: bytes = field(init=False)
     _finish: bytes = field(init=False)
@@ -65,20 +76,22 @@ class EventReader:
 
     def _learn(self, event: bytes) -> None:
         """Expect the output key of this event, which has output under another key than expected."""
-        for key in TEXT_KEYS:
-            for colon in (b':"', b': "'):
-                start = event.find(key + colon)
-                if start >= 0 and not event.startswith(b'"', start + len(key + colon)):
-                    self._expect(key, colon)
-                    return
+        key = b'"' + self._output_key.encode() + b'"'
+        for colon in (b':"', b': "'):
+            start = event.find(key + colon)
+            if start >= 0 and not event.startswith(b'"', start + len(key + colon)):
+                self._expect(key, colon)
+                return
 
     def feed(self, data: bytes) -> None:
         """Raises BadEventsError."""
         self.tokens = 0
+        if self._after_cr or b"\r" in data:
+            data = self._with_line_feeds(data)
         if not self._held and data.endswith(b"\n\n"):
             self._read(data)
             return
-        end = _end_of_events(data, self._held[-1][-3:] if self._held else b"")
+        end = _end_of_events(data, self._held[-1][-1:] if self._held else b"")
         if not end:
             self._hold(data)
             return
@@ -89,8 +102,31 @@ class EventReader:
             self._hold(data[end:])
         self._read(block)
 
+    def end(self) -> None:
+        """The body is complete, which ends the last event; its tokens are added. Raises BadEventsError."""
+        rest = b"".join(self._held).strip(b"\n")
+        self._held.clear()
+        if rest:
+            try:
+                self._event(rest)
+            except BadEventsError:
+                if b"\ndata:" in rest:
+                    raise
+                # Cut within the event: what came before it says whether the answer is whole.
+
+    def _with_line_feeds(self, data: bytes) -> bytes:
+        """The same with each line end a LF; a CRLF may be divided between two blocks."""
+        if self._after_cr and data.startswith(b"\n"):
+            data = data[1:]
+            self._after_cr = False
+        if data:
+            self._after_cr = data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
     def _hold(self, data: bytes) -> None:
         """Keep the start of an event until the rest arrives."""
+        if not data:
+            return
         self._held.append(data)
         self._held_bytes += len(data)
         if self._held_bytes > MAX_LINE_BYTES:
@@ -101,8 +137,8 @@ class EventReader:
         if self._fast(block):
             return
         middle = block.find(b"\n\n", len(block) // 2) + 2
-        if len(block) < MIN_HALVING_BYTES or b"\r" in block or not 2 <= middle < len(block):
-            for event in block.replace(b"\r\n", b"\n").split(b"\n\n"):
+        if len(block) < MIN_HALVING_BYTES or not 2 <= middle < len(block):
+            for event in block.split(b"\n\n"):
                 if event:
                     self._event(event)
         else:
@@ -111,7 +147,7 @@ class EventReader:
 
     def _fast(self, block: bytes) -> bool:
         """Count a block in which every event is an ordinary one with output; False if that is not certain."""
-        if self.text is not None or not self.chunks or b"\r" in block:
+        if self.text is not None or not self.chunks or b"error" in block:
             return False
         events = block.count(_DATA)
         if not events or block.count(self._key) != events:
@@ -133,22 +169,51 @@ class EventReader:
         return True
 
     def _event(self, event: bytes) -> None:
-        payload = b"\n".join(line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:"))
-        if not payload:
-            return  # a comment that keeps the connection alive
-        if payload == b"[DONE]":
+        data, kind, stray = [], b"", False
+        for line in event.removeprefix(_BYTE_ORDER_MARK).split(b"\n"):
+            name, _, value = line.partition(b":")
+            if name == b"data":
+                data.append(value.strip())
+            elif name == b"event":
+                kind = value.strip()
+            elif name == b"error":
+                self.error = error_message(value) or NO_MESSAGE
+            elif name not in _FIELDS:
+                stray = True
+        payload = b"\n".join(data)
+        if not payload:  # a comment that keeps the connection alive, or no event at all
+            if stray:
+                self._take_stray(event)
+        elif payload == b"[DONE]":
             self.done = True
-            return
-        decoded = _json(payload)
+        elif kind == b"error":
+            self.error = error_message(payload) or NO_MESSAGE
+        else:
+            self._take_payload(data, payload, event)
+
+    def _take_payload(self, lines: list[bytes], payload: bytes, event: bytes) -> None:
+        try:
+            decoded = _json(payload)
+        except BadEventsError as error:
+            if len(lines) > 1 and all(map(_is_event, lines)):
+                raise BadEventsError("no blank line divides its events") from error
+            raise
         if isinstance(decoded, dict):
             chunks = self.chunks
             self._take(decoded)
             if self.chunks > chunks and (self._key not in event or self._empty in event):
                 self._learn(event)
 
+    def _take_stray(self, lines: bytes) -> None:
+        """Lines that are no event: perhaps an error as bare JSON, as a backend sends it past its own front end."""
+        self.stray = (self.stray + lines)[:MAX_STRAY_BYTES]
+        decoded = decode(lines)
+        if isinstance(decoded, dict) and (words := error_in(decoded)):
+            self.error = words
+
     def _take(self, event: dict[str, Any]) -> None:
-        if event.get("error") is not None or event.get("object") == "error":
-            self._take_error(event)
+        if words := error_in(event):
+            self.error = words
             return
         if self.endpoint == "generate":
             event = self._as_completion(event)
@@ -194,11 +259,24 @@ class EventReader:
         reason = choice.get("finish_reason")
         if reason:
             self.finish_reason = sanitize(reason, 40)
+        if choice.get("error"):
+            self.error = error_in(choice) or NO_MESSAGE
         delta = choice.get("delta")
-        parts = [choice.get("text")] if not isinstance(delta, dict) else [delta.get(key) for key in OUTPUT_KEYS]
-        if self.text is not None:
-            self.text += [part for part in parts if isinstance(part, str)]
-        return any(parts)
+        return self._take_output(delta if isinstance(delta, dict) else {"text": choice.get("text")})
+
+    def _take_output(self, fields: dict[str, Any]) -> bool:
+        has_output = False
+        for name, value in fields.items():
+            if not value or name in NOT_OUTPUT:
+                continue
+            if isinstance(value, str):
+                has_output, self._output_key = True, name
+                # vLLM sends reasoning under two keys for a while.
+                if self.text is not None and (name != "reasoning_content" or fields.get("reasoning") != value):
+                    self.text.append(value)
+            elif name in CALLS:
+                has_output, self._output_key = True, name
+        return has_output
 
     def _take_usage(self, usage: dict[str, Any]) -> int:
         """Returns by how many tokens the usage rose."""
@@ -215,20 +293,17 @@ class EventReader:
         self.completion_tokens = max(completion, self.completion_tokens)
         return max(increase, 0)
 
-    def _take_error(self, event: dict[str, Any]) -> None:
-        error = event.get("error", event)
-        if isinstance(error, dict):
-            error = error.get("message") or error
-        self.error = sanitize(error) or "an error without a message"
-
 
 def _end_of_events(data: bytes, before: bytes) -> int:
-    """Where in `data` the last whole event ends; 0 if none does. `before`: the bytes just before `data`."""
-    if data.endswith(b"\n\n"):
-        return len(data)
-    joined = before + data
-    ends = _BLANK_LINES if b"\r" in joined else _BLANK_LINES[:1]
-    return max((joined.rfind(end) + len(end) - len(before) for end in ends if end in joined), default=0)
+    """Where in `data` the last whole event ends; 0 if none does. `before`: the byte just before `data`."""
+    end = data.rfind(b"\n\n")
+    if end >= 0:
+        return end + 2
+    return 1 if before == b"\n" and data.startswith(b"\n") else 0
+
+
+def _is_event(line: bytes) -> bool:
+    return line == b"[DONE]" or isinstance(decode(line), dict)
 
 
 def _json(payload: bytes) -> Any:

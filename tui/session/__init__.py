@@ -1,1 +1,1 @@
-"""One head-to-head, live or replayed: lanes and load, the state of both lanes, and the view of it."""
+"""Brings the records of one head-to-head together, live or replayed: batches, windows, dials."""

@@ -48,7 +48,7 @@ class DialBoard:
         return dials if self.load_on else stopped(dials)
 
     def step(self, name: DialName, notches: int, lanes: Lanes = "both") -> bool:
-        """Turn by notches; False when every lane was at its limit already."""
+        """Turn by notches; False when every lane was at the stop already."""
         spec = DIAL[name]
 
         def turned(value: DialValue) -> DialValue:
@@ -65,7 +65,7 @@ class DialBoard:
         return self._turn(name, turned, lanes)
 
     def scale(self, name: DialName, factor: float, lanes: Lanes = "both") -> bool:
-        """Halve or double, from 0 to the first notch; False at the limit."""
+        """Halve or double, from 0 to the first notch; False at the stop."""
         spec = DIAL[name]
 
         def turned(value: DialValue) -> DialValue:
@@ -169,6 +169,7 @@ class DialBoard:
 
 
 def stopped(dials: Dials) -> Dials:
+    """The same dials without load."""
     return msgspec.structs.replace(dials, **STOPPED)
 
 

@@ -1,4 +1,4 @@
-"""What is said of the lanes at every second of a recording.
+"""What was said of the lanes at every second of a recording.
 
 A verdict depends on every look since its segment began, so it can only be folded, from the start. A thread does that
 once, while the recording plays, and keeps what was said each second: about 5 kB, so an hour takes some 20 MB.
@@ -87,6 +87,7 @@ class Judgements:
         self._may_run.set()
 
     def stop(self) -> None:
+        """It is needed no longer."""
         self._stopped = True
         self._more.set()
         self._may_run.set()

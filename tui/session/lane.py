@@ -1,11 +1,12 @@
-"""The life of one lane: detect the server, start its driver and its gauges, and restart what dies."""
+"""The life of one lane: detect the server, start its driver and its gauges, and begin again when something dies."""
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tui.engines.detect import DetectedServer, detect_lane
-from tui.engines.probe import probe_stream
+from tui.engines.probe import FailedAnswerError, probe_stream
 from tui.load.driver import Driver
 from tui.load.pipe import LanePlan, Setting
 from tui.model.dials import Dials
@@ -43,11 +44,13 @@ class LaneRun:
     driver: Driver | None = None
     _back: asyncio.Event = field(default_factory=asyncio.Event)  # the server answers again
     _down: str = ""
+    _moved_to: str = ""  # base URL to which the server's endpoint redirects
     _starts: int = 0  # of drivers before this one
     _bound_for: int = 0  # frames until the client is no longer called the limit
     _requests: int = 0  # begun in this session, as far as a frame says: a number is given once
 
     async def run(self) -> None:
+        """Until cancelled."""
         while True:
             detected = self.detected = await self._detect()
             self.messages.put_nowait(ServerDetected(self.lane))
@@ -61,19 +64,24 @@ class LaneRun:
     async def first_look(self) -> LaneInfo:
         """Detect the server once. UserError when it cannot be measured."""
         server = self.detected = await self._detect_once()
-        await probe_stream(server)
+        with suppress(FailedAnswerError):  # it streams: the load counts what fails
+            answer = await probe_stream(server)
+            self._moved_to = answer.base
+            server = self.detected = server.at(answer.base)
         return server.info
 
     @property
     def info(self) -> LaneInfo | None:
+        """The server as it was detected."""
         return self.detected.info if self.detected else None
 
     @property
     def up(self) -> bool:
+        """Whether a driver runs."""
         return self.driver is not None
 
     def apply(self, setting: Setting) -> None:
-        """Follow this from now on."""
+        """Do this from now on."""
         self.setting = setting
         if self.driver is not None and self.go.is_set():
             self.driver.set(setting)
@@ -101,7 +109,8 @@ class LaneRun:
                 return server
 
     async def _detect_once(self) -> DetectedServer:
-        return await detect_lane(self.server, timeout_s=self.profile.load.connect_timeout_s)
+        server = await detect_lane(self.server, timeout_s=self.profile.load.connect_timeout_s)
+        return server.at(self._moved_to or server.info.url)
 
     def _plan(self, server: DetectedServer) -> LanePlan:
         load = self.profile.load

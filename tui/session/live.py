@@ -106,6 +106,7 @@ class LiveSession:
 
     @property
     def plan(self) -> PlanRun | None:
+        """The plan that was started last."""
         return self.schedule.plan
 
     def listen(self, listener: Callable[[Batch], None]) -> None:
@@ -118,12 +119,13 @@ class LiveSession:
         self._task = asyncio.create_task(self._run())
 
     async def reach(self) -> dict[Lane, LaneInfo]:
-        """Detect and probe every server before anything starts. UserError when one cannot be measured."""
+        """Look at every server before anything starts. UserError when one cannot be measured."""
         await self._prepare_lanes()
         infos = await asyncio.gather(*(run.first_look() for run in self._lanes.values()))
         return dict(zip(self._lanes, infos, strict=True))
 
     async def started(self) -> None:
+        """Wait until the load runs."""
         await self._go.wait()
 
     async def elapsed(self, for_s: float) -> None:
@@ -156,6 +158,7 @@ class LiveSession:
         return ""
 
     async def plan_over(self) -> None:
+        """Wait until every step of the plan has been held."""
         while self.plan is None or not self.plan.over:
             self._second_over.clear()
             await self._second_over.wait()
@@ -192,6 +195,7 @@ class LiveSession:
         )
 
     def mark(self, text: str) -> None:
+        """Put a mark at this moment."""
         self._add_event(mark_event(self.clock.now_ns(), text))
 
     async def stop(self, why: str) -> None:
@@ -213,16 +217,16 @@ class LiveSession:
 
     async def _read(self) -> None:
         while True:
-            self._handle(await self._messages.get())
+            self._take(await self._messages.get())
 
     def _read_waiting(self) -> None:
         while not self._messages.empty():
-            self._handle(self._messages.get_nowait())
+            self._take(self._messages.get_nowait())
 
-    def _handle(self, message: Message) -> None:
+    def _take(self, message: Message) -> None:
         match message:
             case FrameReceived():
-                self._keep_frame(message)
+                self._take_frame(message)
             case GaugesRead(rows):
                 if self._cutter is not None:
                     self._cutter.gauges += rows
@@ -240,13 +244,13 @@ class LiveSession:
                     self._cutter.lanes[lane].reset_flight()
 
     def _server_detected(self) -> None:
-        """The recording names it at once; whether the two may be compared is read in a task."""
+        """The recording names it at once; meanwhile it is looked whether the two may be compared."""
         self._record_lanes()
         if self._tasks is not None and len(self._lane_infos()) > 1:
             self._tasks.create_task(self._compare_settings())
 
-    def _keep_frame(self, message: FrameReceived) -> None:
-        """Keep it for its second, and hand it on at once."""
+    def _take_frame(self, message: FrameReceived) -> None:
+        """It is kept for its second, and handed on at once."""
         lane, frame = message.lane, message.frame
         if self._cutter is not None:
             self._cutter.lanes[lane].add(frame)
@@ -254,11 +258,11 @@ class LiveSession:
         self._hand_on(Batch(frame.t_ns, requests=frame.requests, chunks=[(lane, frame.chunks)]))
 
     def _add_event(self, row: EventRow) -> None:
-        """It counts with its second, or at once where that second is over or the load does not run yet."""
+        """It counts with its second; at once where that is over already, or before the load runs."""
         self._hand_on(Batch(row.t_ns, events=[row]))
         if self._state is not None and self._cutter is not None:
             if not self._go.is_set() or row.t_ns < self._state.t_ns:
-                self._state.apply_event(row)
+                self._state.take_event(row)
             else:
                 self._cutter.events.append(row)
         if not self._go.is_set():
@@ -342,7 +346,7 @@ class LiveSession:
         if self.recorder is not None:
             known = Batch(info.t0_ns, gauges=list(self._cutter.gauges), events=list(self._state.events))
             self.recorder(known)
-            self._listeners.append(self._record_batch)
+            self._listeners.append(self._keep)
         self._go.set()
 
     async def _seconds(self) -> None:
@@ -381,7 +385,7 @@ class LiveSession:
         }
 
     def _say_settled(self) -> None:
-        """Record the moment, so that a report counts the same seconds as the screen did."""
+        """The moment goes into the recording: a report counts the same seconds as the screen did."""
         assert self._state is not None
         settled_ns = self._state.settled_ns
         if settled_ns is not None and settled_ns != self._settled_ns:
@@ -424,7 +428,7 @@ class LiveSession:
             self._add_event(EventRow("", self.clock.now_ns(), "incomparable", text=why))
 
     def _record_lanes(self) -> None:
-        """Keep the servers that are known by now in the session's info, which a recorder writes down."""
+        """Servers that are known by now belong to what is known of the session; a recorder writes them down."""
         if self.info is not None:
             self.info.lanes = {str(lane): info for lane, info in self._lane_infos().items()}
 
@@ -435,7 +439,7 @@ class LiveSession:
         for listener in self._listeners:
             listener(batch)
 
-    def _record_batch(self, batch: Batch) -> None:
+    def _keep(self, batch: Batch) -> None:
         """Hand a batch to the recorder, without its chunks where the profile says so."""
         if self.recorder is not None:
             self.recorder(batch if self.profile.record.chunks else replace(batch, chunks=[]))

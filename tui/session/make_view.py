@@ -29,7 +29,7 @@ from tui.model.rows import EventRow, Lane, SecondRow
 from tui.model.session import LaneInfo
 from tui.model.units import NS_PER_S
 from tui.session.seconds import Floats, ViewContext
-from tui.session.state import MAX_WINDOW_S, LaneState, LatencyHistogram, SecondDetail, SessionState
+from tui.session.state import LONGEST_WINDOW_S, LaneState, LatencyHistogram, SecondDetail, SessionState
 from tui.session.verdicts import LiveVerdicts
 from tui.session.view import GpuView, Judgement, LaneView, Percentiles, ServerView, Turn, View
 from tui.stats.goodput import within_limits
@@ -73,11 +73,13 @@ def _energy(readings: Readings, gpu: str) -> tuple[Floats, Floats] | None:
     return t_ns, np.concatenate(([0.0], np.cumsum(drawn)))
 
 
-def value_percentiles(ms: Floats) -> Percentiles:
+def of_values(ms: Floats) -> Percentiles:
+    """Those of values (n,) in ms."""
     return _shown(len(ms), lambda share: percentile(ms, share))
 
 
-def histogram_percentiles(histogram: LatencyHistogram) -> Percentiles:
+def of_histogram(histogram: LatencyHistogram) -> Percentiles:
+    """Those of counted values."""
     return _shown(histogram.n, histogram.percentile)
 
 
@@ -184,7 +186,7 @@ def counted_seconds(state: LaneState, now_ns: int, window_s: int, *, in_turns: b
     further than the values behind seconds are kept.
     """
     segment = state.seconds[-1].segment if state.seconds else 0
-    kept = _since(state.seconds, now_ns - (MAX_WINDOW_S if in_turns else window_s) * NS_PER_S)
+    kept = _since(state.seconds, now_ns - (LONGEST_WINDOW_S if in_turns else window_s) * NS_PER_S)
     return [r for r in kept if r.up and not r.resting and r.segment == segment][-window_s:]
 
 
@@ -206,11 +208,11 @@ def _latencies(details: list[SecondDetail], *, open_loop: bool) -> dict[str, Per
     percentiles = {}
     for name in names:
         ms = np.concatenate([d.latencies[name][d.in_segment] for d in details] or [np.empty(0)])
-        percentiles[name] = value_percentiles(ms[~np.isnan(ms)])
+        percentiles[name] = of_values(ms[~np.isnan(ms)])
     itl = LatencyHistogram()
     for detail in details:
         itl.merge(detail.itl)
-    return percentiles | {"itl": histogram_percentiles(itl)}
+    return percentiles | {"itl": of_histogram(itl)}
 
 
 def _goodput(details: list[SecondDetail], limits: Limits, seconds: int) -> float | None:

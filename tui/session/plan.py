@@ -31,7 +31,7 @@ class PlanRun(msgspec.Struct):
     more: FurtherSteps = lambda _: ()
     repeat: int = 1
     at: int = -1  # the place in `order` of the step that runs
-    begun: int = 0  # how many steps have begun, repeated and restarted ones included
+    begun: int = 0  # how often a step was, again or anew
     paused: bool = False
     order: list[int] = msgspec.field(default_factory=list)  # of the steps, by their number
     _since_s: float = 0.0
@@ -45,18 +45,21 @@ class PlanRun(msgspec.Struct):
 
     @property
     def over(self) -> bool:
+        """Whether every step has been held."""
         return self.at >= len(self.order)
 
     @property
     def step(self) -> Step:
+        """The one that runs."""
         return self.steps[self.order[self.at]]
 
     @property
     def counts_requests(self) -> bool:
-        """Whether the step that runs lasts for a number of requests, not for a time."""
+        """Whether the step that runs is one of so many requests, not of a time."""
         return not self.over and self.at >= 0 and self.step.requests is not None
 
     def begin(self, now_s: float) -> PlanMoved:
+        """The first step."""
         return self._go_to(0, now_s)
 
     def toggle(self, now_s: float) -> PlanMoved:
@@ -127,7 +130,7 @@ class PlanRun(msgspec.Struct):
         return self.step.requests
 
     def _give_up(self, lane: Lane, down_s: float) -> list[PlanMoved]:
-        """A lane that stays down would make a step of requests endless."""
+        """A lane that stays down would hold a step of requests for ever."""
         before_s = self._down_s.get(lane, 0.0)
         self._down_s[lane] = before_s + down_s if down_s else 0.0
         if self.step.requests is None or not before_s < MAX_DOWN_S <= self._down_s[lane]:

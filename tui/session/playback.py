@@ -21,7 +21,7 @@ READING: Final = "reading the recording up to here"
 
 
 class Playback:
-    """The state at the end of a second. What is said of the lanes comes from `judgements`, once that is known."""
+    """Stands at the end of a second. What is said of the lanes there comes from `judgements`, once it is known."""
 
     def __init__(self, tape: Tape, profile: Profile, judgements: Judgements | None = None) -> None:
         self.tape = tape
@@ -48,15 +48,17 @@ class Playback:
 
     @property
     def at_end(self) -> bool:
+        """Whether there is no further whole second yet."""
         return self.state.t_ns >= self.tape.t_end_ns
 
     @property
     def may_step(self) -> bool:
-        """Whether the next second is recorded, and its judgement known where that of this second is."""
+        """Whether the next second is there, and what is said of it known, if it is known of this one."""
         known = -1 if self.judgements is None else self.judgements.reached
         return not self.at_end and self.second != known
 
     def step(self) -> None:
+        """Fold the next second in."""
         if not self._streams_open:
             open_streams(self.state, self.tape)
             self._streams_open = True
@@ -64,14 +66,15 @@ class Playback:
         self.state.apply(self.tape.between(start_ns, start_ns + NS_PER_S))
 
     def finish(self) -> None:
-        """The session that was followed has ended: play to its end, and say how it ended."""
+        """The session that was followed has ended: come to its end, and say how it was."""
         while not self.at_end:
             self.step()
         ends = [event for event in self.tape.events if event.kind == "end"]
         ended = self.tape.info.ended or "cut off: it was not closed"
-        self.state.apply_event(ends[-1] if ends else EventRow("", self.state.t_ns, "end", text=ended))
+        self.state.take_event(ends[-1] if ends else EventRow("", self.state.t_ns, "end", text=ended))
 
     def view(self, window_s: int) -> View:
+        """What a screen shows here."""
         self._read_details(window_s)
         context = recorded_context(self.tape, self.profile, self.state)
         judged = self.judgements.at(self.second) if self.judgements is not None else None
@@ -79,6 +82,7 @@ class Playback:
         return replace(make_view(self.state, context, window_s, judged), recording=self.tape.info.name)
 
     def _read_details(self, window_s: int) -> None:
+        """Read what a longer window needs."""
         wanted_ns = max(self.tape.t0_ns, self._oldest_shown_ns(window_s))
         if wanted_ns < self._details_from_ns:
             add_details(self.state, self.tape, (wanted_ns, self._details_from_ns), self._known_itl)

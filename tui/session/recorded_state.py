@@ -38,11 +38,11 @@ def state_at(tape: Tape, before: Batch, t_ns: int) -> SessionState:
     state.begin(tape.t0_ns)
     for event in tape.events:
         if tape.t0_ns <= event.t_ns < t_ns:
-            state.apply_event(event)
+            state.take_event(event)
     state.t_ns = t_ns
-    _add_gauges(state, tape, t_ns)
-    _add_seconds(state, tape, t_ns)
-    _add_counts(state, tape, t_ns)
+    _take_gauges(state, tape, t_ns)
+    _take_seconds(state, tape, t_ns)
+    _take_counts(state, tape, t_ns)
     return state
 
 
@@ -84,7 +84,7 @@ def open_streams(state: SessionState, tape: Tape) -> None:
         state.lanes[lane].stream_on(gaps, for_lane(ended, lane)["request"].to_list())
 
 
-def _add_gauges(state: SessionState, tape: Tape, t_ns: int) -> None:
+def _take_gauges(state: SessionState, tape: Tape, t_ns: int) -> None:
     since_ns = max(tape.t0_ns, t_ns - HISTORY_S * NS_PER_S)
     frames = [tape.last_gauges(since_ns)] if since_ns > tape.t0_ns else []
     for frame in (*frames, tape.frame("gauges", since_ns, t_ns)):
@@ -97,7 +97,7 @@ def _add_gauges(state: SessionState, tape: Tape, t_ns: int) -> None:
 
 
 def _forget_if_read_again(state: SessionState, fault: EventRow, t0_ns: int) -> None:
-    """A source that was read in the second of its fault, or later, has no fault any more."""
+    """A source that was read in the second of its fault, or later, has none any more."""
     second_ns = t0_ns + (fault.t_ns - t0_ns) // NS_PER_S * NS_PER_S
     for lane, lane_state in state.lanes.items():
         if fault.lane in ("", lane) and any(
@@ -108,7 +108,7 @@ def _forget_if_read_again(state: SessionState, fault: EventRow, t0_ns: int) -> N
             lane_state.fault.pop(fault.name, None)
 
 
-def _add_seconds(state: SessionState, tape: Tape, t_ns: int) -> None:
+def _take_seconds(state: SessionState, tape: Tape, t_ns: int) -> None:
     rows = tape.second_rows(max(tape.t0_ns, t_ns - HISTORY_S * NS_PER_S), t_ns)
     for lane in LANES:
         state.lanes[lane].seconds.extend(row for row in rows if row.lane == lane)
@@ -137,7 +137,7 @@ def _columns(requests: pl.DataFrame) -> dict[str, Floats]:
     return {column.name: column.to_numpy() for column in columns.cast(pl.Float64).fill_null(float("nan"))}
 
 
-def _add_counts(state: SessionState, tape: Tape, t_ns: int) -> None:
+def _take_counts(state: SessionState, tape: Tape, t_ns: int) -> None:
     """What is counted since the load began, and what the newest request of each kind says."""
     newest = tape.outcomes(t_ns)
     for row in newest.iter_rows(named=True):

@@ -43,6 +43,7 @@ class ReplayBoard:
         self.show(dials)
 
     def show(self, dials: Mapping[Lane, Dials]) -> None:
+        """Show the dials of another moment."""
         self.dials = dials
         self.linked = len(set(dials.values())) <= 1
 
@@ -183,6 +184,7 @@ class ReplaySource:
 
     @property
     def speed(self) -> float:
+        """One of SPEEDS."""
         return self._speed
 
     @property

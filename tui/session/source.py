@@ -97,7 +97,9 @@ class Source(Protocol):
     profile: Profile
 
     @property
-    def board(self) -> Board: ...
+    def board(self) -> Board:
+        """The dials."""
+        ...
 
     async def start(self, on_second: Callable[[], None]) -> None:
         """Begin. `on_second` is called on this event loop when a new second is complete. Returns at once."""
@@ -107,13 +109,17 @@ class Source(Protocol):
         """Wait until it ends by itself; raises the error that ended it."""
         ...
 
-    def view(self, window_s: int) -> View: ...
+    def view(self, window_s: int) -> View:
+        """The numbers now."""
+        ...
 
     def toggle_plan(self) -> str:
         """Start the profile's plan, pause it or go on; returns one sentence where that cannot be."""
         ...
 
-    def mark(self, text: str) -> None: ...
+    def mark(self, text: str) -> None:
+        """Put a mark at this moment."""
+        ...
 
     async def stop(self, why: str) -> None:
         """End the load and everything started; what was recorded is complete when this returns."""

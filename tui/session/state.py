@@ -110,9 +110,9 @@ class LatencyHistogram:
 
 
 HISTORY_S = 600  # of curves and gauge readings
-MAX_WINDOW_S = 300
+LONGEST_WINDOW_S = 300
 SLOW_OVER_S = 60
-MAX_EVENTS = 500
+EVENTS_KEPT = 500
 
 
 @dataclass(slots=True)
@@ -132,7 +132,7 @@ class LaneState:
     """One lane so far."""
 
     seconds: deque[SecondRow] = field(default_factory=lambda: deque(maxlen=HISTORY_S))
-    details: deque[SecondDetail] = field(default_factory=lambda: deque(maxlen=MAX_WINDOW_S))
+    details: deque[SecondDetail] = field(default_factory=lambda: deque(maxlen=LONGEST_WINDOW_S))
     gauges: dict[tuple[str, str], deque[tuple[int, float]]] = field(
         default_factory=lambda: defaultdict(lambda: deque(maxlen=HISTORY_S))
     )
@@ -146,7 +146,8 @@ class LaneState:
     fault: dict[str, str] = field(default_factory=dict)  # by source: what is wrong outside the load
     _gaps: ChunkGaps = field(default_factory=ChunkGaps)
 
-    def apply_second(self, row: SecondRow, requests: list[RequestRow], chunks: list[Chunks]) -> None:
+    def take_second(self, row: SecondRow, requests: list[RequestRow], chunks: list[Chunks]) -> None:
+        """Fold one second in."""
         self.seconds.append(row)
         good = [r for r in requests if r.outcome == "ok"]
         counted = [r for r in good if r.segment == row.segment]
@@ -189,12 +190,12 @@ class LaneState:
                 self.causes[r.cause] += 1
                 self.last_error = f"{r.cause}: {r.detail}" if r.detail else r.cause
 
-    def apply_gauge(self, row: GaugeRow) -> None:
+    def take_gauge(self, row: GaugeRow) -> None:
         """Keep a reading; a source that reads again has no fault any more."""
         self.gauges[row.source, row.name].append((row.t_ns, row.value))
         self.fault.pop("gpu" if row.source.startswith("gpu") else row.source, None)
 
-    def apply_event(self, row: EventRow) -> None:
+    def take_event(self, row: EventRow) -> None:
         """Follow the lane down and up, and faults outside the load."""
         if row.kind == "down":
             self.down = row
@@ -210,7 +211,7 @@ class SessionState:
 
     t0_ns: int
     lanes: dict[Lane, LaneState] = field(default_factory=lambda: {lane: LaneState() for lane in LANES})
-    events: deque[EventRow] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
+    events: deque[EventRow] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
     dial_events: list[EventRow] = field(default_factory=list)
     incomparable: str = ""
     segment: int = 0
@@ -242,20 +243,21 @@ class SessionState:
         """Fold in a batch that holds whole seconds."""
         self.t_ns = max(self.t_ns, batch.t_ns)
         for event in batch.events:
-            self.apply_event(event)
+            self.take_event(event)
         for gauge in batch.gauges:
-            self.lanes[gauge.lane].apply_gauge(gauge)
+            self.lanes[gauge.lane].take_gauge(gauge)
         requests: dict[Lane, list[RequestRow]] = {lane: [] for lane in LANES}
         for request in batch.requests:
             requests[request.lane].append(request)
         for row in batch.seconds:
-            self.lanes[row.lane].apply_second(
+            self.lanes[row.lane].take_second(
                 row, requests[row.lane], [chunks for lane, chunks in batch.chunks if lane == row.lane]
             )
         if batch.seconds and self.live_verdicts is not None:
             self.live_verdicts.take(batch.seconds, batch.requests, self.slow_ms)
 
-    def apply_event(self, event: EventRow) -> None:
+    def take_event(self, event: EventRow) -> None:
+        """Fold one event in."""
         self.events.append(event)
         if event.kind == "dial":
             self.dial_events.append(event)
@@ -266,7 +268,7 @@ class SessionState:
             self.incomparable = event.text
         for lane in LANES:
             if event.lane in ("", lane):
-                self.lanes[lane].apply_event(event)
+                self.lanes[lane].take_event(event)
 
 
 def _joined(chunks: list[Chunks]) -> Chunks:

@@ -27,7 +27,7 @@ from tui.model.profile import Profile
 from tui.model.rows import LANES, Lane, SecondRow
 from tui.model.units import NS_PER_S
 from tui.recording.tape import Tape
-from tui.session.make_view import histogram_percentiles, value_percentiles
+from tui.session.make_view import of_histogram, of_values
 from tui.session.source import WindowView
 from tui.session.state import LatencyHistogram
 from tui.session.timeline import dials_after, first_dials
@@ -92,8 +92,8 @@ def _percentiles(window: _Window, requests: Mapping[Lane, pl.DataFrame]) -> dict
     gaps = _gaps(window)
     for lane, ended in requests.items():
         good = ended.filter(pl.col("outcome") == "ok").select(**{name: LATENCY[name] for name in TIMES})
-        percentiles[lane] = {name: value_percentiles(good[name].drop_nulls().to_numpy()) for name in TIMES}
-        percentiles[lane]["itl"] = histogram_percentiles(gaps[lane])
+        percentiles[lane] = {name: of_values(good[name].drop_nulls().to_numpy()) for name in TIMES}
+        percentiles[lane]["itl"] = of_histogram(gaps[lane])
     return percentiles
 
 
