@@ -7,11 +7,12 @@ import pytest
 
 from tests.engines.sites import lane
 from tui.engines.detect import detect_lane
+from tui.engines.metrics_page import gauges_from
 from tui.engines.probe import probe_stream
 from tui.engines.registry import get_engine
 from tui.model import gauges
 from tui.model.profile import Endpoint
-from tui.telemetry.server import gauges_from, get_page
+from tui.telemetry.server import get_page
 
 pytestmark = pytest.mark.engines
 

@@ -15,6 +15,7 @@ from tui.doctor.examine import LaneCheck
 from tui.engines.base import Engine, Flag, Request, Selector, Settings, Sign, Start, Tokenizer, official_body
 from tui.engines.detect import detect_lane
 from tui.engines.launch import command, stage
+from tui.engines.metrics_page import gauges_from
 from tui.engines.prefix_cache import reset_cache
 from tui.engines.registry import ENGINES, FALLBACK, FILES, get_engine, load_engines
 from tui.engines.settings import read_settings
@@ -25,7 +26,6 @@ from tui.model.session import LaneInfo
 from tui.model.settings import ENGINE_SETTING
 from tui.model.text import UserError
 from tui.net.http import Site as Server
-from tui.telemetry.server import gauges_from
 
 PAGE = b"swift_running 3\nswift_queue 4\nswift_tokens 500\n"
 ANSWERS: Answers = {

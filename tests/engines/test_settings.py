@@ -13,10 +13,10 @@ from tests.engines.sites import LLAMACPP, SGLANG, TOKENS, VLLM, Answers, Site, l
 from tests.telemetry.pages import CAPTURED, page
 from tui.engines.base import Settings
 from tui.engines.detect import detect_lane
+from tui.engines.metrics_page import gauges_from
 from tui.engines.registry import ENGINES
 from tui.engines.settings import flag_for, read_settings
 from tui.model import gauges
-from tui.telemetry.server import gauges_from
 
 VLLM_PAGE = page("vllm-0.32.0-idle.txt")
 

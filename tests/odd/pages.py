@@ -35,6 +35,8 @@ node_load1 0.21
 OPEN_METRICS = """\
 # TYPE vllm:num_requests_running gauge
 vllm:num_requests_running{engine="0",model_name="m"} 3.0 1770000000.123
+# TYPE vllm:num_requests_waiting gauge
+vllm:num_requests_waiting{engine="0",model_name="m"} 0.0 1770000000.123
 # TYPE vllm:generation_tokens counter
 vllm:generation_tokens_total{engine="0",model_name="m"} 512.0 # {trace_id="abc"} 1.0 1770000000.1
 vllm:generation_tokens_created{engine="0",model_name="m"} 1.77e+09
@@ -48,10 +50,19 @@ vllm:num_requests_waiting{engine="0",model_name="m"} NaN
 TWO_ENGINES = """\
 vllm:num_requests_running{model_name="a,b}\\"c",engine="0"} 3
 vllm:num_requests_running{model_name="a,b}\\"c",engine="1"} 4
+vllm:num_requests_waiting{model_name="a,b}\\"c",engine="0"} 1
+vllm:num_requests_waiting{model_name="a,b}\\"c",engine="1"} 1
 """
 PREFIXED = """\
 # TYPE prod_vllm:num_requests_running gauge
 prod_vllm:num_requests_running{engine="0",model_name="m"} 3
+"""
+UNDERSCORES = """\
+vllm_num_requests_running{engine="0",model_name="m"} 3
+vllm_num_requests_waiting{engine="0",model_name="m"} 2
+"""
+ONE_GAUGE = """\
+vllm:num_requests_running{engine="0",model_name="m"} 3
 """
 PAGES = [
     OddPage("page of a web interface", whole("200 OK", "\ufeff<!doctype html><title>UI</title>", "text/html")),
@@ -60,6 +71,10 @@ PAGES = [
     OddPage("names with a prefix", whole("200 OK", PREFIXED, PLAIN)),
     OddPage("nothing but NaN", whole("200 OK", NOT_A_NUMBER, PLAIN)),
     OddPage("comments alone", whole("200 OK", "# TYPE vllm:num_requests_running gauge\n# EOF\n", PLAIN)),
-    OddPage("open metrics", whole("200 OK", OPEN_METRICS, "application/openmetrics-text"), {"running": 3}),
-    OddPage("gauges of two engines", whole("200 OK", TWO_ENGINES, PLAIN), {"running": 7}),
+    OddPage(
+        "open metrics", whole("200 OK", OPEN_METRICS, "application/openmetrics-text"), {"running": 3, "waiting": 0}
+    ),
+    OddPage("gauges of two engines", whole("200 OK", TWO_ENGINES, PLAIN), {"running": 7, "waiting": 2}),
+    OddPage("names with an underscore", whole("200 OK", UNDERSCORES, PLAIN), {"running": 3, "waiting": 2}),
+    OddPage("one gauge alone", whole("200 OK", ONE_GAUGE, PLAIN)),
 ]

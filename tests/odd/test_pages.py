@@ -6,9 +6,10 @@ from tests.odd.drive import examined
 from tests.odd.pages import PAGES, OddPage
 from tests.odd.server import serving
 from tests.odd.unmended import cases
+from tui.engines.metrics_page import gauges_from
 from tui.engines.registry import ENGINES
 from tui.net.http import client
-from tui.telemetry.server import gauges_from, get_page
+from tui.telemetry.server import get_page
 
 
 @pytest.mark.parametrize("page", cases("page", PAGES))
@@ -17,7 +18,8 @@ async def test_doctor_says_whether_the_page_has_gauges(page: OddPage) -> None:
     assert report.comparable, report.sentence
     (row,) = [row for row in report.rows if row.label == "metrics"]
     if page.gauges:
-        assert (row.values, row.mark) == (("on",), "same")
+        assert row.values[0].startswith("on")
+        assert row.mark == "same"
     else:
         assert row.values != ("on",)
         assert row.mark != "same"

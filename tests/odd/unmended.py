@@ -78,14 +78,6 @@ UNMENDED: Mapping[str, Mapping[str, str]] = {
         "completions alone": "the sentence names no way on",
         "key wanted by the endpoint alone": "the sentence names no way on",
     },
-    "page": {
-        "page of a web interface": "a page without gauges is called on",
-        "empty page": "a page without gauges is called on",
-        "page of another program": "a page without gauges is called on",
-        "names with a prefix": "a page without gauges is called on",
-        "comments alone": "a page without gauges is called on",
-        "nothing but NaN": "a page without gauges is called on",
-    },
     "run": {
         "json": "the words are not passed on",
         "report": "the words are not passed on",

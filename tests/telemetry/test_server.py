@@ -9,12 +9,13 @@ import pytest
 
 from tests.telemetry.pages import CAPTURED, kind, page
 from tui.engines.detect import DetectedServer
+from tui.engines.metrics_page import gauges_from
 from tui.engines.registry import get_engine
 from tui.engines.sglang import read_loads
 from tui.model import gauges
 from tui.model.rows import GaugeRow
 from tui.model.session import LaneInfo
-from tui.telemetry.server import ServerScraper, gauges_from
+from tui.telemetry.server import ServerScraper
 
 URL = "http://engine.test/metrics"
 

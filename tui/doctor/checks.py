@@ -168,9 +168,7 @@ def _server_rows(checks: Sequence[LaneCheck]) -> list[Row]:
     ]
     if all(errors):
         return rows
-    notes = [server.metrics_note for server in servers if server is not None]
-    metrics = ["?" if server is None else "on" if server.metrics_url else "off" for server in servers]
-    return [*rows, _usage_row(checks), _client_row(checks), _row("metrics", metrics, *notes), _served_row(checks)]
+    return [*rows, _usage_row(checks), _client_row(checks), _metrics_row(checks), _served_row(checks)]
 
 
 def _engine(info: LaneInfo) -> str:
@@ -189,6 +187,19 @@ def _client_row(checks: Sequence[LaneCheck]) -> Row:
     differs = any(check.client_note for check in checks)
     why = "at temperature 0 the same request should give the same answer twice" if differs else ""
     return _row("openai client", values, why)
+
+
+def _metrics_row(checks: Sequence[LaneCheck]) -> Row:
+    values = ["?" if check.answer is None else _metrics(check) for check in checks]
+    return _row("metrics", values, *dict.fromkeys(check.metrics_note for check in checks))
+
+
+def _metrics(check: LaneCheck) -> str:
+    if check.gauges is None:
+        return "off"
+    if check.metrics_note:
+        return "in part" if check.gauges else "none"
+    return f"on, as {check.metrics_prefix}*" if check.metrics_prefix else "on"
 
 
 def _served_row(checks: Sequence[LaneCheck]) -> Row:

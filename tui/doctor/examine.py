@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from tui.doctor.openai_client import answer_differences, client_answer
 from tui.engines.base import Settings
 from tui.engines.detect import DetectedServer, detect_lane
+from tui.engines.metrics_page import gauges_from, missing_gauges, renamed_prefix
 from tui.engines.probe import StreamedAnswer, probe_stream
 from tui.engines.registry import get_engine
 from tui.engines.settings import read_settings
@@ -23,7 +24,7 @@ from tui.net.http import Site, base_url
 from tui.telemetry.gpus import gpu_reader
 from tui.telemetry.polling import ReadingError
 from tui.telemetry.processes import is_this_host
-from tui.telemetry.server import gauges_from, get_page
+from tui.telemetry.server import get_page
 
 PROMPT = "The quick brown fox jumps over 13 lazy dogs; naïve façades, 東京 and λ-calculus follow. " * 4
 TOKENIZER_TIMEOUT_S = 5.0
@@ -43,6 +44,9 @@ class LaneCheck:
     answer: StreamedAnswer | None = None
     prompt_tokens: int | None = None  # in PROMPT, as the server counts
     client_note: str = ""  # what the official client reads differently from us
+    gauges: Collection[str] | None = None  # that its metrics page has after our requests; None: it has no page
+    metrics_note: str = ""  # what is wrong with the page
+    metrics_prefix: str = ""  # of the names on it, where they are not spelled as the engine does
     gpus: Mapping[int, str] = field(default_factory=dict)  # name by number
     gpu_note: str = ""
     dcgm: str = ""  # the exporter that numbers its GPUs; empty: this host's own NVML
@@ -83,6 +87,7 @@ async def examine_lane(lane: Lane, profile: LaneProfile) -> LaneCheck:
         check.client_note = answer_differences(await client_answer(server, PROMPT), check.answer)
     except UserError as error:
         check.client_note = str(error)
+    await _read_metrics(check, server)
     await _read_gpus(check, profile)
     return check
 
@@ -117,15 +122,34 @@ async def _read_gpus(check: LaneCheck, profile: LaneProfile) -> None:
         check.gpu_note = str(error)
 
 
+async def _read_metrics(check: LaneCheck, server: DetectedServer) -> None:
+    """Whether the page holds what is shown live, now that requests have ended."""
+    check.metrics_note = server.metrics_note
+    if not server.metrics_url:
+        return
+    engine = get_engine(server.info.engine)
+    try:
+        page = await _page(server)
+        check.gauges, check.metrics_prefix = gauges_from(engine, page), renamed_prefix(engine, page)
+    except (ReadingError, ValueError) as error:
+        check.gauges, check.metrics_note = (), f"the metrics cannot be read: {error}"
+    else:
+        check.metrics_note = missing_gauges(engine, check.gauges) or server.metrics_note
+
+
+async def _page(server: DetectedServer) -> bytes:
+    async with server.client() as http:
+        return await get_page(http, server.metrics_url)
+
+
 async def _tokens_served(server: DetectedServer) -> float | None:
     """How many tokens the server has generated since its start; None when it does not report that."""
-    if not server.metrics_url:
+    if not server.metrics_url or server.metrics_note:  # a stand-in for the page has no counters
         return None
-    async with server.client() as http:
-        try:
-            counters = gauges_from(get_engine(server.info.engine), await get_page(http, server.metrics_url))
-        except (ReadingError, ValueError):
-            return None
+    try:
+        counters = gauges_from(get_engine(server.info.engine), await _page(server))
+    except (ReadingError, ValueError):
+        return None
     # Some engines show their counters only after the first request.
     fallback = 0.0 if counters else None
     return counters.get(gauges.GENERATION_TOKENS_FINISHED, counters.get(gauges.GENERATION_TOKENS, fallback))

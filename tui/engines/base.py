@@ -144,14 +144,15 @@ class Engine:
     kind: str
     title: str
     endpoint: Endpoint  # the one that measures it best
-    prompt_form: PromptForm
+    prompt_form: PromptForm  # of completions
     body: Callable[[Request], dict[str, Any]]
     cheap_health: str  # an endpoint that costs no generation
     owned_by: tuple[str, ...] = ()  # in /v1/models
     sign: Sign | None = None  # asked for when no `owned_by` is known
     usage: Usage = "end"  # the most it does: count its tokens in each chunk, or only at the end of an answer
     finish_reasons: frozenset[str] = frozenset()  # of a good answer, other than the official ones
-    generates: bool = False  # it has the endpoint `generate` as well
+    generates: bool = False  # it has the endpoint `generate` as well, which takes ids and counts tokens in each chunk
+    chat_ids: str = ""  # the field of a chat that takes the prompt as ids
     tokenizer: Tokenizer | None = None
 
     metrics_path: str = ""  # empty: it has none
@@ -160,6 +161,7 @@ class Engine:
     mean_of: frozenset[str] = frozenset()  # gauges that are averaged over ranks; the others are summed
     rank_labels: tuple[str, ...] = ()  # series that differ only in these report the same: the lowest rank counts
     refresh_s: float = 0.0  # its gauges are renewed only so often, whenever they are read
+    refresh_at_end: bool = False  # its gauges are renewed only when a request ends
     kv_preallocated: bool = False  # it takes its whole KV pool when it starts
     loads_path: str = ""  # JSON that stands in for metrics that are off
     read_loads: Callable[[bytes], dict[str, float]] = _no_loads  # its gauges; ValueError: not that JSON
@@ -173,6 +175,10 @@ class Engine:
     reset_path: str = ""  # a POST to it empties the prefix cache; with {slot} in it, that of one slot
     reset_needs: str = ""  # when it has that endpoint
     read_slots: Callable[[Site], Awaitable[int]] | None = None  # how many slots there are
+
+    def takes_ids(self, endpoint: Endpoint) -> bool:
+        """Whether a prompt may be token ids there, and so have an exact length."""
+        return bool(self.chat_ids) if endpoint == "chat" else endpoint == "generate" or self.prompt_form == "ids"
 
 
 async def read_version(site: Site, model: str) -> Settings:
@@ -188,17 +194,19 @@ async def read_version(site: Site, model: str) -> Settings:
 # token in the logits at every step for it, work that no ordinary request asks for.
 
 
-def official_body(request: Request, *, length_field: str = "max_tokens") -> dict[str, Any]:
-    """A streaming body of fields in OpenAI's own API. A chat gets its prompt as one user message.
+def official_body(request: Request, *, length_field: str = "max_tokens", chat_ids: str = "") -> dict[str, Any]:
+    """A streaming body of fields in OpenAI's own API. A chat gets its prompt as one user message, ids in `chat_ids`.
 
-    Without a field that forbids the end token, the answer may end early. ValueError for a chat with token ids: no
-    chat endpoint takes them.
+    Without a field that forbids the end token, the answer may end early. ValueError for a chat with token ids where
+    there is no field for them.
     """
     body: dict[str, Any] = {"model": request.model}
     if request.endpoint == "completions":
         body["prompt"] = request.prompt
     elif isinstance(request.prompt, str):
         body["messages"] = [{"role": "user", "content": request.prompt}]
+    elif chat_ids:
+        body |= {"messages": [], chat_ids: request.prompt}
     else:
         raise ValueError("a chat takes its prompt as text, not as token ids")
     return body | {
@@ -213,7 +221,7 @@ def official_body(request: Request, *, length_field: str = "max_tokens") -> dict
     }
 
 
-def exact_body(request: Request, *, top_k: int, seed_when_random: bool = True) -> dict[str, Any]:
+def exact_body(request: Request, *, top_k: int, seed_when_random: bool = True, chat_ids: str = "") -> dict[str, Any]:
     """A body for an answer of exact length that can report usage with every chunk. `top_k`: what turns that off.
 
     Usage with each chunk makes a chunk's tokens exact, at a cost (`load.body`); at the end only, a chunk counts as
@@ -223,7 +231,7 @@ def exact_body(request: Request, *, top_k: int, seed_when_random: bool = True) -
     deterministic inference: the seed would cost one of them and give neither the other's tokens.
     """
     length_field = "max_completion_tokens" if request.endpoint == "chat" else "max_tokens"
-    body = official_body(request, length_field=length_field)
+    body = official_body(request, length_field=length_field, chat_ids=chat_ids)
     if request.temperature and not seed_when_random:
         del body["seed"]
     if request.usage == "each":

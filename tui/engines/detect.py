@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tui.engines.base import Engine
+from tui.engines.metrics_page import is_page_of
 from tui.engines.registry import ENGINES, FALLBACK, get_engine
 from tui.engines.tokenizer import token_pool
 from tui.model.profile import PATHS, LaneProfile
@@ -86,8 +87,7 @@ async def detect_lane(
         _check_profile(lane, engine)
         await _check_health(site, engine)
         details = await engine.read_details(site, model) if engine.read_details is not None else {}
-        takes_ids = engine.prompt_form == "ids" and lane.endpoint != "chat"
-        pool = await token_pool(site, engine, model) if takes_ids else []
+        pool = await token_pool(site, engine, model) if engine.takes_ids(lane.endpoint or engine.endpoint) else []
         metrics_url, metrics_note = await _metrics_page(site, engine)
     info = LaneInfo(
         url=base,
@@ -117,7 +117,7 @@ def _check_profile(lane: LaneProfile, engine: Engine) -> None:
     """UserError when the engine cannot do what the profile asks for."""
     if lane.endpoint == "generate" and not engine.generates:
         raise UserError(f"{engine.title} has no {PATHS['generate']}: leave endpoint out, or ask for completions")
-    if lane.usage == "each" and engine.usage == "end":
+    if lane.usage == "each" and engine.usage == "end" and lane.endpoint != "generate":
         raise UserError(f"{engine.title} counts tokens at the end of an answer only: leave usage out, or end")
     if lane.usage == "end" and lane.endpoint == "generate":
         raise UserError(f"{engine.title} counts tokens in every chunk of /generate: leave usage out, or each")
@@ -237,11 +237,8 @@ async def _detect_engine(site: Site, models: Answer, entry: dict[str, Any]) -> E
                 answers[sign.path] = await site.ask(sign.path)
             if sign.matches(answers[sign.path]):
                 return engine
-    exposed = (await site.ask("/metrics")).body
-    for engine in ENGINES.values():
-        if any(selector.metric.encode() in exposed for options in engine.gauges.values() for selector in options):
-            return engine
-    return FALLBACK
+    page = (await site.ask("/metrics")).body
+    return next((engine for engine in ENGINES.values() if is_page_of(engine, page)), FALLBACK)
 
 
 def _count(value: object) -> int | None:

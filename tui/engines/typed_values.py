@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from tui.engines.metrics_page import exposed_samples
 from tui.model.text import sanitize
 from tui.net.http import Site
-from tui.net.prometheus import Sample, parse
+from tui.net.prometheus import Sample
 
 _GGUF_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
@@ -66,7 +67,7 @@ def table(parent: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
 async def metric_samples(site: Site, path: str, names: Sequence[str]) -> Mapping[str, list[Sample]]:
     """The samples of these metrics on a Prometheus page; none of a malformed page."""
     try:
-        return parse((await site.ask(path)).body, names)
+        return exposed_samples((await site.ask(path)).body, names)
     except ValueError:
         return {}
 

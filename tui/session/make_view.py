@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 import numpy as np
 from msgspec.structs import replace
 
+from tui.engines.base import Engine
+from tui.engines.metrics_page import missing_gauges
 from tui.engines.registry import ENGINES
 from tui.judge.obstacles import Circumstances, obstacle
 from tui.judge.queueing import queueing
@@ -228,37 +230,48 @@ def _server(state: LaneState, info: LaneInfo | None, live: list[SecondRow], now_
         return readings[-1][1] if readings and now_ns - readings[-1][0] < FRESH_S * NS_PER_S else None
 
     engine = ENGINES.get(info.engine) if info is not None else None
+    late = engine is not None and (engine.refresh_s > 0 or engine.refresh_at_end)  # its gauges are of some time ago
     newest = max((r[-1][0] for (source, _), r in state.gauges.items() if source == g.SERVER and r), default=None)
     return ServerView(
         running=now(g.RUNNING),
         waiting=now(g.WAITING),
-        unscheduled=_unscheduled(state, live, engine.refresh_s if engine is not None else 0.0),
+        unscheduled=None if late else _unscheduled(state, live),
         kv_usage=now(g.KV_USAGE),
         prefix_hit_rate=_hit_rate(state, now_ns - window_s * NS_PER_S),
         preemptions=_risen(state.gauges.get((g.SERVER, g.PREEMPTIONS)), now_ns - window_s * NS_PER_S),
         age_s=None if newest is None else max((now_ns - newest) / NS_PER_S, 0.0),
-        note=state.fault.get(g.SERVER, ""),
+        note=state.fault.get(g.SERVER, "") or (_missing(engine, state) if engine is not None else ""),
         kv_preallocated=engine is not None and engine.kv_preallocated,
         kv_pool_tokens=now(g.KV_POOL_TOKENS),
         kv_pool_bytes=now(g.KV_BYTES),
         weights_bytes=now(g.WEIGHTS_BYTES),
         refresh_s=engine.refresh_s if engine is not None else 0.0,
+        refresh_at_end=engine is not None and engine.refresh_at_end,
     )
 
 
-def _unscheduled(state: LaneState, live: list[SecondRow], refresh_s: float) -> float | None:
+def _unscheduled(state: LaneState, live: list[SecondRow]) -> float | None:
     """Share of the requests in flight that the server counts as neither running nor queued; None: not known.
 
-    So few requests that one on its way is a large share say nothing, nor do gauges that are of some seconds ago.
+    So few requests that one on its way is a large share say nothing.
     """
     rows = live[GAUGES_LATE_S:]
-    if not rows or refresh_s:
+    if not rows:
         return None
     starts_ns, in_flight = np.array([(row.t_ns, row.in_flight) for row in rows], dtype=np.int64).T
     queue = queueing(starts_ns, in_flight, *(state.gauges.get((g.SERVER, n), ()) for n in (g.RUNNING, g.WAITING)))
     if queue is None or queue.seconds < MIN_READINGS or queue.in_flight < MIN_IN_FLIGHT:
         return None
     return None if queue.unscheduled is None else queue.unscheduled / queue.in_flight
+
+
+def _missing(engine: Engine, state: LaneState) -> str:
+    """Which gauges the server does not report although requests have ended."""
+    read = {
+        name: readings[-1][1] for (source, name), readings in state.gauges.items() if source == g.SERVER and readings
+    }
+    ended = any(read.get(name) for name in (g.REQUESTS_FINISHED, g.GENERATION_TOKENS_FINISHED, g.GENERATION_TOKENS))
+    return missing_gauges(engine, read) if ended else ""
 
 
 def _hit_rate(state: LaneState, since_ns: int) -> float | None:

@@ -65,6 +65,7 @@ class ServerView(msgspec.Struct, frozen=True):
     weights_bytes: float | None = None  # on each GPU
     unscheduled: float | None = None  # share of the window's requests in flight that neither run nor wait, 0..1
     refresh_s: float = 0.0  # what was read may be older still by this: the server renews it only so often
+    refresh_at_end: bool = False  # what was read is as old as the last request that ended
 
 
 class LaneView(msgspec.Struct, frozen=True):

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tui.engines.base import Engine, Selector
 from tui.engines.detect import DetectedServer
+from tui.engines.metrics_page import gauges_from
 from tui.engines.registry import get_engine
 from tui.model.gauges import SERVER
 from tui.model.rows import GaugeRow, Lane
 from tui.model.text import sanitize
 from tui.net.http import TooLargeError, fetch
-from tui.net.prometheus import Sample, parse
 from tui.telemetry.polling import PERIOD_S, Emit, Fault, NothingToReadError, ReadingError, poll
 
 if TYPE_CHECKING:
@@ -55,8 +52,7 @@ class ServerScraper:
         page = await get_page(http, url, self._timeout_s)
         t_ns = time.monotonic_ns()
         try:
-            is_json = page.lstrip()[:1] == b"{"
-            values = self._engine.read_loads(page) if is_json else gauges_from(self._engine, page)
+            values = gauges_from(self._engine, page)
         except ValueError as error:
             raise ReadingError(f"{url} cannot be read: {error}") from error
         if not values:
@@ -90,52 +86,3 @@ async def get_page(http: httpx.AsyncClient, url: str, timeout_s: float = PAGE_TI
     if answer.status != 200:
         raise ReadingError(f"{url} answers HTTP {answer.status}")
     return answer.body
-
-
-def gauges_from(engine: Engine, page: bytes) -> dict[str, float]:
-    """The gauges of a metrics page, by `model.gauges` name: of each the first selector that has a sample.
-
-    Ranks are joined by sum or mean. ValueError when the page is malformed.
-    """
-    selectors = [selector for options in engine.gauges.values() for selector in options]
-    metrics = dict.fromkeys(
-        name for selector in selectors for name in (selector.metric, selector.plus, selector.by) if name
-    )
-    samples = parse(page, metrics)
-    gauges: dict[str, float] = {}
-    for gauge, options in engine.gauges.items():
-        for selector in options:
-            values = _values(engine, selector, samples.get(selector.metric, ()))
-            factor = _values(engine, Selector(selector.by), samples.get(selector.by, ())) if selector.by else [1.0]
-            if values and factor:
-                joined = sum(values) / (len(values) if gauge in engine.mean_of else 1)
-                joined += sum(_values(engine, Selector(selector.plus), samples.get(selector.plus, ())))
-                gauges[gauge] = joined * factor[0] * selector.scale
-                break
-    return gauges
-
-
-def _values(engine: Engine, selector: Selector, samples: Sequence[Sample]) -> list[float]:
-    """The finite values that a selector picks, one for each group of ranks that report the same."""
-    by_group: dict[tuple[tuple[str, str], ...], tuple[tuple[str, ...], float]] = {}
-    for labels, exposed in samples:
-        if any(labels.get(name) not in allowed for name, allowed in selector.where.items()):
-            continue
-        value = _value(selector, labels, exposed)
-        if not math.isfinite(value):
-            continue
-        # The process id is no dimension: a restarted worker appears next to its predecessor.
-        group = tuple((n, v) for n, v in sorted(labels.items()) if n not in engine.rank_labels and n != "pid")
-        rank = tuple(labels.get(name, "").zfill(4) for name in engine.rank_labels)
-        if group not in by_group or rank <= by_group[group][0]:
-            by_group[group] = rank, value
-    return [value for _, value in by_group.values()]
-
-
-def _value(selector: Selector, labels: Mapping[str, str], exposed: float) -> float:
-    if not selector.label:
-        return exposed
-    try:
-        return float(labels.get(selector.label, "")) * float(labels[selector.times] if selector.times else 1)
-    except (KeyError, ValueError):
-        return math.nan  # vLLM writes "None" where it does not know

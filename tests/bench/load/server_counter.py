@@ -9,9 +9,9 @@ from math import isnan, nan
 import httpx
 import numpy as np
 
+from tui.engines.metrics_page import gauges_from
 from tui.engines.registry import ENGINES
 from tui.model.gauges import GENERATION_TOKENS
-from tui.telemetry.server import gauges_from
 
 READ_EVERY_S = 0.25
 

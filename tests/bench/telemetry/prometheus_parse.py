@@ -10,8 +10,8 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.telemetry.pages import CAPTURED, PAGES
+from tui.engines.metrics_page import gauges_from
 from tui.engines.registry import ENGINES
-from tui.telemetry.server import gauges_from
 
 TIMES = 50
 

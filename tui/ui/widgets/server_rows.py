@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tui.model.text import sanitize
-from tui.session.view import GpuView, LaneView
+from tui.session.view import GpuView, LaneView, ServerView
 from tui.ui.widgets import numbers
 from tui.ui.widgets.chart import Curve, mean, sparkline
 from tui.ui.widgets.rows import Row, Span, fit, length, spread
@@ -56,7 +56,7 @@ def trouble_row(view: LaneView, width: int) -> Row:
         return fit(trouble, width)
     right = [efficiency(view)] if width < WORDS_CELLS else []
     slowed = [(text, "warn") for text in _slowed_by(view)]
-    left = _apart([("no failures", "muted"), *slowed])
+    left = _apart([("no failures", "muted"), *slowed, *_late(view.server)])
     if slowed and length(left) > width:
         left = _apart(slowed)
     return spread(left, right if length([*left, *right]) <= width else (), width)
@@ -78,6 +78,17 @@ def _trouble(view: LaneView) -> list[Span]:
     if view.server.note and view.server.age_s is not None:
         return [(f"! server gauges: {sanitize(view.server.note, 120)}", "warn")]
     return [(f"! GPU: {sanitize(view.gpu_note, 120)}", "warn")] if view.gpu_note and view.gpus else []
+
+
+def _late(server: ServerView) -> list[Span]:
+    """How much older than their reading the gauges may be."""
+    if server.refresh_at_end and server.age_s is not None:
+        return [("gauges of the last ended request", "muted")]
+    return (
+        [(f"gauges up to {server.refresh_s:.0f} s old", "muted")]
+        if server.refresh_s and server.age_s is not None
+        else []
+    )
 
 
 def _slowed_by(view: LaneView) -> list[str]:
