@@ -8,17 +8,18 @@ from tui.model import gauges
 from tui.model.session import LaneInfo
 from tui.net.http import Site
 
+_CHAT_IDS = "input_ids"  # next to messages that are empty
 _KV_POLICY = {"0": "auto", "4": "int4", "8": "int8"}  # of --quant-policy
 
 
 def body(request: Request) -> dict[str, Any]:
     """A request of exact length. 0 turns `top_k` off; its own default is 40."""
-    return official_body(request, length_field="max_completion_tokens") | {
-        "top_k": 0,
-        "min_p": 0.0,
-        "repetition_penalty": 1.0,
-        "ignore_eos": True,
-    }
+    exact = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "ignore_eos": True}
+    if request.endpoint == "generate":
+        prompt = {"prompt" if isinstance(request.prompt, str) else "input_ids": request.prompt}
+        sampling = {"temperature": request.temperature, "top_p": 1.0}
+        return prompt | {"max_tokens": request.output_tokens, "stream": True} | sampling | exact
+    return official_body(request, length_field="max_completion_tokens", chat_ids=_CHAT_IDS) | exact
 
 
 async def read_settings(site: Site, info: LaneInfo) -> Settings:
@@ -46,7 +47,9 @@ ENGINE = Engine(
     title="LMDeploy",
     owned_by=("lmdeploy",),
     endpoint="completions",
-    prompt_form="text",  # a list of ids is read as several prompts
+    prompt_form="text",  # a list of ids is refused
+    chat_ids=_CHAT_IDS,
+    generates=True,
     body=body,
     tokenizer=Tokenizer("/v1/encode", "input", {"add_bos": False}),
     cheap_health="/health",
@@ -59,7 +62,7 @@ ENGINE = Engine(
         gauges.PREFIX_HITS: (Selector("lmdeploy:cached_tokens_total"),),
         gauges.PREFIX_QUERIES: (Selector("lmdeploy:prompt_tokens_total"),),
         gauges.GENERATION_TOKENS: (Selector("lmdeploy:generation_tokens_total"),),
-        gauges.PROMPT_TOKENS: (Selector("lmdeploy:prompt_tokens_total"),),
+        gauges.PROMPT_TOKENS_FINISHED: (Selector("lmdeploy:prompt_tokens_total"),),
     },
     mean_of=frozenset({gauges.KV_USAGE}),
     refresh_s=10.0,

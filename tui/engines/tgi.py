@@ -56,7 +56,7 @@ ENGINE = Engine(
         gauges.RUNNING: (Selector("tgi_batch_current_size"),),
         gauges.WAITING: (Selector("tgi_queue_size"),),
         gauges.GENERATION_TOKENS_FINISHED: (Selector("tgi_request_generated_tokens_sum"),),
-        gauges.PROMPT_TOKENS: (Selector("tgi_request_input_length_sum"),),
+        gauges.PROMPT_TOKENS_FINISHED: (Selector("tgi_request_input_length_sum"),),
     },
     kv_preallocated=True,
     read_details=read_details,
