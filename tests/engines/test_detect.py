@@ -66,7 +66,6 @@ async def test_llamacpp_by_its_server_header_when_the_owner_says_nothing() -> No
     [
         ({"GET /v1/models": listing("m", owner="tensorrt_llm"), "GET /version": {"version": "1.2.1"}},
          "trtllm", "1.2.1", None),
-        ({"GET /v1/models": listing("m", owner="lmdeploy")}, "lmdeploy", "", None),
         ({"GET /v1/models": listing("m", owner="library"), "GET /api/version": {"version": "0.33.0"},
           "GET /api/ps": {"models": [{"name": "other", "context_length": 1}, {"name": "m", "context_length": 4096}]}},
          "ollama", "0.33.0", 4096),
