@@ -13,7 +13,7 @@ from tui.model.session import LaneInfo
 from tui.model.text import UserError
 from tui.recording.reader import Selection, open_session
 from tui.recording.recorder import Recorder
-from tui.recording.tables import tables_of
+from tui.recording.tape import tables_of
 from tui.report.document import markdown
 from tui.report.session import session_report
 

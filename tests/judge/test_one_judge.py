@@ -11,9 +11,8 @@ from tui.judge.metrics_of import measured
 from tui.judge.tables import Tables
 from tui.model.rows import LANES
 from tui.recording.reader import open_session
-from tui.recording.tables import tables_of
-from tui.recording.tape import Tape
-from tui.session.judgements import Judgements
+from tui.recording.tape import Tape, tables_of
+from tui.session.recorded_state import Judgements
 from tui.session.timeline import profile_of
 from tui.session.window import window_of
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tui.launcher.launcher import EngineDiedError, Launcher, commands, shell_commands
-from tui.launcher.process import EngineProcess
+from tui.launcher.launcher import EngineDiedError, EngineProcess, Launcher, commands, shell_commands
 from tui.model.profile import Profile
 from tui.model.text import UserError
 
@@ -115,7 +114,7 @@ async def test_nothing_outlives_a_program_that_is_killed(tmp_path: Path) -> None
     code = f"""
 import asyncio
 from pathlib import Path
-from tui.launcher.process import EngineProcess
+from tui.launcher.launcher import EngineProcess
 async def main():
     await EngineProcess.start({[sys.executable, FAKE, str(pids), "--port", str(free_port())]!r}, {{}}, Path({str(tmp_path / "log")!r}))
     print("started", flush=True)

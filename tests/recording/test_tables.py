@@ -13,7 +13,7 @@ from tui.judge.ledger import visited
 from tui.model.rows import EventRow
 from tui.recording.reader import Selection, open_session, window_ns
 from tui.recording.recorder import Recorder
-from tui.recording.tables import tables_of, token_gaps
+from tui.recording.tape import tables_of, token_gaps
 from tui.report.summary import summary
 
 

@@ -21,8 +21,7 @@ from tui.model.gauges import GPU_POWER, GPU_UTILIZATION
 from tui.model.profile import Limits
 from tui.model.rows import EventRow, Lane, RequestRow, SecondRow
 from tui.report.comparison import comparison_report
-from tui.report.document import escaped, markdown, page
-from tui.report.format import interval, percent
+from tui.report.document import escaped, interval, markdown, page, percent
 from tui.report.session import session_report
 from tui.report.svg import Mark, thinned, time_chart
 from tui.session.state import LatencyHistogram

@@ -13,7 +13,7 @@ from tui.model.profile import LaneProfile, LoadProfile, Profile, RecordProfile, 
 from tui.model.rows import Batch, Lane
 from tui.model.session import SessionInfo
 from tui.model.text import UserError
-from tui.recording.info import read_info
+from tui.recording.catalog import read_info
 from tui.recording.reader import open_session
 from tui.recording.recorder import Recorder
 from tui.session.live import LiveSession

@@ -13,11 +13,10 @@ from tui.model.profile import Limits, Profile
 from tui.model.rows import LANES, Batch, EventRow, SecondRow
 from tui.recording.reader import Selection, open_session
 from tui.recording.recorder import Recorder
-from tui.recording.tables import token_gaps
-from tui.recording.tape import Tape
+from tui.recording.tape import Tape, token_gaps
 from tui.session.timeline import profile_of
 from tui.session.window import window_of
-from tui.stats.quantiles import percentiles
+from tui.stats.distributions import percentiles
 from tui.stats.verdict import throughput_verdict
 
 NS = synthetic.SECOND_NS

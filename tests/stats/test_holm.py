@@ -9,9 +9,9 @@ from tests.judge.simulated import seconds_of
 from tests.judge.test_ledger import rows_of
 from tui.judge.sessions import draws_verdict
 from tui.judge.sweep import crossover
-from tui.report.format import word
+from tui.report.document import word
+from tui.stats.batches import Pair
 from tui.stats.latency import Latencies, latency_verdict
-from tui.stats.turns import Pair
 from tui.stats.verdict import MAX_JUDGED, Verdict, Word, holds_among, holm, throughput_verdict, turns_verdict, word_of
 
 FAMILY = 12

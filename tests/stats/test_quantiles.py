@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.stats.quantiles import percentile, percentiles, summary_percentiles, with_failures
+from tui.stats.distributions import percentile, percentiles, summary_percentiles, with_failures
 
 
 @pytest.mark.parametrize(

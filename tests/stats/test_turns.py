@@ -17,10 +17,9 @@ from tui.model.rows import LANES, Lane
 from tui.report.document import markdown
 from tui.report.session import session_report
 from tui.report.summary import summary
-from tui.stats.batches import Floats
+from tui.stats.batches import Floats, log_ratios, pairs_half_width, pairs_of, pairs_of_visits
 from tui.stats.goodput import goodput_verdict
 from tui.stats.latency import Latencies, latency_turns_verdict
-from tui.stats.turns import half_width, log_ratios, pairs_of, pairs_of_visits
 from tui.stats.verdict import DELTA, Hysteresis, turns_verdict, word_of
 
 RUNS = 1000
@@ -91,7 +90,7 @@ def test_equal_lanes_seldom_have_a_winner(phi: float, at_most: float, drift: flo
     for count in range(4, of_runs.shape[1] + 1):
         for run in np.flatnonzero(~won):
             seen = of_runs[run, :count]
-            width = half_width(seen, count, 0.05, frozen=False)
+            width = pairs_half_width(seen, count, 0.05, frozen=False)
             won[run] = word_of(seen.mean() - width, seen.mean() + width, DELTA) in {"A ahead", "B ahead"}
     assert won.mean() <= at_most
 
@@ -105,7 +104,7 @@ def test_the_intervals_cover(phi: float, lead: float, frozen: bool) -> None:
     missed = np.zeros(RUNS, dtype=np.bool_)
     for count in counts:
         mean = of_runs[:, :count].mean(axis=1)
-        widths = [half_width(seen, count, 0.05, frozen=frozen) for seen in of_runs[:, :count]]
+        widths = [pairs_half_width(seen, count, 0.05, frozen=frozen) for seen in of_runs[:, :count]]
         missed |= np.abs(mean - math.log1p(lead)) > widths
     assert 0.92 <= 1 - missed.mean() <= 0.98
 

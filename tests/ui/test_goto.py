@@ -5,7 +5,7 @@ import pytest
 from tests.ui.fake_replay import MOMENTS
 from tui.model.text import UserError
 from tui.session.source import Moment
-from tui.ui.goto import RecordingTimes, moment_from, moments_at, parse_time
+from tui.ui.dialogs import RecordingTimes, moment_from, moments_at, parse_time
 
 
 def test_a_time_of_day_may_be_after_midnight() -> None:

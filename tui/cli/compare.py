@@ -27,7 +27,7 @@ def call(args: argparse.Namespace) -> int:
     from tui.judge.metrics_of import measured
     from tui.judge.sessions import compare
     from tui.recording.reader import open_session
-    from tui.recording.tables import tables_of
+    from tui.recording.tape import tables_of
     from tui.report.comparison import comparison_report
 
     folders = [session_named(name).resolve() for name in args.sessions]

@@ -25,7 +25,7 @@ def call(args: argparse.Namespace) -> int:
     from tui.cli.sessions import session_named
     from tui.judge.sweep import plan_of_moves
     from tui.recording.reader import open_session
-    from tui.recording.tables import tables_of
+    from tui.recording.tape import tables_of
 
     tables = tables_of(open_session(session_named(args.session)))
     steps = without_passed(plan_of_moves(tables))
@@ -43,7 +43,7 @@ def profile_toml(profile: Mapping[str, Any], steps: Sequence[Step]) -> str:
     """A session's profile with these steps as its plan. UserError when that is not a valid profile."""
     import tomli_w
 
-    from tui.recording.info import without_none
+    from tui.recording.catalog import without_none
     from tui.recording.redact import HIDDEN
 
     kept = {name: value for name, value in profile.items() if name not in {"plan", "repeat", "delta", "delta_from"}}

@@ -13,7 +13,7 @@ from tui.cli.options import session_flag
 from tui.model.session import SessionInfo
 from tui.model.text import UserError
 from tui.session.source import SPEEDS, Source
-from tui.ui.goto import RecordingTimes, parse_time
+from tui.ui.dialogs import RecordingTimes, parse_time
 from tui.ui.widgets.numbers import counted
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def moment_of(text: str) -> Callable[[float], float]:
 
 def _info(where: Path) -> SessionInfo:
     """All that the first paint needs of a session; the tables make it up for one whose `session.toml` is torn."""
-    from tui.recording.info import read_info
+    from tui.recording.catalog import read_info
 
     try:
         return read_info(where)

@@ -46,7 +46,7 @@ def limits_from(args: argparse.Namespace) -> "Limits | None":
 def call(args: argparse.Namespace) -> int:
     from tui.cli.sessions import session_named
     from tui.recording.reader import open_session
-    from tui.recording.tables import tables_of, token_gaps
+    from tui.recording.tape import tables_of, token_gaps
     from tui.report.session import session_report
     from tui.report.study import study, study_csv
 

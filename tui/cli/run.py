@@ -174,7 +174,7 @@ def _ms(value: float | None) -> str:
 
 
 def _verdict_text(verdict: Mapping[str, Any]) -> str:
-    from tui.report.format import verdict_sentence
+    from tui.report.document import verdict_sentence
     from tui.stats.verdict import Margin, Verdict
 
     fields = {name: value for name, value in verdict.items() if name in Verdict.__dataclass_fields__}

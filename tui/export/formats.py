@@ -6,12 +6,13 @@ from pathlib import Path
 
 import polars as pl
 
-from tui.export import aiperf, charts, guidellm, sglang, tables, vllm
+from tui.export import aiperf, charts, guidellm, sglang, vllm
+from tui.export import job as tables
 from tui.export.job import ExportedFile, Job, Progress, exported
 from tui.model.text import UserError
 from tui.recording.reader import RecordedSession, Selection
 from tui.recording.redact import private_texts, session_without_places
-from tui.recording.tables import tables_from, token_gaps
+from tui.recording.tape import tables_from, token_gaps
 from tui.report.document import Document, markdown, page
 from tui.report.session import session_report
 

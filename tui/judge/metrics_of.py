@@ -15,9 +15,9 @@ from tui.model.metrics import PERCENTILES
 from tui.model.profile import Limits
 from tui.model.rows import LANES, Lane
 from tui.model.units import NS_PER_S
+from tui.stats.batches import MIN_PAIRS, Pair
+from tui.stats.distributions import percentiles
 from tui.stats.latency import SECTIONS
-from tui.stats.quantiles import percentiles
-from tui.stats.turns import MIN_PAIRS, Pair
 
 LATENCY_NAMES: Final = tuple(f"{metric}_{name}" for metric in LATENCY for name in PERCENTILES)
 RATE_NAMES: Final = ("output_tps", "total_tps", "request_rate", "goodput", "failed_share")

@@ -16,8 +16,8 @@ import polars as pl
 
 from tui.model.rows import TableName
 from tui.model.session import SessionInfo
+from tui.recording.catalog import parquet_metadata
 from tui.recording.durable import prepare_replacement, replace_file, replace_folder, sync_folder
-from tui.recording.info import parquet_metadata
 from tui.recording.redact import scrub
 from tui.recording.schema import frame_of_chunks, frame_of_rows
 

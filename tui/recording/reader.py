@@ -12,7 +12,7 @@ from tui.model.rows import LANES, TABLES, Lane, TableName
 from tui.model.session import LaneInfo, SessionInfo
 from tui.model.text import UserError, sanitize
 from tui.model.units import NS_PER_S
-from tui.recording.catalog import is_session
+from tui.recording.catalog import SESSION_FILE, info_from_metadata, is_session, read_info
 from tui.recording.durable import (
     LOCK_FILE,
     PARTIAL_SUFFIX,
@@ -23,7 +23,6 @@ from tui.recording.durable import (
     repair,
     was_interrupted,
 )
-from tui.recording.info import SESSION_FILE, info_from_metadata, read_info
 from tui.recording.schema import TIME_COLUMN, schema
 
 

@@ -16,8 +16,8 @@ import msgspec
 from tui.model.rows import TABLES, Batch, EventRow, TableName
 from tui.model.session import SessionInfo
 from tui.model.text import UserError
+from tui.recording.catalog import SESSION_FILE, write_info
 from tui.recording.durable import Lock
-from tui.recording.info import SESSION_FILE, write_info
 from tui.recording.redact import secrets_of, session_without_secrets
 
 if TYPE_CHECKING:

@@ -7,8 +7,21 @@ from tui.judge.conditions import FailIf
 from tui.judge.sessions import Compared
 from tui.model.metrics import METRICS
 from tui.model.session import SessionInfo
-from tui.report.document import Block, Document, Heading, Paragraph, Table
-from tui.report.format import NONE, interval, meaning, ms, number, percent, setting_text, word
+from tui.report.document import (
+    NONE,
+    Block,
+    Document,
+    Heading,
+    Paragraph,
+    Table,
+    interval,
+    meaning,
+    ms,
+    number,
+    percent,
+    setting_text,
+    word,
+)
 from tui.stats.verdict import holm, widest_margin
 
 # The others describe: a word for each of forty figures would be wrong somewhere.

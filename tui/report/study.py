@@ -24,8 +24,7 @@ from tui.judge.segments import Setting
 from tui.judge.tables import LATENCY, Tables, for_lane
 from tui.model import gauges
 from tui.model.rows import LANES, Lane
-from tui.report.document import Block, Heading, Paragraph, Table
-from tui.report.format import NONE, number
+from tui.report.document import NONE, Block, Heading, Paragraph, Table, number
 from tui.stats.batches import Mean, mean_of
 from tui.stats.verdict import margin_of
 

@@ -13,7 +13,7 @@ from tui.judge.tables import LATENCY, Tables, for_lane
 from tui.model.metrics import PERCENTILES, SHOWN_PERCENTILES
 from tui.model.rows import LANES, EventRow, Lane
 from tui.model.session import LaneInfo, SessionInfo
-from tui.stats.quantiles import summary_percentiles
+from tui.stats.distributions import summary_percentiles
 from tui.stats.verdict import not_comparable
 
 SUMMARY_SCHEMA: Final = 1

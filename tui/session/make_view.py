@@ -34,8 +34,8 @@ from tui.session.seconds import Floats, ViewContext
 from tui.session.state import LONGEST_WINDOW_S, LaneState, LatencyHistogram, SecondDetail, SessionState
 from tui.session.verdicts import LiveVerdicts
 from tui.session.view import GpuView, Judgement, LaneView, Percentiles, ServerView, Turn, View
+from tui.stats.distributions import percentile
 from tui.stats.goodput import within_limits
-from tui.stats.quantiles import percentile
 from tui.stats.verdict import DELTA, Verdict, not_comparable
 
 Readings = Mapping[tuple[str, str], Sequence[tuple[int, float]]]

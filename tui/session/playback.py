@@ -11,9 +11,8 @@ from tui.model.profile import Profile
 from tui.model.rows import EventRow, Lane
 from tui.model.units import NS_PER_S
 from tui.recording.tape import Tape
-from tui.session.judgements import Judgements
 from tui.session.make_view import counted_seconds, make_view, unknown_judgement
-from tui.session.recorded_state import add_details, open_streams, recorded_context, state_at
+from tui.session.recorded_state import Judgements, add_details, open_streams, recorded_context, state_at
 from tui.session.state import SLOW_OVER_S, Bucketed
 from tui.session.view import View
 

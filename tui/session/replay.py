@@ -25,8 +25,8 @@ from tui.session.view import WINDOWS_S, View, blank_view
 if TYPE_CHECKING:
     from tui.recording.marks import Marks
     from tui.recording.tape import Tape
-    from tui.session.judgements import Judgements
     from tui.session.playback import Playback
+    from tui.session.recorded_state import Judgements
 
 
 AS_RECORDED = "the dials are as recorded"
@@ -292,7 +292,7 @@ class ReplaySource:
         await folding
 
     def _new_judgements(self) -> Judgements:
-        from tui.session.judgements import Judgements
+        from tui.session.recorded_state import Judgements
 
         return Judgements(self._open_tape(), self.profile)
 

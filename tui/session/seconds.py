@@ -16,7 +16,7 @@ from tui.model.metrics import e2e_ms, tpot_ms, ttft_ms
 from tui.model.profile import Profile
 from tui.model.rows import Batch, Chunks, EventRow, Frame, GaugeRow, Lane, RequestRow, SecondRow
 from tui.model.session import LaneInfo
-from tui.stats.quantiles import named_percentiles
+from tui.stats.distributions import named_percentiles
 
 Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]

@@ -23,7 +23,7 @@ from tui.model.rows import LANES, Batch, Chunks, EventRow, GaugeRow, Lane, Reque
 from tui.model.units import NS_PER_S
 from tui.session.seconds import Bools, ChunkArrays, Floats
 from tui.session.verdicts import LiveVerdicts
-from tui.stats.quantiles import percentile
+from tui.stats.distributions import percentile
 
 LOW_MS: Final = 1e-3
 HIGH_MS: Final = 1e6

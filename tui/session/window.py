@@ -33,7 +33,7 @@ from tui.session.state import LatencyHistogram
 from tui.session.timeline import dials_after, first_dials
 from tui.session.verdicts import TIMED_FIGURES
 from tui.session.view import Percentiles
-from tui.stats.quantiles import percentile
+from tui.stats.distributions import percentile
 from tui.stats.verdict import DELTA, Verdict, not_comparable
 
 AT_ONCE_S: Final = 30  # of chunks in memory

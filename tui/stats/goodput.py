@@ -7,8 +7,8 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from tui.stats.batches import Pair
 from tui.stats.distributions import Met, share_met, wilson
-from tui.stats.turns import Pair
 from tui.stats.verdict import DELTA, Verdict, Word, throughput_verdict, turns_verdict
 
 SHARE: Final = 0.99  # of all requests, that is to be within the limits

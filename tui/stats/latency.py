@@ -15,10 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui.model.metrics import PERCENTILES
-from tui.stats.batches import BATCH_S, MIN_BATCHES, stretch
-from tui.stats.distributions import binomial_cdf, t_quantile
-from tui.stats.quantiles import percentile, with_failures
-from tui.stats.turns import MIN_PAIRS, USUAL_PAIR_S, Pair
+from tui.stats.batches import BATCH_S, MIN_BATCHES, MIN_PAIRS, USUAL_PAIR_S, Pair, stretch
+from tui.stats.distributions import binomial_cdf, percentile, t_quantile, with_failures
 from tui.stats.verdict import ALPHA, DELTA, Estimate, Verdict
 
 SECTIONS: Final = 10

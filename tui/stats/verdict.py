@@ -19,7 +19,7 @@ from tui.model.metrics import METRICS
 from tui.model.text import UserError
 
 if TYPE_CHECKING:
-    from tui.stats.turns import Pair
+    from tui.stats.batches import Pair
 
 
 Better = Literal["higher", "lower"]
@@ -217,7 +217,7 @@ def turns_verdict(
 ) -> Verdict:
     """The same of lanes that take turns: `pairs` are their blocks side by side, by the places in `a` and `b`."""
     metric = "output_tps"
-    from tui.stats.turns import MIN_PAIRS, USUAL_PAIR_S, half_width, log_ratios
+    from tui.stats.batches import MIN_PAIRS, USUAL_PAIR_S, log_ratios, pairs_half_width
 
     count = len(pairs)
     pair_s = sum(pair.length_s for pair in pairs) / count if count else USUAL_PAIR_S
@@ -230,7 +230,7 @@ def turns_verdict(
         return not_comparable(metric, "a lane put out nothing in a whole turn")
 
     def width_at(count: int, level: float) -> float:
-        return half_width(ratios, count, level, frozen=frozen)
+        return pairs_half_width(ratios, count, level, frozen=frozen)
 
     reason = f"{count} pairs of turns, {pair_s / 2:.0f} s of each lane"
     return Estimate(mean, width_at, count, pair_s).verdict(metric, delta, reason)

@@ -1,7 +1,13 @@
-"""The dialogs over the screen, which is not updated while one is open: help, quit, a line of text, export."""
+"""The dialogs over the screen, which is not updated while one is open: help, quit, a line of text, a time, export."""
 
-from collections.abc import Callable, Sequence
-from typing import ClassVar, TypeVar
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, Final, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -9,7 +15,10 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from tui.model.text import UserError
+from tui.session.source import Moment
 from tui.ui.widgets.header import key_sign
+from tui.ui.widgets.numbers import short_clock
 from tui.ui.widgets.rows import Rows, Span, fit
 
 Answer = TypeVar("Answer")
@@ -141,3 +150,89 @@ class ExportDialog(LinesDialog):
                 [("Formats: csv, parquet, json, html, png, vllm, aiperf, …  esc goes back", "muted")],
             ]
         super().__init__("Export", lines)
+
+
+TIME_EXAMPLES: Final = "1:30, 90, 14:03:10 (UTC), 50%"
+_SHARE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+_SECONDS: Final = re.compile(r"(\d+(?:\.\d+)?)\s*s?")
+_CLOCK: Final = re.compile(r"(?:(\d{1,3}):)?(\d{1,3}):(\d{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingTimes:
+    """How long a recording is, and when it began by the wall clock (None: not known)."""
+
+    duration_s: float
+    began_wall_s: float | None
+
+
+def parse_time(text: str, times: RecordingTimes) -> float:
+    """The second of the recording that a typed time means; UserError where it means none.
+
+    Three numbers are a time of the day (UTC) if the recording has that time, else hours, minutes and seconds into it.
+    """
+    text = text.strip()
+    if share := _SHARE.fullmatch(text):
+        return _checked(text, float(share[1]) / 100 * times.duration_s, times)
+    if seconds := _SECONDS.fullmatch(text):
+        return _checked(text, float(seconds[1]), times)
+    clock = _CLOCK.fullmatch(text)
+    if clock is None:
+        raise UserError(f"{text or 'an empty text'} is not a time: type one like {TIME_EXAMPLES}")
+    hours, minutes, seconds_s = (int(part or 0) for part in clock.groups())
+    if seconds_s > 59 or (clock[1] and minutes > 59):
+        raise UserError(f"{text} is not a time: minutes and seconds end at 59")
+    into_s = 3600.0 * hours + 60 * minutes + seconds_s
+    if clock[1] is None or times.began_wall_s is None:
+        return _checked(text, into_s, times)
+    began, ended = (datetime.fromtimestamp(times.began_wall_s + at, UTC) for at in (0.0, times.duration_s))
+    since_s = _since(began, into_s)
+    if since_s <= times.duration_s:
+        return since_s
+    if into_s <= times.duration_s:
+        return into_s
+    raise UserError(f"{text} is not in the recording, which runs from {began:%H:%M:%S} to {ended:%H:%M:%S} UTC")
+
+
+def _checked(text: str, t_s: float, times: RecordingTimes) -> float:
+    if t_s > times.duration_s:
+        raise UserError(f"{text} is after the end: the recording is {short_clock(times.duration_s)} long")
+    return t_s
+
+
+def _since(began: datetime, time_of_day_s: float) -> float:
+    """Seconds from the beginning until it is that time of the day."""
+    at = began.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(seconds=time_of_day_s)
+    while at < began.replace(microsecond=0):  # a whole second is meant, and the recording may have begun within it
+        at += timedelta(days=1)
+    return max((at - began).total_seconds(), 0.0)
+
+
+def shown_at(moment: Moment, duration_s: float) -> float:
+    """The whole second at which the screen shows what happened in the second before it."""
+    return float(min(math.ceil(moment.t_s), math.floor(duration_s)))
+
+
+def moment_from(moments: Iterable[Moment], here_s: float, way: int, duration_s: float) -> list[Moment]:
+    """What happened at the nearest second after (1) or before (-1) this one; empty when there is nothing more."""
+    beyond = [m for m in moments if (shown_at(m, duration_s) - here_s) * way > 0]
+    if not beyond:
+        return []
+    nearest_s = min((shown_at(m, duration_s) for m in beyond), key=lambda t_s: abs(t_s - here_s))
+    return moments_at(beyond, nearest_s, duration_s)
+
+
+def moments_at(moments: Iterable[Moment], here_s: float, duration_s: float) -> list[Moment]:
+    """What the screen shows first at this second."""
+    return [moment for moment in moments if shown_at(moment, duration_s) == here_s]
+
+
+def moments_text(moments: Sequence[Moment]) -> str:
+    """`conc 8→16`, `B read timeout ×3`, `mark after warm-up (next to the recording)`."""
+    return ", ".join(_text(moment) for moment in moments)
+
+
+def _text(moment: Moment) -> str:
+    word = "" if moment.kind == "dial" or moment.text.startswith(moment.kind) else moment.kind
+    annotation = "(next to the recording)" if moment.is_annotation else ""
+    return " ".join(part for part in (moment.lane.upper(), word, moment.text, annotation) if part)

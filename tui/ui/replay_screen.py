@@ -21,7 +21,7 @@ from tui.model.units import NS_PER_S
 from tui.session.source import SPEEDS, Moment, WindowView
 from tui.session.view import View
 from tui.ui.comparison import compare_window
-from tui.ui.goto import TIME_EXAMPLES, RecordingTimes, moment_from, moments_at, moments_text, parse_time, shown_at
+from tui.ui.dialogs import TIME_EXAMPLES, RecordingTimes, moment_from, moments_at, moments_text, parse_time, shown_at
 from tui.ui.keys import REPLAY_KEYS, REPLAY_MOUSE, SESSION_KEYS, VIEW_KEYS
 from tui.ui.main_screen import Export, MainScreen, Middle
 from tui.ui.widgets.dials import Dial

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from tests.bench.load.source import Sent, sent, source
 from tui.recording.reader import Selection, open_session
-from tui.recording.tables import tables_of, token_gaps
+from tui.recording.tape import tables_of, token_gaps
 from tui.report.summary import summary
 
 TTFT_US, STEP_US, TOKENS = 200_000, 20_000, 100

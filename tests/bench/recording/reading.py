@@ -71,8 +71,8 @@ def read(directory: Path) -> None:
     start = time.perf_counter()
     from tui.recording.reader import open_session
     from tui.recording.tape import Tape
-    from tui.session.judgements import Judgements
     from tui.session.playback import Playback
+    from tui.session.recorded_state import Judgements
     from tui.session.timeline import profile_of
 
     def tape() -> "Tape":
