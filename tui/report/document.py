@@ -1,7 +1,7 @@
 """What a report is made of and how it is written: values as text, blocks as Markdown or as an HTML page.
 
-The page holds all it needs: it opens from disk, on a phone and on paper. Markdown is for a pull request and leaves out
-the charts.
+The page holds all it needs: it opens from disk, on a phone and on paper. Markdown is for a pull request and leaves
+out the charts.
 """
 
 from __future__ import annotations
