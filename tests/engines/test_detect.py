@@ -130,12 +130,20 @@ async def test_a_key_that_is_wanted_or_wrong_names_the_variable(monkeypatch: pyt
         assert "sesame" not in message
 
 
-async def test_the_model_asked_for_must_be_served() -> None:
+async def test_the_model_is_the_one_asked_for_or_the_only_one() -> None:
     several = {"GET /v1/models": listing("one", "two\x1b[31m\n", owner="vllm")}
     assert (await at(several, model="one")).info.model == "one"
-    assert await refusal(Site(several), model="nope") == f"{URL} does not serve nope; it serves one, two"
-    assert await refusal(Site(several)) == f"{URL} serves several models, name one as model: one, two"
+    assert (
+        await refusal(Site(several)) == f"{URL} serves several models, name one with --model, or as model: one, two"
+    )
     assert (await at(LLAMACPP, model="tiny-llama")).info.model == "tiny-llama"
+
+
+async def test_a_model_that_is_not_listed_is_asked_for_all_the_same() -> None:
+    """Gateways have aliases, and Ollama takes a name without its tag."""
+    info = (await at({"GET /v1/models": listing("one", "two\x1b[31m\n", owner="vllm")}, model="nope")).info
+    assert (info.engine, info.model) == ("vllm", "nope")
+    assert info.adapted == [f"{URL} lists one, two, not nope: it is asked for nope all the same"]
 
 
 async def test_a_long_list_of_models_is_cut() -> None:
@@ -152,14 +160,62 @@ async def test_adapters_are_not_the_model_but_can_be_named() -> None:
 
 async def test_an_empty_list_needs_a_model() -> None:
     empty = {"GET /v1/models": captured("transformers-models.json")}
-    assert await refusal(Site(empty)) == f"{URL} lists no model; name the one to ask for as model"
+    assert await refusal(Site(empty)) == f"{URL} lists no model; name the one to ask for with --model, or as model"
     server = await at(empty, model="./tiny-llama")
     assert (server.info.engine, server.info.model) == ("openai", "./tiny-llama")
 
 
-async def test_a_server_without_a_list_needs_engine_and_model() -> None:
-    assert "is not an OpenAI-compatible server" in await refusal(Site({}), model="m")
-    assert (await at({}, model="m", engine="openai")).info.model == "m"
+async def test_a_server_without_a_list_needs_a_model() -> None:
+    assert "name the model with --model" in await refusal(Site({}))
+    info = (await at({}, model="m")).info
+    assert (info.engine, info.model) == ("openai", "m")
+    assert info.adapted == [
+        f"{URL} has no list of models at /v1/models (HTTP 404, application/json): it is asked for m all the same"
+    ]
+    page = httpx.Response(200, html="<h1>It works!</h1>")
+    assert "is not an OpenAI-compatible server" in await refusal(Site({"GET /v1/models": page}), model="m")
+
+
+@pytest.mark.parametrize(
+    "models", [[{"id": "m"}], {"models": [{"id": "m"}]}, {"object": "list", "data": [{"id": "m"}]}]
+)
+async def test_a_list_of_models_may_have_other_shapes(models: Any) -> None:
+    assert (await at({"GET /v1/models": httpx.Response(200, json=models)})).info.model == "m"
+
+
+@pytest.mark.parametrize(
+    ("path", "keys", "models", "request_url", "says"),
+    [
+        ("", {}, "/v1/models", "/v1/chat/completions", ""),
+        ("/v1/", {}, "/v1/models", "/v1/chat/completions", ""),
+        ("/proxy", {}, "/proxy/v1/models", "/proxy/v1/chat/completions", ""),
+        ("/api/v3", {}, "/api/v3/models", "/api/v3/chat/completions", "without /v1"),
+        ("/openai/v1", {}, "/openai/models", "/openai/chat/completions", "without /v1"),
+        ("", {}, "/models", "/chat/completions", "without /v1"),
+        ("", {"path": "/api/v3"}, "/api/v3/models", "/api/v3/chat/completions", ""),
+        ("/api/v3/", {"path": "api/v3/"}, "/api/v3/models", "/api/v3/chat/completions", ""),
+        ("/api", {"path": "/"}, "/api/models", "/api/chat/completions", ""),
+        ("/v1/chat/completions", {}, "/v1/models", "/v1/chat/completions", "the load goes to chat"),
+        ("/v3/completions/", {}, "/v3/models", "/v3/completions", "the load goes to completions"),
+        ("/v3/completions", {"endpoint": "chat"}, "/v3/models", "/v3/chat/completions", "ends in /completions"),
+        ("/v1/models", {}, "/v1/models", "/v1/chat/completions", "it lists the models"),
+    ],
+)
+async def test_the_api_may_be_elsewhere(
+    path: str, keys: dict[str, Any], models: str, request_url: str, says: str
+) -> None:
+    server = await detect_lane(lane(URL + path, **keys), transport=Site({f"GET {models}": listing("m")}))
+    assert server.info.url + server.request_path == URL + request_url
+    assert says in " ".join(server.info.adapted)
+    assert bool(says) == bool(server.info.adapted)
+
+
+async def test_a_query_goes_along_and_is_never_shown() -> None:
+    site = Site({"GET /v1/models": listing("m")})
+    server = await detect_lane(lane(f"{URL}/v1/chat/completions?code=sesame"), transport=site)
+    assert site.asked[0].url.query == b"code=sesame"
+    assert server.request_path == "/v1/chat/completions?code=sesame"
+    assert "sesame" not in repr(server)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from tui.session.state import LatencyHistogram
 
 PERCENTILES = {"p50", "p95", "p99", "n"}
 LANE_KEYS = {
-    "engine", "model", "simulated", "requests", "failed", "cancelled", "errors", "output_tokens", "output_tps",
-    "total_tps", "ttft_ms", "tpot_ms", "itl_ms", "e2e_ms", "client",
+    "engine", "model", "simulated", "adapted", "requests", "failed", "cancelled", "errors", "output_tokens",
+    "output_tps", "total_tps", "ttft_ms", "tpot_ms", "itl_ms", "e2e_ms", "client",
 }  # fmt: skip
 CLIENT_KEYS = {
     "cpu_s", "loop_lag_ms_p99", "bound_s", "stamp", "merged_share", "tokens_from", "tokens_a_chunk",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tui.cli.console import Interruption, until_one_ends
+from tui.cli.console import Interruption, print_notice, until_one_ends
 from tui.judge.itl import ChunkGaps
 from tui.model.profile import Profile, Step
 from tui.model.rows import LANES, Batch, EventRow, Lane, RequestRow, SecondRow
@@ -51,7 +51,9 @@ async def measure(
     session = LiveSession(profile, record=record)
     session.listen(listener)
     try:
-        await session.reach()
+        for lane, info in (await session.reach()).items():
+            for sentence in info.adapted:
+                print_notice(f"lane {lane.upper()}: {sentence}")
         await session.start(lambda: None)
         await until_one_ends(session.ended(), work.run(session), interruption.event.wait())
     finally:

@@ -168,11 +168,21 @@ def _server_rows(checks: Sequence[LaneCheck]) -> list[Row]:
     ]
     if all(errors):
         return rows
-    return [*rows, _usage_row(checks), _client_row(checks), _metrics_row(checks), _served_row(checks)]
+    adapted = _adapted_rows(checks)
+    return [*rows, *adapted, _usage_row(checks), _client_row(checks), _metrics_row(checks), _served_row(checks)]
 
 
 def _engine(info: LaneInfo) -> str:
     return ("SIMULATED " if info.simulated else "") + f"{info.title} {info.version}".strip()
+
+
+def _adapted_rows(checks: Sequence[LaneCheck]) -> list[Row]:
+    """What is done otherwise for a server; no row where nothing is."""
+    adapted = [check.server.info.adapted if check.server is not None else [] for check in checks]
+    if not any(adapted):
+        return []
+    lines = [sentence for each in adapted for sentence in each]
+    return [_row("adapted", ["yes" if each else "no" for each in adapted], *lines)]
 
 
 def _usage_row(checks: Sequence[LaneCheck]) -> Row:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from tui.doctor.openai_client import answer_differences, client_answer
+from tui.engines.adapt import probe_and_adapt
 from tui.engines.base import Settings
 from tui.engines.detect import DetectedServer, detect_lane
 from tui.engines.metrics_page import gauges_from, missing_gauges, renamed_prefix
-from tui.engines.probe import StreamedAnswer, probe_stream
+from tui.engines.probe import StreamedAnswer
 from tui.engines.registry import get_engine
 from tui.engines.settings import read_settings
 from tui.engines.tokenizer import tokenize
@@ -77,8 +78,8 @@ async def examine_lane(lane: Lane, profile: LaneProfile) -> LaneCheck:
         check.on_this_host = await _is_here(server)
         check.tokens_served = await _tokens_served(server)
         check.settings = await read_settings(server)
-        check.answer = await probe_stream(server, prompt=PROMPT)
-        server = check.server = server.at(check.answer.base)
+        server, check.answer = await probe_and_adapt(server, prompt=PROMPT)
+        check.server = server
     except UserError as error:
         check.error = str(error)
         return check

@@ -3,11 +3,11 @@
 import asyncio
 import inspect
 from typing import Any
+from urllib.parse import parse_qsl
 
 from tui.engines.base import Request
 from tui.engines.detect import DetectedServer
 from tui.engines.probe import OUTPUT_TOKENS, StreamedAnswer
-from tui.engines.registry import get_engine
 from tui.model.text import UserError, sanitize
 from tui.net.trust import ssl_context
 
@@ -21,9 +21,10 @@ async def client_answer(
     info = server.info
     chat = info.endpoint == "chat"
     request = Request("chat" if chat else "completions", info.model, prompt, output_tokens, 0.0, 0)
-    body = get_engine(info.engine).body(request)
+    body = server.body(request)
     async with openai.AsyncOpenAI(
-        base_url=f"{info.url}/v1",
+        base_url=info.url + info.api_path,
+        default_query=dict(parse_qsl(server.query.removeprefix("?"))),
         api_key="none",
         default_headers=dict(server.headers),
         http_client=openai.DefaultAsyncHttpxClient(verify=ssl_context(verify=server.verify_tls), trust_env=False),

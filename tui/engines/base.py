@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
+
 from tui.model.profile import Endpoint
 from tui.model.session import LaneInfo
 from tui.model.settings import Value
@@ -30,6 +32,38 @@ class Request:
     temperature: float
     seed: int
     usage: Usage = "each"  # how often the answer should report its token count, where the engine can
+
+
+class BodyChanges(msgspec.Struct, frozen=True):
+    """What the operator or a server wants otherwise in each body. A dot in a name leads into a field."""
+
+    drop: list[str] = []
+    rename: dict[str, str] = {}
+    extra: dict[str, Any] = {}
+
+    def apply(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The body with these changes; what is left out stays out, whoever put it in."""
+        body = body | self.extra
+        for name, new in self.rename.items():
+            for value in _pop(body, name):
+                body[new] = value
+        for name in self.drop:
+            _pop(body, name)
+        return body
+
+
+def _pop(body: dict[str, Any], name: str) -> list[Any]:
+    """Take the field out; an object that is empty then goes with it. Its value, if it was there."""
+    if name in body:
+        return [body.pop(name)]
+    outer, dot, inner = name.partition(".")
+    if not dot or not isinstance(body.get(outer), dict):
+        return []
+    fields = body[outer] = dict(body[outer])
+    values = _pop(fields, inner)
+    if not fields:
+        del body[outer]
+    return values
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tui.engines.base import Engine
+from tui.engines.base import BodyChanges, Engine, Request
 from tui.engines.metrics_page import is_page_of
+from tui.engines.model_list import ABSENT, choose_model, list_models
+from tui.engines.places import MODELS, Place, TypedUrl, read_url
 from tui.engines.registry import ENGINES, FALLBACK, get_engine
 from tui.engines.tokenizer import token_pool
-from tui.model.profile import PATHS, LaneProfile
+from tui.model.profile import API_PATH, PATHS, Endpoint, LaneProfile
 from tui.model.session import LaneInfo
 from tui.model.text import UserError, sanitize
 from tui.net.http import (
     MAX_REDIRECTS,
-    REDIRECTS,
     Answer,
     Site,
     TooLargeError,
@@ -35,13 +36,11 @@ if TYPE_CHECKING:
     import httpx
 
 SIMULATOR = "dragstrip-simulator"
-_NAMES_SHOWN = 8
-_MODELS = "/v1/models"
 
 
 @dataclass(frozen=True, slots=True)
 class DetectedServer:
-    """A server as detected. `headers` may hold a key: they are for requests, never for showing."""
+    """A server as detected. `headers` and `query` may hold a key: they are for requests, never for showing."""
 
     info: LaneInfo
     token_pool: list[int]  # empty: prompts must be text
@@ -49,6 +48,19 @@ class DetectedServer:
     metrics_note: str
     headers: Mapping[str, str] = field(repr=False, default_factory=dict)
     verify_tls: bool = True
+    key_env: str = ""  # the environment variable that the key in them comes from; empty: there is none
+    query: str = field(repr=False, default="")  # of every request to the API, with its question mark
+    changes: BodyChanges = field(default_factory=BodyChanges)
+    alternatives: tuple[LaneInfo, ...] = ()  # other endpoints and places, where this one should be absent
+
+    @property
+    def request_path(self) -> str:
+        """Where its requests go, behind the URL; not for showing."""
+        return self.info.request_path + self.query
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """The body of a request, as this server takes it."""
+        return self.changes.apply(get_engine(self.info.engine).body(request))
 
     def client(self, transport: Any = None) -> httpx.AsyncClient:
         """A client for further requests to it."""
@@ -67,79 +79,115 @@ async def detect_lane(
 ) -> DetectedServer:
     """Detect the server of a lane, with cheap requests only: none of them generates a token.
 
-    The engine, model and endpoint of the profile are taken as given, and checked against what is served. The key
-    comes from the environment variable that the profile names; it goes nowhere but into a header. Raises UserError
-    with one sentence.
+    The engine, model and endpoint of the profile are taken as given. The key comes from the environment variable
+    that the profile names; it goes nowhere but into a header. Raises UserError with one sentence.
     """
-    base = base_url(lane.url)
+    typed = read_url(lane)
     key = os.environ.get(lane.api_key_env, "") if lane.api_key_env else ""
+    key_env = lane.api_key_env if key else ""
     headers = request_headers(lane.url, key, lane.headers)
     async with client(headers, verify=lane.verify_tls, transport=transport) as http:
-        site = Site(http, base, timeout_s)
-        listed = await _list_models(site, key_env=lane.api_key_env if key else "")
-        target = redirected(listed.status, listed.location, base, _MODELS)
+        place, listed = await _find_api(http, typed, timeout_s)
+        target = redirected(listed.status, listed.location, place.base, place.api_path + MODELS)
         if target and redirects:
-            again = _moved(lane, target)
+            again = _moved(lane, typed, target)
             return await detect_lane(again, timeout_s=timeout_s, transport=transport, redirects=redirects - 1)
-        models = _model_entries(listed, base, lenient=bool(lane.engine and lane.model))
-        model, entry = _choose_model(models, lane.model, base)
-        engine = get_engine(lane.engine) if lane.engine else await _detect_engine(site, listed, entry)
-        _check_profile(lane, engine)
+        site = Site(http, place.base, timeout_s)
+        choice = choose_model(listed, lane, place, key_env=key_env)
+        engine = get_engine(lane.engine) if lane.engine else await _detect_engine(site, listed, choice.owned_by)
+        endpoint = lane.endpoint or typed.endpoint or engine.endpoint
+        _check_profile(lane, engine, endpoint)
         await _check_health(site, engine)
-        details = await engine.read_details(site, model) if engine.read_details is not None else {}
-        pool = await token_pool(site, engine, model) if engine.takes_ids(lane.endpoint or engine.endpoint) else []
+        details = await engine.read_details(site, choice.model) if engine.read_details is not None else {}
+        pool = await token_pool(site, engine, choice.model) if engine.takes_ids(endpoint) else []
         metrics_url, metrics_note = await _metrics_page(site, engine)
+    entry = choice.entry
     info = LaneInfo(
-        url=base,
+        url=place.base,
         engine=engine.kind,
         title=engine.title,
         version=sanitize(details.get("version") or "", 40),
-        model=sanitize(model),
+        model=sanitize(choice.model),
         max_model_len=_count(details.get("max_model_len")) or _count(entry.get("max_model_len")),
         simulated=listed.server.startswith(SIMULATOR) or entry.get("simulated") is True,
-        endpoint=lane.endpoint or engine.endpoint,
+        endpoint=endpoint,
         prompt_form="ids" if pool else "text",
+        api_path=place.api_path,
+        adapted=[note for note in (typed.note(place, lane), choice.note) if note],
     )
-    return DetectedServer(info, pool, metrics_url, metrics_note, headers, lane.verify_tls)
+    changes = BodyChanges(lane.drop_fields, lane.rename_fields, lane.extra_body)
+    others = _alternatives(info, lane, [place] if choice.listed else [place, *typed.places])
+    return DetectedServer(
+        info,
+        pool,
+        metrics_url,
+        metrics_note,
+        headers,
+        lane.verify_tls,
+        key_env=key_env,
+        query=typed.query,
+        changes=changes,
+        alternatives=others,
+    )
 
 
-def _moved(lane: LaneProfile, target: str) -> LaneProfile:
+def _moved(lane: LaneProfile, typed: TypedUrl, target: str) -> LaneProfile:
     """The lane at the base URL that it redirects to; what may hold a key stays behind when that is another host."""
-    base = base_url(lane.url)
-    if not headers_for({"key": ""}, base, target):
+    lane = msgspec.structs.replace(lane, endpoint=lane.endpoint or typed.endpoint)
+    if not headers_for({"key": ""}, base_url(lane.url), target):
         return msgspec.structs.replace(lane, url=target, api_key_env="", headers={})
     credentials, at, _ = lane.url.rpartition("@")
     scheme, _, rest = target.partition("://")
-    return msgspec.structs.replace(lane, url=f"{scheme}://{credentials.rpartition('/')[2]}{at}{rest}")
+    url = f"{scheme}://{credentials.rpartition('/')[2]}{at}{rest}{typed.query}"
+    return msgspec.structs.replace(lane, url=url)
 
 
-def _check_profile(lane: LaneProfile, engine: Engine) -> None:
+def _alternatives(info: LaneInfo, lane: LaneProfile, places: Iterable[Place]) -> tuple[LaneInfo, ...]:
+    """Where else the server may take requests: at the other endpoint, unless the operator chose, and elsewhere."""
+    other: Mapping[Endpoint, Endpoint] = {} if lane.endpoint else {"chat": "completions", "completions": "chat"}
+    endpoints = dict.fromkeys((info.endpoint, other.get(info.endpoint, info.endpoint)))
+    infos = [
+        msgspec.structs.replace(
+            info,
+            url=place.base,
+            api_path=place.api_path,
+            endpoint=endpoint,
+            prompt_form=info.prompt_form if get_engine(info.engine).takes_ids(endpoint) else "text",
+        )
+        for place in dict.fromkeys(places)
+        for endpoint in endpoints
+    ]
+    return tuple(infos[1:])
+
+
+def _check_profile(lane: LaneProfile, engine: Engine, endpoint: Endpoint) -> None:
     """UserError when the engine cannot do what the profile asks for."""
-    if lane.endpoint == "generate" and not engine.generates:
+    if endpoint == "generate" and not engine.generates:
         raise UserError(f"{engine.title} has no {PATHS['generate']}: leave endpoint out, or ask for completions")
-    if lane.usage == "each" and engine.usage == "end" and lane.endpoint != "generate":
+    if lane.usage == "each" and engine.usage == "end" and endpoint != "generate":
         raise UserError(f"{engine.title} counts tokens at the end of an answer only: leave usage out, or end")
-    if lane.usage == "end" and lane.endpoint == "generate":
+    if lane.usage == "end" and endpoint == "generate":
         raise UserError(f"{engine.title} counts tokens in every chunk of /generate: leave usage out, or each")
 
 
-async def _list_models(site: Site, *, key_env: str) -> Answer:
-    """The answer of /v1/models. UserError when there is none, or when it takes another key."""
+async def _find_api(http: httpx.AsyncClient, typed: TypedUrl, timeout_s: float) -> tuple[Place, Answer]:
+    """The first place that lists models, else the first that has anything there. UserError when nobody answers."""
     import httpx
 
-    try:
-        answer = await fetch(site.http, f"{site.base}{_MODELS}", timeout_s=site.timeout_s)
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, TooLargeError) as error:
-        raise UserError(_no_answer(site, error)) from error
-    refused = answer.status in (401, 403)
-    if refused and key_env:
-        raise UserError(f"{site.base} refuses the key in ${key_env} ({answer.status}): put the right one there")
-    if refused:
-        raise UserError(
-            f"{site.base} requires an API key ({answer.status}): put it into an environment variable, "
-            "for example DRAGSTRIP_API_KEY, and name that as api_key_env"
-        )
-    return answer
+    answers: dict[Place, Answer] = {}
+    for place in typed.places:
+        site = Site(http, place.base, timeout_s)
+        try:
+            answer = await fetch(http, f"{place.base}{place.api_path}{MODELS}{typed.query}", timeout_s=timeout_s)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, TooLargeError) as error:
+            raise UserError(_no_answer(site, error)) from error
+        if list_models(answer) is not None:
+            return place, answer
+        answers[place] = answer
+    return next(
+        ((place, answer) for place, answer in answers.items() if answer.status not in ABSENT),
+        next(iter(answers.items())),
+    )
 
 
 def _no_answer(site: Site, error: Exception) -> str:
@@ -154,7 +202,7 @@ def _no_answer(site: Site, error: Exception) -> str:
     if isinstance(error, httpx.ConnectError):
         return _no_connection(base, error)
     if isinstance(error, TooLargeError):
-        return f"{base} is not an OpenAI-compatible server: for {_MODELS} {error}"
+        return f"{base} is not an OpenAI-compatible server: for its list of models {error}"
     return f"{base} dropped the connection{'' if https else ' (does it want https://?)'}: {sanitize(error, 100)}"
 
 
@@ -181,56 +229,12 @@ async def _check_health(site: Site, engine: Engine) -> None:
         raise UserError(f"{site.base} is not ready ({engine.title} answers 503 at {engine.cheap_health}){message}")
 
 
-def _model_entries(answer: Answer, base: str, *, lenient: bool) -> list[dict[str, Any]]:
-    """The entries of /v1/models. `lenient`: engine and model were both named, so it may have no list."""
-    listed = answer.json_object().get("data")
-    if isinstance(listed, list) and all(isinstance(e, dict) and isinstance(e.get("id"), str) for e in listed):
-        return listed
-    if lenient and answer.status == 404:
-        return []
-    if answer.status >= 500:
-        raise UserError(f"{base} is not ready (HTTP {answer.status}): {answer.error_message()}")
-    if answer.status == 400 and b"HTTPS" in answer.body[:2000]:
-        raise UserError(f"{base} speaks TLS; give its URL with https://")
-    if answer.location and answer.status in REDIRECTS:
-        where = sanitize(answer.location, 200)
-        raise UserError(f"{base} redirects to {where} (HTTP {answer.status}): give the URL of the server there")
-    content_type = sanitize(answer.content_type.partition(";")[0], 40) or "no content type"
-    shown = f"HTTP {answer.status}, {content_type}: {answer.error_message(60)}"
-    raise UserError(f"{base} is not an OpenAI-compatible server: {_MODELS} answered {shown}")
-
-
-def _choose_model(models: list[dict[str, Any]], wanted: str, base: str) -> tuple[str, dict[str, Any]]:
-    """The model to ask for, and its entry."""
-    for entry in models:
-        aliases = entry.get("aliases")
-        if wanted and (entry["id"] == wanted or (isinstance(aliases, list) and wanted in aliases)):
-            return wanted, entry
-    if wanted and not models:
-        return wanted, {}
-    served = _join_names(entry["id"] for entry in models)
-    if wanted:
-        raise UserError(f"{base} does not serve {sanitize(wanted)}; it serves {served}")
-    base_models = [entry for entry in models if entry.get("parent") is None]  # the others are LoRA adapters
-    if len(base_models) == 1:
-        return base_models[0]["id"], base_models[0]
-    if not base_models:
-        raise UserError(f"{base} lists no model; name the one to ask for as model")
-    raise UserError(f"{base} serves several models, name one as model: {served}")
-
-
-def _join_names(names: Iterable[str]) -> str:
-    shown = [sanitize(name, 80) for name in names]
-    more = len(shown) - _NAMES_SHOWN
-    return ", ".join(shown[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-async def _detect_engine(site: Site, models: Answer, entry: dict[str, Any]) -> Engine:
+async def _detect_engine(site: Site, models: Answer, owner: object) -> Engine:
     """The engine by its model list, else by what only it answers, else by its metrics, else the fallback."""
     for engine in ENGINES.values():
-        if entry.get("owned_by") in engine.owned_by:
+        if owner in engine.owned_by:
             return engine
-    answers = {_MODELS: models}
+    answers = {API_PATH + MODELS: models}
     for engine in ENGINES.values():
         if (sign := engine.sign) is not None:
             if sign.path not in answers:

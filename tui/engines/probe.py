@@ -9,10 +9,10 @@ import msgspec
 from tui.engines.base import Request
 from tui.engines.detect import DetectedServer
 from tui.engines.registry import get_engine
-from tui.model.profile import PATHS
 from tui.model.text import UserError
 from tui.net.ending import FINISH_REASONS
 from tui.net.exchange import Exchanged, StreamRequest, TooLongError, exchange
+from tui.net.http import Answer
 from tui.net.socket import WireError
 
 OUTPUT_TOKENS = 4
@@ -22,6 +22,14 @@ _PROMPT = "Count from one to ten."
 
 class FailedAnswerError(UserError):
     """The server streams, but this answer did not end well: the next one may."""
+
+
+class RefusedError(UserError):
+    """The answer to a request has another status than 200."""
+
+    def __init__(self, sentence: str, answer: Answer, request: Request) -> None:
+        super().__init__(sentence)
+        self.answer, self.request = answer, request
 
 
 @dataclass(slots=True)
@@ -49,11 +57,12 @@ async def probe_stream(server: DetectedServer, *, prompt: str = "", timeout_s: f
         info.url,
         info.endpoint,
         server.headers,
-        msgspec.json.encode(engine.body(small)),
+        msgspec.json.encode(server.body(small)),
         server.verify_tls,
         FINISH_REASONS | engine.finish_reasons,
+        server.request_path,
     )
-    url = info.url + PATHS[info.endpoint]
+    url = info.url + info.request_path
     try:
         came = await exchange(request, timeout_s=timeout_s, limit=_ANSWER_LIMIT)
     except TimeoutError as error:
@@ -62,7 +71,7 @@ async def probe_stream(server: DetectedServer, *, prompt: str = "", timeout_s: f
         raise UserError(f"{url} cannot be reached ({error.cause}): {error.detail}") from error
     except TooLongError as error:
         raise UserError(f"{url} does not keep to the four tokens asked for") from error
-    _check(came, url)
+    _check(came, url, small)
     events = came.response.events
     return StreamedAnswer(
         events=events.chunks,
@@ -74,7 +83,7 @@ async def probe_stream(server: DetectedServer, *, prompt: str = "", timeout_s: f
     )
 
 
-def _check(came: Exchanged, url: str) -> None:
+def _check(came: Exchanged, url: str, request: Request) -> None:
     """UserError unless the answer ended well."""
     outcome, cause, detail = came.ending
     if outcome == "ok":
@@ -84,7 +93,7 @@ def _check(came: Exchanged, url: str) -> None:
     if cause.startswith("http"):
         status = came.response.status
         how = "answers" if status in (404, 405) else "refuses a small streaming request:"
-        raise UserError(f"{url} {how} HTTP {detail}")
+        raise RefusedError(f"{url} {how} HTTP {detail}", Answer(status, "", "", came.response.error_body), request)
     if cause == "error in stream":
         raise FailedAnswerError(f"{url} answers with an error in its stream: {detail}")
     if cause in ("bad finish", "content filter"):

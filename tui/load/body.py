@@ -12,6 +12,7 @@ from tui.engines.registry import get_engine
 from tui.load.pipe import LanePlan
 from tui.load.prompts import PromptLength, RequestList, RequestSpec
 from tui.model.dials import Dials
+from tui.model.profile import PATHS
 from tui.model.rows import RequestRow
 from tui.net.ending import FINISH_REASONS
 from tui.net.exchange import request_head
@@ -66,7 +67,7 @@ class RequestBuilder:
         )
         self._prompt_length = PromptLength()
         self._usage_mode = UsageMode(plan.usage, self._engine.usage)
-        self._head = request_head(plan.url, plan.endpoint, plan.headers)
+        self._head = request_head(plan.url, plan.path or PATHS[plan.endpoint], plan.headers)
         self.finish_reasons = self._engine.finish_reasons | FINISH_REASONS
 
     @property
@@ -89,7 +90,7 @@ class RequestBuilder:
             seed=spec.seed,
             usage=self._usage_mode.usage,
         )
-        body = _encode(self._engine.body(request) | self._plan.extra_body)
+        body = _encode(self._plan.changes.apply(self._engine.body(request)))
         return b"%sContent-Length: %d\r\n\r\n%s" % (self._head, len(body), body)
 
     def learn(self, spec: RequestSpec, row: RequestRow) -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
+from tui.engines.base import BodyChanges
 from tui.model.dials import Dials
 from tui.model.profile import Endpoint
 from tui.model.rows import Lane
@@ -24,7 +25,8 @@ class LanePlan(msgspec.Struct, frozen=True, kw_only=True):
     """All that a driver needs to know. Never on a command line, because it may hold a key."""
 
     lane: Lane
-    url: str  # base URL without /v1
+    url: str  # base URL of the server
+    path: str = ""  # where requests go behind it, with a query; empty: the usual path of the endpoint
     engine: str  # kind, a name in `engines.registry`
     model: str
     endpoint: Endpoint
@@ -40,7 +42,7 @@ class LanePlan(msgspec.Struct, frozen=True, kw_only=True):
     read_timeout_s: float = 60.0
     verify_tls: bool = True
     headers: dict[str, str] = {}  # with the key, if there is one
-    extra_body: dict[str, Any] = {}
+    changes: BodyChanges = BodyChanges()
 
 
 class Setting(msgspec.Struct, frozen=True, array_like=True, tag="setting"):

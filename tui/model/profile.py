@@ -47,11 +47,18 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 Endpoint = Literal["completions", "chat", "generate"]
+API_PATH: Final = "/v1"  # where most servers have their OpenAI-compatible API
 PATHS: Final[Mapping[Endpoint, str]] = {  # behind a server's base URL
     "completions": "/v1/completions",
     "chat": "/v1/chat/completions",
     "generate": "/generate",  # SGLang's own, used by its bench client: the same work without an OpenAI front end
 }
+
+
+def endpoint_path(endpoint: Endpoint, api_path: str) -> str:
+    """Where requests go behind the base URL of a server that has its API at `api_path`."""
+    path = PATHS[endpoint]
+    return path if endpoint == "generate" else api_path + path.removeprefix(API_PATH)
 
 
 Mode = Literal["together", "alternate"]
@@ -62,6 +69,7 @@ class LaneProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """One server. Exactly one of `url` and `simulate` is given."""
 
     url: str = ""  # base URL of the server
+    path: str = ""  # path of its API below that; empty: /v1, else the URL as given; "/": none
     simulate: str = ""  # start a simulated engine instead: vllm or sglang
     engine: str = ""  # kind of engine; empty: detect it
     model: str = ""  # name of the model as the server lists it; empty: the only one
@@ -73,7 +81,10 @@ class LaneProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     dcgm: str = ""  # metrics URL of a DCGM exporter, for the GPUs of a server on another host
     gpus: list[int] = []  # NVML indices of the GPUs to show; empty: those that the server's processes use
     headers: dict[str, str] = {}  # more HTTP headers for each request
-    extra_body: dict[str, str | int | float | bool] = {}  # more fields for the JSON body of each request
+    # More fields for the JSON body of each request; a text that is a JSON object can also hold null.
+    extra_body: dict[str, Any] = {}
+    drop_fields: list[str] = []  # fields to leave out of each body; a dot leads into a field: "stream_options.x"
+    rename_fields: dict[str, str] = {}  # fields to send under another name: the usual name, and that name
     verify_tls: bool = True  # false: accept any TLS certificate
     dials: dict[str, int | float | str] = {}  # dials of this lane that differ from [load]
     launch: Launch | None = None  # how `dragstrip launch` starts the engine at `url`

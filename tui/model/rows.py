@@ -124,6 +124,7 @@ class GaugeRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 EventKind = Literal[
     "start",  # text: the server that was detected
+    "adapted",  # text: what is done otherwise for it
     "dial",  # name, old, new
     "settled",  # figures count from here, until the next dial is turned
     "down",  # text: why

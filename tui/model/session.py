@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tui.model.profile import Endpoint
+from tui.model.profile import API_PATH, Endpoint, endpoint_path
 
 SCHEMA = 1
 
@@ -21,6 +21,13 @@ class LaneInfo(msgspec.Struct, frozen=True, kw_only=True):
     simulated: bool = False
     endpoint: Endpoint = "completions"
     prompt_form: Literal["ids", "text"] = "ids"
+    api_path: str = API_PATH
+    adapted: list[str] = []  # a sentence for each thing that is done otherwise for this server
+
+    @property
+    def request_path(self) -> str:
+        """Where its requests go, behind `url`."""
+        return endpoint_path(self.endpoint, self.api_path)
 
 
 class SessionInfo(msgspec.Struct, kw_only=True):

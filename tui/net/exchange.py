@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -32,6 +32,7 @@ class StreamRequest:
     body: bytes  # JSON
     verify_tls: bool = True
     finish_reasons: frozenset[str] = FINISH_REASONS
+    path: str = ""  # behind the base, with a query; empty: the usual path of the endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Exchanged:
     ending: Ending
 
 
-def request_head(base: str, endpoint: Endpoint, headers: Mapping[str, str]) -> bytes:
+def request_head(base: str, path: str, headers: Mapping[str, str]) -> bytes:
     """Request line and headers without Content-Length."""
     url = urlsplit(base)
     fields = {
@@ -54,8 +55,8 @@ def request_head(base: str, endpoint: Endpoint, headers: Mapping[str, str]) -> b
         "Content-Type": "application/json",
         **headers,
     }
-    path = url.path.rstrip("/") + PATHS[endpoint]
-    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+    target = url.path.rstrip("/") + path
+    lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
     return "".join(f"{line}\r\n" for line in lines).encode("latin-1", "replace")
 
 
@@ -65,37 +66,36 @@ async def exchange(request: StreamRequest, *, timeout_s: float, limit: int) -> E
     Raises WireError without a connection, TimeoutError without a whole answer in `timeout_s`, and TooLongError above
     `limit` bytes.
     """
-    base, headers = request.base, dict(request.headers)
+    request = replace(request, path=request.path or PATHS[request.endpoint])
     async with asyncio.timeout(timeout_s):
         for _ in range(MAX_REDIRECTS + 1):
-            exchanged = await _once(request, base, headers, timeout_s, limit)
-            answer = exchanged.response
-            target = redirected(answer.status, answer.location.decode("latin-1"), base, PATHS[request.endpoint])
+            exchanged = await _once(request, timeout_s, limit)
+            answer, path = exchanged.response, request.path.partition("?")[0]
+            target = redirected(answer.status, answer.location.decode("latin-1"), request.base, path)
             if not target or answer.status == SEE_OTHER:  # which asks for a GET
                 return exchanged
-            headers = headers_for(headers, base, target)
-            base = target
+            if not headers_for({"key": ""}, request.base, target):
+                request = replace(request, path=path)  # the query may hold a key
+            request = replace(request, base=target, headers=headers_for(request.headers, request.base, target))
         return exchanged
 
 
-async def _once(
-    request: StreamRequest, base: str, headers: Mapping[str, str], timeout_s: float, limit: int
-) -> Exchanged:
+async def _once(request: StreamRequest, timeout_s: float, limit: int) -> Exchanged:
     loop = asyncio.get_running_loop()
     clock = StampClock()
     clock.update()
     with closing(Poller(loop)) as poller:
-        wire = await connect(address(base, verify_tls=request.verify_tls, timeout_s=timeout_s), clock, poller)
+        wire = await connect(address(request.base, verify_tls=request.verify_tls, timeout_s=timeout_s), clock, poller)
         answer = _Answer(request, limit, loop.create_future())
         wire.reader = answer
-        head = request_head(base, request.endpoint, headers)
+        head = request_head(request.base, request.path, request.headers)
         try:
             wire.send(b"%sContent-Length: %d\r\n\r\n%s" % (head, len(request.body), request.body))
             ended = await answer.ended
         finally:
             wire.reader = None
             wire.close()
-    return Exchanged(base, answer.response, ended)
+    return Exchanged(request.base, answer.response, ended)
 
 
 @dataclass(slots=True)

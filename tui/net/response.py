@@ -136,5 +136,10 @@ class Response:
         """Free the parser: it and this object refer to each other, and only the garbage collector would free them."""
         del self._parser
 
+    @property
+    def error_body(self) -> bytes:
+        """The start of a body that is no stream."""
+        return bytes(self._error)
+
     def error_message(self) -> str:
         return error_message(self._error)

@@ -80,6 +80,7 @@ def parse_profile(text: str, where: str, default_name: str = "") -> Profile:
     except tomli.TOMLDecodeError as error:
         raise UserError(f"{where}:{error.lineno}: this is not TOML: {error.msg}") from error
     data.setdefault("name", default_name)
+    _read_json_bodies(data, text, where)
     try:
         profile = msgspec.convert(data, Profile)
     except msgspec.ValidationError as error:
@@ -87,6 +88,19 @@ def parse_profile(text: str, where: str, default_name: str = "") -> Profile:
     for path, problem in _problems(profile):
         raise UserError(f"{where}:{_line_of(text, path)}: {'.'.join(path)}: {problem}")
     return msgspec.structs.replace(profile, slo=profile.slo.completed())
+
+
+def _read_json_bodies(data: dict[str, Any], text: str, where: str) -> None:
+    """Put the object in the place of each `extra_body` that is a text: JSON has null, which TOML has not."""
+    for lane in ("a", "b"):
+        table = data.get(lane)
+        if not isinstance(table, dict) or not isinstance(written := table.get("extra_body"), str):
+            continue
+        try:
+            table["extra_body"] = msgspec.json.decode(written, type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            line = _line_of(text, (lane, "extra_body"))
+            raise UserError(f"{where}:{line}: {lane}.extra_body: a text must be a JSON object: {error}") from error
 
 
 def lane_dials(profile: Profile, lane: LaneProfile) -> Dials:

@@ -26,7 +26,8 @@ def session_without_secrets(info: SessionInfo) -> SessionInfo:
 
     def clean(lane: LaneInfo) -> LaneInfo:
         version, model = scrub(lane.version, secrets), scrub(lane.model, secrets)
-        return msgspec.structs.replace(lane, url=clean_url(lane.url), version=version, model=model)
+        adapted = [scrub(sentence, secrets) for sentence in lane.adapted]
+        return msgspec.structs.replace(lane, url=clean_url(lane.url), version=version, model=model, adapted=adapted)
 
     return msgspec.structs.replace(
         info,
@@ -147,7 +148,9 @@ def session_without_places(info: SessionInfo) -> SessionInfo:
     """A session fit to be shown to strangers: no host, no URL, and only the last part of a model's path."""
     private = private_texts(info)
     lanes = {
-        name: msgspec.structs.replace(lane, url=HIDDEN, model=_last_part(lane.model))
+        name: msgspec.structs.replace(
+            lane, url=HIDDEN, model=_last_part(lane.model), adapted=[scrub(text, private) for text in lane.adapted]
+        )
         for name, lane in info.lanes.items()
     }
     return msgspec.structs.replace(

@@ -77,6 +77,7 @@ def _lane(info: LaneInfo, requests: pl.DataFrame, seconds: pl.DataFrame) -> dict
         "engine": info.engine,
         "model": info.model,
         "simulated": info.simulated,
+        "adapted": info.adapted,
         "requests": int((outcome == "ok").sum()),
         "failed": failed.height,
         "cancelled": int((outcome == "cancelled").sum()),

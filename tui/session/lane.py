@@ -5,8 +5,9 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from tui.engines.adapt import probe_and_adapt
 from tui.engines.detect import DetectedServer, detect_lane
-from tui.engines.probe import FailedAnswerError, probe_stream
+from tui.engines.probe import FailedAnswerError, RefusedError
 from tui.load.driver import Driver
 from tui.load.pipe import LanePlan, Setting
 from tui.model.dials import Dials
@@ -19,6 +20,8 @@ from tui.session.messages import DriverEnded, EventHappened, FrameReceived, Gaug
 from tui.telemetry.gpus import gpu_reader
 from tui.telemetry.server import ServerScraper
 
+PROBE_S = 10.0  # how long a screen waits for the first answer of a server before it loads it all the same
+REFUSED_FOR_GOOD = (400, 401, 403, 404, 405, 422)  # the load would be refused as well
 FREE_FRAMES = 10  # a second without it ends the span in which the client was the limit
 STOPPED = Setting(0, Dials(concurrency=0))
 
@@ -41,10 +44,10 @@ class LaneRun:
     setting: Setting = STOPPED
     ready: asyncio.Event = field(default_factory=asyncio.Event)  # it has a driver
     detected: DetectedServer | None = None
+    _adapted: tuple[DetectedServer, DetectedServer] | None = None  # as detected, and as requests are made for it
     driver: Driver | None = None
     _back: asyncio.Event = field(default_factory=asyncio.Event)  # the server answers again
     _down: str = ""
-    _moved_to: str = ""  # base URL to which the server's endpoint redirects
     _starts: int = 0  # of drivers before this one
     _bound_for: int = 0  # frames until the client is no longer called the limit
     _requests: int = 0  # begun in this session, as far as a frame says: a number is given once
@@ -63,12 +66,11 @@ class LaneRun:
 
     async def first_look(self) -> LaneInfo:
         """Detect the server once. UserError when it cannot be measured."""
-        server = self.detected = await self._detect_once()
+        server = self.detected = await detect_lane(self.server, timeout_s=self.profile.load.connect_timeout_s)
         with suppress(FailedAnswerError):  # it streams: the load counts what fails
-            answer = await probe_stream(server)
-            self._moved_to = answer.base
-            server = self.detected = server.at(answer.base)
-        return server.info
+            self.detected, _ = await probe_and_adapt(server)
+            self._adapted = (server, self.detected)
+        return self.detected.info
 
     @property
     def info(self) -> LaneInfo | None:
@@ -106,17 +108,35 @@ class LaneRun:
                 self._set_down("")
                 info = server.info
                 self._event("start", text=f"{info.title} {info.version}, {info.model}, at {info.url}")
+                for sentence in info.adapted:
+                    self._event("adapted", text=sentence)
                 return server
 
     async def _detect_once(self) -> DetectedServer:
+        """Detect the server, and what it refuses. UserError when nobody is there, or nothing suits it.
+
+        A server that is there and fails otherwise gets its load: that shows how it fails.
+        """
         server = await detect_lane(self.server, timeout_s=self.profile.load.connect_timeout_s)
-        return server.at(self._moved_to or server.info.url)
+        if (known := self._adapted) is not None and known[0] == server:
+            return known[1]
+        try:
+            adapted, _ = await probe_and_adapt(server, timeout_s=PROBE_S)
+        except RefusedError as refusal:
+            if refusal.answer.status in REFUSED_FOR_GOOD:
+                raise
+            return server
+        except UserError:
+            return server
+        self._adapted = (server, adapted)
+        return adapted
 
     def _plan(self, server: DetectedServer) -> LanePlan:
         load = self.profile.load
         return LanePlan(
             lane=self.lane,
             url=server.info.url,
+            path=server.request_path,
             engine=server.info.engine,
             model=server.info.model,
             endpoint=server.info.endpoint,
@@ -132,7 +152,7 @@ class LaneRun:
             read_timeout_s=load.read_timeout_s,
             verify_tls=self.server.verify_tls,
             headers=dict(server.headers),
-            extra_body=dict(self.server.extra_body),
+            changes=server.changes,
         )
 
     async def _drive(self, server: DetectedServer) -> None:
