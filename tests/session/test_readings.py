@@ -97,6 +97,20 @@ def test_a_server_that_renews_its_gauges_late_says_how_late(engine: str, late_s:
     assert run.view().lanes["a"].server.refresh_s == late_s
 
 
+def test_gauges_of_the_last_ended_request_and_what_turns_the_missing_ones_on() -> None:
+    run = Run(engine="trtllm")
+    run.seconds(1)
+    read(run, "server", {g.REQUESTS_FINISHED: 0.0})
+    assert run.view().lanes["a"].server.note == "", "before any request there are none"
+    read(run, "server", {g.REQUESTS_FINISHED: 2.0})
+    server = run.view().lanes["a"].server
+    assert server.refresh_at_end
+    assert server.note.startswith("the metrics of TensorRT-LLM lack the gauges of running and waiting requests")
+    assert "enable_iter_perf_stats: true" in server.note
+    read(run, "server", {g.RUNNING: 1.0, g.WAITING: 0.0})
+    assert run.view().lanes["a"].server.note == ""
+
+
 def test_tokens_per_joule_of_a_lane_with_a_gpu_of_its_own() -> None:
     assert drawing(Run(rate={"a": 1000, "b": 1}), 250, 20, lanes="a").lanes["a"].tokens_per_joule == pytest.approx(
         4.0, rel=0.05

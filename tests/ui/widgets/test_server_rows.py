@@ -122,6 +122,15 @@ def test_many_unscheduled_requests_are_shown() -> None:
     assert text([trouble_row(held, 70)]) == "no failures   41 % of requests unscheduled   GPU clocks throttled"
 
 
+def test_gauges_that_are_older_than_their_reading_are_said_to_be() -> None:
+    ended = lane(server=ServerView(running=3, age_s=0.4, refresh_at_end=True))
+    assert text([trouble_row(ended, 56)]) == "no failures   gauges of the last ended request"
+    assert text([trouble_row(ended, 38)]) == "gauges of the last ended request"
+    timed = lane(server=ServerView(running=3, age_s=0.4, refresh_s=10))
+    assert text([trouble_row(timed, 56)]) == "no failures   gauges up to 10 s old"
+    assert "gauges" not in text([trouble_row(lane(server=ServerView(refresh_at_end=True)), 56)])
+
+
 def test_why_a_lane_is_down_has_a_separate_row() -> None:
     down = lane(state="down", state_text="refused: no server at 127.0.0.1:8001", failed=3, causes={"refused": 3})
     assert text([trouble_row(down, 38)]) == "✖ down: refused: no server at 127.0.0…"

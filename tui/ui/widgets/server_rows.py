@@ -55,10 +55,10 @@ def trouble_row(view: LaneView, width: int) -> Row:
     if trouble := _trouble(view):
         return fit(trouble, width)
     right = [efficiency(view)] if width < WORDS_CELLS else []
-    slowed = [(text, "warn") for text in _slowed_by(view)]
-    left = _apart([("no failures", "muted"), *slowed, *_late(view.server)])
-    if slowed and length(left) > width:
-        left = _apart(slowed)
+    doubts = [*[(text, "warn") for text in _slowed_by(view)], *_late(view.server)]
+    left = _apart([("no failures", "muted"), *doubts])
+    if doubts and length(left) > width:
+        left = _apart(doubts)
     return spread(left, right if length([*left, *right]) <= width else (), width)
 
 
