@@ -89,3 +89,13 @@ def test_what_is_waived_must_have_a_name() -> None:
     assert parse_profile('waive = ["kv_tokens"]\n' + GOOD, "x.toml").waive == ["kv_tokens"]
     with pytest.raises(UserError, match=r"^x.toml:1: waive: nothing is called kv_token; there are model, "):
         parse_profile('waive = ["kv_token"]\n' + GOOD, "x.toml")
+
+
+def test_a_body_takes_any_json() -> None:
+    nested = parse_profile('[a]\nurl = "h"\nextra_body = { a = { b = [1, { c = true }] } }\n', "x.toml").a
+    assert nested.extra_body == {"a": {"b": [1, {"c": True}]}}
+    text = parse_profile("""[a]\nurl = "h"\nextra_body = '{"stop": null, "n": [1.5]}'\n""", "x.toml").a
+    assert text.extra_body == {"stop": None, "n": [1.5]}
+    for written in ("'{broken'", "'[1]'"):
+        with pytest.raises(UserError, match=r"^x.toml:3: a.extra_body: a text must be a JSON object: "):
+            parse_profile(f'[a]\nurl = "h"\nextra_body = {written}\n', "x.toml")

@@ -6,6 +6,8 @@ import signal
 
 import pytest
 
+from tests.odd.refusals import SHAPES
+from tests.odd.server import serving as serving_odd
 from tests.simulator.serving import serving
 from tui.load.pipe import Setting
 from tui.model.dials import Dials
@@ -24,6 +26,7 @@ class Posted:
         self.messages: Messages = asyncio.Queue()
         self.rows: list[RequestRow] = []
         self.ended = 0
+        self.adapted: list[str] = []
 
     async def rows_after(self, count: int, ended: int) -> list[RequestRow]:
         """So many rows after so many ends of a driver."""
@@ -32,6 +35,8 @@ class Posted:
                 message = await self.messages.get()
                 self.ended += isinstance(message, DriverEnded)
                 self.rows += message.frame.requests if isinstance(message, FrameReceived) else []
+                if isinstance(message, EventHappened) and message.row.kind == "adapted":
+                    self.adapted.append(message.row.text)
         return self.rows
 
     def events(self) -> list[EventRow]:
@@ -81,3 +86,36 @@ async def test_an_engine_that_counts_at_the_end_only_is_not_asked_for_more(llama
     lane = LaneRun("a", Profile(a=server), server, "salt", asyncio.Queue(), Clock(), asyncio.Event(), 2.0)
     with pytest.raises(UserError, match=r"llama\.cpp counts tokens at the end of an answer only: leave usage out"):
         await lane.first_look()
+
+
+async def test_what_is_done_otherwise_for_a_server_is_said_once_and_the_load_does_it() -> None:
+    posted = Posted()
+    odd = next(each for each in SHAPES if each.name == "two fields refused by 422")
+    async with serving_odd(odd) as server:
+        run = lane_at(server.url, posted, go := asyncio.Event())
+        go.set()
+        run.apply(Setting(1, Dials(concurrency=1, prompt_tokens=16, output_tokens=6)))
+        running = asyncio.create_task(run.run())
+        rows = await posted.rows_after(3, ended=0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert {row.outcome for row in rows} <= {"ok", "cancelled"}
+    assert run.info is not None
+    assert [sentence.partition(" (")[0] for sentence in run.info.adapted] == [
+        f"/v1/chat/completions refuses the field {field}" for field in ("seed", "stream_options")
+    ]
+    assert posted.adapted == run.info.adapted
+
+
+async def test_a_server_that_refuses_for_good_is_down_and_says_how_to_go_on() -> None:
+    posted = Posted()
+    odd = next(each for each in SHAPES if each.name == "key wanted by the endpoint alone")
+    async with serving_odd(odd) as server:
+        running = asyncio.create_task(lane_at(server.url, posted, asyncio.Event()).run())
+        async with asyncio.timeout(20):
+            while not isinstance(message := await posted.messages.get(), EventHappened):
+                pass
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert message.row.kind == "down"
+    assert "api_key_env" in message.row.text

@@ -22,6 +22,7 @@ from tui.profile.reading import lane_dials
 
 Mark = Literal["same", "unknown", "note", "wrong"]
 MARKS: dict[Mark, str] = {"same": " ", "unknown": "?", "note": "~", "wrong": "!"}
+FIRST_ANSWER_S = 30.0  # how long it may take, or as long as a request may
 COLD_TOKENS = 1_000.0
 MIG = " MIG"
 BUSY_SHARE = 0.7
@@ -74,7 +75,8 @@ async def examine(profile: Profile) -> DoctorReport:
     for lane, lane_profile in profile.lanes.items():
         if not lane_profile.url:
             raise UserError(f"lane {lane.upper()} has no url: doctor examines servers that run")
-    checks = await asyncio.gather(*(examine_lane(*each) for each in profile.lanes.items()))
+    patience_s = max(FIRST_ANSWER_S, profile.load.read_timeout_s)
+    checks = await asyncio.gather(*(examine_lane(*each, patience_s) for each in profile.lanes.items()))
     return report(profile, checks, Host.here())
 
 
@@ -181,7 +183,11 @@ def _adapted_rows(checks: Sequence[LaneCheck]) -> list[Row]:
     adapted = [check.server.info.adapted if check.server is not None else [] for check in checks]
     if not any(adapted):
         return []
-    lines = [sentence for each in adapted for sentence in each]
+    lines = [
+        f"{check.lane.upper()}: {sentence}" if len(checks) > 1 else sentence
+        for check, sentences in zip(checks, adapted, strict=True)
+        for sentence in sentences
+    ]
     return [_row("adapted", ["yes" if each else "no" for each in adapted], *lines)]
 
 

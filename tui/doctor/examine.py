@@ -66,7 +66,7 @@ class LaneCheck:
         return settings
 
 
-async def examine_lane(lane: Lane, profile: LaneProfile) -> LaneCheck:
+async def examine_lane(lane: Lane, profile: LaneProfile, patience_s: float = 30) -> LaneCheck:
     """Ask one server everything; two requests of four tokens are all the work it gets."""
     check = LaneCheck(lane, "")
     began = time.monotonic()
@@ -78,7 +78,7 @@ async def examine_lane(lane: Lane, profile: LaneProfile) -> LaneCheck:
         check.on_this_host = await _is_here(server)
         check.tokens_served = await _tokens_served(server)
         check.settings = await read_settings(server)
-        server, check.answer = await probe_and_adapt(server, prompt=PROMPT)
+        server, check.answer = await probe_and_adapt(server, prompt=PROMPT, timeout_s=patience_s)
         check.server = server
     except UserError as error:
         check.error = str(error)

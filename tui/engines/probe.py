@@ -66,7 +66,8 @@ async def probe_stream(server: DetectedServer, *, prompt: str = "", timeout_s: f
     try:
         came = await exchange(request, timeout_s=timeout_s, limit=_ANSWER_LIMIT)
     except TimeoutError as error:
-        raise UserError(f"{url} gave no whole answer to a request of four tokens within {timeout_s:g} s") from error
+        why = f"{url} gave no whole answer to a request of four tokens within {timeout_s:g} s"
+        raise UserError(f"{why}; --read-timeout waits longer") from error
     except WireError as error:
         raise UserError(f"{url} cannot be reached ({error.cause}): {error.detail}") from error
     except TooLongError as error:

@@ -20,6 +20,7 @@ from tui.session.messages import DriverEnded, EventHappened, FrameReceived, Gaug
 from tui.telemetry.gpus import gpu_reader
 from tui.telemetry.server import ServerScraper
 
+FIRST_LOOK_S = 30.0  # how long a run waits for it, or as long as a request may take
 PROBE_S = 10.0  # how long a screen waits for the first answer of a server before it loads it all the same
 REFUSED_FOR_GOOD = (400, 401, 403, 404, 405, 422)  # the load would be refused as well
 FREE_FRAMES = 10  # a second without it ends the span in which the client was the limit
@@ -68,7 +69,8 @@ class LaneRun:
         """Detect the server once. UserError when it cannot be measured."""
         server = self.detected = await detect_lane(self.server, timeout_s=self.profile.load.connect_timeout_s)
         with suppress(FailedAnswerError):  # it streams: the load counts what fails
-            self.detected, _ = await probe_and_adapt(server)
+            patience_s = max(FIRST_LOOK_S, self.profile.load.read_timeout_s)
+            self.detected, _ = await probe_and_adapt(server, timeout_s=patience_s)
             self._adapted = (server, self.detected)
         return self.detected.info
 
