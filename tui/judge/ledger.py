@@ -9,7 +9,8 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from tui.judge.obstacles import Circumstances, obstacle
+from tui.judge.equal_work import Work
+from tui.judge.obstacles import Circumstances, obstacle, work_note
 from tui.judge.segments import Segment, Settings, segments, settings_at
 from tui.judge.tables import Span, Tables
 from tui.model.profile import NO_LIMITS, Limits
@@ -125,6 +126,7 @@ class VisitedSetting:
             down_s=sum(segment.down_s for segment in self.segments),
             ok={lane: sum(ok for ok, _ in visits) for lane, visits in outcomes.items()},
             failed={lane: sum(failed for _, failed in visits) for lane, visits in outcomes.items()},
+            work={lane: sum((one.lane(lane).work for one in self.segments), Work()) for lane in self.dials},
         )
 
     def verdict(self, figure: str, *, delta: float, frozen: bool, limits: Limits = NO_LIMITS) -> Verdict:
@@ -161,7 +163,7 @@ class VisitedSetting:
             bound=at.bound_s > at.settled_s,
             verdict=not_comparable("output_tps", why)
             if why
-            else self.verdict("output_tps", delta=delta, frozen=frozen),
+            else replace(self.verdict("output_tps", delta=delta, frozen=frozen), note=work_note(at)),
             figures={lane: lane_figures(tps, self.latencies(lane, "ttft")) for lane, tps in counted.items()},
         )
 

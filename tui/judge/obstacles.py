@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final, TypeVar
 
+from tui.judge.equal_work import Sentence, Work, different, unknown_work
 from tui.model.rows import LANES, Lane
 
 T = TypeVar("T")
 
+WHOLE_REQUESTS: Final = ("e2e", "goodput", "request_rate")
+PROMPTS: Final = (*WHOLE_REQUESTS, "ttft", "ttft_sched")  # figures in which the prompt's length counts, too
 MAX_FAILED_SHARE: Final = 0.01  # above it a server that answers errors quickly could be ahead
 
 
@@ -35,6 +38,7 @@ class Circumstances:
     down_s: int = 0
     ok: Mapping[Lane, int] = field(default_factory=dict)
     failed: Mapping[Lane, int] = field(default_factory=dict)
+    work: Mapping[Lane, Work] = field(default_factory=dict)
 
 
 def joined_lanes(a: Circumstances, b: Circumstances) -> Circumstances:
@@ -54,6 +58,7 @@ def joined_lanes(a: Circumstances, b: Circumstances) -> Circumstances:
         down_s=max(a.down_s, b.down_s),
         ok=both(a.ok, b.ok),
         failed=both(a.failed, b.failed),
+        work=both(a.work, b.work),
     )
 
 
@@ -76,6 +81,11 @@ def obstacle(circumstances: Circumstances, figure: str = "") -> str:
     """The first reason why `figure` has no verdict; empty when it may have one. Without `figure`: of all figures."""
     texts = (one.text(circumstances) for one in OBSTACLES if one.concerns(figure))
     return next(filter(None, texts), "")
+
+
+def work_note(circumstances: Circumstances) -> str:
+    """What must be said with a figure that may be compared although the lanes did different work."""
+    return next(filter(None, (one.text(circumstances) for one in DIFFERENT_WORK)), "")
 
 
 def failed_too_often(ok: int, failed: int) -> bool:
@@ -132,6 +142,18 @@ def _failed(at: Circumstances) -> str:
     return ""
 
 
+def _work(sentence: Sentence, only: Collection[str]) -> Obstacle:
+    return Obstacle(lambda at: sentence(at.work), only=only)
+
+
+DIFFERENT_WORK: Final = (
+    _work(different("prompt_tokens"), PROMPTS),
+    _work(different("output_tokens"), WHOLE_REQUESTS),
+    _work(different("cut"), WHOLE_REQUESTS),
+    _work(different("early"), WHOLE_REQUESTS),
+    _work(different("cached"), PROMPTS),
+    _work(unknown_work, PROMPTS),
+)
 OBSTACLES: Final = (
     Obstacle(_one_lane),
     Obstacle(_incomparable),
@@ -143,4 +165,5 @@ OBSTACLES: Final = (
     Obstacle(_mostly_bound),
     Obstacle(_mostly_down),
     Obstacle(_failed, spares=("failed_share",)),
+    *DIFFERENT_WORK,
 )

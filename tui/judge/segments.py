@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tui.judge.equal_work import Work
 from tui.judge.tables import Bools, Floats, Ints, Requests, Seconds, Span, for_lane
 from tui.model.dials import DIALS, Dials, DialSpec, DialValue, dial_text
 from tui.model.metrics import REQUEST_LATENCIES
@@ -52,6 +53,7 @@ class LaneSegment:
     end_ns: array[int] = field(default_factory=_ints)
     ok: array[int] = field(default_factory=_ints)
     ms: Mapping[str, array[float]] = field(default_factory=lambda: {name: _floats() for name in REQUEST_LATENCIES})
+    work: Work = field(default_factory=Work)  # of those sent in settled time that ended well
     forgotten: tuple[int, int] = (0, 0)  # requests no longer kept that ended well, and that failed
 
     def add(self, requests: Requests) -> None:
@@ -142,8 +144,12 @@ class Segment:
 
     def add_requests(self, lane: Lane, requests: Requests) -> None:
         """Keep requests that were sent or ended in this segment."""
-        if self.settled_ns is not None:
-            self.lanes[lane].add(requests)
+        if self.settled_ns is None:
+            return
+        self.lanes[lane].add(requests)
+        if requests.work is not None:
+            ended_well = requests.ok & self.measured(lane, requests.sent_ns)
+            self.lanes[lane].work += Work.of_requests(requests.work[:, ended_well])
 
     def forget_oldest(self) -> None:
         """Keep to the limits of memory."""

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tui.judge.equal_work import work_values
 from tui.judge.obstacles import Circumstances
 from tui.model.metrics import REQUEST_LATENCIES
 from tui.model.profile import Limits
@@ -91,6 +92,7 @@ class Requests:
     end_ns: Ints
     ok: Bools
     ms: Mapping[str, Floats]  # each of `LATENCY`; nan where a request has none
+    work: Floats | None = None  # of `work_values`; a segment keeps their sums alone
 
     @classmethod
     def from_rows(cls, rows: Sequence[RequestRow]) -> Self:
@@ -100,6 +102,7 @@ class Requests:
             np.array([row.t_end_ns for row in rows], dtype=np.int64),
             np.array([row.outcome == "ok" for row in rows], dtype=bool),
             {name: np.array([ms(row) for row in rows], dtype=float) for name, ms in REQUEST_LATENCIES.items()},
+            work_values(rows),
         )
 
     @classmethod
@@ -112,11 +115,13 @@ class Requests:
             frame["t_end_ns"].to_numpy().astype(np.int64),
             (frame["outcome"] == "ok").to_numpy(),
             {name: ms[name].to_numpy() for name in LATENCY},
+            work_values(frame),
         )
 
     def __getitem__(self, chosen: Bools) -> Requests:
         ms = {name: column[chosen] for name, column in self.ms.items()}
-        return Requests(self.sent_ns[chosen], self.end_ns[chosen], self.ok[chosen], ms)
+        work = None if self.work is None else self.work[:, chosen]
+        return Requests(self.sent_ns[chosen], self.end_ns[chosen], self.ok[chosen], ms, work)
 
     def good(self, limits: Limits) -> Bools:
         """Which of them ended well within every limit."""

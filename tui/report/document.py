@@ -274,4 +274,5 @@ def verdict_sentence(verdict: Verdict, label: str) -> str:
         return f"{label}: {verdict.word}, {verdict.reason}."
     evidence = f"A against B {percent(verdict.ratio)}, 95 % interval {interval(verdict)}, {verdict.reason}"
     more = f", about {verdict.need_s:.0f} s more needed" if verdict.need_s else ""
-    return f"{label}: {verdict.word} ({evidence}{more})."
+    note = f" Note: {verdict.note}." if verdict.note else ""
+    return f"{label}: {verdict.word} ({evidence}{more}).{note}"

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from tui.engines.base import Engine
 from tui.engines.metrics_page import missing_gauges
 from tui.engines.registry import ENGINES
-from tui.judge.obstacles import Circumstances, obstacle
+from tui.judge.obstacles import Circumstances, obstacle, work_note
 from tui.judge.queueing import queueing
 from tui.judge.segments import dial_texts
 from tui.judge.sweep import crossover
@@ -402,8 +402,11 @@ def _verdicts(state: SessionState, live: LiveVerdicts, context: ViewContext) -> 
     settling_s = live.segment.settling_s(state.t_ns, state.slow_ms)
     if live.segment.settled_ns is None:
         return {"output_tps": Verdict("output_tps", "undecided", need_s=settling_s, reason="settling")}
-    forbidden = {figure: why for figure in live.verdicts if (why := obstacle(at, figure))}
-    return dict(live.verdicts) | {figure: not_comparable(figure, why) for figure, why in forbidden.items()}
+    note = work_note(at)
+    return {
+        figure: not_comparable(figure, why) if (why := obstacle(at, figure)) else replace_fields(verdict, note=note)
+        for figure, verdict in live.verdicts.items()
+    }
 
 
 def session_circumstances(state: SessionState, context: ViewContext) -> Circumstances:

@@ -5,14 +5,14 @@ window may be as long as the session.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
 
 from tui.judge.itl import ChunkGaps
 from tui.judge.ledger import VisitedSetting
-from tui.judge.obstacles import Circumstances, obstacle
+from tui.judge.obstacles import Circumstances, obstacle, work_note
 from tui.judge.segments import (
     MAX_SETTLING_S,
     LaneSegment,
@@ -125,7 +125,7 @@ def _verdicts(window: _Window) -> tuple[dict[str, Verdict], str]:
     verdicts = {
         figure: not_comparable(figure, why)
         if (why := obstacle(at, figure))
-        else setting.verdict(figure, delta=window.delta, frozen=True, limits=limits)
+        else replace(setting.verdict(figure, delta=window.delta, frozen=True, limits=limits), note=work_note(at))
         for figure in figures
     }
     settled_ns = segment.settled_ns or window.start_ns

@@ -45,6 +45,7 @@ class Verdict:
     need_s: float | None = None
     reason: str = ""
     holds_among: int = 0  # of so many judged at once the word would still be said; see `holm`
+    note: str = ""  # what must be said with it
 
 
 def word_of(low: float, high: float, delta: float, better: Better = "higher") -> Word:
