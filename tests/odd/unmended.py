@@ -70,22 +70,6 @@ UNMENDED: Mapping[str, Mapping[str, str]] = {
         "report": "the words are not passed on",
         "stderr": "the words are not passed on",
     },
-    "work json": {
-        "answers end early in one": "nothing looks at the work",
-        "prompt cut in one": "nothing looks at the work",
-        "prompt cached in one": "nothing looks at the work",
-        "other tokens for the same text": "nothing looks at the work",
-        "length ignored in one": "nothing looks at the work",
-        "no count in one": "nothing looks at the work",
-    },
-    "work report": {
-        "answers end early in one": "nothing looks at the work",
-        "prompt cut in one": "nothing looks at the work",
-        "prompt cached in one": "nothing looks at the work",
-        "length ignored in one": "nothing looks at the work",
-        "no count in one": "nothing looks at the work",
-        "other tokens for the same text": "nothing looks at the work",
-    },
 }
 
 

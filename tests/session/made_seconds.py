@@ -28,6 +28,7 @@ class Run:
     e2e_s: float = 1.0
     finishing: bool = True
     failing: float = 0.0  # share of lane B's requests
+    b_output: int = 10  # tokens of each of lane B's answers
     one_token: bool = False  # every fourth answer is of one token, which has no TPOT
     lagging: bool = False  # requests began under the dials before these
     bound: bool = False
@@ -124,7 +125,13 @@ class Run:
             prompt_tokens=8,
             cached_tokens=None,
             output_tokens_asked=10,
-            output_tokens=0 if failed else 1 if self.one_token and not place else 10,
+            output_tokens=0
+            if failed
+            else 1
+            if self.one_token and not place
+            else 10
+            if lane == "a"
+            else self.b_output,
             tokens_from="usage",
             chunks=10,
             k_first=1,

@@ -45,5 +45,6 @@ def call(args: argparse.Namespace) -> int:
     )
     if condition is not None:
         why = f" (not comparable, because {condition.obstacle})" if condition.obstacle else ""
-        print_notice(f"{args.fail_if}: {condition.holds}{why}")
+        note = f" ({condition.note})" if condition.note else ""
+        print_notice(f"{args.fail_if}: {condition.holds}{why}{note}")
     return 1 if condition is not None and condition.holds == "yes" else 0

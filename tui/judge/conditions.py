@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 from typing import Final, Literal
 
-from tui.judge.metrics_of import NAMES, Figures, Measured, joined, obstacle_of_any
+from tui.judge.metrics_of import NAMES, Figures, Measured, joined, note_of_any, obstacle_of_any
 from tui.model.text import UserError
 from tui.stats.distributions import t_quantile
 from tui.stats.verdict import ALPHA
@@ -35,6 +35,7 @@ class Judged:
     low: float
     high: float
     obstacle: str = ""  # why the lanes may not be compared; then `holds` is undecided
+    note: str = ""  # what must be said with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,11 @@ class FailIf:
     def obstacle(self) -> str:
         """Why the condition was left undecided though its figures are known; else empty."""
         return next((one.obstacle for one in self.judged if one.obstacle), "") if self.holds == "undecided" else ""
+
+    @property
+    def note(self) -> str:
+        """What must be said with the comparisons; else empty."""
+        return next((one.note for one in self.judged if one.note), "")
 
 
 def fail_if(text: str, sessions: Sequence[Measured]) -> FailIf:
@@ -148,15 +154,26 @@ def _compare(node: ast.Compare, sessions: Sequence[Measured], alpha: float) -> J
         holds = "no"
     mean = geometric_mean if as_ratio else fmean  # of which the margin is the logarithm's
     sides = mean([side[0] for side in wholes]), mean([side[1] for side in wholes])
-    return Judged(ast.unparse(node), holds, *sides, margin, margin - half, margin + half, why)
+    return Judged(
+        ast.unparse(node), holds, *sides, margin, margin - half, margin + half, why, _note(node, sessions, why)
+    )
 
 
 def _obstacle(node: ast.Compare, sessions: Sequence[Measured]) -> str:
     """Why no lane may be held against the other; empty for a comparison that names one lane alone."""
     figures = [part for part in ast.walk(node) if isinstance(part, ast.Attribute)]
-    if len({ast.unparse(figure.value) for figure in figures}) < 2:
+    if not _compares_lanes(node):
         return ""
     return next(filter(None, (obstacle_of_any(sessions, figure.attr) for figure in figures)), "")
+
+
+def _note(node: ast.Compare, sessions: Sequence[Measured], obstacle: str) -> str:
+    """What must be said with the comparison of two lanes that may be compared; else empty."""
+    return note_of_any(sessions) if not obstacle and _compares_lanes(node) else ""
+
+
+def _compares_lanes(node: ast.Compare) -> bool:
+    return len({part.id for part in ast.walk(node) if isinstance(part, ast.Name)}) > 1
 
 
 def _span_sides(left: ast.expr, right: ast.expr, session: Measured) -> list[tuple[float, float]]:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from tui.judge.ledger import VisitedSetting, main_setting, visited
-from tui.judge.obstacles import Circumstances, joined_lanes, obstacle
+from tui.judge.obstacles import Circumstances, joined_lanes, obstacle, work_note
 from tui.judge.tables import LATENCY, Requests, Span, Tables, for_lane, within
 from tui.model.metrics import PERCENTILES
 from tui.model.profile import Limits
@@ -75,6 +75,11 @@ def joined(sessions: Sequence[Measured]) -> list[Measured]:
 def obstacle_of_any(sessions: Sequence[Measured], figure: str) -> str:
     """Why a figure may not be compared over several sessions: what forbids it in one of them; else empty."""
     return next(filter(None, (obstacle(one.circumstances, figure) for one in sessions)), "")
+
+
+def note_of_any(sessions: Sequence[Measured]) -> str:
+    """What must be said with a figure that is compared over several sessions; else empty."""
+    return next(filter(None, (work_note(one.circumstances) for one in sessions)), "")
 
 
 def _as_lane(figures: Figures, lane: str) -> dict[str, float]:

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, geometric_mean
 
 from tui.judge.ledger import VisitedSetting, main_setting, visited
-from tui.judge.metrics_of import NAMES, Measured, joined, measured, obstacle_of_any
-from tui.judge.obstacles import obstacle
+from tui.judge.metrics_of import NAMES, Measured, joined, measured, note_of_any, obstacle_of_any
+from tui.judge.obstacles import obstacle, work_note
 from tui.judge.segments import Setting
 from tui.judge.tables import Tables
 from tui.model.profile import Limits
@@ -88,7 +88,7 @@ def _over_sessions(name: str, figures: Sequence[Measured], delta: float) -> Verd
     if why := obstacle_of_any(figures, name):
         return not_comparable(name, why)
     a, b = ([one.whole[f"{lane}.{name}"] for one in figures] for lane in ("a", "b"))
-    return draws_verdict(name, a, b, delta=delta)
+    return replace(draws_verdict(name, a, b, delta=delta), note=note_of_any(figures))
 
 
 def draws_verdict(figure: str, a: Sequence[float], b: Sequence[float], *, delta: float = DELTA) -> Verdict:
@@ -110,7 +110,10 @@ def spans_verdict(figure: str, one: Measured, *, delta: float = DELTA) -> Verdic
     whole, *spans = [math.log(a / b) for a, b in pairs if a > 0 and b > 0] or [math.nan]
     if math.isnan(whole) or len(spans) < len(one.sections) or len(spans) < 2:
         return Verdict(figure, "undecided", reason="a span has no value of it")
-    return _verdict(figure, whole, [span - whole for span in spans], f"{len(spans)} spans of one launch each", delta)
+    verdict = _verdict(
+        figure, whole, [span - whole for span in spans], f"{len(spans)} spans of one launch each", delta
+    )
+    return replace(verdict, note=work_note(one.circumstances))
 
 
 def _verdict(figure: str, mean: float, off: Sequence[float], reason: str, delta: float) -> Verdict:

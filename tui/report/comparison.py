@@ -48,6 +48,7 @@ def comparison_report(
         blocks += [
             Heading(setting_text(setting.dials, [one.dials for one in compared])),
             _table(setting, significant),
+            *(Paragraph(f"Note: {note}.") for note in dict.fromkeys(one.note for one in setting.verdicts) if note),
         ]
     if compared:
         margin = widest_margin([session.profile for session in sessions])
@@ -76,6 +77,7 @@ def _condition(condition: FailIf) -> list[Block]:
     return [
         Heading("Condition"),
         Paragraph(f"The condition {word[condition.holds]}.", strong=True),
+        *([Paragraph(f"Note: {condition.note}.")] if condition.note else []),
         Table(header, rows),
     ]
 

@@ -14,22 +14,28 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import polars as pl
 
+from tui.judge.equal_work import Work, work_values
 from tui.judge.ledger import visited
+from tui.judge.obstacles import obstacle
 from tui.judge.segments import Setting
 from tui.judge.tables import LATENCY, Tables, for_lane
-from tui.model import gauges
 from tui.model.rows import LANES, Lane
+from tui.model.units import NS_PER_S
 from tui.report.document import NONE, Block, Heading, Paragraph, Table, number
+from tui.report.memory import memory_figures, memory_gib
 from tui.stats.batches import Mean, mean_of
 from tui.stats.verdict import margin_of
 
 CSV_HEADER: Final = ("Request Type", "Framework", "TPS", "Latency", "Memory Usage")
-GIB: Final = 2**30
+CAPACITY_FIGURES: Final = 2  # of memory: what an engine needs apart from the pool, and what the pool holds
+NO_MEMORY: Final = (
+    "what each engine reserved is no result, and weights and overhead with KV tokens a GiB were not reported by both"
+)
 
 Kind = Literal["sequential", "concurrent"]
 
@@ -121,27 +127,6 @@ def _row(tables: Tables, group: Group, lane: Lane, requests: pl.DataFrame) -> St
     )
 
 
-def memory_gib(readings: pl.DataFrame, lane: Lane, start_ns: object, end_ns: object) -> Mean | None:
-    """GPU memory of the lane in GiB, summed over its GPUs: the engine's own where it is known, else all in use."""
-    if not readings.height:
-        return None
-    lane_readings = for_lane(readings, lane).filter(pl.col("t_ns").is_between(pl.lit(start_ns), pl.lit(end_ns)))
-    for name in (gauges.GPU_MEMORY_ENGINE, gauges.GPU_MEMORY_USED):
-        # Readings of several GPUs come a moment apart: those of one second belong together.
-        totals = (
-            lane_readings.filter(pl.col("name") == name)
-            .group_by(pl.col("t_ns") // 1_000_000_000, "source")
-            .agg(pl.col("value").mean())
-            .group_by("t_ns")
-            .agg(pl.col("value").sum(), gpus=pl.len())
-            .filter(pl.col("gpus") == pl.col("gpus").max())
-            .sort("t_ns")
-        )
-        if totals.height and (totals["value"] > 0).all():
-            return mean_of(totals["value"].to_numpy() / GIB)
-    return None
-
-
 def study_csv(session_study: Study) -> str:
     """The study's CSV, a row for each request type and engine: latency in seconds, memory in GiB or empty."""
     out = io.StringIO()
@@ -163,7 +148,7 @@ class Recommendation:
     use: str
     engine: str  # empty: not carried, or both alike
     sentence: str
-    n: int  # requests or readings that it stands on; 0: not measured
+    n: int  # requests or launches that it stands on; 0: not measured
 
 
 def recommendations(tables: Tables) -> list[Recommendation]:
@@ -172,24 +157,48 @@ def recommendations(tables: Tables) -> list[Recommendation]:
     return [
         _latency_bound(requests, groups, tables),
         _throughput_bound(requests, groups, tables),
-        _memory_bound(tables),
+        _memory_bound(groups, requests, tables),
     ]
 
 
 def _latency_bound(requests: pl.DataFrame, groups: Mapping[Group, Sequence[int]], tables: Tables) -> Recommendation:
+    use = "latency-bound use"
     parts = [numbers for (kind, _, _), numbers in groups.items() if kind == "sequential"]
+    for numbers in parts:
+        if why := _differs(requests, numbers, tables, "ttft"):
+            return _no_choice(use, why)
     ratio = _together([_ratio(requests, numbers, "ttft_s") for numbers in parts])
-    return _choice("latency-bound use", "TTFT, one request at a time", ratio, tables, lower_is_better=True)
+    return _choice(use, "TTFT, one request at a time", ratio, tables, lower_is_better=True)
 
 
 def _throughput_bound(
     requests: pl.DataFrame, groups: Mapping[Group, Sequence[int]], tables: Tables
 ) -> Recommendation:
+    use = "throughput-bound use"
+    at, numbers = _busiest(groups) or ("any level", [])
+    if why := _differs(requests, numbers, tables, "e2e"):
+        return _no_choice(use, why)
+    ratio = _together([_ratio(requests, numbers, "tps")])
+    return _choice(use, f"TPS a request at {at}", ratio, tables, lower_is_better=False)
+
+
+def _busiest(groups: Mapping[Group, Sequence[int]]) -> tuple[str, Sequence[int]] | None:
+    """The highest level of concurrent requests and its segments."""
     levels = sorted((order, at, numbers) for (kind, at, order), numbers in groups.items() if kind == "concurrent")
     closed = [level for level in levels if math.isfinite(level[0])] or levels
-    _, at, numbers = closed[-1] if closed else (0.0, "any level", [])
-    ratio = _together([_ratio(requests, numbers, "tps")])
-    return _choice("throughput-bound use", f"TPS a request at {at}", ratio, tables, lower_is_better=False)
+    return closed[-1][1:] if closed else None
+
+
+def _differs(requests: pl.DataFrame, segments: Sequence[int], tables: Tables, figure: str) -> str:
+    """Why a figure of these segments is not compared, their work included; else empty."""
+    sent = requests.filter(pl.col("segment").is_in(segments))
+    lanes = [lane for lane in LANES if lane in tables.session.lanes]
+    work = {lane: Work.of_requests(work_values(for_lane(sent, lane))) for lane in lanes}
+    return obstacle(replace(tables.circumstances, work=work), figure)
+
+
+def _no_choice(use: str, why: str) -> Recommendation:
+    return Recommendation(use, "", f"The data do not carry a choice for {use}: {why}.", 0)
 
 
 def _ratio(requests: pl.DataFrame, segments: Sequence[int], column: str) -> Mean:
@@ -210,30 +219,40 @@ def _together(ratios: Sequence[Mean]) -> Mean | None:
     return Mean(mean, 0.0, mean - half, mean + half, sum(ratio.n for ratio in known))
 
 
-def _memory_bound(tables: Tables) -> Recommendation:
-    a, b = (memory_gib(tables.gauges, lane, 0, 2**62) for lane in LANES)
-    ratio = None if a is None or b is None else _memory_ratio(a, b)
-    what = "GPU memory in use (the KV pool is what each was told to reserve)"
-    return _choice("memory-bound use", what, ratio, tables, lower_is_better=True)
+def _memory_bound(groups: Mapping[Group, Sequence[int]], requests: pl.DataFrame, tables: Tables) -> Recommendation:
+    use = "memory-bound use"
+    if why := obstacle(tables.circumstances):
+        return _no_choice(use, why)
+    busy = [] if (level := _busiest(groups)) is None or _differs(requests, level[1], tables, "e2e") else level[1]
+    figures = memory_figures(tables.gauges, _while_loaded(tables, busy))
+    evidence = "; ".join([*(figure.text for figure in figures), "one launch of each, so without intervals"])
+    if sum(figure.capacity for figure in figures) < CAPACITY_FIGURES:
+        return _no_choice(use, f"{NO_MEMORY} ({evidence})" if figures else NO_MEMORY)
+    delta = tables.margin.delta
+    leads = {
+        "a" if (figure.a < figure.b) == figure.lower_is_better else "b"
+        for figure in figures
+        if abs(math.log(figure.a / figure.b)) > math.log1p(delta)
+    }
+    if not leads:
+        return Recommendation(use, "", f"Both suit {use} alike, within {tables.margin.text} ({evidence}).", 1)
+    if len(leads) > 1:
+        return Recommendation(use, "", f"The data do not carry a choice for {use} ({evidence}).", 1)
+    return _suits(use, "a" if "a" in leads else "b", evidence, tables, 1)
 
 
-def _memory_ratio(a: Mean, b: Mean) -> Mean:
-    """A over B as a log ratio; endless where an interval reaches down to nothing, as of memory still being filled."""
-    (low_a, high_a), (low_b, high_b) = (
-        [_log(one.mean if end is None else end) for end in (one.low, one.high)] for one in (a, b)
-    )
-    return Mean(_log(a.mean) - _log(b.mean), 0.0, low_a - high_b, high_a - low_b, min(a.n, b.n))
-
-
-def _log(value: float) -> float:
-    return math.log(value) if value > 0 else -math.inf
+def _while_loaded(tables: Tables, segments: Sequence[int]) -> pl.DataFrame:
+    """The readings of the seconds in which these segments had their load."""
+    seconds = tables.seconds.filter(pl.col("segment").is_in(segments) & (pl.col("in_flight") > 0))
+    if not tables.gauges.height:
+        return tables.gauges
+    starts = ((seconds["t_ns"] - tables.session.t0_ns) // NS_PER_S).unique().to_list()
+    return tables.gauges.filter(((pl.col("t_ns") - tables.session.t0_ns) // NS_PER_S).is_in(starts))
 
 
 def _choice(use: str, what: str, ratio: Mean | None, tables: Tables, *, lower_is_better: bool) -> Recommendation:
     if ratio is None or ratio.low is None or ratio.high is None:
-        return Recommendation(
-            use, "", f"The data do not carry a choice for {use}: {what} was not measured in both lanes.", 0
-        )
+        return _no_choice(use, f"{what} was not measured in both lanes")
     interval = f"A/B {math.exp(ratio.mean):.3f}, 95 % {math.exp(ratio.low):.3f} to {math.exp(ratio.high):.3f}"
     evidence = f"{what}: {interval}, n = {ratio.n}"
     margin = margin_of(tables.session.profile)
@@ -243,11 +262,12 @@ def _choice(use: str, what: str, ratio: Mean | None, tables: Tables, *, lower_is
         )
     if ratio.low <= 0 <= ratio.high:
         return Recommendation(use, "", f"The data do not carry a choice for {use} ({evidence}).", ratio.n)
-    lane: Lane = "a" if (ratio.mean < 0) == lower_is_better else "b"
+    return _suits(use, "a" if (ratio.mean < 0) == lower_is_better else "b", evidence, tables, ratio.n)
+
+
+def _suits(use: str, lane: Lane, evidence: str, tables: Tables, n: int) -> Recommendation:
     engine = tables.session.lanes[lane].title
-    return Recommendation(
-        use, engine, f"{engine} (lane {lane.upper()}) suits {use} on these data ({evidence}).", ratio.n
-    )
+    return Recommendation(use, engine, f"{engine} (lane {lane.upper()}) suits {use} on these data ({evidence}).", n)
 
 
 def study_blocks(tables: Tables) -> list[Block]:

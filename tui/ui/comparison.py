@@ -110,7 +110,7 @@ def compare_window(window: WindowView, objective: Objective) -> Comparison:
         window_ratio(window, objective.kind),
         note=f"this window of {window.end_s - window.start_s:.0f} s",
         other_ratios=_known((o.label, window_ratio(window, o.kind)) for o in OBJECTIVES if o != objective),
-        warning=verdict.reason if verdict.word == "not comparable" else "",
+        warning=verdict.reason if verdict.word == "not comparable" else verdict.note,
     )
 
 
@@ -126,7 +126,9 @@ def compare(view: View, objective: Objective, *, linked: bool) -> Comparison:
         view_ratio(view, objective.kind) if verdict.ratio is None else verdict.ratio,
         note="" if forbidden else _all_visits(view, objective, verdict) or _note(view, verdict),
         other_ratios=_known((o.label, view_ratio(view, o.kind)) for o in OBJECTIVES if o != objective),
-        warning=verdict.reason.removeprefix(FORBIDDEN) if forbidden else _warning(view, linked=linked),
+        warning=verdict.reason.removeprefix(FORBIDDEN)
+        if forbidden
+        else _warning(view, linked=linked) or verdict.note,
     )
 
 
