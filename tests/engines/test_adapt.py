@@ -11,6 +11,7 @@ from tests.engines.sites import lane, listing
 from tests.odd.server import DONE, Exchange, OddServer, event, serving, stream, whole
 from tui.engines.adapt import probe_and_adapt
 from tui.engines.detect import DetectedServer, detect_lane
+from tui.engines.probe import FailedAnswerError
 from tui.model.text import UserError
 
 OUTPUT = event({"choices": [{"delta": {"content": "x"}, "text": "x", "finish_reason": "length"}]})
@@ -25,12 +26,13 @@ class Picky:
     paths: tuple[str, ...] = ("completions",)
     status: int = 400
     owner: str = "vllm"
+    answer: tuple[bytes, ...] = (OUTPUT, DONE)
     bodies: list[dict[str, Any]] = field(default_factory=list)
 
     async def _answer(self, exchange: Exchange) -> None:
         self.bodies.append(exchange.fields)
         if (words := self.refuse(exchange.fields, exchange.headers)) is None:
-            await stream(OUTPUT, DONE)(exchange)
+            await stream(*self.answer)(exchange)
         else:
             await exchange.send(whole(f"{self.status} Refused", {"error": {"message": words}}))
 
@@ -142,3 +144,11 @@ async def test_a_server_that_refuses_everything_ends_with_its_words_and_a_way_on
 async def test_a_model_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(UserError, match=r"HTTP 404.*lists m, not other"):
         await adapted(Picky(lambda *_: "no such model", status=404), model="other")
+
+
+async def test_what_was_adapted_is_kept_where_the_answer_then_fails() -> None:
+    picky = Picky(refuses("no such field: {}", "seed"), answer=(event({"error": "out of memory"}),))
+    with pytest.raises(FailedAnswerError, match="out of memory") as caught:
+        await adapted(picky)
+    assert caught.value.server is not None
+    assert caught.value.server.changes.drop == ["seed"]

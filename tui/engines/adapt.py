@@ -10,7 +10,7 @@ import msgspec
 
 from tui.engines.detect import DetectedServer
 from tui.engines.model_list import ABSENT, OTHER_PLACE, key_refused
-from tui.engines.probe import RefusedError, StreamedAnswer, probe_stream
+from tui.engines.probe import FailedAnswerError, RefusedError, StreamedAnswer, probe_stream
 from tui.engines.refusal import FieldChange, fingerprint, proposals
 from tui.model.text import sanitize
 
@@ -54,6 +54,9 @@ async def _probe_fields(
         try:
             answer = await probe_stream(server, prompt=prompt, timeout_s=timeout_s)
             return server.at(answer.base), answer
+        except FailedAnswerError as failed:
+            failed.server = server
+            raise
         except RefusedError as refusal:
             if refusal.answer.status not in _FIELD_REFUSED:
                 raise

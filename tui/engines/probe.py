@@ -23,6 +23,8 @@ _PROMPT = "Count from one to ten."
 class FailedAnswerError(UserError):
     """The server streams, but this answer did not end well: the next one may."""
 
+    server: DetectedServer | None = None  # as it was asked in the end
+
 
 class RefusedError(UserError):
     """The answer to a request has another status than 200."""

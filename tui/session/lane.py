@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tui.engines.adapt import probe_and_adapt
@@ -68,10 +67,7 @@ class LaneRun:
     async def first_look(self) -> LaneInfo:
         """Detect the server once. UserError when it cannot be measured."""
         server = self.detected = await detect_lane(self.server, timeout_s=self.profile.load.connect_timeout_s)
-        with suppress(FailedAnswerError):  # it streams: the load counts what fails
-            patience_s = max(FIRST_LOOK_S, self.profile.load.read_timeout_s)
-            self.detected, _ = await probe_and_adapt(server, timeout_s=patience_s)
-            self._adapted = (server, self.detected)
+        self.detected = await self._adapt(server, max(FIRST_LOOK_S, self.profile.load.read_timeout_s))
         return self.detected.info
 
     @property
@@ -123,13 +119,20 @@ class LaneRun:
         if (known := self._adapted) is not None and known[0] == server:
             return known[1]
         try:
-            adapted, _ = await probe_and_adapt(server, timeout_s=PROBE_S)
+            return await self._adapt(server, PROBE_S)
         except RefusedError as refusal:
             if refusal.answer.status in REFUSED_FOR_GOOD:
                 raise
             return server
         except UserError:
             return server
+
+    async def _adapt(self, server: DetectedServer, timeout_s: float) -> DetectedServer:
+        """Find out what the server refuses. UserError when it does not stream."""
+        try:
+            adapted, _ = await probe_and_adapt(server, timeout_s=timeout_s)
+        except FailedAnswerError as failed:  # it streams: the load counts what fails
+            return failed.server or server
         self._adapted = (server, adapted)
         return adapted
 
