@@ -20,29 +20,6 @@ UNMENDED: Mapping[str, Mapping[str, str]] = {
         "hidden thoughts in the count": "doctor says nothing about it",
         "count that holds the prompt": "doctor says nothing about it",
     },
-    "words": {
-        "finish reason abort": "the JSON has causes and numbers only",
-        "finish reason timeout": "the JSON has causes and numbers only",
-        "error after the finish reason": "the JSON has causes and numbers only",
-        "error inside a choice": "the JSON has causes and numbers only",
-        "typed error event": "the JSON has causes and numbers only",
-        "error under detail": "the JSON has causes and numbers only",
-        "content filter": "the JSON has causes and numbers only",
-        "error without a line end": "the JSON has causes and numbers only",
-        "brotli that nobody asked for": "the JSON has causes and numbers only",
-        "302 to a login page": "the JSON has causes and numbers only",
-        "list of errors in JSON": "the JSON has causes and numbers only",
-        "error inside an error": "the JSON has causes and numbers only",
-        "page of a proxy": "the JSON has causes and numbers only",
-        "words that are not English": "the JSON has causes and numbers only",
-        "words without end": "the JSON has causes and numbers only",
-        "words with terminal escapes": "the JSON has causes and numbers only",
-        "error as text in the stream": "the JSON has causes and numbers only",
-        "refused later": "the JSON has causes and numbers only",
-    },
-    "apart": {
-        "content filter": "a refusal by the content filter counts as good",
-    },
     "figures": {
         "whole answer in one write": "the figure is given though the answer does not support it",
         "all but the first token held back": "the figure is given though the answer does not support it",
@@ -64,11 +41,6 @@ UNMENDED: Mapping[str, Mapping[str, str]] = {
         "chunks of 1, 7, 7, 7 tokens": "what the count adds goes to the last chunk",
         "chunks of 4 tokens of one byte": "what the count adds goes to the last chunk",
         "count in the finishing event": "what the count adds goes to the last chunk",
-    },
-    "run": {
-        "json": "the words are not passed on",
-        "report": "the words are not passed on",
-        "stderr": "the words are not passed on",
     },
 }
 

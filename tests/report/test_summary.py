@@ -15,8 +15,8 @@ from tui.session.state import LatencyHistogram
 
 PERCENTILES = {"p50", "p95", "p99", "n"}
 LANE_KEYS = {
-    "engine", "model", "simulated", "adapted", "requests", "failed", "cancelled", "errors", "output_tokens",
-    "output_tps", "total_tps", "ttft_ms", "tpot_ms", "itl_ms", "e2e_ms", "client",
+    "engine", "model", "simulated", "adapted", "requests", "failed", "cancelled", "refused", "errors", "failures",
+    "output_tokens", "output_tps", "total_tps", "ttft_ms", "tpot_ms", "itl_ms", "e2e_ms", "client",
 }  # fmt: skip
 CLIENT_KEYS = {
     "cpu_s", "loop_lag_ms_p99", "bound_s", "stamp", "merged_share", "tokens_from", "tokens_a_chunk",
@@ -56,6 +56,8 @@ def test_the_figures_of_a_lane() -> None:
     a = lanes["a"]
     assert (a["requests"], a["failed"], a["cancelled"]) == (10, 3, 1)
     assert a["errors"] == {"reset": 2, "http 5xx": 1}
+    assert [(each["cause"], each["count"]) for each in a["failures"]] == [("reset", 2), ("http 5xx", 1)]
+    assert all(isinstance(each["words"], str) for each in a["failures"])
     assert (a["output_tokens"], a["output_tps"], a["total_tps"]) == (1000, 100.0, 150.0)
     assert a["ttft_ms"] == {"p50": 50.0, "p95": 100.0, "p99": 100.0, "n": 10}
     assert a["tpot_ms"]["p50"] == pytest.approx(20.0)

@@ -55,6 +55,8 @@ def load_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--arrival", choices=ARRIVALS, help="arrival process (poisson with --request-rate)")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the request list")
+    read_help = "a request fails after so many seconds without a byte from the server (60)"
+    parser.add_argument("--read-timeout", type=float, metavar="S", help=read_help)
     parser.add_argument("--goodput", nargs="+", metavar="LIMIT", help="limits in ms: ttft:500 tpot:30, or a preset")
     parser.add_argument("--alternate", action="store_true", help="the lanes take turns: for engines that share a GPU")
     parser.add_argument("--no-record", action="store_true", help="write nothing to disk")
@@ -120,6 +122,10 @@ def _load(args: argparse.Namespace, load: LoadProfile) -> LoadProfile:
         turned["arrival"] = "poisson"
     if args.seed is not None:
         turned["seed"] = args.seed
+    if args.read_timeout is not None:
+        if not args.read_timeout > 0:
+            raise UserError(f"--read-timeout must be more than 0 seconds, not {args.read_timeout:g}")
+        turned["read_timeout_s"] = args.read_timeout
     changed = msgspec.structs.replace(load, **turned)
     if problem := check(changed):
         raise UserError(problem)

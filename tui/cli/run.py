@@ -28,6 +28,7 @@ DEFAULT_TIME = "60s"
 SWEEP_STEP_TIME = "100s"  # a verdict needs 80 settled seconds
 WARM_S = 60.0
 WARM_STEP_S = 10.0  # of each of several settings: what a server compiles or caches for one is there after an answer
+FAILURES_SHOWN = 3  # of a lane, on stderr
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 
@@ -145,6 +146,9 @@ def _print_summary(args: argparse.Namespace, session: LiveSession, rows: Collect
     failed |= dict.fromkeys(rows.down(), "is down")
     for name, why in failed.items():
         print_notice(f"dragstrip: lane {name.upper()} {why}")
+    for name, lane in summary["lanes"].items():
+        for line in _failure_lines(lane):
+            print_notice(f"dragstrip: lane {name.upper()}: {line}")
     if session.incomparable:
         print_notice(f"dragstrip: {session.incomparable}; accept a difference with --waive KEY")
     return 1 if failed or session.incomparable else 0
@@ -160,11 +164,23 @@ def _failure(lane: Mapping[str, Any]) -> str:
     return f"failed {failed} of {ok + failed} requests" if failed_too_often(ok, failed) else ""
 
 
+def _failure_lines(lane: Mapping[str, Any]) -> list[str]:
+    """What failed requests said, the most frequent first."""
+    failures = lane["failures"]
+    lines = [
+        f"{each['count']} × {each['cause']}" + (f": {each['words']}" if each["words"] else "")
+        for each in failures[:FAILURES_SHOWN]
+    ]
+    more = len(failures) - FAILURES_SHOWN
+    return [*lines, f"and failures with {more} other words"] if more > 0 else lines
+
+
 def _lane_text(name: str, lane: Mapping[str, Any]) -> str:
     simulated = " SIMULATED" if lane["simulated"] else ""
+    refused = f"{lane['refused']} refused, " if lane["refused"] else ""
     return (
         f"{name.upper()} {lane['engine']} {lane['model']}{simulated}: {lane['output_tps']:.0f} tok/s out, "
-        f"{lane['requests']} requests, {lane['failed']} failed, "
+        f"{lane['requests']} requests, {lane['failed']} failed, {refused}"
         f"TTFT p50 {_ms(lane['ttft_ms']['p50'])}, TPOT p50 {_ms(lane['tpot_ms']['p50'])}"
     )
 

@@ -153,6 +153,7 @@ def exported_lanes(job: Job, *, with_cancelled: bool = False) -> list[ExportedLa
 
 def _exported_lane(job: Job, name: Lane, with_cancelled: bool) -> ExportedLane:
     requests = job.rows("requests").filter(pl.col("lane") == name).sort("t_sched_ns", "request").collect()
+    requests = requests.with_columns(pl.col("outcome").replace("refused", "failed"))  # other tools know no third way
     cancelled = pl.col("outcome") == "cancelled"
     kept = requests.filter(~cancelled | with_cancelled).with_row_index("at")
     # A chunk is chosen by its request, whatever the window: half a request would be no request.

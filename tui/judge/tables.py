@@ -27,6 +27,7 @@ Span = tuple[int, int]  # ns, from and until before
 # A column and not a number: Polars would multiply by 1e-6 instead, whose last digit differs from that of the rows.
 _NS_PER_MS = pl.col("t_sched_ns") * 0 + 1_000_000
 # The latencies of `model.metrics` as expressions over the table `requests`, in ms; null where a request has none.
+COUNTED: Final = ("ok", "failed")  # outcomes; what is cancelled or refused is neither good nor bad
 LATENCY: Final[Mapping[str, pl.Expr]] = {
     "ttft": (pl.col("t_first_ns") - pl.col("t_send_ns")) / _NS_PER_MS,
     "ttft_sched": (pl.col("t_first_ns") - pl.col("t_sched_ns")) / _NS_PER_MS,
@@ -96,7 +97,7 @@ class Requests:
 
     @classmethod
     def from_rows(cls, rows: Sequence[RequestRow]) -> Self:
-        rows = [row for row in rows if row.outcome != "cancelled"]
+        rows = [row for row in rows if row.outcome in COUNTED]
         return cls(
             np.array([row.t_sched_ns if row.t_send_ns is None else row.t_send_ns for row in rows], dtype=np.int64),
             np.array([row.t_end_ns for row in rows], dtype=np.int64),
@@ -108,7 +109,7 @@ class Requests:
     @classmethod
     def from_frame(cls, frame: pl.DataFrame) -> Self:
         """From rows of the table `requests`."""
-        frame = frame.filter(pl.col("outcome") != "cancelled")
+        frame = frame.filter(pl.col("outcome").is_in(COUNTED))
         ms = frame.select(**LATENCY).cast(pl.Float64).fill_null(float("nan"))
         return cls(
             frame.select(pl.coalesce("t_send_ns", "t_sched_ns")).to_series().to_numpy().astype(np.int64),

@@ -277,11 +277,13 @@ def _sentences(rows: Sequence[LedgerRow]) -> list[str]:
 def _lanes(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
     """The figures over the whole session or the selected part of it, a column per lane."""
     names = list(lanes)
+    refused = [number(lanes[name]["refused"]) for name in names]
     header = ["total", *(f"{name.upper()} {lanes[name]['engine']}" for name in names)]
     rows = [
         ["model", *(str(lanes[name]["model"]) for name in names)],
         ["requests completed", *(number(lanes[name]["requests"]) for name in names)],
         ["failed", *(_failed(lanes[name]) for name in names)],
+        *([["refused by the content filter", *refused]] if any(lane["refused"] for lane in lanes.values()) else []),
         ["output tok/s", *(number(lanes[name]["output_tps"], 1) for name in names)],
         ["total tok/s", *(number(lanes[name]["total_tps"], 1) for name in names)],
     ]
@@ -300,7 +302,18 @@ def _lanes(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
     rows.append(["token counts reported", *(_counted(lanes[name]["client"]["tokens_from"]) for name in names)])
     rows.append(["client-bound (s)", *(number(lanes[name]["client"]["bound_s"]) for name in names)])
     rows.append(["timestamps from", *(str(lanes[name]["client"]["stamp"]) for name in names)])
-    return [Heading("Both lanes" if len(names) == 2 else "The lane"), Table(header, rows), *_usage_warning(lanes)]
+    heading = Heading("Both lanes" if len(names) == 2 else "The lane")
+    return [heading, Table(header, rows), *_failures(lanes), *_usage_warning(lanes)]
+
+
+def _failures(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
+    """What failed requests said."""
+    rows = [
+        [name.upper(), each["cause"], each["words"] or NONE, number(each["count"])]
+        for name, lane in lanes.items()
+        for each in lane["failures"]
+    ]
+    return [Table(["lane", "failure", "words", "requests"], rows)] if rows else []
 
 
 def _usage_warning(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:

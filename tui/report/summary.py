@@ -17,6 +17,7 @@ from tui.stats.distributions import summary_percentiles
 from tui.stats.verdict import not_comparable
 
 SUMMARY_SCHEMA: Final = 1
+MAX_FAILURES: Final = 20  # of a lane: words with a number in them may differ each time
 NO_SECOND: Final = "the lanes have no second in common"
 
 
@@ -81,13 +82,22 @@ def _lane(info: LaneInfo, requests: pl.DataFrame, seconds: pl.DataFrame) -> dict
         "requests": int((outcome == "ok").sum()),
         "failed": failed.height,
         "cancelled": int((outcome == "cancelled").sum()),
+        "refused": int((outcome == "refused").sum()),
         "errors": dict(zip(causes["cause"].to_list(), causes["len"].to_list(), strict=True)),
+        "failures": _failures(requests),
         "output_tokens": int(seconds["output_tokens"].sum()),
         "output_tps": output / max(in_turn.height, 1),
         "total_tps": (output + prompt) / max(in_turn.height, 1),
         **_latencies(requests, seconds),
         "client": _client(requests, seconds),
     }
+
+
+def _failures(requests: pl.DataFrame) -> list[dict[str, Any]]:
+    """The words of failed and refused requests with how often each came, the most frequent first."""
+    words = requests.filter(pl.col("outcome").is_in(["failed", "refused"])).select("cause", words="detail")
+    counted = words.group_by("cause", "words").agg(count=pl.len())
+    return counted.sort("count", "cause", "words", descending=[True, False, False]).head(MAX_FAILURES).to_dicts()
 
 
 def _latencies(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:

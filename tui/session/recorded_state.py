@@ -155,15 +155,15 @@ def _take_counts(state: SessionState, tape: Tape, t_ns: int) -> None:
         lane: LaneState = state.lanes[row["lane"]]
         if row["outcome"] == "ok":
             lane.done += row["n"]
-        elif row["outcome"] == "failed":
-            lane.failed += row["n"]
+        elif row["outcome"] in ("failed", "refused"):
+            lane.failed += row["n"] if row["outcome"] == "failed" else 0
             lane.causes[row["cause"]] += row["n"]
     for row in newest.sort("newest_ns").iter_rows(named=True):
         lane = state.lanes[row["lane"]]
         if row["outcome"] == "ok":
             lane.stamp = row["stamp"]
             lane.tokens_from_chunks = row["tokens_from"] == "chunks"
-        elif row["outcome"] == "failed":
+        elif row["outcome"] in ("failed", "refused"):
             lane.last_error = f"{row['cause']}: {row['detail']}" if row["detail"] else row["cause"]
 
 

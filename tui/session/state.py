@@ -185,8 +185,8 @@ class LaneState:
                 self.stamp = r.stamp
                 self.done += 1
                 self.tokens_from_chunks = r.tokens_from == "chunks"
-            elif r.outcome == "failed":
-                self.failed += 1
+            elif r.outcome in ("failed", "refused"):
+                self.failed += r.outcome == "failed"
                 self.causes[r.cause] += 1
                 self.last_error = f"{r.cause}: {r.detail}" if r.detail else r.cause
 

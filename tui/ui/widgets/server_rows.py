@@ -70,7 +70,7 @@ def _trouble(view: LaneView) -> list[Span]:
     if view.bound:
         text = f"! client-bound: CPU {view.client_cpu * 100:.0f} %, loop lag {view.loop_lag_ms:.0f} ms"
         return [(text, "warn strong")]
-    if view.failed:
+    if view.causes:
         causes = sorted(view.causes.items(), key=lambda cause: -cause[1])
         counted = ", ".join(f"{sanitize(cause, 20)} {count}" for cause, count in causes)
         last = f"  {sanitize(view.last_error, 120)}" if view.last_error else ""
