@@ -38,10 +38,15 @@ def target_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("profile", nargs="?", help="a profile's name or TOML file; `dragstrip profiles` lists them")
     parser.add_argument("--a", metavar="URL", help="lane A's server, instead of a profile")
     parser.add_argument("--b", metavar="URL", help="lane B's server; without it there is one lane")
-    parser.add_argument("--model", help="model to request from both servers")
+    parser.add_argument("--model", type=_sent_text, help="model to request from both servers")
     parser.add_argument("--api-key-env", metavar="VARIABLE", help="environment variable that holds the API key")
     parser.add_argument("--waive", action="append", metavar="KEY", help="accept this difference between the servers")
     load_flags(parser)
+
+
+def _sent_text(argument: str) -> str:
+    """An argument as UTF-8: where the locale has none, Python hands its bytes over as surrogates."""
+    return os.fsencode(argument).decode("utf-8", "replace")
 
 
 def load_flags(parser: argparse.ArgumentParser) -> None:
