@@ -12,21 +12,7 @@ class Named(Protocol):
 
 
 UNMENDED: Mapping[str, Mapping[str, str]] = {
-    "doctor": {
-        "whole answer in one write": "doctor says nothing about it",
-        "all but the first token held back": "doctor says nothing about it",
-        "usage far above what came": "doctor says nothing about it",
-        "usage far below what came": "doctor says nothing about it",
-        "hidden thoughts in the count": "doctor says nothing about it",
-        "count that holds the prompt": "doctor says nothing about it",
-    },
     "figures": {
-        "whole answer in one write": "the figure is given though the answer does not support it",
-        "all but the first token held back": "the figure is given though the answer does not support it",
-        "usage far above what came": "the figure is given though the answer does not support it",
-        "usage far below what came": "the figure is given though the answer does not support it",
-        "hidden thoughts in the count": "the figure is given though the answer does not support it",
-        "count that holds the prompt": "the figure is given though the answer does not support it",
         "chunks of 3, 3, 3, 3, 2 tokens": "what the count adds goes to the last chunk",
         "chunks of 8 tokens": "what the count adds goes to the last chunk",
         "chunks of 5, 4, 6 tokens": "what the count adds goes to the last chunk",

@@ -16,7 +16,7 @@ from tui.session.state import LatencyHistogram
 PERCENTILES = {"p50", "p95", "p99", "n"}
 LANE_KEYS = {
     "engine", "model", "simulated", "adapted", "requests", "failed", "cancelled", "refused", "errors", "failures",
-    "output_tokens", "output_tps", "total_tps", "ttft_ms", "tpot_ms", "itl_ms", "e2e_ms", "client",
+    "output_tokens", "output_tps", "total_tps", "ttft_ms", "tpot_ms", "itl_ms", "e2e_ms", "client", "unknown",
 }  # fmt: skip
 CLIENT_KEYS = {
     "cpu_s", "loop_lag_ms_p99", "bound_s", "stamp", "merged_share", "tokens_from", "tokens_a_chunk",

@@ -146,12 +146,20 @@ def _print_summary(args: argparse.Namespace, session: LiveSession, rows: Collect
     failed |= dict.fromkeys(rows.down(), "is down")
     for name, why in failed.items():
         print_notice(f"dragstrip: lane {name.upper()} {why}")
-    for name, lane in summary["lanes"].items():
-        for line in _failure_lines(lane):
-            print_notice(f"dragstrip: lane {name.upper()}: {line}")
+    _print_doubts(summary["lanes"])
     if session.incomparable:
         print_notice(f"dragstrip: {session.incomparable}; accept a difference with --waive KEY")
     return 1 if failed or session.incomparable else 0
+
+
+def _print_doubts(lanes: Mapping[str, Mapping[str, Any]]) -> None:
+    from tui.report.summary import unknown_sentences
+
+    for name, lane in lanes.items():
+        for line in _failure_lines(lane):
+            print_notice(f"dragstrip: lane {name.upper()}: {line}")
+    for sentence in unknown_sentences(lanes):
+        print_notice(f"dragstrip: {sentence[0].lower()}{sentence[1:]}")
 
 
 def _failure(lane: Mapping[str, Any]) -> str:
@@ -179,10 +187,18 @@ def _lane_text(name: str, lane: Mapping[str, Any]) -> str:
     simulated = " SIMULATED" if lane["simulated"] else ""
     refused = f"{lane['refused']} refused, " if lane["refused"] else ""
     return (
-        f"{name.upper()} {lane['engine']} {lane['model']}{simulated}: {lane['output_tps']:.0f} tok/s out, "
+        f"{name.upper()} {lane['engine']} {lane['model']}{simulated}: {_tps(lane)}, "
         f"{lane['requests']} requests, {lane['failed']} failed, {refused}"
         f"TTFT p50 {_ms(lane['ttft_ms']['p50'])}, TPOT p50 {_ms(lane['tpot_ms']['p50'])}"
     )
+
+
+def _tps(lane: Mapping[str, Any]) -> str:
+    if lane["output_tps"] is None:
+        return "– tok/s out"
+    if next(iter(lane["client"]["tokens_from"]), "").startswith("chunks"):  # of most answers
+        return f"≈ {lane['output_tps']:.0f} tok/s out (a chunk counts as a token)"
+    return f"{lane['output_tps']:.0f} tok/s out"
 
 
 def _ms(value: float | None) -> str:

@@ -13,11 +13,13 @@ from tui.doctor.examine import LaneCheck, examine_lane, quick_check
 from tui.engines.detect import DetectedServer
 from tui.engines.settings import flag_for
 from tui.judge.comparable import Difference, differences, format_value, grave, reason, shared_gpus
+from tui.judge.plausible import Answers, Doubt, doubts_of, doubts_of_most
 from tui.model.profile import Profile
-from tui.model.rows import LANES, Lane
+from tui.model.rows import LANES, Lane, TokensFrom
 from tui.model.session import LaneInfo
 from tui.model.settings import ENGINE_SETTINGS
 from tui.model.text import UserError
+from tui.net.sse import MAX_TOKEN_BYTES
 from tui.profile.reading import lane_dials
 
 Mark = Literal["same", "unknown", "note", "wrong"]
@@ -170,8 +172,8 @@ def _server_rows(checks: Sequence[LaneCheck]) -> list[Row]:
     ]
     if all(errors):
         return rows
-    adapted = _adapted_rows(checks)
-    return [*rows, *adapted, _usage_row(checks), _client_row(checks), _metrics_row(checks), _served_row(checks)]
+    seen = [_stream_row(checks), _usage_row(checks), _client_row(checks), _metrics_row(checks), _served_row(checks)]
+    return [*rows, *_adapted_rows(checks), *seen]
 
 
 def _engine(info: LaneInfo) -> str:
@@ -191,11 +193,40 @@ def _adapted_rows(checks: Sequence[LaneCheck]) -> list[Row]:
     return [_row("adapted", ["yes" if each else "no" for each in adapted], *lines)]
 
 
+def _doubts(check: LaneCheck, *, of_tokens: bool) -> list[Doubt]:
+    """What makes figures doubtful of the answer that was seen: those of its tokens, or just of the gaps in it."""
+    if (answer := check.answer) is None:
+        return []
+    way: TokensFrom = "usage"
+    if (tokens := answer.output_tokens) is None:
+        tokens, way = answer.events, "chunks"
+    elif 2 * tokens < answer.events and len(answer.text.encode()) > MAX_TOKEN_BYTES * tokens:
+        tokens, way = answer.events, "chunks, not usage"
+    seen = (answer.events, answer.reads, tokens, answer.hidden_tokens, answer.prompt_tokens or -1)
+    columns = [[value] for value in (*seen, len(answer.text.encode()), answer.stream_ns)]
+    doubts = doubts_of_most(doubts_of(Answers.from_columns(columns, [way])))
+    return [doubt for doubt in doubts if ("tokens_a_chunk" in doubt.figures) == of_tokens]
+
+
+def _stream_row(checks: Sequence[LaneCheck]) -> Row:
+    doubts = [_doubts(check, of_tokens=False) for check in checks]
+    values = ["?" if check.answer is None else "at once" if doubts[n] else "yes" for n, check in enumerate(checks)]
+    return _row("streams", values, *_doubt_lines(checks, doubts))
+
+
+def _doubt_lines(checks: Sequence[LaneCheck], doubts: Sequence[Sequence[Doubt]]) -> list[str]:
+    return [
+        f"lane {check.lane.upper()} {doubt.sentence}"
+        for check, own in zip(checks, doubts, strict=True)
+        for doubt in own
+    ]
+
+
 def _usage_row(checks: Sequence[LaneCheck]) -> Row:
     answers = [check.answer for check in checks]
     values = ["?" if answer is None else "no" if answer.output_tokens is None else "yes" for answer in answers]
     problem = "without usage each chunk counts as one token, but may hold several" if "no" in values else ""
-    return _row("streams usage", values, problem)
+    return _row("streams usage", values, problem, *_doubt_lines(checks, [_doubts(c, of_tokens=True) for c in checks]))
 
 
 def _client_row(checks: Sequence[LaneCheck]) -> Row:

@@ -44,6 +44,9 @@ class StreamedAnswer:
     output_tokens: int | None = None
     finish_reason: str = ""
     base: str = ""  # URL without /v1 that answered, after redirects
+    hidden_tokens: int = 0  # counted as reasoning, of which nothing was sent
+    reads: int = -1  # that brought output; those less than `AT_ONCE_NS` apart are one
+    stream_ns: int = -1  # from the first of these to the last
 
 
 async def probe_stream(server: DetectedServer, *, prompt: str = "", timeout_s: float = 30) -> StreamedAnswer:
@@ -83,6 +86,9 @@ async def probe_stream(server: DetectedServer, *, prompt: str = "", timeout_s: f
         output_tokens=events.completion_tokens if events.has_usage else None,
         finish_reason=events.finish_reason,
         base=came.base,
+        hidden_tokens=events.hidden_tokens,
+        reads=came.reads,
+        stream_ns=came.stream_ns,
     )
 
 

@@ -160,10 +160,15 @@ def _compare(node: ast.Compare, sessions: Sequence[Measured], alpha: float) -> J
 
 
 def _obstacle(node: ast.Compare, sessions: Sequence[Measured]) -> str:
-    """Why no lane may be held against the other; empty for a comparison that names one lane alone."""
+    """Why no lane may be held against the other, or why a figure of the one that is named is unknown; else empty."""
     figures = [part for part in ast.walk(node) if isinstance(part, ast.Attribute)]
     if not _compares_lanes(node):
-        return ""
+        reasons = (
+            one.circumstances.why_unknown(ast.unparse(figure.value), figure.attr)
+            for one in sessions
+            for figure in figures
+        )
+        return next(filter(None, reasons), "")
     return next(filter(None, (obstacle_of_any(sessions, figure.attr) for figure in figures)), "")
 
 

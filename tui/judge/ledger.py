@@ -11,6 +11,7 @@ import numpy as np
 
 from tui.judge.equal_work import Work
 from tui.judge.obstacles import Circumstances, obstacle, work_note
+from tui.judge.plausible import doubts_of_most, unknown_figures
 from tui.judge.segments import Segment, Settings, segments, settings_at
 from tui.judge.tables import Span, Tables
 from tui.model.profile import NO_LIMITS, Limits
@@ -115,6 +116,11 @@ class VisitedSetting:
             sum(part.failed for part in parts),
         )
 
+    def unknown(self, lane: Lane) -> Mapping[str, str]:
+        """The figures that most answers do not support, each with the reason."""
+        doubts = np.concatenate([segment.doubts(lane) for segment in self.segments])
+        return unknown_figures(doubts_of_most(doubts))
+
     def circumstances(self, session: Circumstances) -> Circumstances:
         """What decides whether the lanes may be compared at this setting."""
         outcomes = {lane: [segment.outcomes(lane) for segment in self.segments] for lane in self.dials}
@@ -127,6 +133,7 @@ class VisitedSetting:
             ok={lane: sum(ok for ok, _ in visits) for lane, visits in outcomes.items()},
             failed={lane: sum(failed for _, failed in visits) for lane, visits in outcomes.items()},
             work={lane: sum((one.lane(lane).work for one in self.segments), Work()) for lane in self.dials},
+            unknown={lane: self.unknown(lane) for lane in self.dials},
         )
 
     def verdict(self, figure: str, *, delta: float, frozen: bool, limits: Limits = NO_LIMITS) -> Verdict:

@@ -39,6 +39,13 @@ class Circumstances:
     ok: Mapping[Lane, int] = field(default_factory=dict)
     failed: Mapping[Lane, int] = field(default_factory=dict)
     work: Mapping[Lane, Work] = field(default_factory=dict)
+    unknown: Mapping[Lane, Mapping[str, str]] = field(default_factory=dict)  # figures not supported, and why
+
+    def why_unknown(self, lane: str, figure: str) -> str:
+        """Why the answers of a lane do not support a figure or a percentile of it; empty: they do."""
+        why = next((reasons for name, reasons in self.unknown.items() if name == lane), {})
+        sentence = why.get(figure) or why.get(figure.rpartition("_")[0], "")
+        return f"lane {lane.upper()} {sentence}" if sentence else ""
 
 
 def joined_lanes(a: Circumstances, b: Circumstances) -> Circumstances:
@@ -59,6 +66,7 @@ def joined_lanes(a: Circumstances, b: Circumstances) -> Circumstances:
         ok=both(a.ok, b.ok),
         failed=both(a.failed, b.failed),
         work=both(a.work, b.work),
+        unknown=both(a.unknown, b.unknown),
     )
 
 
@@ -154,6 +162,13 @@ DIFFERENT_WORK: Final = (
     _work(different("cached"), PROMPTS),
     _work(unknown_work, PROMPTS),
 )
+
+
+def _unknown(figure: str) -> Callable[[Circumstances], str]:
+    """Why the answers of a lane do not support a figure (`plausible`); those of its kind share the reason."""
+    return lambda at: next(filter(None, (at.why_unknown(lane, figure) for lane in at.unknown)), "")
+
+
 OBSTACLES: Final = (
     Obstacle(_one_lane),
     Obstacle(_incomparable),
@@ -166,4 +181,6 @@ OBSTACLES: Final = (
     Obstacle(_mostly_down),
     Obstacle(_failed, spares=("failed_share",)),
     *DIFFERENT_WORK,
+    Obstacle(_unknown("output_tps"), only=("output_tps", "total_tps")),
+    Obstacle(_unknown("tpot"), only=("tpot", "itl")),
 )

@@ -52,6 +52,7 @@ class LaneSegment:
     sent_ns: array[int] = field(default_factory=_ints)
     end_ns: array[int] = field(default_factory=_ints)
     ok: array[int] = field(default_factory=_ints)
+    doubts: array[int] = field(default_factory=_ints)
     ms: Mapping[str, array[float]] = field(default_factory=lambda: {name: _floats() for name in REQUEST_LATENCIES})
     work: Work = field(default_factory=Work)  # of those sent in settled time that ended well
     forgotten: tuple[int, int] = (0, 0)  # requests no longer kept that ended well, and that failed
@@ -61,6 +62,7 @@ class LaneSegment:
         self.sent_ns.frombytes(requests.sent_ns.tobytes())
         self.end_ns.frombytes(requests.end_ns.tobytes())
         self.ok.frombytes(requests.ok.astype(np.int64).tobytes())
+        self.doubts.frombytes(requests.doubts.tobytes())
         for name, column in self.ms.items():
             column.frombytes(requests.ms[name].astype(np.float64).tobytes())
 
@@ -68,7 +70,8 @@ class LaneSegment:
     def requests(self) -> Requests:
         """Those kept, as columns."""
         ms = {name: np.array(column) for name, column in self.ms.items()}
-        return Requests(np.array(self.sent_ns), np.array(self.end_ns), np.array(self.ok, dtype=bool), ms)
+        sent_ns, end_ns, doubts = map(np.array, (self.sent_ns, self.end_ns, self.doubts))
+        return Requests(sent_ns, end_ns, np.array(self.ok, dtype=bool), doubts, ms)
 
 
 @dataclass(slots=True)
@@ -158,7 +161,7 @@ class Segment:
                 first = np.arange(len(lane.sent_ns)) < MAX_REQUESTS // 2
                 ok, failed = self._outcomes(name, lane.requests[first])
                 lane.forgotten = (lane.forgotten[0] + ok, lane.forgotten[1] + failed)
-                for whole_numbers in (lane.sent_ns, lane.end_ns, lane.ok):
+                for whole_numbers in (lane.sent_ns, lane.end_ns, lane.ok, lane.doubts):
                     del whole_numbers[: MAX_REQUESTS // 2]
                 for column in lane.ms.values():
                     del column[: MAX_REQUESTS // 2]
@@ -191,6 +194,11 @@ class Segment:
         ok, failed = self._outcomes(lane, self.lane(lane).requests)
         before = self.lane(lane).forgotten
         return before[0] + ok, before[1] + failed
+
+    def doubts(self, lane: Lane) -> Ints:
+        """The doubts about each request sent in settled time that ended well, as bits."""
+        requests = self.lane(lane).requests
+        return requests.doubts[self.measured(lane, requests.sent_ns) & requests.ok]
 
     def latencies(self, lane: Lane, metric: str) -> Latencies:
         """One latency of the requests sent in settled time, in the order in which they were sent."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tui.judge.equal_work import work_values
 from tui.judge.obstacles import Circumstances
+from tui.judge.plausible import Answers, doubts_of
 from tui.model.metrics import REQUEST_LATENCIES
 from tui.model.profile import Limits
 from tui.model.rows import LANES, EventRow, RequestRow, SecondRow
@@ -92,6 +93,7 @@ class Requests:
     sent_ns: Ints  # or when it was due, of one that was never sent
     end_ns: Ints
     ok: Bools
+    doubts: Ints  # bits, see `plausible.doubts_of`
     ms: Mapping[str, Floats]  # each of `LATENCY`; nan where a request has none
     work: Floats | None = None  # of `work_values`; a segment keeps their sums alone
 
@@ -102,6 +104,7 @@ class Requests:
             np.array([row.t_sched_ns if row.t_send_ns is None else row.t_send_ns for row in rows], dtype=np.int64),
             np.array([row.t_end_ns for row in rows], dtype=np.int64),
             np.array([row.outcome == "ok" for row in rows], dtype=bool),
+            doubts_of(Answers.from_rows(rows)),
             {name: np.array([ms(row) for row in rows], dtype=float) for name, ms in REQUEST_LATENCIES.items()},
             work_values(rows),
         )
@@ -115,6 +118,7 @@ class Requests:
             frame.select(pl.coalesce("t_send_ns", "t_sched_ns")).to_series().to_numpy().astype(np.int64),
             frame["t_end_ns"].to_numpy().astype(np.int64),
             (frame["outcome"] == "ok").to_numpy(),
+            doubts_of(Answers.from_frame(frame)),
             {name: ms[name].to_numpy() for name in LATENCY},
             work_values(frame),
         )
@@ -122,7 +126,8 @@ class Requests:
     def __getitem__(self, chosen: Bools) -> Requests:
         ms = {name: column[chosen] for name, column in self.ms.items()}
         work = None if self.work is None else self.work[:, chosen]
-        return Requests(self.sent_ns[chosen], self.end_ns[chosen], self.ok[chosen], ms, work)
+        doubts = self.doubts[chosen]
+        return Requests(self.sent_ns[chosen], self.end_ns[chosen], self.ok[chosen], doubts, ms, work)
 
     def good(self, limits: Limits) -> Bools:
         """Which of them ended well within every limit."""

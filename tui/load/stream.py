@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tui.load.prompts import RequestSpec
 from tui.model.profile import Endpoint
-from tui.model.rows import Cause, Lane, Outcome, RequestRow, Stamp
+from tui.model.rows import AT_ONCE_NS, Cause, Lane, Outcome, RequestRow, Stamp, TokensFrom
 from tui.net.ending import FINISH_REASONS, ending, ending_when_closed, ending_when_cut
 from tui.net.response import BadResponseError, Response
 from tui.net.socket import Wire, WireError, round_down_to_grid
@@ -48,7 +48,7 @@ class Stream:
         *("heard_ns", "request_bytes", "ticket", "wire"),
         *("_connect_ms", "_t_send_ns", "_first_ns", "_last_ns"),
         *("_ended", "_events", "_is_over", "_is_retry", "_kernel", "_response", "_sink"),
-        *("_prompt_reported", "_tokens_reported", "_has_bytes"),
+        *("_prompt_reported", "_tokens_reported", "_has_bytes", "_reads"),
     )
 
     def __init__(
@@ -74,7 +74,7 @@ class Stream:
         self._is_over = False
         self._is_retry = retry_of is not None
         self._has_bytes = False
-        self._prompt_reported = self._tokens_reported = 0
+        self._prompt_reported = self._tokens_reported = self._reads = 0
 
     def collect_text(self) -> None:
         """Collect the answer's text, to compare with other clients; never under load: it decodes every event."""
@@ -145,6 +145,8 @@ class Stream:
             sink.first_t_ns.append(t_ns)
             self._prompt_reported = self._events.prompt_tokens or self.ticket.spec.prompt_tokens
             sink.first_prompt_tokens.append(self._prompt_reported)
+        if self._last_ns is None or t_ns - self._last_ns > AT_ONCE_NS:
+            self._reads += 1
         self._last_ns = t_ns
         if tokens:
             self._tokens_reported += tokens
@@ -206,7 +208,8 @@ class Stream:
         The correction is negative where more chunks than tokens arrived.
         """
         events, sink = self._events, self._sink
-        missing = events.completion_tokens - self._tokens_reported if events.has_usage else 0
+        total = events.completion_tokens if self._believes_usage else events.chunks
+        missing = total - self._tokens_reported
         if missing and self._last_ns is not None:
             sink.request.append(self.ticket.spec.number)
             sink.t_ns.append(self._last_ns)
@@ -215,6 +218,19 @@ class Stream:
         if known is not None and known != self._prompt_reported and self._last_ns is not None:
             sink.first_t_ns.append(self._last_ns)
             sink.first_prompt_tokens.append(known - self._prompt_reported)
+
+    @property
+    def _believes_usage(self) -> bool:
+        """Whether there is a count, and one that can be true."""
+        return self._events.has_usage and not self._events.counts_too_few
+
+    @property
+    def _tokens_from(self) -> TokensFrom:
+        if not self._events.has_usage:
+            return "chunks"
+        if not self._believes_usage:
+            return "chunks, not usage"
+        return "usage" if self._events.usage_each else "usage at end"
 
     def _end(self, outcome: Outcome, cause: Cause, detail: str, *, reusable: bool = False) -> None:
         if self._is_over:
@@ -232,6 +248,8 @@ class Stream:
 
     def _row(self, outcome: Outcome, cause: Cause, detail: str) -> RequestRow:
         spec, events = self.ticket.spec, self._events
+        output_tokens = events.completion_tokens if self._believes_usage else events.chunks
+        hidden = max(min(events.hidden_tokens, output_tokens - events.k_first), 0)
         stamp: Stamp = "kernel" if self._kernel and self._first_ns is not None else "user"
         return RequestRow(
             lane=self.ticket.lane,
@@ -247,16 +265,19 @@ class Stream:
             prompt_tokens=events.prompt_tokens,
             cached_tokens=events.cached_tokens,
             output_tokens_asked=spec.output_tokens,
-            output_tokens=events.completion_tokens if events.has_usage else events.chunks,
-            tokens_from="chunks" if not events.has_usage else "usage" if events.usage_each else "usage at end",
+            output_tokens=output_tokens,
+            tokens_from=self._tokens_from,
             chunks=events.chunks,
-            k_first=events.k_first,
+            k_first=events.k_first + hidden,
             finish_reason=events.finish_reason,
             outcome=outcome,
             http_status=self._response.status if self._response.head_complete else None,
             cause=cause,
             detail=detail,
             stamp=stamp,
+            reads=self._reads,
+            text_bytes=events.text_bytes,
+            hidden_tokens=hidden,
         )
 
 

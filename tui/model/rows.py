@@ -19,7 +19,9 @@ LANES: tuple[Lane, ...] = ("a", "b")
 
 Outcome = Literal["ok", "failed", "cancelled", "refused"]  # refused: the content filter ended it
 Stamp = Literal["kernel", "user"]
-TokensFrom = Literal["usage", "usage at end", "chunks"]
+TokensFrom = Literal["usage", "usage at end", "chunks", "chunks, not usage"]
+
+AT_ONCE_NS: Final = 100_000  # no engine sends 10,000 chunks a second on one stream; a buffer that is emptied does
 
 Cause = Literal[
     "",  # nothing went wrong
@@ -49,8 +51,10 @@ class RequestRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One request in one lane, written when it ended, however it ended.
 
     A time is None when that moment never came, so that no failed request becomes a latency by accident.
-    `prompt_tokens` and `output_tokens` are the server's counts unless `tokens_from` is `chunks`. With `usage` it
+    `prompt_tokens` and `output_tokens` are the server's counts unless `tokens_from` is `chunks`, because it counts
+    none, or `chunks, not usage`, because it cannot be true (`net.sse`). With `usage` it
     reports them with every chunk; with `usage at end` only the totals, and each chunk counts as one token until then.
+    `k_first` are the tokens up to the end of the first chunk, hidden ones included.
     """
 
     lane: Lane
@@ -76,6 +80,9 @@ class RequestRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     cause: Cause
     detail: str  # the server's words, sanitized and cut; empty when all went well
     stamp: Stamp
+    reads: int | None = None  # that brought output; those less than `AT_ONCE_NS` apart are one
+    text_bytes: int | None = None  # of the output, about: of ordinary events what their common frame leaves
+    hidden_tokens: int = 0  # of the output tokens those that were counted and never sent, before the first chunk
 
 
 class SecondRow(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):

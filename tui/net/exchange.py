@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tui.model.profile import PATHS, Endpoint
+from tui.model.rows import AT_ONCE_NS
 from tui.net.ending import FINISH_REASONS, Ending, ending, ending_when_closed, ending_when_cut
 from tui.net.http import MAX_REDIRECTS, headers_for, redirected
 from tui.net.response import BadResponseError, Response
@@ -42,6 +43,8 @@ class Exchanged:
     base: str
     response: Response
     ending: Ending
+    reads: int  # that brought output; those less than `AT_ONCE_NS` apart are one
+    stream_ns: int  # from the first of these to the last
 
 
 def request_head(base: str, path: str, headers: Mapping[str, str]) -> bytes:
@@ -95,7 +98,7 @@ async def _once(request: StreamRequest, timeout_s: float, limit: int) -> Exchang
         finally:
             wire.reader = None
             wire.close()
-    return Exchanged(request.base, answer.response, ended)
+    return Exchanged(request.base, answer.response, ended, answer.reads, answer.last_ns - answer.first_ns)
 
 
 @dataclass(slots=True)
@@ -106,19 +109,25 @@ class _Answer:
     limit: int
     ended: asyncio.Future[Ending]
     response: Response = field(init=False)
+    reads: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
     _bytes: int = 0
 
     def __post_init__(self) -> None:
         self.response = Response(EventReader(self.request.endpoint, text=[]))
 
     def received(self, data: bytes, t_ns: int, kernel: bool) -> None:
-        response = self.response
+        response, before = self.response, self.response.events.chunks
         self._bytes += len(data)
         try:
             response.feed(data)
         except BadResponseError as error:
             self._end(ending_when_cut(response, "bad framing", str(error)))
             return
+        if response.events.chunks > before:
+            self.reads += t_ns - self.last_ns > AT_ONCE_NS
+            self.first_ns, self.last_ns = self.first_ns or t_ns, t_ns
         if response.complete:
             self._end(ending(response, self.request.finish_reasons))
         elif self._bytes > self.limit and not self.ended.done():

@@ -16,6 +16,9 @@ from tui.net.http import decode, error_in, error_message
 
 MAX_LINE_BYTES = 8 << 20
 MAX_TOKENS = 1 << 24  # no answer is so long: a larger count is nonsense, and would not fit into a recording
+MAX_TOKEN_BYTES = 8  # on average over an answer; real text has 3 to 6
+ANSWER_KEYS = ("content", "text", "refusal")  # text under any other key is reasoning
+BLANK_LINE_BYTES = 2
 MAX_DIGITS = 10  # of a count
 END_MARK_BYTES = 24  # the end mark is at the end of a block or not in it
 MIN_HALVING_BYTES = 800  # about three events
@@ -48,6 +51,8 @@ class EventReader:
     tokens: int = 0  # of the last block
     chunks: int = 0  # events with output, total
     k_first: int = 0  # tokens in the first of them
+    text_bytes: int = 0  # of the output; in blocks that are only counted, what an event's learnt frame leaves
+    hidden_tokens: int = 0  # counted as reasoning, of which nothing was sent
     completion_tokens: int = 0  # by the server's usage, so far
     has_usage: bool = False
     usage_each: bool = False  # usage came with output, not only after it
@@ -62,12 +67,21 @@ class EventReader:
     _held_bytes: int = 0
     _after_cr: bool = False  # the last block ended with a CR, to which a LF may belong
     _output_key: str = ""  # that the last output came under
+    _frame_bytes: int = 0  # of the last decoded event with output: all but its text
+    _text: int = 0  # bytes of output in the event being decoded
+    _thinks: bool = False  # reasoning was sent
     _key: bytes = field(init=False)
     _empty: bytes = field(init=False)
     _finish: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         self._expect(b'"content"' if self.endpoint == "chat" else b'"text"', b':"')
+
+    @property
+    def counts_too_few(self) -> bool:
+        """Whether the usage cannot be the count of this output: fewer tokens than chunks, and too long ones."""
+        tokens = self.completion_tokens
+        return 2 * tokens < self.chunks and self.text_bytes > MAX_TOKEN_BYTES * tokens
 
     def _expect(self, key: bytes, colon: bytes) -> None:
         self._key, self._empty = key + colon, key + colon + b'"'
@@ -166,6 +180,7 @@ class EventReader:
                 return False
             self.tokens += events
         self.chunks += events
+        self.text_bytes += max(len(block) - events * self._frame_bytes, 0)
         return True
 
     def _event(self, event: bytes) -> None:
@@ -199,8 +214,11 @@ class EventReader:
                 raise BadEventsError("no blank line divides its events") from error
             raise
         if isinstance(decoded, dict):
-            chunks = self.chunks
+            chunks, self._text = self.chunks, 0
             self._take(decoded)
+            if self._text:
+                self.text_bytes += self._text
+                self._frame_bytes = len(event) + BLANK_LINE_BYTES - self._text
             if self.chunks > chunks and (self._key not in event or self._empty in event):
                 self._learn(event)
 
@@ -271,11 +289,16 @@ class EventReader:
                 continue
             if isinstance(value, str):
                 has_output, self._output_key = True, name
+                self._thinks = self._thinks or name not in ANSWER_KEYS
                 # vLLM sends reasoning under two keys for a while.
-                if self.text is not None and (name != "reasoning_content" or fields.get("reasoning") != value):
+                if name == "reasoning_content" and fields.get("reasoning") == value:
+                    continue
+                self._text += len(value.encode())
+                if self.text is not None:
                     self.text.append(value)
             elif name in CALLS:
                 has_output, self._output_key = True, name
+                self._text += len(str(value))
         return has_output
 
     def _take_usage(self, usage: dict[str, Any]) -> int:
@@ -285,6 +308,9 @@ class EventReader:
         details = usage.get("prompt_tokens_details")
         cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
         self.cached_tokens = self.cached_tokens if cached is None else cached
+        details = usage.get("completion_tokens_details")
+        if isinstance(details, dict) and not self._thinks:
+            self.hidden_tokens = _count(details.get("reasoning_tokens")) or 0
         if completion is None:
             return 0
         # Until there was usage, every chunk counted as one token.

@@ -14,7 +14,7 @@ from typing import Any, Final
 import polars as pl
 
 from tui.judge.ledger import LedgerRow, VisitedSetting, ledger, main_setting, visited
-from tui.judge.obstacles import obstacle
+from tui.judge.obstacles import Circumstances, obstacle
 from tui.judge.queueing import queueing
 from tui.judge.sweep import crossover
 from tui.judge.tables import LATENCY, Requests, Tables, for_lane
@@ -47,7 +47,7 @@ from tui.report.document import (
     word,
 )
 from tui.report.study import study_blocks
-from tui.report.summary import Distribution, summary
+from tui.report.summary import Distribution, summary, unknown_sentences
 from tui.report.svg import charts
 from tui.stats.goodput import goodput
 from tui.stats.latency import LatencyFigure, latency_figure
@@ -68,7 +68,7 @@ def latency_blocks(tables: Tables) -> list[Block]:
         (metric, name) for metric in LATENCY if metric != "ttft_sched" or at_a_rate for name in SHOWN_PERCENTILES
     ]
     reasons = [obstacle(at, metric) for metric, _ in figures]
-    lines = [(*_figure(tables, setting, figure), why) for figure, why in zip(figures, reasons, strict=True)]
+    lines = [(*_figure(tables, setting, figure, at), why) for figure, why in zip(figures, reasons, strict=True)]
     verdicts = [verdict for _, verdict, why in lines if verdict is not None and not why]
     significant = iter(holm(verdicts))
     rows = []
@@ -100,13 +100,18 @@ def _label(metric: str) -> str:
     return "TTFT from due" if metric == "ttft_sched" else METRICS[metric].label
 
 
-def _figure(tables: Tables, visit: VisitedSetting, figure: tuple[str, str]) -> tuple[list[str], Verdict | None]:
+def _figure(
+    tables: Tables, visit: VisitedSetting, figure: tuple[str, str], at: Circumstances
+) -> tuple[list[str], Verdict | None]:
     """Its name and each lane's value; the verdict where there are two lanes."""
     metric, name = figure
     lanes = [lane for lane in LANES if lane in tables.session.lanes]
     cells = [
         f"{_label(metric)} {name}",
-        *(_cell(latency_figure(visit.latencies(lane, metric), name)) for lane in lanes),
+        *(
+            NONE if at.why_unknown(lane, metric) else _cell(latency_figure(visit.latencies(lane, metric), name))
+            for lane in lanes
+        ),
     ]
     if len(lanes) < 2:
         return cells, None
@@ -213,6 +218,7 @@ COUNTED: Final = {
     "usage": "with each chunk",
     "usage at end": "at the end",
     "chunks": "not reported; one token per chunk assumed",
+    "chunks, not usage": "wrong; one token per chunk assumed",
 }
 
 
@@ -303,7 +309,8 @@ def _lanes(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
     rows.append(["client-bound (s)", *(number(lanes[name]["client"]["bound_s"]) for name in names)])
     rows.append(["timestamps from", *(str(lanes[name]["client"]["stamp"]) for name in names)])
     heading = Heading("Both lanes" if len(names) == 2 else "The lane")
-    return [heading, Table(header, rows), *_failures(lanes), *_usage_warning(lanes)]
+    notes = [*_usage_warning(lanes), *map(Paragraph, unknown_sentences(lanes))]
+    return [heading, Table(header, rows), *_failures(lanes), *notes]
 
 
 def _failures(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:

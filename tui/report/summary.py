@@ -8,9 +8,10 @@ from typing import Any, Final, Protocol
 import polars as pl
 
 from tui.judge.ledger import LedgerRow, ledger, main_setting
+from tui.judge.plausible import unknown_of
 from tui.judge.sweep import crossover
 from tui.judge.tables import LATENCY, Tables, for_lane
-from tui.model.metrics import PERCENTILES, SHOWN_PERCENTILES
+from tui.model.metrics import METRICS, PERCENTILES, SHOWN_PERCENTILES
 from tui.model.rows import LANES, EventRow, Lane
 from tui.model.session import LaneInfo, SessionInfo
 from tui.stats.distributions import summary_percentiles
@@ -47,7 +48,8 @@ def summary(
     that arrived, of whatever request. `requests` counts those that ended well, beside `failed` and those cut off by
     the operator or the end (`cancelled`). Latencies are of requests that ended well, but `itl_ms`, which is of every
     chunk that came; a percentile is given of however few values there are, with their number as `n`, and a script
-    decides (the screen shows none under `PERCENTILES`). `ttft_sched_ms`, from the moment when a
+    decides (the screen shows none under `PERCENTILES`). A figure that
+    most answers do not support is null, and `unknown` says why. `ttft_sched_ms`, from the moment when a
     request was due, is there when requests came at a rate. The verdict is of the foremost setting, which its `dials`
     name, at one look; with `events`, all visits to it count. `ledger` has every setting visited, and `crossover`
     where the lead changes hands, of two lanes.
@@ -59,6 +61,7 @@ def summary(
             info = session.lanes[lane]
             lanes[lane] = _lane(info, for_lane(requests, lane), for_lane(seconds, lane))
             lanes[lane]["itl_ms"] = _itl(itl.get(lane))
+            _without_unknown(lanes[lane], unknown_of(for_lane(requests, lane)))
     return {
         "schema": SUMMARY_SCHEMA,
         "session": session.name,
@@ -100,6 +103,35 @@ def _failures(requests: pl.DataFrame) -> list[dict[str, Any]]:
     return counted.sort("count", "cause", "words", descending=[True, False, False]).head(MAX_FAILURES).to_dicts()
 
 
+def _without_unknown(lane: dict[str, Any], unknown: Mapping[str, str]) -> None:
+    """Take out the figures that the answers do not support, and say why in `unknown`."""
+    lane["unknown"] = {}
+    for figure, why in unknown.items():
+        if (name := f"{figure}_ms") in lane:
+            lane[name] = summary_percentiles([])
+        elif (name := figure) in lane:
+            lane[name] = None
+        else:
+            lane["client"][name] = None
+        lane["unknown"][name] = why
+
+
+def unknown_sentences(lanes: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Of the lanes of a summary what they do that makes figures unknown, a sentence each."""
+    found = []
+    for name, lane in lanes.items():
+        for why in dict.fromkeys(lane["unknown"].values()):
+            labels = [_label(figure) for figure, reason in lane["unknown"].items() if reason == why]
+            verb = "is" if len(labels) == 1 else "are"
+            found.append(f"Lane {name.upper()} {why}. Unknown {verb} {', '.join(labels)}.")
+    return found
+
+
+def _label(figure: str) -> str:
+    metric = METRICS.get(figure.removesuffix("_ms"))
+    return figure.replace("_", " ") if metric is None else f"{metric.label} {metric.unit}".removesuffix(" ms")
+
+
 def _latencies(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
     good = requests.filter(pl.col("outcome") == "ok")
     at_a_rate = seconds.filter((pl.col("concurrency") == 0) & (pl.col("started") > 0)).height > 0
@@ -137,8 +169,13 @@ def _client(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
         "stamp": "user" if "user" in stamps else "kernel" if stamps else "",
         "merged_share": float(seconds["merged_reads"].sum()) / max(int(seconds["reads"].sum()), 1),
         "tokens_from": dict(zip(ways["tokens_from"].to_list(), ways["len"].to_list(), strict=True)),
-        "tokens_a_chunk": int(good["output_tokens"].sum()) / chunks if chunks else None,
+        "tokens_a_chunk": _shown_tokens(good) / chunks if chunks else None,
     }
+
+
+def _shown_tokens(requests: pl.DataFrame) -> int:
+    """Output tokens but for the hidden ones, of which older recordings do not tell."""
+    return int(requests["output_tokens"].sum()) - int(requests["hidden_tokens"].fill_null(0).sum())
 
 
 def _judged(tables: Tables) -> dict[str, Any]:

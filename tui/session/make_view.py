@@ -20,6 +20,7 @@ from tui.engines.base import Engine
 from tui.engines.metrics_page import missing_gauges
 from tui.engines.registry import ENGINES
 from tui.judge.obstacles import Circumstances, obstacle, work_note
+from tui.judge.plausible import doubts_of_most, unknown_figures
 from tui.judge.queueing import queueing
 from tui.judge.segments import dial_texts
 from tui.judge.sweep import crossover
@@ -113,17 +114,20 @@ def lane_view(lane: Lane, state: LaneState, context: ViewContext, now_ns: int, w
     live = counted_seconds(state, now_ns, window_s, in_turns=context.profile.mode == "alternate")
     counted = {r.t_ns for r in live}
     details = [d for d in state.details if d.t_ns in counted]
+    unknown = unknown_figures(
+        doubts_of_most(np.concatenate([d.doubts[d.in_segment] for d in details] or [np.empty(0, int)]))
+    )
     return LaneView(
         lane=lane,
         info=info,
         state=_state(state, info, dials),
         state_text=state.down.text if state.down else "",
         dials=dials,
-        output_tps=_rate(live, lambda r: r.output_tokens),
-        total_tps=_rate(live, lambda r: r.output_tokens + r.prompt_tokens),
+        output_tps=None if "output_tps" in unknown else _rate(live, lambda r: r.output_tokens),
+        total_tps=None if "total_tps" in unknown else _rate(live, lambda r: r.output_tokens + r.prompt_tokens),
         request_rate=_rate(live, lambda r: r.finished),
         curve=[r.output_tokens if r.up and not r.resting else None for r in state.seconds],
-        latencies=_latencies(details, open_loop=dials.arrival != "closed"),
+        latencies=_latencies(details, unknown, open_loop=dials.arrival != "closed"),
         in_flight=last.in_flight if last else 0,
         done=state.done,
         failed=state.failed,
@@ -143,6 +147,7 @@ def lane_view(lane: Lane, state: LaneState, context: ViewContext, now_ns: int, w
         merged_share=_share(sum(r.merged_reads for r in rows), sum(r.reads for r in rows)),
         turn=_turn(reversed(state.seconds), dials) if context.profile.mode == "alternate" else "",
         tokens_per_joule=tokens_per_joule(live, state.gauges),
+        unknown=unknown,
         over_s=len(live),
     )
 
@@ -205,7 +210,7 @@ def _mean(arrays: list[Floats]) -> float | None:
     return float(joined.mean()) if len(joined) else None
 
 
-def _latencies(details: list[SecondDetail], *, open_loop: bool) -> dict[str, Percentiles]:
+def _latencies(details: list[SecondDetail], unknown: Mapping[str, str], *, open_loop: bool) -> dict[str, Percentiles]:
     names = ["ttft", "tpot", "e2e"] + (["ttft_sched"] if open_loop else [])
     percentiles = {}
     for name in names:
@@ -214,7 +219,8 @@ def _latencies(details: list[SecondDetail], *, open_loop: bool) -> dict[str, Per
     itl = LatencyHistogram()
     for detail in details:
         itl.merge(detail.itl)
-    return percentiles | {"itl": of_histogram(itl)}
+    percentiles["itl"] = of_histogram(itl)
+    return percentiles | {name: Percentiles() for name in ("tpot", "itl") if name in unknown}
 
 
 def _goodput(details: list[SecondDetail], limits: Limits, seconds: int) -> float | None:

@@ -20,6 +20,7 @@ import polars as pl
 from msgspec.structs import replace
 
 from tui.judge.itl import ChunkGaps
+from tui.judge.plausible import Answers, doubts_of
 from tui.judge.tables import LATENCY, for_lane
 from tui.model.profile import Profile
 from tui.model.rows import LANES, Batch, EventRow, Lane, SecondRow
@@ -128,6 +129,7 @@ def _take_seconds(state: SessionState, tape: Tape, t_ns: int) -> None:
 def _details(rows: list[SecondRow], requests: pl.DataFrame, itl: list[Bucketed]) -> Iterator[SecondDetail]:
     """The values behind each second's row."""
     columns = _columns(requests)
+    doubts = doubts_of(Answers.from_frame(requests))
     t_ns = np.array([row.t_ns for row in rows], dtype=np.int64)
     ended_ns, segment = requests["t_end_ns"].to_numpy(), requests["segment"].to_numpy()
     first, last = np.searchsorted(ended_ns, t_ns), np.searchsorted(ended_ns, t_ns + NS_PER_S)
@@ -139,7 +141,7 @@ def _details(rows: list[SecondRow], requests: pl.DataFrame, itl: list[Bucketed])
             values.pop("output_tokens")[in_segment],
         )
         prompt_tokens = prompt_tokens[~np.isnan(prompt_tokens)]
-        yield SecondDetail(row.t_ns, values, row_itl, in_segment, prompt_tokens, output_tokens)
+        yield SecondDetail(row.t_ns, values, row_itl, in_segment, prompt_tokens, output_tokens, doubts[start:end])
 
 
 def _columns(requests: pl.DataFrame) -> dict[str, Floats]:
@@ -162,7 +164,7 @@ def _take_counts(state: SessionState, tape: Tape, t_ns: int) -> None:
         lane = state.lanes[row["lane"]]
         if row["outcome"] == "ok":
             lane.stamp = row["stamp"]
-            lane.tokens_from_chunks = row["tokens_from"] == "chunks"
+            lane.tokens_from_chunks = row["tokens_from"].startswith("chunks")
         elif row["outcome"] in ("failed", "refused"):
             lane.last_error = f"{row['cause']}: {row['detail']}" if row["detail"] else row["cause"]
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tui.judge.itl import ChunkGaps
+from tui.judge.plausible import Answers, Ints, doubts_of
 from tui.model.metrics import REQUEST_LATENCIES
 from tui.model.rows import LANES, Batch, Chunks, EventRow, GaugeRow, Lane, RequestRow, SecondRow
 from tui.model.units import NS_PER_S
@@ -125,6 +126,7 @@ class SecondDetail:
     in_segment: Bools  # of these requests those that began under the dials of this second
     prompt_tokens: Floats  # one value for each of those, as the server counted
     output_tokens: Floats
+    doubts: Ints  # about each request, as bits
 
 
 @dataclass(slots=True)
@@ -163,6 +165,7 @@ class LaneState:
                     [r.prompt_tokens for r in counted if r.prompt_tokens is not None], dtype=float
                 ),
                 output_tokens=np.array([r.output_tokens for r in counted], dtype=float),
+                doubts=doubts_of(Answers.from_rows(good)),
             )
         )
         self._count(requests)
@@ -184,7 +187,7 @@ class LaneState:
             if r.outcome == "ok":
                 self.stamp = r.stamp
                 self.done += 1
-                self.tokens_from_chunks = r.tokens_from == "chunks"
+                self.tokens_from_chunks = r.tokens_from.startswith("chunks")
             elif r.outcome in ("failed", "refused"):
                 self.failed += r.outcome == "failed"
                 self.causes[r.cause] += 1

@@ -101,6 +101,7 @@ class LaneView(msgspec.Struct, frozen=True):
     limits_met: str = ""  # by 99 % of the segment's requests: met, not met, undecided; empty: there are no limits
     turn: Turn = ""  # of lanes that take turns
     tokens_per_joule: float | None = None  # output tokens over its GPUs' energy; None: not read, or not its own alone
+    unknown: Mapping[str, str] = {}  # figures that most answers in the window do not support, and why
     over_s: int = 0  # seconds of the window that rates and percentiles are of: up, its turn, under the dials in force
 
 

@@ -13,6 +13,7 @@ import polars as pl
 from tui.judge.itl import ChunkGaps
 from tui.judge.ledger import VisitedSetting
 from tui.judge.obstacles import Circumstances, obstacle, work_note
+from tui.judge.plausible import unknown_of
 from tui.judge.segments import (
     MAX_SETTLING_S,
     LaneSegment,
@@ -72,7 +73,11 @@ def window_of(tape: Tape, profile: Profile, start_s: float, end_s: float) -> Win
     return WindowView(
         start_s=float(first),
         end_s=float(last),
-        output_tps={lane: tps for lane in window.lanes if (tps := _tps(rows, lane)) is not None},
+        output_tps={
+            lane: tps
+            for lane in window.lanes
+            if (tps := _tps(rows, lane)) is not None and "output_tps" not in unknown_of(by_lane[lane])
+        },
         requests={lane: int((ended["outcome"] == "ok").sum()) for lane, ended in by_lane.items()},
         failed={lane: int((ended["outcome"] == "failed").sum()) for lane, ended in by_lane.items()},
         latencies=_percentiles(window, by_lane),
@@ -94,6 +99,8 @@ def _percentiles(window: _Window, requests: Mapping[Lane, pl.DataFrame]) -> dict
         good = ended.filter(pl.col("outcome") == "ok").select(**{name: LATENCY[name] for name in TIMES})
         percentiles[lane] = {name: of_values(good[name].drop_nulls().to_numpy()) for name in TIMES}
         percentiles[lane]["itl"] = of_histogram(gaps[lane])
+        unknown = unknown_of(ended)
+        percentiles[lane] |= {name: Percentiles() for name in ("tpot", "itl") if name in unknown}
     return percentiles
 
 

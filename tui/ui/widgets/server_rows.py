@@ -63,7 +63,7 @@ def trouble_row(view: LaneView, width: int) -> Row:
 
 
 def _trouble(view: LaneView) -> list[Span]:
-    """Down, the client's limit, failures, old readings."""
+    """Down, the client's limit, failures, figures that the answers do not support, old readings."""
     if view.state == "down" and view.state_text:
         failed = f"   {view.failed} failed" if view.failed else ""
         return [("✖ down: ", "error strong"), (sanitize(view.state_text, 120), "error"), (failed, "muted")]
@@ -75,6 +75,8 @@ def _trouble(view: LaneView) -> list[Span]:
         counted = ", ".join(f"{sanitize(cause, 20)} {count}" for cause, count in causes)
         last = f"  {sanitize(view.last_error, 120)}" if view.last_error else ""
         return [(f"✖ {view.failed} failed ", "error strong"), (counted, "error"), (last, "muted")]
+    if view.unknown:
+        return [(f"! {next(iter(view.unknown.values()))}", "warn")]
     if view.server.note and view.server.age_s is not None:
         return [(f"! server gauges: {sanitize(view.server.note, 120)}", "warn")]
     return [(f"! GPU: {sanitize(view.gpu_note, 120)}", "warn")] if view.gpu_note and view.gpus else []
