@@ -21,6 +21,7 @@ from tui.model.rows import LANES, RequestRow
 from tui.recording.schema import frame_of_rows
 from tui.report.comparison import comparison_report
 from tui.report.document import markdown
+from tui.report.session import session_report
 
 OUTPUTS = "different work: A's answers have 11.0 output tokens on average, B's 8.0"
 PROMPTS = "different work: A's prompts have 50.0 prompt tokens on average, B's 30.0"
@@ -133,6 +134,17 @@ def test_compare_names_no_winner_of_whole_requests() -> None:
     assert (verdicts["output_tps"].word, verdicts["output_tps"].note) == ("B ahead", OUTPUTS)
     text = markdown(comparison_report([tables.session for tables in sessions], [setting]))
     assert text.count(f"Note: {OUTPUTS}.") == 1
+
+
+def test_the_report_says_so_at_its_ledger_and_names_no_winner_of_whole_requests() -> None:
+    text = markdown(
+        session_report(with_b(ran(1, b_ttft=1.5, b_tps=1.3), output_tokens=8), limits=Limits(ttft_ms=150))
+    )
+    assert f"Note, as at conc 8 streams, prompt 512 tok: {OUTPUTS}." in text
+    assert f"Goodput: not comparable, because {OUTPUTS}." in text
+    assert f"E2E is not comparable: {OUTPUTS}." in text
+    assert "| not comparable |" in next(line for line in text.splitlines() if line.startswith("| E2E p50 | "))
+    assert "A ahead" in next(line for line in text.splitlines() if line.startswith("| TTFT p50 | "))
 
 
 def test_compare_names_no_winner_of_ttft_where_prompts_differ() -> None:

@@ -59,6 +59,10 @@ def test_a_setting_visited_again_shows_the_verdict_over_all_visits() -> None:
         (Verdict("output_tps", "level", 1.0, 0.99, 1.01), "A/B output tok/s 1.00 [0.99 … 1.01], level"),
         (Verdict("output_tps", "undecided"), "A/B output tok/s 1.13, undecided"),
         (
+            Verdict("output_tps", "level", 1.0, 0.99, 1.01, note="different work: answers"),
+            "A/B output tok/s 1.00 [0.99 … 1.01], level; different work: answers",
+        ),
+        (
             Verdict("output_tps", "not comparable", reason="not comparable because the models differ"),
             "A/B output tok/s 1.13, not comparable: the models differ",
         ),
@@ -71,3 +75,9 @@ def test_the_last_verdict_is_in_the_summary(verdict: Verdict, line: str) -> None
 
 def test_without_a_verdict_the_plain_ratio_is_undecided() -> None:
     assert "A/B output tok/s 1.13, undecided" in summary_lines(FakeSource(second=150).view(30))
+
+
+def test_different_work_is_said_next_to_a_rate_of_tokens() -> None:
+    verdict = Verdict("output_tps", "A ahead", 1.14, 1.08, 1.21, note="different work: answers")
+    view = replace(FakeSource(second=150).view(30), verdicts={"output_tps": verdict})
+    assert compare(view, OBJECTIVES[0], linked=True).warning == "different work: answers"

@@ -369,6 +369,8 @@ def _ledger(rows: Sequence[LedgerRow]) -> list[Block]:
     blocks: list[Block] = [Heading("Ledger"), Paragraph(note)]
     if cells:
         blocks.append(Table(header, cells))
+    notes = {row.verdict.note: lanes_setting(row.dials, among) for row in reversed(rows) if row.verdict.note}
+    blocks += [Paragraph(f"Note, as at {setting}: {text}.") for text, setting in reversed(notes.items())]
     if passing := len(rows) - len(cells):
         blocks.append(Paragraph(f"{passing} of {len(rows)} settings were left before a second had settled."))
     return [*blocks, Paragraph(ALONE)] if any_alone([row.verdict for row in rows], significant) else blocks

@@ -204,7 +204,9 @@ def _verdict_summary(view: View) -> str:
     ratio = numbers.ratio(view_ratio(view, "output_tps") if verdict.ratio is None else verdict.ratio)
     interval = numbers.interval(verdict.low, verdict.high)
     line = f"A/B output tok/s {ratio}{f' [{interval}]' if interval else ''}, {verdict.word}"
-    return f"{line}: {sanitize(verdict.reason.removeprefix(FORBIDDEN))}" if verdict.word == "not comparable" else line
+    if verdict.word == "not comparable":
+        return f"{line}: {sanitize(verdict.reason.removeprefix(FORBIDDEN))}"
+    return f"{line}; {sanitize(verdict.note)}" if verdict.note else line
 
 
 def _lane_summary(lane: LaneView) -> str:
