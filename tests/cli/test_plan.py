@@ -39,9 +39,9 @@ for_s = 2
 def test_a_plan_runs_to_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "p.toml").write_text(PROFILE)
     assert main(["run", str(tmp_path / "p.toml"), "--plan", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert 3 <= told["duration_s"] < 15
-    assert all(lane["requests"] >= 3 for lane in told["lanes"].values())
+    summary = json.loads(capsys.readouterr().out)
+    assert 3 <= summary["duration_s"] < 15
+    assert all(lane["requests"] >= 3 for lane in summary["lanes"].values())
 
 
 def test_the_demo_has_a_plan_of_a_minute_to_show() -> None:

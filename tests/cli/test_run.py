@@ -30,11 +30,11 @@ def sessions() -> list[Path]:
 
 def test_the_demo_profile_runs_and_prints_the_contract(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "demo", "--for", "4s", "--json", "--random-output-len", "16"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["schema"] == 1
-    assert told["duration_s"] == 4
-    assert set(told["lanes"]) == {"a", "b"}
-    for lane in told["lanes"].values():
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["schema"] == 1
+    assert summary["duration_s"] == 4
+    assert set(summary["lanes"]) == {"a", "b"}
+    for lane in summary["lanes"].values():
         assert set(lane) >= LANE_KEYS
         assert lane["simulated"] is True
         assert lane["requests"] > 0
@@ -43,14 +43,14 @@ def test_the_demo_profile_runs_and_prints_the_contract(capsys: pytest.CaptureFix
         assert 200 < lane["ttft_ms"]["p50"] < 3000
         assert lane["client"]["stamp"] == "kernel"
         assert 0 <= lane["client"]["merged_share"] <= 1
-    assert told["verdict"]["word"] == "undecided"
+    assert summary["verdict"]["word"] == "undecided"
     (session,) = sessions()
-    assert session.name == told["session"]
+    assert session.name == summary["session"]
     assert "SIMULATED" in (session / "session.toml").read_text().upper()
     for table in TABLES:
         assert pl.scan_parquet(session / table / "*.parquet").collect().height, table
     seconds = pl.scan_parquet(session / "seconds/*.parquet").collect()
-    for name, lane in told["lanes"].items():
+    for name, lane in summary["lanes"].items():
         assert seconds.filter(pl.col("lane") == name)["output_tokens"].sum() == lane["output_tokens"]
 
 
@@ -59,18 +59,18 @@ def test_what_is_in_flight_at_the_end_is_recorded_as_cancelled_and_a_rate_tells_
 ) -> None:
     long = ["--request-rate", "4", "--arrival", "constant", "--random-output-len", "2048"]
     assert main(["run", "demo", "--for", "3s", "--json", *long]) == 1  # no answer ends in this time
-    told = json.loads(capsys.readouterr().out)["lanes"]
+    summary = json.loads(capsys.readouterr().out)["lanes"]
     (session,) = sessions()
     rows = pl.scan_parquet(session / "requests/*.parquet").collect()
     seconds = pl.scan_parquet(session / "seconds/*.parquet").collect()
     chunks = pl.scan_parquet(session / "chunks/*.parquet").collect()
-    for name, lane in told.items():
-        own = rows.filter(pl.col("lane") == name)
+    for name, lane in summary.items():
+        lane_rows = rows.filter(pl.col("lane") == name)
         started = seconds.filter(pl.col("lane") == name)["started"].sum()
-        assert own.filter(pl.col("t_send_ns").is_not_null()).height >= started > 0
-        assert lane["cancelled"] == (own["outcome"] == "cancelled").sum() > 0
+        assert lane_rows.filter(pl.col("t_send_ns").is_not_null()).height >= started > 0
+        assert lane["cancelled"] == (lane_rows["outcome"] == "cancelled").sum() > 0
         assert lane["ttft_sched_ms"]["n"] == lane["requests"]
-        assert set(chunks.filter(pl.col("lane") == name)["request"]) <= set(own["request"])
+        assert set(chunks.filter(pl.col("lane") == name)["request"]) <= set(lane_rows["request"])
 
 
 def test_one_lane_on_a_real_llamacpp_server_is_recorded_and_exported(
@@ -78,19 +78,19 @@ def test_one_lane_on_a_real_llamacpp_server_is_recorded_and_exported(
 ) -> None:
     flags = ["--max-concurrency", "3", "--random-input-len", "48", "--random-output-len", "24"]
     assert main(["run", "--a", llamacpp_url, "--for", "3s", "--json", *flags]) == 0
-    told = json.loads(capsys.readouterr().out)
-    lane = told["lanes"]["a"]
+    summary = json.loads(capsys.readouterr().out)
+    lane = summary["lanes"]["a"]
     assert (lane["engine"], lane["simulated"], lane["failed"]) == ("llamacpp", False, 0)
     assert lane["requests"] > 5
     assert main(["sessions"]) == 0
-    assert told["session"] in capsys.readouterr().out
-    assert main(["export", told["session"], "--format", "csv", "--to", str(tmp_path / "out")]) == 0
+    assert summary["session"] in capsys.readouterr().out
+    assert main(["export", summary["session"], "--format", "csv", "--to", str(tmp_path / "out")]) == 0
     requests = pl.read_csv(tmp_path / "out" / "requests.csv")
     good = requests.filter(pl.col("outcome") == "ok")
     assert good["prompt_tokens"].unique().to_list() == [48]
     assert (good["output_tokens"] == good["output_tokens_asked"]).all()
     for form in ("json", "parquet"):
-        assert main(["export", told["session"], "--format", form, "--to", str(tmp_path / form)]) == 0
+        assert main(["export", summary["session"], "--format", form, "--to", str(tmp_path / form)]) == 0
     assert json.loads(next((tmp_path / "json").glob("*.json")).read_text())
 
 

@@ -20,15 +20,15 @@ def test_alike_settings_make_no_difference() -> None:
 
 
 def test_a_difference_names_both_values_and_its_effect() -> None:
-    (found,) = differences(VLLM, SGLANG | {"kv_tokens": 65_536})
-    assert found.sentence == "KV tokens differ (1,048,576 against 65,536)"
-    assert found.effect == "the smaller pool queues and preempts first"
-    assert reason([found]) == "not comparable because KV tokens differ (1,048,576 against 65,536)"
+    (unequal,) = differences(VLLM, SGLANG | {"kv_tokens": 65_536})
+    assert unequal.sentence == "KV tokens differ (1,048,576 against 65,536)"
+    assert unequal.effect == "the smaller pool queues and preempts first"
+    assert reason([unequal]) == "not comparable because KV tokens differ (1,048,576 against 65,536)"
 
 
 def test_a_switch_is_on_or_off() -> None:
-    (found,) = differences(VLLM, SGLANG | {"prefix_cache": False})
-    assert found.sentence == "prefix cache differs (on against off)"
+    (unequal,) = differences(VLLM, SGLANG | {"prefix_cache": False})
+    assert unequal.sentence == "prefix cache differs (on against off)"
 
 
 def test_what_one_does_not_tell_is_no_difference() -> None:
@@ -42,8 +42,8 @@ def test_a_pool_rounded_to_blocks_is_the_same_pool() -> None:
 
 def test_the_same_weights_under_two_names_are_one_model() -> None:
     assert differences(VLLM, SGLANG | {"model": "other"}) == []
-    (found,) = differences(VLLM, SGLANG | {"model": "other", "weights": "Llama-4"})
-    assert found.key == "model"
+    (unequal,) = differences(VLLM, SGLANG | {"model": "other", "weights": "Llama-4"})
+    assert unequal.key == "model"
 
 
 def test_a_batch_limit_that_the_load_does_not_reach_is_a_note() -> None:
@@ -54,9 +54,9 @@ def test_a_batch_limit_that_the_load_does_not_reach_is_a_note() -> None:
 
 
 def test_the_gravest_come_first_and_notes_do_not_stand_in_the_way() -> None:
-    found = differences(VLLM | {"kv_block": 16}, SGLANG | {"kv_block": 1, "max_model_len": 4096})
-    assert [d.key for d in found] == ["max_model_len", "kv_block"]
-    assert [d.key for d in grave(found)] == ["max_model_len"]
+    listed = differences(VLLM | {"kv_block": 16}, SGLANG | {"kv_block": 1, "max_model_len": 4096})
+    assert [d.key for d in listed] == ["max_model_len", "kv_block"]
+    assert [d.key for d in grave(listed)] == ["max_model_len"]
 
 
 def test_a_difference_can_be_waived_by_its_key() -> None:
@@ -70,8 +70,8 @@ def test_a_difference_can_be_waived_by_its_key() -> None:
 
 
 def test_sampling_defaults_are_a_note() -> None:
-    (found,) = differences(VLLM, SGLANG | {"sampling_defaults": "model"})
-    assert found.severity == "note"
+    (unequal,) = differences(VLLM, SGLANG | {"sampling_defaults": "model"})
+    assert unequal.severity == "note"
 
 
 def test_terms_are_declared_once_with_words_for_everything() -> None:

@@ -120,8 +120,8 @@ def test_segments_whose_dials_nobody_told_are_not_pooled() -> None:
 def test_a_turn_in_the_middle_of_a_second_belongs_to_it() -> None:
     rows = [second(lane, i, 100, segment=int(i >= 30)) for i in range(60) for lane in ("a", "b")]
     event = EventRow("", T0 + 30 * NS + 999_999_999, "dial", "concurrency", "8", "16")
-    found = ledger(Tables(session(), requests_frame([]), seconds_frame(rows), [event]))
-    assert [row.dials["b"]["concurrency"] for row in found] == ["8", "16"]
+    rows_by_setting = ledger(Tables(session(), requests_frame([]), seconds_frame(rows), [event]))
+    assert [row.dials["b"]["concurrency"] for row in rows_by_setting] == ["8", "16"]
 
 
 def rows_of(words: dict[float, Word], name: str = "concurrency") -> list[LedgerRow]:

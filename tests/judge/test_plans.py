@@ -81,12 +81,12 @@ def test_a_sweep_that_cannot_be_read_is_told_how_to_write_it(text: str) -> None:
 
 def test_the_curve_has_a_point_for_each_setting_with_its_intervals() -> None:
     tables = ran()
-    found = curve(ledger(tables))
-    assert found is not None
-    assert found.dial == "concurrency"
-    assert [point.setting for point in found.lines["a"]] == [8, 16, 32]
-    assert [point.throughput for point in found.lines["a"]] == pytest.approx([1300, 1000, 700], rel=0.05)
-    for point in found.lines["b"]:
+    drawn = curve(ledger(tables))
+    assert drawn is not None
+    assert drawn.dial == "concurrency"
+    assert [point.setting for point in drawn.lines["a"]] == [8, 16, 32]
+    assert [point.throughput for point in drawn.lines["a"]] == pytest.approx([1300, 1000, 700], rel=0.05)
+    for point in drawn.lines["b"]:
         assert point.latency_low is not None
         assert point.latency_high is not None
         assert point.latency_low < point.latency < point.latency_high

@@ -12,9 +12,9 @@ IN_FLIGHT = np.array([8, 8, 10, 10])
 def test_only_seconds_in_which_both_were_reported_count() -> None:
     running = [(NS // 2, 4.0), (NS // 2 + 1, 6.0), (2 * NS, 6.0), (9 * NS, 99.0)]
     queued = [(1, 1.0), (NS, 7.0), (2 * NS, 1.0)]
-    found = queueing(STARTS_NS, IN_FLIGHT, running, queued)
-    assert found == Queueing(seconds=2, in_flight=9.0, running=5.5, queued=1.0)
-    assert found.unscheduled == 2.5
+    median = queueing(STARTS_NS, IN_FLIGHT, running, queued)
+    assert median == Queueing(seconds=2, in_flight=9.0, running=5.5, queued=1.0)
+    assert median.unscheduled == 2.5
 
 
 def test_a_server_that_runs_more_than_was_sent_serves_others_too() -> None:

@@ -19,36 +19,36 @@ def quick(segment: int, at_s: float) -> RequestRow:
 
 
 def test_each_change_of_a_dial_starts_a_segment() -> None:
-    found = segments(seconds_frame(ticks([(0, 30), (1, 40), (2, 20)])), requests_frame([quick(0, 1)]))
-    assert [(s.number, (s.start_ns - T0) // NS, (s.end_ns - T0) // NS) for s in found] == [
+    built = segments(seconds_frame(ticks([(0, 30), (1, 40), (2, 20)])), requests_frame([quick(0, 1)]))
+    assert [(s.number, (s.start_ns - T0) // NS, (s.end_ns - T0) // NS) for s in built] == [
         (0, 0, 30),
         (1, 30, 70),
         (2, 70, 90),
     ]
-    assert [s.settled_s for s in found] == [25, 35, 15]
+    assert [s.settled_s for s in built] == [25, 35, 15]
 
 
 def test_requests_of_the_older_segment_must_drain() -> None:
     slow = request("b", 9, at_s=29, e2e_ms=12_500, segment=0)
-    found = segments(seconds_frame(ticks([(0, 30), (1, 40)])), requests_frame([quick(0, 1), slow]))
-    assert found[1].settled_ns == T0 + 41.5 * NS
-    assert found[1].settled_s == 70 - 42
+    built = segments(seconds_frame(ticks([(0, 30), (1, 40)])), requests_frame([quick(0, 1), slow]))
+    assert built[1].settled_ns == T0 + 41.5 * NS
+    assert built[1].settled_s == 70 - 42
 
 
 def test_twice_the_slow_requests_is_cut_off() -> None:
     rows = [request("a", i, at_s=i, e2e_ms=1000) for i in range(20)] + [request("b", 1, e2e_ms=9000)]
-    found = segments(seconds_frame(ticks([(0, 60)])), requests_frame(rows))
-    assert found[0].settled_s == 60 - 18
+    built = segments(seconds_frame(ticks([(0, 60)])), requests_frame(rows))
+    assert built[0].settled_s == 60 - 18
     assert settling_s() == 5.0
     assert settling_s(1e6) == 60.0
 
 
 def test_what_the_recording_says_of_settling_goes_before_what_is_found() -> None:
     rows = seconds_frame(ticks([(0, 30), (1, 40), (2, 20)]))
-    told = [T0 + 12 * NS, T0 + 50 * NS]
-    found = segments(rows, requests_frame([quick(0, 1)]), told)
-    assert [s.settled_s for s in found] == [18, 20, 0]  # the last one never was
-    part = segments(rows, requests_frame([quick(0, 1)]), told[1:])
+    settled_at_ns = [T0 + 12 * NS, T0 + 50 * NS]
+    built = segments(rows, requests_frame([quick(0, 1)]), settled_at_ns)
+    assert [s.settled_s for s in built] == [18, 20, 0]  # the last one never was
+    part = segments(rows, requests_frame([quick(0, 1)]), settled_at_ns[1:])
     assert [s.settled_s for s in part] == [25, 20, 0]
 
 
@@ -68,16 +68,16 @@ def test_seconds_where_the_client_was_the_limit_or_a_lane_down_do_not_count() ->
     rows[2 * 20] = second("a", 20, 100, bound=True)
     rows[2 * 30 + 1] = second("b", 30, 0, up=False)
     rows[2 * 31 + 1] = second("b", 31, 0, up=False)
-    (found,) = segments(seconds_frame(rows), requests_frame([]))
-    assert (found.bound_s, found.down_s) == (1, 2)
-    assert {lane: len(share.tps) for lane, share in found.lanes.items()} == {"a": 52, "b": 52}
-    assert set(found.lanes["b"].tps) == {100.0}
+    (segment,) = segments(seconds_frame(rows), requests_frame([]))
+    assert (segment.bound_s, segment.down_s) == (1, 2)
+    assert {lane: len(share.tps) for lane, share in segment.lanes.items()} == {"a": 52, "b": 52}
+    assert set(segment.lanes["b"].tps) == {100.0}
 
 
 def test_only_seconds_that_both_lanes_have_count() -> None:
     rows = [row for row in ticks([(0, 40)]) if not (row.lane == "b" and row.t_ns >= T0 + 30 * NS)]
-    (found,) = segments(seconds_frame(rows), requests_frame([]))
-    assert found.settled_s == 25
+    (segment,) = segments(seconds_frame(rows), requests_frame([]))
+    assert segment.settled_s == 25
 
 
 def test_one_lane_alone_has_segments_too() -> None:
@@ -101,9 +101,9 @@ def test_the_dials_in_force_follow_the_events() -> None:
 
 
 def test_dials_that_a_session_does_not_tell_are_not_made_up() -> None:
-    (found,) = settings_at({"load": {"concurrency": 12}}, "a", [], [T0])
-    assert (found["a"]["concurrency"], found["a"]["prompt_tokens"]) == ("12", "")
-    assert "b" not in found
+    (setting,) = settings_at({"load": {"concurrency": 12}}, "a", [], [T0])
+    assert (setting["a"]["concurrency"], setting["a"]["prompt_tokens"]) == ("12", "")
+    assert "b" not in setting
 
 
 @pytest.mark.parametrize("empty", [[], [np.zeros(3)]])

@@ -41,24 +41,24 @@ def ran(seed: int, *, b_ttft: float = 1.0, b_tps: float = 1.0, failures: int = 0
 
 
 def test_the_figures_of_the_settled_time() -> None:
-    found = measured(ran(1, b_ttft=2.0, b_tps=0.5, failures=10), limits=Limits(ttft_ms=150))
-    assert found.whole["a.output_tps"] == pytest.approx(1000, rel=0.02)
-    assert found.whole["b.output_tps"] == pytest.approx(500, rel=0.02)
-    assert found.whole["a.ttft_p50"] == pytest.approx(100, rel=0.02)
-    assert found.whole["b.ttft_p95"] == pytest.approx(200 * np.exp(0.1645), rel=0.03)
-    assert found.whole["a.request_rate"] == pytest.approx(5, rel=0.02)
-    assert found.whole["a.goodput"] == pytest.approx(5, rel=0.02)
-    assert found.whole["b.goodput"] < 0.1
-    assert found.whole["b.failed_share"] == pytest.approx(10 / 985, rel=0.03)
-    assert len(found.sections) == 10
-    assert np.mean([part["a.output_tps"] for part in found.sections]) == pytest.approx(998, rel=0.01)
+    figures = measured(ran(1, b_ttft=2.0, b_tps=0.5, failures=10), limits=Limits(ttft_ms=150))
+    assert figures.whole["a.output_tps"] == pytest.approx(1000, rel=0.02)
+    assert figures.whole["b.output_tps"] == pytest.approx(500, rel=0.02)
+    assert figures.whole["a.ttft_p50"] == pytest.approx(100, rel=0.02)
+    assert figures.whole["b.ttft_p95"] == pytest.approx(200 * np.exp(0.1645), rel=0.03)
+    assert figures.whole["a.request_rate"] == pytest.approx(5, rel=0.02)
+    assert figures.whole["a.goodput"] == pytest.approx(5, rel=0.02)
+    assert figures.whole["b.goodput"] < 0.1
+    assert figures.whole["b.failed_share"] == pytest.approx(10 / 985, rel=0.03)
+    assert len(figures.sections) == 10
+    assert np.mean([part["a.output_tps"] for part in figures.sections]) == pytest.approx(998, rel=0.01)
 
 
 def test_a_percentile_with_too_few_values_is_not_there() -> None:
-    found = measured(ran(1, length_s=60))
-    assert "a.ttft_p95" in found.whole
-    assert "a.ttft_p99" not in found.whole
-    assert "a.ttft_p99" in found.sections[0]
+    figures = measured(ran(1, length_s=60))
+    assert "a.ttft_p95" in figures.whole
+    assert "a.ttft_p99" not in figures.whole
+    assert "a.ttft_p99" in figures.sections[0]
 
 
 @pytest.mark.parametrize(
@@ -127,19 +127,19 @@ def test_a_figure_that_the_session_lacks_is_named() -> None:
 
 
 def test_sessions_are_draws_not_pooled() -> None:
-    (found,) = compare([ran(seed, b_ttft=1.3) for seed in range(3)])
-    by_figure = {verdict.metric: verdict for verdict in found.verdicts}
+    (pooled,) = compare([ran(seed, b_ttft=1.3) for seed in range(3)])
+    by_figure = {verdict.metric: verdict for verdict in pooled.verdicts}
     assert by_figure["ttft_p95"].word == "A ahead"
     assert by_figure["ttft_p95"].ratio == pytest.approx(1 / 1.3, rel=0.03)
     assert by_figure["ttft_p95"].n_batches == 3
     assert by_figure["output_tps"].word in {"level", "undecided"}
-    assert found.dials["concurrency"] == "8"
-    assert found.a["ttft_p50"] == pytest.approx(100, rel=0.02)
+    assert pooled.dials["concurrency"] == "8"
+    assert pooled.a["ttft_p50"] == pytest.approx(100, rel=0.02)
 
 
 def test_one_session_is_one_draw() -> None:
-    (found,) = compare([ran(1, b_ttft=2.0)])
-    assert {verdict.word for verdict in found.verdicts} == {"undecided"}
+    (pooled,) = compare([ran(1, b_ttft=2.0)])
+    assert {verdict.word for verdict in pooled.verdicts} == {"undecided"}
 
 
 def test_only_settings_that_every_session_visited_are_compared() -> None:
@@ -169,26 +169,26 @@ def alone(tables: Tables, lane: Lane, name: str) -> Tables:
 def test_two_sessions_of_one_lane_each_are_a_and_b() -> None:
     both = ran(1, b_ttft=1.5)
     sessions = [alone(both, "a", "old"), alone(both, "b", "new")]
-    (found,) = compare(sessions)
-    by_figure = {verdict.metric: verdict for verdict in found.verdicts}
+    (pooled,) = compare(sessions)
+    by_figure = {verdict.metric: verdict for verdict in pooled.verdicts}
     assert by_figure["ttft_p95"].word == "A ahead"
     assert by_figure["ttft_p95"].ratio == pytest.approx(1 / 1.5, rel=0.05)
     assert "one launch" in by_figure["ttft_p95"].reason
     condition = fail_if("b.ttft_p95 > a.ttft_p95 * 1.05", [measured(tables) for tables in sessions])
     assert condition.holds == "yes"
-    told = markdown(comparison_report([tables.session for tables in sessions], [found], condition))
-    assert "A is vllm of old, B is vllm of new" in told
+    text = markdown(comparison_report([tables.session for tables in sessions], [pooled], condition))
+    assert "A is vllm of old, B is vllm of new" in text
 
 
 def test_two_sessions_with_different_loads_are_not_comparable() -> None:
     both = ran(1)
     one, other = alone(both, "a", "old"), alone(both, "b", "new")
     other.session.profile["load"]["concurrency"] = 64
-    (found,) = compare([one, other])
-    assert {verdict.word for verdict in found.verdicts} == {"not comparable"}
-    assert "concurrency 8 against 64" in found.verdicts[0].reason
+    (pooled,) = compare([one, other])
+    assert {verdict.word for verdict in pooled.verdicts} == {"not comparable"}
+    assert "concurrency 8 against 64" in pooled.verdicts[0].reason
 
 
 def test_servers_that_may_not_be_compared_have_no_verdict_over_sessions() -> None:
-    (found,) = compare([ran(1, b_ttft=2.0), replace(ran(2, b_ttft=2.0), refused="KV tokens differ")])
-    assert {verdict.reason for verdict in found.verdicts} == {"KV tokens differ"}
+    (pooled,) = compare([ran(1, b_ttft=2.0), replace(ran(2, b_ttft=2.0), refused="KV tokens differ")])
+    assert {verdict.reason for verdict in pooled.verdicts} == {"KV tokens differ"}

@@ -83,22 +83,22 @@ class Outline(HTMLParser):
 
 
 def outline(html: str) -> Outline:
-    found = Outline()
-    found.feed(html)
-    assert found.open == []
-    return found
+    parsed = Outline()
+    parsed.feed(html)
+    assert parsed.open == []
+    return parsed
 
 
 def test_the_markdown_tells_the_verdict_the_crossover_and_that_it_is_simulated() -> None:
-    told = markdown(session_report(ran()))
-    assert told.startswith("# vllm against sglang: made\n")
-    assert "**SIMULATED" in told
-    assert "A ahead up to 8 streams, level from 16, B from 32" in told or "A ahead up to 8 streams, B from 32" in told
+    text = markdown(session_report(ran()))
+    assert text.startswith("# vllm against sglang: made\n")
+    assert "**SIMULATED" in text
+    assert "A ahead up to 8 streams, level from 16, B from 32" in text or "A ahead up to 8 streams, B from 32" in text
     assert re.search(
-        r"\| conc 8 streams \| 1,\d{3}\.\d \| \d{3}\.\d|\| conc 8 streams \| 1,\d{3}\.\d \| 1,\d{3}\.\d", told
+        r"\| conc 8 streams \| 1,\d{3}\.\d \| \d{3}\.\d|\| conc 8 streams \| 1,\d{3}\.\d \| 1,\d{3}\.\d", text
     )
-    assert "reset 1" in told
-    assert "| TTFT p95 |" in told
+    assert "reset 1" in text
+    assert "| TTFT p95 |" in text
 
 
 def test_every_table_of_the_markdown_is_whole() -> None:
@@ -115,10 +115,10 @@ def test_every_table_of_the_markdown_is_whole() -> None:
 
 def test_the_page_needs_nothing_from_outside() -> None:
     html = page(session_report(ran(), {"a": LatencyHistogram(), "b": LatencyHistogram()}, Limits(ttft_ms=500)))
-    found = outline(html)
-    assert found.fetched == []
-    assert "script" not in found.tags
-    assert {"svg", "table", "figcaption"} <= found.tags
+    parsed = outline(html)
+    assert parsed.fetched == []
+    assert "script" not in parsed.tags
+    assert {"svg", "table", "figcaption"} <= parsed.tags
     assert "url(" not in html
     assert "@import" not in html
     assert re.findall(r"https?://[^\s\"<]*", html).count("http://www.w3.org/2000/svg") == len(
@@ -130,10 +130,10 @@ def test_the_page_needs_nothing_from_outside() -> None:
 
 
 def test_what_a_server_says_is_text_not_markup() -> None:
-    html, told = page(session_report(ran())), markdown(session_report(ran()))
+    html, text = page(session_report(ran())), markdown(session_report(ran()))
     assert "<script>" not in html
     assert "&lt;script&gt;alert(1)" in html
-    assert "<script>" not in told
+    assert "<script>" not in text
     assert escaped("a|b\n*c* <d>") == r"a\|b \*c\* \<d\>"
 
 
@@ -148,18 +148,18 @@ def test_simulated_is_said_beside_every_chart_and_only_where_it_holds() -> None:
 
 
 def test_one_lane_alone_has_a_report_without_a_verdict() -> None:
-    told = markdown(session_report(ran("a")))
-    assert "A ahead" not in told
-    assert "## The lane" in told
+    text = markdown(session_report(ran("a")))
+    assert "A ahead" not in text
+    assert "## The lane" in text
     outline(page(session_report(ran("a"))))
 
 
 def test_an_imported_result_tells_no_dial_that_it_does_not_know() -> None:
     tables = ran("a")
     tables.session.profile = {"load": {"concurrency": 12, "arrival": "closed"}, "imported": {}}
-    told = markdown(session_report(replace(tables, events=())))
-    assert "conc 12 streams |" in told
-    assert "512" not in told
+    text = markdown(session_report(replace(tables, events=())))
+    assert "conc 12 streams |" in text
+    assert "512" not in text
     tables.session.profile = {}
     assert "settings that are not known" in markdown(session_report(replace(tables, events=())))
 
@@ -171,17 +171,17 @@ def test_an_empty_session_has_a_report() -> None:
 
 
 def test_a_cell_says_how_many_values_are_missing() -> None:
-    told = markdown(session_report(ran()))
-    row = next(line for line in told.splitlines() if line.startswith("| TTFT p99 |"))
+    text = markdown(session_report(ran()))
+    row = next(line for line in text.splitlines() if line.startswith("| TTFT p99 |"))
     assert row.count("needs") == 2
 
 
 def test_the_study_is_told_where_requests_came_one_at_a_time() -> None:
-    told = markdown(session_report(study_ran()))
+    text = markdown(session_report(study_ran()))
     for heading in ("Sequential requests", "Concurrent requests", "GPU memory", "Which engine suits which use"):
-        assert f"## {heading}" in told
-    assert "vllm (lane A) suits latency-bound use on these data" in told
-    assert "Both suit throughput-bound use alike" in told
+        assert f"## {heading}" in text
+    assert "vllm (lane A) suits latency-bound use on these data" in text
+    assert "Both suit throughput-bound use alike" in text
     assert "Sequential requests" not in markdown(session_report(ran()))
 
 
@@ -199,25 +199,25 @@ def test_how_busy_the_gpus_were_is_of_the_measured_time_of_each_setting() -> Non
         *readings("b", "server", "running", lambda _: 1.0),
     ]
     gauges = pl.DataFrame(rows, ["lane", "source", "name", "t_ns", "value"], orient="row")
-    told = markdown(session_report(replace(ran(), gauges=gauges)))
+    text = markdown(session_report(replace(ran(), gauges=gauges)))
     for number, streams in enumerate((8, 16, 32)):
-        assert f"| conc {streams} streams | {50 + number}.0 | 600 | – | – |" in told
+        assert f"| conc {streams} streams | {50 + number}.0 | 600 | – | – |" in text
     assert "## GPUs" not in markdown(session_report(ran()))
     apart = [msgspec.structs.replace(event, lane="b") if event.kind == "dial" else event for event in ran().events]
-    told = markdown(session_report(replace(ran(), gauges=gauges, events=apart)))
-    assert "| A conc 8 streams / B conc 16 streams | 51.0 | 600 |" in told
+    text = markdown(session_report(replace(ran(), gauges=gauges, events=apart)))
+    assert "| A conc 8 streams / B conc 16 streams | 51.0 | 600 |" in text
     second_of_visit = (pl.col("t_ns") - T0) // NS
     down = ran().seconds.with_columns(up=~second_of_visit.is_between(60, 100))
-    stands_still = pl.when(pl.col("value").eq(50) & second_of_visit.is_between(60, 100)).then(0.0)
-    gauges = gauges.with_columns(value=stands_still.otherwise(pl.col("value")))
+    paused = pl.when(pl.col("value").eq(50) & second_of_visit.is_between(60, 100)).then(0.0)
+    gauges = gauges.with_columns(value=paused.otherwise(pl.col("value")))
     assert "| conc 8 streams | 50.0 | 600 |" in markdown(session_report(replace(ran(), gauges=gauges, seconds=down)))
 
 
 def test_lanes_whose_tokens_were_counted_in_different_ways_are_told_apart() -> None:
     at_the_end = pl.col("tokens_from").str.replace("usage", "usage at end")
     b_alone = pl.when(pl.col("lane") == "b").then(at_the_end).otherwise(pl.col("tokens_from"))
-    told = markdown(session_report(replace(ran(), requests=ran().requests.with_columns(tokens_from=b_alone))))
-    assert "Only lane A reported token counts with each chunk" in told
+    text = markdown(session_report(replace(ran(), requests=ran().requests.with_columns(tokens_from=b_alone))))
+    assert "Only lane A reported token counts with each chunk" in text
     for way in (at_the_end, pl.col("tokens_from")):
         alike = replace(ran(), requests=ran().requests.with_columns(tokens_from=way))
         assert "alone most answers" not in markdown(session_report(alike))
@@ -232,19 +232,19 @@ def test_where_requests_were_is_of_the_seconds_that_the_server_told_of() -> None
         *(*readings("b", "running", 8.5, 3), *readings("b", "waiting", 0.0, 3)),
     ]
     gauges = pl.DataFrame(rows, ["lane", "source", "name", "t_ns", "value"], orient="row")
-    told = markdown(session_report(replace(ran(), gauges=gauges)))
-    assert "| conc 8 streams | 8.0 | 4.0 | 1.5 | 2.5 | 8.0 | 8.5 | 0.0 | 0.0 |" in told
+    text = markdown(session_report(replace(ran(), gauges=gauges)))
+    assert "| conc 8 streams | 8.0 | 4.0 | 1.5 | 2.5 | 8.0 | 8.5 | 0.0 | 0.0 |" in text
     serves_others = gauges.with_columns(
         value=pl.col("value") + pl.when(pl.col("lane") == "b").then(1.0).otherwise(0.0)
     )
-    told = markdown(session_report(replace(ran(), gauges=serves_others)))
-    assert "| conc 8 streams | 8.0 | 4.0 | 1.5 | 2.5 | 8.0 | 9.5 | 1.0 | – |" in told
+    text = markdown(session_report(replace(ran(), gauges=serves_others)))
+    assert "| conc 8 streams | 8.0 | 4.0 | 1.5 | 2.5 | 8.0 | 9.5 | 1.0 | – |" in text
     running_only = gauges.filter(pl.col("name") != "waiting")
     assert "## Where requests were" not in markdown(session_report(replace(ran(), gauges=running_only)))
 
 
 @pytest.mark.parametrize(
-    ("ratio", "high", "told"),
+    ("ratio", "high", "written"),
     [
         (1.2, 1.5, "+10.0 % to +50.0 %"),
         (1.2, 900.0, "+10.0 % to over +1,000 %"),
@@ -252,15 +252,15 @@ def test_where_requests_were_is_of_the_seconds_that_the_server_told_of() -> None
     ],
 )
 def test_the_end_of_an_interval_is_told_in_figures_where_it_means_something(
-    ratio: float, high: float, told: str
+    ratio: float, high: float, written: str
 ) -> None:
-    assert interval(Verdict("output_tps", "undecided", ratio, 1.1, high)) == told
+    assert interval(Verdict("output_tps", "undecided", ratio, 1.1, high)) == written
     assert percent(float("nan")) == "–"
 
 
 def test_goodput_has_a_verdict() -> None:
-    told = markdown(session_report(ran(), limits=Limits(ttft_ms=500)))
-    assert re.search(r"Goodput over 11\d s: level \(A against B", told)
+    text = markdown(session_report(ran(), limits=Limits(ttft_ms=500)))
+    assert re.search(r"Goodput over 11\d s: level \(A against B", text)
     assert "Goodput over 115 s: B ahead, no request of lane A" in markdown(
         session_report(slow_a(), limits=Limits(ttft_ms=150))
     )
@@ -277,11 +277,11 @@ def test_the_report_of_several_sessions_tells_the_condition() -> None:
     sessions = [ran(), ran()]
     condition = fail_if("a.output_tps > b.output_tps * 0.1", [measured(tables) for tables in sessions])
     document = comparison_report([t.session for t in sessions], compare(sessions), condition)
-    told = markdown(document)
-    assert "The condition holds." in told
-    assert "## conc 8" in told
-    assert "| output tok/s |" in told
-    assert "| TTFT p95 ms |" in told
+    text = markdown(document)
+    assert "The condition holds." in text
+    assert "## conc 8" in text
+    assert "| output tok/s |" in text
+    assert "| TTFT p95 ms |" in text
     outline(page(document))
     alone = markdown(comparison_report([sessions[0].session], compare(sessions[:1])))
     assert "One session says nothing about another launch" in alone
@@ -318,8 +318,8 @@ def test_marks_close_together_do_not_write_over_each_other() -> None:
 def test_a_sweep_in_which_nothing_is_told_says_so_once() -> None:
     ticks = [second(lane, i, 1000, segment=i // 20) for i in range(60) for lane in LANES]
     events = [turned(20, "concurrency", "16"), turned(40, "concurrency", "32")]
-    told = markdown(session_report(Tables(session(60), requests_frame([]), seconds_frame(ticks), events)))
-    head = told.partition("## ")[0]
+    text = markdown(session_report(Tables(session(60), requests_frame([]), seconds_frame(ticks), events)))
+    head = text.partition("## ")[0]
     assert "**Output tokens/s: undecided at all 3 settings, each needs " in head
     assert head.count("undecided") == 1
 
@@ -335,10 +335,10 @@ def test_goodput_in_turns_is_over_the_lanes_own_seconds() -> None:
         seconds=tables.seconds.with_columns(resting=rests("t_ns")),
         requests=tables.requests.filter(~rests("t_end_ns")),
     )
-    together, in_turns = (markdown(session_report(found, limits=Limits(ttft_ms=500))) for found in (tables, halves))
+    together, in_turns = (markdown(session_report(judged, limits=Limits(ttft_ms=500))) for judged in (tables, halves))
     rates = [
-        [float(rate) for rate in re.findall(r"^\| [AB] \| ([\d.]+) \| \d+ of", told, re.MULTILINE)]
-        for told in (together, in_turns)
+        [float(rate) for rate in re.findall(r"^\| [AB] \| ([\d.]+) \| \d+ of", text, re.MULTILINE)]
+        for text in (together, in_turns)
     ]
     assert rates[1] == pytest.approx(rates[0], rel=0.1)
 

@@ -49,15 +49,15 @@ def ran(noise: float = 0.02, *, gpus: bool = True) -> Tables:
 
 
 def test_the_tables_are_by_prompt_length_and_by_level() -> None:
-    found = study(ran())
-    assert [(row.at, row.lane) for row in found.of("sequential")] == [
+    measured = study(ran())
+    assert [(row.at, row.lane) for row in measured.of("sequential")] == [
         ("50 tokens", "a"),
         ("50 tokens", "b"),
         ("500 tokens", "a"),
         ("500 tokens", "b"),
     ]
-    assert [(row.at, row.lane) for row in found.of("concurrent")] == [("100 streams", "a"), ("100 streams", "b")]
-    first = found.of("sequential")[0]
+    assert [(row.at, row.lane) for row in measured.of("concurrent")] == [("100 streams", "a"), ("100 streams", "b")]
+    first = measured.of("sequential")[0]
     assert first.latency_s.mean == pytest.approx(0.45, rel=0.02)
     assert first.latency_s.sd == pytest.approx(0.009, rel=0.3)
     assert first.latency_s.low is not None
@@ -119,8 +119,8 @@ def test_the_interval_of_a_mean_covers_correlated_values() -> None:
     covered = []
     for _ in range(500):
         state = np.repeat(rng.normal(0, 1, 40), 5)  # five requests share each state
-        found = mean_of(10 + state + 0.3 * rng.normal(size=200))
-        covered.append(found.low is not None and found.high is not None and found.low <= 10 <= found.high)
+        mean = mean_of(10 + state + 0.3 * rng.normal(size=200))
+        covered.append(mean.low is not None and mean.high is not None and mean.low <= 10 <= mean.high)
     assert 0.92 <= np.mean(covered) <= 0.98
 
 
@@ -128,8 +128,8 @@ def test_the_interval_of_a_mean_covers_correlated_values() -> None:
 @pytest.mark.parametrize("seconds", [100, 300])
 def test_the_interval_of_one_lanes_rate_covers_correlated_seconds(phi: float, seconds: int) -> None:
     runs = seconds_of(np.random.default_rng([6, seconds]), 800, seconds, phi)
-    found = [rate_of(run) for run in runs]
-    assert 0.92 <= np.mean([(m.low or 0) <= 1000 <= (m.high or 0) for m in found]) <= 0.98
+    rates = [rate_of(run) for run in runs]
+    assert 0.92 <= np.mean([(m.low or 0) <= 1000 <= (m.high or 0) for m in rates]) <= 0.98
     assert rate_of(runs[0][:79]).low is None
     assert rate_of(np.zeros(100)).low is None
 

@@ -38,17 +38,17 @@ def small(lanes: str = "ab") -> dict[str, Any]:
 
 
 def test_the_object_has_the_keys_of_the_contract() -> None:
-    found = small()
-    assert set(found) == {"schema", "session", "duration_s", "lanes", "verdict", "ledger", "crossover"}
-    (row,) = found["ledger"]
+    figures = small()
+    assert set(figures) == {"schema", "session", "duration_s", "lanes", "verdict", "ledger", "crossover"}
+    (row,) = figures["ledger"]
     assert row["dials"]["a"]["concurrency"] == "8"
-    assert row["verdict"]["reason"] == found["verdict"]["reason"]
-    lanes = found["lanes"]
+    assert row["verdict"]["reason"] == figures["verdict"]["reason"]
+    lanes = figures["lanes"]
     for lane in ("a", "b"):
         assert set(lanes[lane]) == LANE_KEYS
         assert all(set(lanes[lane][name]) == PERCENTILES for name in ("ttft_ms", "tpot_ms", "itl_ms", "e2e_ms"))
         assert set(lanes[lane]["client"]) == CLIENT_KEYS
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
 
 
 def test_the_figures_of_a_lane() -> None:
@@ -64,16 +64,16 @@ def test_the_figures_of_a_lane() -> None:
     assert a["e2e_ms"]["p50"] == 250.0
     assert a["itl_ms"]["p50"] == pytest.approx(20, rel=0.005)
     assert a["itl_ms"]["n"] == 4
-    told = {"cpu_s": 2.5, "loop_lag_ms_p99": 9.0, "bound_s": 1, "stamp": "kernel", "merged_share": 0.45}
-    assert a["client"] == told | {"tokens_from": {"usage": 10}, "tokens_a_chunk": 1.0}
+    reported = {"cpu_s": 2.5, "loop_lag_ms_p99": 9.0, "bound_s": 1, "stamp": "kernel", "merged_share": 0.45}
+    assert a["client"] == reported | {"tokens_from": {"usage": 10}, "tokens_a_chunk": 1.0}
     assert lanes["b"]["client"]["stamp"] == "user"
     assert lanes["b"]["itl_ms"] == {"p50": None, "p95": None, "p99": None, "n": 0}
 
 
 def test_one_lane_alone_has_no_verdict() -> None:
-    found = small("a")
-    assert list(found["lanes"]) == ["a"]
-    assert found["verdict"] == {}
+    figures = small("a")
+    assert list(figures["lanes"]) == ["a"]
+    assert figures["verdict"] == {}
 
 
 def test_failures_in_one_lane_make_it_not_comparable() -> None:
@@ -105,16 +105,16 @@ def test_under_an_arrival_rate_the_wait_before_sending_is_told() -> None:
 def test_a_session_that_was_cut_short_is_as_long_as_its_seconds() -> None:
     info = session(0.0, lanes="a")
     ticks = [second("a", i, 100) for i in range(4)]
-    found = summary(info, requests_frame([]), seconds_frame(ticks), {})
-    assert found["duration_s"] == 4.0
-    assert found["lanes"]["a"]["output_tps"] == 100.0
+    figures = summary(info, requests_frame([]), seconds_frame(ticks), {})
+    assert figures["duration_s"] == 4.0
+    assert figures["lanes"]["a"]["output_tps"] == 100.0
 
 
 def test_nothing_at_all_is_told_as_nothing() -> None:
-    found = summary(session(0.0), requests_frame([]), seconds_frame([]), {})
-    assert found["lanes"]["a"]["output_tps"] == 0.0
-    assert found["lanes"]["a"]["ttft_ms"] == {"p50": None, "p95": None, "p99": None, "n": 0}
-    assert found["verdict"]["word"] == "not comparable"
+    figures = summary(session(0.0), requests_frame([]), seconds_frame([]), {})
+    assert figures["lanes"]["a"]["output_tps"] == 0.0
+    assert figures["lanes"]["a"]["ttft_ms"] == {"p50": None, "p95": None, "p99": None, "n": 0}
+    assert figures["verdict"]["word"] == "not comparable"
 
 
 def test_how_tokens_were_told_and_how_many_shared_a_chunk_is_of_whole_answers() -> None:

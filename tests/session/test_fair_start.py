@@ -31,15 +31,15 @@ class Pools:
         self.of: dict[Lane, int] = {"a": 65_536, "b": 32_768}
         monkeypatch.setattr("tui.doctor.checks.quick_check", self._glance)
 
-    async def _glance(self, lane: Lane, server: LaneProfile, found: DetectedServer) -> LaneCheck:
+    async def _glance(self, lane: Lane, server: LaneProfile, detected: DetectedServer) -> LaneCheck:
         settings = {
-            "engine": found.info.engine,
+            "engine": detected.info.engine,
             "version": "0",
             "model": "m",
             "weights": "w",
             "kv_tokens": self.of[lane],
         }
-        return LaneCheck(lane, found.info.url, server=found, settings=settings)
+        return LaneCheck(lane, detected.info.url, server=detected, settings=settings)
 
 
 def said(watched: Watched) -> list[EventRow]:
@@ -80,13 +80,13 @@ async def test_another_server_that_comes_back_gets_a_driver_of_its_own(pair: lis
     await pair[1].stop()
     pair[1] = await start_simulator("vllm", speed=20, port=int(pair[1].url.rpartition(":")[2]))
 
-    def told(view: View) -> list[str]:
+    def lane_b_events(view: View) -> list[str]:
         return [event.text for event in view.events if event.lane == "b" and event.kind in ("start", "down")]
 
-    view = await watched.view_when(lambda view: any(text.startswith("vLLM ") for text in told(view)))
+    view = await watched.view_when(lambda view: any(text.startswith("vLLM ") for text in lane_b_events(view)))
     before = view.lanes["b"].done
     view = await watched.view_when(lambda view: view.lanes["b"].done > before)
     await watched.session.stop("done")
     assert view.lanes["b"].info is not None
     assert view.lanes["b"].info.engine == "vllm"
-    assert any("another server came back" in text for text in told(view))
+    assert any("another server came back" in text for text in lane_b_events(view))

@@ -203,8 +203,8 @@ async def test_a_server_that_comes_late_is_in_the_recording_at_once(
     pair[1] = await start_simulator("sglang", speed=20, port=port)
     view = await watched.view_when(lambda view: view.lanes["b"].state == "up" and view.lanes["b"].done > 0)
     await watched.view_when(lambda later: later.second > view.second + 1)
-    found = read_info(tmp_path / "s")
-    assert (found.ended, found.lanes["b"].title) == ("", "SGLang")
+    recorded = read_info(tmp_path / "s")
+    assert (recorded.ended, recorded.lanes["b"].title) == ("", "SGLang")
     await watched.session.stop("done")
 
 
@@ -249,8 +249,8 @@ async def test_the_load_stops_at_once_and_comes_back(pair: list[SimulatorProcess
     view = await watched.view_when(lambda view: view.lanes["a"].state == "stopped" == view.lanes["b"].state)
     assert view.lanes["a"].in_flight == 0
     assert watched.session.toggle_plan() == "the load is stopped: x starts it, and the plan can go on then"
-    told = await watched.view_when(lambda view: view.events[-1].kind == "settled")
-    assert told.events[-1].text == "nothing is in flight any more"
+    drained = await watched.view_when(lambda view: view.events[-1].kind == "settled")
+    assert drained.events[-1].text == "nothing is in flight any more"
     assert watched.session.board.toggle_load() is True
     done = view.lanes["a"].done
     await watched.view_when(lambda view: view.lanes["a"].done > done)

@@ -62,13 +62,13 @@ def test_the_ledger_draws_the_curve_of_both_lanes_with_intervals() -> None:
     run.turn("8", "16")
     run.rate, run.ttft_ms = {"a": 1100, "b": 2000}, {"a": 200, "b": 200}
     run.seconds(100)
-    found = curve(run.view().ledger)
-    assert found is not None
-    assert (found.dial, found.percentile) == ("concurrency", "p95")
-    assert [point.setting for point in found.lines["a"]] == [8, 16]
-    assert [point.beaten for point in found.lines["a"]] == [False, True]
-    assert [point.beaten for point in found.lines["b"]] == [False, False]
-    for point in found.lines["b"]:
+    drawn = curve(run.view().ledger)
+    assert drawn is not None
+    assert (drawn.dial, drawn.percentile) == ("concurrency", "p95")
+    assert [point.setting for point in drawn.lines["a"]] == [8, 16]
+    assert [point.beaten for point in drawn.lines["a"]] == [False, True]
+    assert [point.beaten for point in drawn.lines["b"]] == [False, False]
+    for point in drawn.lines["b"]:
         assert point.throughput_low is not None
         assert point.latency_high is not None
         assert point.throughput_low < point.throughput

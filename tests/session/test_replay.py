@@ -108,9 +108,9 @@ async def test_paused_it_stands_and_steps_by_seeking(folder: Path) -> None:
         source.toggle()
         at = source.position_s
         assert at >= SECONDS / 2
-        for wanted, found in ((at + 1, at + 1), (at, at), (3.9, 3), (-5, 0), (1e9, SECONDS)):
+        for wanted, reached in ((at + 1, at + 1), (at, at), (3.9, 3), (-5, 0), (1e9, SECONDS)):
             await source.seek(wanted)
-            assert source.position_s == found == source.view(30).second
+            assert source.position_s == reached == source.view(30).second
         assert not source.playing
 
 
@@ -256,9 +256,9 @@ async def test_lanes_that_take_turns(tmp_path: Path) -> None:
 )
 def test_a_profile_of_another_version_is_read_as_far_as_it_is_known(profile: dict[str, object]) -> None:
     info: SessionInfo = synthetic.info("s", profile=profile)
-    found = profile_of(info)
-    assert found.b is not None
-    assert found.load.concurrency == (4 if "load" in profile else 8)
+    read = profile_of(info)
+    assert read.b is not None
+    assert read.load.concurrency == (4 if "load" in profile else 8)
 
 
 # Following.

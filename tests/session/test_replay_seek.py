@@ -93,8 +93,8 @@ def test_every_second_jumped_to_is_the_one_played_to(folder: Path, profile: Prof
     for second in range(SECONDS + 1):
         if second in (0, 1, 9, 95, 121, 135, 299, 301, 350, SECONDS):
             for window_s in WINDOWS_S:
-                found = jumping.moved_to(second, window_s)
-                assert repr(found.view(window_s)) == repr(live.view(window_s))
+                playback = jumping.moved_to(second, window_s)
+                assert repr(playback.view(window_s)) == repr(live.view(window_s))
         live.step()
 
 
@@ -114,8 +114,8 @@ def test_lanes_in_turns_are_the_same_too_though_their_seconds_lie_far_back(folde
     for second in range(SECONDS + 1):
         if second in (0, 35, 75, 200, SECONDS):
             for window_s in WINDOWS_S:
-                found = jumping.moved_to(second, window_s)
-                assert repr(found.view(window_s)) == repr(live.view(window_s))
+                playback = jumping.moved_to(second, window_s)
+                assert repr(playback.view(window_s)) == repr(live.view(window_s))
         live.step()
     assert live.view(WINDOWS_S[-1]).lanes["a"].latencies["ttft"].n > 3 * 140  # of its turns in five minutes
 

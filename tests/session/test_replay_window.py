@@ -58,50 +58,52 @@ def profile(tape: Tape) -> Profile:
 
 
 def test_percentiles_are_those_of_the_rows(tape: Tape, profile: Profile, folder: Path) -> None:
-    found = window_of(tape, profile, 10.7, 110.2)
-    assert (found.start_s, found.end_s) == (10.0, 110.0)
+    figures = window_of(tape, profile, 10.7, 110.2)
+    assert (figures.start_s, figures.end_s) == (10.0, 110.0)
     t0_ns, t1_ns = synthetic.T0_NS + 10 * NS, synthetic.T0_NS + 110 * NS
     batch = tape.between(t0_ns, t1_ns)
     for lane in LANES:
         rows = [row for row in batch.requests if row.lane == lane]
-        assert (found.requests[lane], found.failed[lane]) == (len(rows), 0)
+        assert (figures.requests[lane], figures.failed[lane]) == (len(rows), 0)
         ttft = [ttft_ms(row) for row in rows]
-        told = found.latencies[lane]["ttft"]
-        assert told.n == len(ttft) == 500
-        assert [told.ms["p50"], told.ms["p99"]] == pytest.approx(percentiles(np.array(ttft), (0.50, 0.99)))
+        ttft_figures = figures.latencies[lane]["ttft"]
+        assert ttft_figures.n == len(ttft) == 500
+        assert [ttft_figures.ms["p50"], ttft_figures.ms["p99"]] == pytest.approx(
+            percentiles(np.array(ttft), (0.50, 0.99))
+        )
         exact = token_gaps(open_session(folder), Selection(t0_ns=t0_ns, t1_ns=t1_ns, lane=lane))[lane]
-        assert found.latencies[lane]["itl"].ms["p50"] == pytest.approx(exact.percentile(0.5), rel=0.011)
+        assert figures.latencies[lane]["itl"].ms["p50"] == pytest.approx(exact.percentile(0.5), rel=0.011)
     tps = [row.output_tokens for row in batch.seconds if row.lane == "b"]
-    assert found.output_tps["b"] == pytest.approx(sum(tps) / 100)
+    assert figures.output_tps["b"] == pytest.approx(sum(tps) / 100)
 
 
 def test_the_verdict_is_that_of_one_look(tape: Tape, profile: Profile) -> None:
-    found = window_of(tape, profile, 0, TURN_S)
+    figures = window_of(tape, profile, 0, TURN_S)
     rows = tape.second_rows(tape.t0_ns, tape.t0_ns + TURN_S * NS)
     a, b = ([float(row.output_tokens) for row in rows if row.lane == lane] for lane in ("a", "b"))
     once, watched = throughput_verdict(a, b, frozen=True), throughput_verdict(a, b)
-    told = found.verdicts["output_tps"]
-    assert (told.word, told.low, told.high) == ("A ahead", once.low, once.high)
+    verdict = figures.verdicts["output_tps"]
+    assert (verdict.word, verdict.low, verdict.high) == ("A ahead", once.low, once.high)
     assert watched.low is not None
     assert once.low is not None
     assert once.low > watched.low
-    assert found.verdicts["ttft_p50"].word in {"level", "undecided"}
-    assert found.verdicts["ttft_p50"].ratio is not None
-    assert found.verdicts["goodput"].ratio is not None
-    assert found.note == ""
+    assert figures.verdicts["ttft_p50"].word in {"level", "undecided"}
+    assert figures.verdicts["ttft_p50"].ratio is not None
+    assert figures.verdicts["goodput"].ratio is not None
+    assert figures.note == ""
 
 
 def test_dials_that_moved_inside_forbid_a_verdict(tape: Tape, profile: Profile) -> None:
-    found = window_of(tape, profile, 60, 180)
-    assert found.note == "dials moved inside the window"
-    assert {told.word for told in found.verdicts.values()} == {"not comparable"}
-    assert found.latencies["a"]["ttft"].n == 600
+    figures = window_of(tape, profile, 60, 180)
+    assert figures.note == "dials moved inside the window"
+    assert {verdict.word for verdict in figures.verdicts.values()} == {"not comparable"}
+    assert figures.latencies["a"]["ttft"].n == 600
 
 
 def test_what_settles_and_what_the_client_limited_is_left_out_and_said(tape: Tape, profile: Profile) -> None:
-    found = window_of(tape, profile, 122, SECONDS)
-    assert found.note == "3 s settling, 20 s client-bound left out"
-    assert found.verdicts["output_tps"].word == "A ahead"
+    figures = window_of(tape, profile, 122, SECONDS)
+    assert figures.note == "3 s settling, 20 s client-bound left out"
+    assert figures.verdicts["output_tps"].word == "A ahead"
     assert window_of(tape, profile, 198, 222).note == "the client was the limit in most seconds"
 
 
@@ -126,7 +128,7 @@ def test_a_lane_without_a_turn_inside_has_no_rate(tmp_path: Path) -> None:
         )
     recorder.close("done", 20.0)
     tape = Tape(open_session(folder))
-    found = window_of(tape, profile_of(tape.info), 5, 15)
-    assert set(found.output_tps) == {"b"}
-    assert found.output_tps["b"] is not None
-    assert found.output_tps["b"] > 0
+    figures = window_of(tape, profile_of(tape.info), 5, 15)
+    assert set(figures.output_tps) == {"b"}
+    assert figures.output_tps["b"] is not None
+    assert figures.output_tps["b"] > 0

@@ -50,8 +50,8 @@ def test_requests_that_neither_run_nor_wait_are_in_front_of_the_scheduler(turns_
     state = run.state.lanes["a"]
     for second in range(60):
         run.seconds(1)
-        own = not turns_s or state.seconds[-1].resting is False
-        running, waiting = (4.0 + second % 2, 1.0) if own else (0.0, 0.0)
+        has_turn = not turns_s or state.seconds[-1].resting is False
+        running, waiting = (4.0 + second % 2, 1.0) if has_turn else (0.0, 0.0)
         for name, value in ((RUNNING, running), (WAITING, waiting)):
             state.take_gauge(GaugeRow("a", "server", name, run.state.t_ns - NS // 2, value))
     assert run.view().lanes["a"].server.unscheduled == pytest.approx(1 - 5.5 / 8)

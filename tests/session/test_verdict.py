@@ -13,11 +13,11 @@ def test_after_enough_settled_seconds_the_faster_lane_is_ahead() -> None:
     words = [run.second().verdicts["output_tps"].word for _ in range(240)]
     assert words[0] == "undecided"
     assert words[-1] == "A ahead"
-    found = run.view().verdicts["output_tps"]
-    assert found.ratio == pytest.approx(1.2, rel=0.03)
-    assert found.low is not None
-    assert found.high is not None
-    assert found.low < 1.2 < found.high
+    verdict = run.view().verdicts["output_tps"]
+    assert verdict.ratio == pytest.approx(1.2, rel=0.03)
+    assert verdict.low is not None
+    assert verdict.high is not None
+    assert verdict.low < 1.2 < verdict.high
     assert changes(words) == 1
 
 
@@ -29,9 +29,9 @@ def test_a_close_race_does_not_flicker() -> None:
 def test_too_few_seconds_say_how_many_more_are_needed() -> None:
     run = Run()
     run.seconds(30)
-    found = run.view().verdicts["output_tps"]
-    assert found.word == "undecided"
-    assert found.need_s == 80 - len(run.view().segment_tps["a"])
+    verdict = run.view().verdicts["output_tps"]
+    assert verdict.word == "undecided"
+    assert verdict.need_s == 80 - len(run.view().segment_tps["a"])
 
 
 def test_a_turned_dial_starts_anew_and_settles_first() -> None:
@@ -77,8 +77,8 @@ def test_what_forbids_a_comparison_is_said_instead_of_a_word(change: dict[str, o
     run = Run(rate={"a": 1200, "b": 1000}, **change)  # type: ignore[arg-type]
     run.seconds(120)
     verdicts = run.view().verdicts
-    assert {found.word for found in verdicts.values()} == {"not comparable"}
-    assert all(why in found.reason for found in verdicts.values())
+    assert {verdict.word for verdict in verdicts.values()} == {"not comparable"}
+    assert all(why in verdict.reason for verdict in verdicts.values())
 
 
 def test_latencies_and_goodput_have_their_own_words() -> None:

@@ -69,14 +69,14 @@ def test_a_step_keeps_to_its_token_budget_and_long_prompts_are_cut_up() -> None:
 
 
 def test_vllm_decodes_beside_a_prefill_and_sglang_waits_for_it() -> None:
-    for preset, emitted_beside in ((VLLM, 2), (SGLANG, 1)):
+    for preset, emitted_with_prefill in ((VLLM, 2), (SGLANG, 1)):
         scheduler = Scheduler(preset)
         scheduler.add(Stream(prompt(32, 1), 10))
         scheduler.step()
         scheduler.add(Stream(prompt(64, 2), 10))
         step = scheduler.step()
         assert step.prefill_tokens == 64
-        assert len(step.emitted) == emitted_beside
+        assert len(step.emitted) == emitted_with_prefill
 
 
 def test_the_prefix_cache_hits_whole_pages_and_never_the_last_token() -> None:

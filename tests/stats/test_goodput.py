@@ -13,7 +13,7 @@ from tui.stats.goodput import Goodput, counts_in, goodput, goodput_verdict
 AT_S = [T0 / NS + second for second in range(60)]
 
 
-def told(rows: list[RequestRow], limits: Limits, at_s: list[float]) -> Goodput:
+def goodput_of(rows: list[RequestRow], limits: Limits, at_s: list[float]) -> Goodput:
     """Goodput of recorded rows; the rows as they arrive have the same."""
     recorded, live = Requests.from_frame(requests_frame(rows)), Requests.from_rows(rows)
     assert recorded.good(limits).tolist() == live.good(limits).tolist()
@@ -29,35 +29,35 @@ def test_a_request_must_meet_every_limit() -> None:
         failed("a", 4),
         request("a", 5, outcome="cancelled", cause="cancelled"),
     ]
-    found = told(rows, Limits(ttft_ms=500, tpot_ms=150), AT_S[:4])
-    assert (found.good, found.total, found.per_s, found.share) == (2, 5, 0.5, 0.4)
-    assert told(rows, Limits(ttft_ms=500, tpot_ms=150), AT_S[2:4]).per_s == 0.5  # one ended there
-    assert found.low < 0.4 < found.high
-    assert found.met == "not met"
+    measured = goodput_of(rows, Limits(ttft_ms=500, tpot_ms=150), AT_S[:4])
+    assert (measured.good, measured.total, measured.per_s, measured.share) == (2, 5, 0.5, 0.4)
+    assert goodput_of(rows, Limits(ttft_ms=500, tpot_ms=150), AT_S[2:4]).per_s == 0.5  # one ended there
+    assert measured.low < 0.4 < measured.high
+    assert measured.met == "not met"
 
 
 def test_each_limit_alone() -> None:
     rows = [request("a", 0, ttft_ms=100, e2e_ms=1100)]
-    assert told(rows, Limits(ttft_ms=99), AT_S).good == 0
-    assert told(rows, Limits(tpot_ms=99), AT_S).good == 0
-    assert told(rows, Limits(e2e_ms=1099), AT_S).good == 0
-    assert told(rows, Limits(ttft_ms=100, tpot_ms=100, e2e_ms=1100), AT_S).good == 1
+    assert goodput_of(rows, Limits(ttft_ms=99), AT_S).good == 0
+    assert goodput_of(rows, Limits(tpot_ms=99), AT_S).good == 0
+    assert goodput_of(rows, Limits(e2e_ms=1099), AT_S).good == 0
+    assert goodput_of(rows, Limits(ttft_ms=100, tpot_ms=100, e2e_ms=1100), AT_S).good == 1
 
 
 def test_a_request_of_one_chunk_has_no_tpot_to_miss() -> None:
     rows = [request("a", 0, output_tokens=1, t_last_ns=T0 + 100 * MS)]
-    assert told(rows, Limits(tpot_ms=1), AT_S).good == 1
+    assert goodput_of(rows, Limits(tpot_ms=1), AT_S).good == 1
 
 
 def test_enough_good_requests_meet_the_limit() -> None:
     rows = [request("a", i) for i in range(459)]
-    assert told(rows, Limits(ttft_ms=500), AT_S).met == "met"
-    assert told(rows[:458], Limits(ttft_ms=500), AT_S).met == "undecided"
+    assert goodput_of(rows, Limits(ttft_ms=500), AT_S).met == "met"
+    assert goodput_of(rows[:458], Limits(ttft_ms=500), AT_S).met == "undecided"
 
 
 def test_no_request_has_no_share() -> None:
-    found = told([], Limits(ttft_ms=1), AT_S)
-    assert (found.good, found.total, found.share, found.met) == (0, 0, None, "undecided")
+    measured = goodput_of([], Limits(ttft_ms=1), AT_S)
+    assert (measured.good, measured.total, measured.share, measured.met) == (0, 0, None, "undecided")
 
 
 def test_limits_in_the_fields_spelling() -> None:

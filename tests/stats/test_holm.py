@@ -33,7 +33,7 @@ def test_of_twelve_equal_settings_a_winner_is_seldom_left_standing() -> None:
         ]
         ahead = [verdict.word in {"A ahead", "B ahead"} for verdict in family]
         alone += any(ahead)
-        together += any(said and stands for said, stands in zip(ahead, holm(family), strict=True))
+        together += any(said and holds for said, holds in zip(ahead, holm(family), strict=True))
     assert alone / RUNS > 0.3
     assert together / RUNS <= 0.07
 
@@ -52,7 +52,7 @@ def test_the_surest_go_first_and_after_the_first_that_falls_none_stands() -> Non
     assert holm(family) == [False, True, False, False]
     assert holm([]) == []
     assert holm([Verdict("goodput", "A ahead")]) == [True]
-    assert [word(verdict, stands) for verdict, stands in zip(family, holm(family), strict=True)] == [
+    assert [word(verdict, holds) for verdict, holds in zip(family, holm(family), strict=True)] == [
         "A ahead alone", "A ahead", "A ahead alone", "A ahead alone",
     ]  # fmt: skip
 
@@ -69,12 +69,12 @@ def test_every_kind_of_verdict_knows_among_how_many_it_holds() -> None:
     lanes = [Latencies(t_s, mean * np.exp(rng.normal(0, 0.1, t_s.size))) for mean in (100, 130)]
     latency = latency_verdict("ttft_p50", *lanes)
     places = [slice(20 * place, 20 * place + 20) for place in range(6)]
-    pairs = [Pair({"a": own, "b": own}, {}) for own in places]
+    pairs = [Pair({"a": block, "b": block}, {}) for block in places]
     a, b = (seconds_of(rng, 1, 120, 0.0, mean)[0] for mean in (1300.0, 1000.0))
     turns = turns_verdict(a.tolist(), b.tolist(), pairs)
-    for found in (draws, latency, turns, one(rng, 0.3)):
-        assert found.word in {"A ahead", "B ahead"}
-        assert found.holds_among > 3
+    for verdict in (draws, latency, turns, one(rng, 0.3)):
+        assert verdict.word in {"A ahead", "B ahead"}
+        assert verdict.holds_among > 3
     assert one(rng, 0.0).holds_among == 0
     assert word_of(-0.1, 0.1, 0.03) == "undecided"
 

@@ -52,9 +52,9 @@ def test_a_session_is_judged_with_its_own_margin_and_says_where_it_is_from(
     info = session(200)
     info.profile.update(profile)
     rows = [second(lane, i, 1020 + i % 3 if lane == "a" else 1000 + i % 3) for i in range(200) for lane in LANES]
-    told = summary(info, requests_frame([]), seconds_frame(rows), {})["verdict"]
-    assert (told["delta"], told["delta_from"]) == (delta, source)
-    assert told["word"] == ("A ahead" if delta < 0.02 else "level")
+    judged = summary(info, requests_frame([]), seconds_frame(rows), {})["verdict"]
+    assert (judged["delta"], judged["delta_from"]) == (delta, source)
+    assert judged["word"] == ("A ahead" if delta < 0.02 else "level")
 
 
 def test_over_several_sessions_the_widest_margin_counts() -> None:

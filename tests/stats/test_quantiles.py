@@ -32,9 +32,9 @@ def test_a_weight_is_the_value_written_out_that_often(rows: list[tuple[float, in
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60))
 def test_a_percentile_is_a_value_that_was_measured_and_they_rise(values: list[float]) -> None:
-    found = percentiles(values, (0.1, 0.5, 0.9, 0.99))
-    assert all(value in values for value in found)
-    assert found == sorted(value for value in found if value is not None)
+    computed = percentiles(values, (0.1, 0.5, 0.9, 0.99))
+    assert all(value in values for value in computed)
+    assert computed == sorted(value for value in computed if value is not None)
 
 
 def test_nothing_has_no_percentile() -> None:

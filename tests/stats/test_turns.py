@@ -48,7 +48,7 @@ def ratios(phi: float, lead: float, seconds: int, drift: float = 0.0) -> Floats:
     faster = np.exp(drift * np.arange(seconds) / seconds)
     lanes = [seconds_of(rng, RUNS, seconds, phi, mean) * faster for mean in (1000 * (1 + lead), 1000)]
     places = [np.array(at_s[lane], dtype=int) for lane in LANES]
-    a, b = (lane[:, own] for lane, own in zip(lanes, places, strict=True))
+    a, b = (lane[:, turn_s] for lane, turn_s in zip(lanes, places, strict=True))
     return np.array([log_ratios(pairs, a[run], b[run]) for run in range(RUNS)])
 
 
@@ -113,19 +113,19 @@ def test_a_lead_of_ten_percent_is_found() -> None:
     at_s = turns(600)
     rng = np.random.default_rng(1)
     a, b = (seconds_of(rng, 1, 600, 0.5, mean)[0] for mean in (1100, 1000))
-    own_a, own_b = (lane[np.array(at_s[name], dtype=int)].tolist() for name, lane in zip(LANES, (a, b), strict=True))
-    found = turns_verdict(own_a, own_b, pairs_of(at_s))
-    assert found.word == "A ahead"
-    assert found.reason == "9 pairs of turns, 30 s of each lane"
-    assert found.ratio == pytest.approx(1.1, rel=0.03)
-    assert Hysteresis().look(found).shown == "undecided"
+    a_tps, b_tps = (lane[np.array(at_s[name], dtype=int)].tolist() for name, lane in zip(LANES, (a, b), strict=True))
+    verdict = turns_verdict(a_tps, b_tps, pairs_of(at_s))
+    assert verdict.word == "A ahead"
+    assert verdict.reason == "9 pairs of turns, 30 s of each lane"
+    assert verdict.ratio == pytest.approx(1.1, rel=0.03)
+    assert Hysteresis().look(verdict).shown == "undecided"
 
 
 def test_too_few_turns_say_how_long_it_takes() -> None:
     at_s = turns(160)
-    found = turns_verdict([1.0] * 80, [1.0] * 80, pairs_of(at_s))
-    assert (found.word, found.need_s) == ("undecided", 2 * 60)
-    assert "needs 4 turns" in found.reason
+    verdict = turns_verdict([1.0] * 80, [1.0] * 80, pairs_of(at_s))
+    assert (verdict.word, verdict.need_s) == ("undecided", 2 * 60)
+    assert "needs 4 turns" in verdict.reason
 
 
 def test_latencies_and_goodput_are_compared_turn_by_turn() -> None:
@@ -137,9 +137,9 @@ def test_latencies_and_goodput_are_compared_turn_by_turn() -> None:
         return Latencies(t_s, mean_ms * np.exp(rng.normal(0, 0.1, t_s.size)))
 
     lanes = (latencies("a", 100.0), latencies("b", 120.0))
-    found = latency_turns_verdict("ttft_p95", lanes, pairs_of(at_s))
-    assert found.word == "A ahead"
-    assert found.ratio == pytest.approx(1 / 1.2, rel=0.03)
+    verdict = latency_turns_verdict("ttft_p95", lanes, pairs_of(at_s))
+    assert verdict.word == "A ahead"
+    assert verdict.ratio == pytest.approx(1 / 1.2, rel=0.03)
     assert latency_turns_verdict("ttft_p95", lanes, pairs_of(turns(100))).word == "undecided"
     a, b = rng.poisson(9.0, len(at_s["a"])).tolist(), rng.poisson(4.0, len(at_s["b"])).tolist()
     assert goodput_verdict(a, b, pairs=pairs_of(at_s)).word == "A ahead"
@@ -153,9 +153,9 @@ def test_the_interval_of_few_turns_of_latencies_covers() -> None:
     covered = []
     for _ in range(300):
         lanes = [_blocks_apart(rng, at_s[lane]) for lane in LANES]
-        found = latency_turns_verdict("ttft_p50", (lanes[0], lanes[1]), pairs, frozen=True)
-        assert found.low is not None and found.high is not None
-        covered.append(found.low <= 1 <= found.high)
+        verdict = latency_turns_verdict("ttft_p50", (lanes[0], lanes[1]), pairs, frozen=True)
+        assert verdict.low is not None and verdict.high is not None
+        covered.append(verdict.low <= 1 <= verdict.high)
     assert np.mean(covered) >= 0.9
 
 
@@ -172,11 +172,11 @@ def recorded(seconds: int = 600) -> Tables:
     rng = np.random.default_rng(4)
     rows, requests = [], []
     for lane, rate, ttft_ms in zip(LANES, (1200, 1000), (120, 100), strict=True):
-        own = set(at_s[lane])
+        turn_s = set(at_s[lane])
         for index in range(seconds):
-            tokens = round(rng.normal(rate, 50)) if index in own else 7 * (index % 3)  # a drain puts out a few
-            rows.append(second(lane, index, tokens, resting=index not in own))
-            if index in own:
+            tokens = round(rng.normal(rate, 50)) if index in turn_s else 7 * (index % 3)  # a drain puts out a few
+            rows.append(second(lane, index, tokens, resting=index not in turn_s))
+            if index in turn_s:
                 requests += [
                     request(
                         lane,
@@ -197,9 +197,9 @@ def test_a_recording_of_lanes_in_turns_is_judged_by_turns_everywhere() -> None:
     assert row.verdict.ratio == pytest.approx(1.2, rel=0.02)
     assert "pairs of turns" in row.verdict.reason
     assert row.tps["a"] == pytest.approx(1200, rel=0.02)
-    told = summary(tables.session, tables.requests, tables.seconds, {})
-    assert told["lanes"]["b"]["output_tps"] == pytest.approx(1000, rel=0.02)
-    assert told["verdict"]["word"] == "A ahead"
+    printed = summary(tables.session, tables.requests, tables.seconds, {})
+    assert printed["lanes"]["b"]["output_tps"] == pytest.approx(1000, rel=0.02)
+    assert printed["verdict"]["word"] == "A ahead"
     figures = measured(tables)
     assert figures.whole["a.output_tps"] == pytest.approx(1200, rel=0.02)
     assert figures.whole["b.request_rate"] == pytest.approx(4, rel=0.05)

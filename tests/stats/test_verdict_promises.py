@@ -31,8 +31,8 @@ def watched(phi: float, lead: float) -> Watched:
     a, b = seconds_of(rng, RUNS, SECONDS, phi, 1000 * (1 + lead)), seconds_of(rng, RUNS, SECONDS, phi)
     seen = Watched(np.full(RUNS, np.inf), np.full(RUNS, np.inf), np.zeros(RUNS, dtype=np.bool_))
     for look in range(BATCH_S * MIN_BATCHES, SECONDS + 1, BATCH_S):
-        found = log_ratio(a[:, :look], b[:, :look])
-        low, high = found.mean - found.half_width, found.mean + found.half_width
+        estimate = log_ratio(a[:, :look], b[:, :look])
+        low, high = estimate.mean - estimate.half_width, estimate.mean + estimate.half_width
         words = np.array([word_of(*ends, DELTA) for ends in zip(low, high, strict=True)])
         for first, word in ((seen.first_a, "A ahead"), (seen.first_b, "B ahead")):
             first[(words == word) & np.isinf(first)] = look
@@ -64,8 +64,8 @@ def test_the_sequence_covers_at_every_look_at_once(phi: float, lead: float) -> N
 def test_the_frozen_interval_covers_at_its_one_look(phi: float, seconds: int) -> None:
     rng = np.random.default_rng([7, round(phi * 10), seconds])
     a, b = seconds_of(rng, 2000, seconds, phi, 1100), seconds_of(rng, 2000, seconds, phi)
-    found = log_ratio(a, b, frozen=True)
-    assert 0.92 <= np.mean(np.abs(found.mean - np.log(1.1)) <= found.half_width) <= 0.98
+    estimate = log_ratio(a, b, frozen=True)
+    assert 0.92 <= np.mean(np.abs(estimate.mean - np.log(1.1)) <= estimate.half_width) <= 0.98
 
 
 def test_looking_more_often_than_every_batch_tells_nothing_new() -> None:

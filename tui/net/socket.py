@@ -134,8 +134,8 @@ class Resolver:
         if lookup is None or failed or now_s - self._started_s > MAX_LOOKUP_AGE_S:
             lookup = self._lookup = asyncio.create_task(self._resolve())
             self._started_s = now_s
-        found = await asyncio.shield(lookup)
-        return sorted(found, key=lambda address: address != self._preferred) if len(found) > 1 else found
+        resolved = await asyncio.shield(lookup)
+        return sorted(resolved, key=lambda address: address != self._preferred) if len(resolved) > 1 else resolved
 
     def prefer(self, address: AddressInfo) -> None:
         """Try this address first from now on: it answered."""

@@ -65,10 +65,10 @@ def chunks_of(requests: pl.DataFrame, lane: Lane, tokens: int) -> pl.DataFrame:
 def itl_of(chunks: pl.DataFrame, lane: Lane) -> LatencyHistogram:
     """The inter-token latencies of one lane, block by block."""
     gaps, histogram = ChunkGaps(T0), LatencyHistogram()
-    own = chunks.filter(pl.col("lane") == lane)
-    for block in own.iter_slices(BLOCK):
-        found = gaps.feed_columns(*(block[name].to_numpy() for name in ("request", "t_ns", "tokens")))
-        histogram.add(found.itl_ms, found.tokens)
+    lane_chunks = chunks.filter(pl.col("lane") == lane)
+    for block in lane_chunks.iter_slices(BLOCK):
+        fed = gaps.feed_columns(*(block[name].to_numpy() for name in ("request", "t_ns", "tokens")))
+        histogram.add(fed.itl_ms, fed.tokens)
     return histogram
 
 

@@ -22,18 +22,18 @@ STUDY = '[a]\nsimulate = "vllm"\n\n[b]\nsimulate = "sglang"\n\n[load]\nprompt_to
 
 def ran(profile: Path, seconds: int, seed: int, streams: int) -> dict[str, Any]:
     """The summary of one run, in a process of its own."""
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "tui", "run", str(profile), "--for", f"{seconds}s", "--json", "--no-record",
          "--seed", str(seed), "--max-concurrency", str(streams)],
         capture_output=True, check=True, text=True, timeout=seconds + 120,
     )  # fmt: skip
-    found: dict[str, Any] = json.loads(told.stdout)
-    return found
+    printed: dict[str, Any] = json.loads(process.stdout)
+    return printed
 
 
-def told(name: str, found: dict[str, Any]) -> str:
+def line_of(name: str, printed: dict[str, Any]) -> str:
     """One line of a run."""
-    verdict, tps = found["verdict"], [lane["output_tps"] for lane in found["lanes"].values()]
+    verdict, tps = printed["verdict"], [lane["output_tps"] for lane in printed["lanes"].values()]
     ratio = (
         "" if verdict["ratio"] is None else f"{verdict['ratio']:.4f} [{verdict['low']:.4f}, {verdict['high']:.4f}]"
     )
@@ -52,11 +52,11 @@ def main() -> int:
         same.write_text(SAME)
         study.write_text(STUDY)
         winners = 0
-        for seed, found in enumerate(pool.map(lambda seed: ran(same, asked.seconds, seed, 8), range(asked.runs))):
-            winners += found["verdict"]["word"] in {"A ahead", "B ahead"}
-            print(told(f"same {seed}", found), flush=True)
+        for seed, printed in enumerate(pool.map(lambda seed: ran(same, asked.seconds, seed, 8), range(asked.runs))):
+            winners += printed["verdict"]["word"] in {"A ahead", "B ahead"}
+            print(line_of(f"same {seed}", printed), flush=True)
         last = ran(study, asked.seconds, 1, 100)
-        print(told("study", last), flush=True)
+        print(line_of("study", last), flush=True)
     print(f"{winners} of {asked.runs} equal runs named a winner; the study named {last['verdict']['word']!r}")
     return 0 if winners <= asked.runs / 10 and last["verdict"]["word"] == "B ahead" else 1
 

@@ -92,7 +92,7 @@ def text_prompts(load: Load) -> list[str]:
     return [prompt(number, words, fillers) for number in range(load.requests)]
 
 
-def own_client(engine: str, python: str, load: Load, folder: Path) -> float:
+def rate_of_engine_client(engine: str, python: str, load: Load, folder: Path) -> float:
     """Tokens/s as the engine's own client reports them."""
     result = folder / f"own-{load.seed}.json"
     kind = "generate" if load.endpoint == "generate" else engine
@@ -182,7 +182,7 @@ def measure(args: argparse.Namespace, streams: int) -> dict[str, list[Run]]:
             )
             with counted(args.kind, args.url) as readings:
                 if way == ENGINE_CLIENT:
-                    rate, bound_s = own_client(args.kind, args.python, load, Path(folder)), 0
+                    rate, bound_s = rate_of_engine_client(args.kind, args.python, load, Path(folder)), 0
                 else:
                     rate, bound_s = dragstrip(load, Path(folder))
             runs[way].append(run := Run(rate, middle_rate(readings, streams * args.output, args.waves), bound_s))

@@ -16,12 +16,12 @@ def main(path: Path) -> None:
     models = importlib.import_module("aiperf.common.models.export_models")
     importlib.import_module("aiperf.metrics.types")
     registry = importlib.import_module("aiperf.metrics.metric_registry").MetricRegistry
-    found = models.JsonExportData.model_validate_json(path.read_text())
+    exported = models.JsonExportData.model_validate_json(path.read_text())
     run = loader().load_run(path.parent)
     checked = 0
     for name in SPREADS:
         values = run.requests[name].dropna()
-        ours = getattr(found, name)
+        ours = getattr(exported, name)
         theirs = {"avg": values.mean(), "std": values.std(ddof=0), "min": values.min(), "max": values.max()}
         theirs |= {f"p{p}": numpy.percentile(values, p) for p in (1, 5, 10, 25, 50, 75, 90, 95, 99)}
         for stat, value in theirs.items():
@@ -35,8 +35,8 @@ def main(path: Path) -> None:
     good = run.requests[run.requests["request_latency"].notna()]
     start, end = good["request_start_ns"].min(), good["request_end_ns"].max()
     seconds = (end - start).total_seconds() if hasattr(end - start, "total_seconds") else (end - start) / 1e9
-    assert math.isclose(found.benchmark_duration.avg, seconds, rel_tol=1e-6)
-    assert math.isclose(found.request_throughput.avg, len(good) / seconds, rel_tol=1e-6)
+    assert math.isclose(exported.benchmark_duration.avg, seconds, rel_tol=1e-6)
+    assert math.isclose(exported.request_throughput.avg, len(good) / seconds, rel_tol=1e-6)
     print(f"AIPerf: its plot loader takes {len(run.requests)} records; {checked} figures and units agree")
 
 

@@ -19,7 +19,7 @@ class Tokenizer:
 
 def main(path: Path, requests: Path) -> None:
     """Recompute every figure with SGLang's `calculate_metrics`."""
-    (found,) = [json.loads(line) for line in path.read_text().splitlines()]
+    (saved,) = [json.loads(line) for line in path.read_text().splitlines()]
     sys.modules.setdefault("datasets", SimpleNamespace(load_dataset=None))  # type: ignore[arg-type]
     serving = importlib.import_module("sglang.benchmark.serving")
     with requests.open() as file:
@@ -32,27 +32,27 @@ def main(path: Path, requests: Path) -> None:
             serving.RequestFuncOutput(
                 success=row["outcome"] == "ok",
                 latency=(int(row["t_end_ns"]) - int(row["t_send_ns"])) / 1e9 + connect_s,
-                ttft=found["ttfts"][at],
-                itl=found["itls"][at],
-                output_len=found["output_lens"][at],
+                ttft=saved["ttfts"][at],
+                itl=saved["itls"][at],
+                output_len=saved["output_lens"][at],
                 start_time=int(row["t_send_ns"]) / 1e9 - connect_s,
             )
         )
-        counted = found["input_lens"][at] if row["outcome"] == "ok" else 0
+        counted = saved["input_lens"][at] if row["outcome"] == "ok" else 0
         asked.append(serving.DatasetRow(prompt="", prompt_len=counted, output_len=0))
-    metrics, lens = serving.calculate_metrics(asked, outputs, found["duration"], Tokenizer(), found["backend"])
+    metrics, lens = serving.calculate_metrics(asked, outputs, saved["duration"], Tokenizer(), saved["backend"])
     theirs = {
         "total_input_tokens": metrics.total_input,
         "total_output_tokens": metrics.total_output,
-        **{name: getattr(metrics, name) for name in found if hasattr(metrics, name)},
+        **{name: getattr(metrics, name) for name in saved if hasattr(metrics, name)},
     }
     wrong = {
-        name: (value, found[name])
+        name: (value, saved[name])
         for name, value in theirs.items()
-        if not math.isclose(value, found[name], rel_tol=1e-6)
+        if not math.isclose(value, saved[name], rel_tol=1e-6)
     }
     assert not wrong, wrong
-    assert lens == found["output_lens"]
+    assert lens == saved["output_lens"]
     print(f"SGLang: {len(theirs)} figures of {path.name} are those of its own calculate_metrics")
 
 
