@@ -17,7 +17,7 @@ async def test_in_turns_what_a_verdict_needs_is_counted_in_turns() -> None:
         view = replace(
             view, verdicts={"output_tps": Verdict("output_tps", "undecided", need_s=need_s, reason=reason)}
         )
-        return compare(view, OBJECTIVES[0], linked=True).note
+        return compare(view, OBJECTIVES[0], dials_differ=False).note
 
     assert undecided(40, "together") == "needs about 40 s more"
     assert undecided(100, "alternate") == "needs about 2 more turns each"
@@ -34,7 +34,7 @@ def test_while_it_settles_the_verdict_says_over_which_seconds_its_ratio_is() -> 
             for (lane, view_of_lane), s in zip(view.lanes.items(), over_s, strict=True)
         }
         settling = {"output_tps": Verdict("output_tps", "undecided", need_s=5.0, reason="settling")}
-        return compare(replace(view, lanes=lanes, verdicts=settling), OBJECTIVES[0], linked=True).note
+        return compare(replace(view, lanes=lanes, verdicts=settling), OBJECTIVES[0], dials_differ=False).note
 
     assert note(7, 6) == "over 6 s, settling"
     assert note(0, 0) == "settling"
@@ -46,7 +46,7 @@ def test_a_setting_visited_again_shows_the_verdict_over_all_visits() -> None:
         setting = row(16, 1200, 90, word)
         view = replace(view, ledger=[dataclasses.replace(setting, visits=visits)], ledger_now=0)
         view = replace(view, verdicts={"output_tps": Verdict("output_tps", "undecided", need_s=40.0)})
-        return compare(view, OBJECTIVES[0], linked=True).note
+        return compare(view, OBJECTIVES[0], dials_differ=False).note
 
     assert note(4, "A ahead") == "this visit; all 4 visits: A ahead 1.11, press t"
     assert note(4, "undecided") == note(1, "A ahead") == "needs about 40 s more"

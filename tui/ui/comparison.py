@@ -114,7 +114,7 @@ def compare_window(window: WindowView, objective: Objective) -> Comparison:
     )
 
 
-def compare(view: View, objective: Objective, *, linked: bool) -> Comparison:
+def compare(view: View, objective: Objective, *, dials_differ: bool) -> Comparison:
     """The comparison of this second; while the verdict has no ratio, the plain one over the window is shown."""
     if len(view.lanes) < 2:
         return Comparison(UNDECIDED, note="one lane alone: there is nothing to compare")
@@ -128,7 +128,7 @@ def compare(view: View, objective: Objective, *, linked: bool) -> Comparison:
         other_ratios=_known((o.label, view_ratio(view, o.kind)) for o in OBJECTIVES if o != objective),
         warning=verdict.reason.removeprefix(FORBIDDEN)
         if forbidden
-        else _warning(view, linked=linked) or verdict.note,
+        else _warning(view, dials_differ=dials_differ) or verdict.note,
     )
 
 
@@ -175,7 +175,7 @@ def _needs(verdict: Verdict, need_s: float, *, in_turns: bool) -> str:
     return f"needs about {turns} more turn{'' if turns == 1 else 's'} each"
 
 
-def _warning(view: View, *, linked: bool) -> str:
+def _warning(view: View, *, dials_differ: bool) -> str:
     """What makes the figures doubtful, the most serious first."""
     down = [lane.lane.upper() for lane in view.lanes.values() if lane.state == "down"]
     if down:
@@ -183,7 +183,7 @@ def _warning(view: View, *, linked: bool) -> str:
     bound = [lane.lane.upper() for lane in view.lanes.values() if lane.bound]
     if bound:
         return f"client-bound in {' and '.join(bound)}"
-    return "" if linked else "dials apart"
+    return "dials differ" if dials_differ else ""
 
 
 def summary_lines(view: View) -> list[str]:

@@ -196,7 +196,8 @@ class MainScreen(Screen[None]):
             panel.show(state)
 
     def screen_state(self, view: View) -> ScreenState:
-        comparison = compare(view, self.objective, linked=self.source.board.linked)
+        board = self.source.board
+        comparison = compare(view, self.objective, dials_differ=board.shown("a") != board.shown("b"))
         replay = self.source.replay
         return ScreenState(view, comparison, self.glyphs, replay, load_on=self.load_on, behind_s=self.behind_s)
 
