@@ -18,3 +18,9 @@ def test_it_tells_the_table_and_the_sentence_and_empties_the_caches(capsys: pyte
 def test_a_difference_that_has_no_name_cannot_be_waived(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "demo", "--waive", "kv_token"]) == 2
     assert capsys.readouterr().err == "dragstrip: nothing is called kv_token to waive; did you mean kv_tokens?\n"
+
+
+@pytest.mark.parametrize("flag", ["--no-record", "--out", "--goodput"])
+def test_flags_of_a_recording_are_refused(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "demo", flag, "ttft:500"]) == 2
+    assert f"`dragstrip doctor` does not take {flag}: " in capsys.readouterr().err

@@ -4,13 +4,14 @@ import argparse
 
 from tui.cli import watch
 from tui.cli.console import screen_flags
-from tui.cli.options import load_flags
+from tui.cli.options import load_flags, recording_flags
 
 HELP = "the whole screen on two simulated engines; nothing else needed"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     load_flags(parser)
+    recording_flags(parser)
     screen_flags(parser)
     parser.set_defaults(profile="demo", a=None, b=None, model=None, api_key_env=None, waive=None)
 

@@ -62,8 +62,11 @@ def load_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the request list")
     read_help = "a request fails after so many seconds without a byte from the server (60)"
     parser.add_argument("--read-timeout", type=float, metavar="S", help=read_help)
-    parser.add_argument("--goodput", nargs="+", metavar="LIMIT", help="limits in ms: ttft:500 tpot:30, or a preset")
     parser.add_argument("--alternate", action="store_true", help="the lanes take turns: for engines that share a GPU")
+
+
+def recording_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--goodput", nargs="+", metavar="LIMIT", help="limits in ms: ttft:500 tpot:30, or a preset")
     parser.add_argument("--no-record", action="store_true", help="write nothing to disk")
     parser.add_argument("--out", metavar="DIR", help="where to record, instead of the user's data directory")
 
@@ -84,12 +87,13 @@ def profile_from(args: argparse.Namespace) -> Profile:
         from tui.judge.comparable import check_waived
 
         check_waived(waive)
+    goodput = getattr(args, "goodput", None)  # not a flag of `doctor` and `calibrate`
     return msgspec.structs.replace(
         profile,
         a=_lane(args, profile.a),
         b=_lane(args, profile.b) if profile.b is not None else None,
         load=_load(args, profile.load),
-        slo=parse_limits(" ".join(args.goodput), profile.slo) if args.goodput else profile.slo,
+        slo=parse_limits(" ".join(goodput), profile.slo) if goodput else profile.slo,
         mode="alternate" if args.alternate else profile.mode,
         waive=waive,
     )

@@ -14,7 +14,7 @@ import msgspec
 from tui.cli.calibrate import with_noise_floor
 from tui.cli.console import Interruption, print_notice, print_result
 from tui.cli.headless import CollectedRows, Work, measure
-from tui.cli.options import profile_from, recorder_from, session_argument, target_flags
+from tui.cli.options import profile_from, recorder_from, recording_flags, session_argument, target_flags
 from tui.model.profile import Profile
 from tui.model.rows import SecondRow
 from tui.model.text import UserError
@@ -35,6 +35,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     target_flags(parser)
+    recording_flags(parser)
     time_help = f"how long: 30s, 10m, 1h ({DEFAULT_TIME}; a step of a sweep {SWEEP_STEP_TIME})"
     parser.add_argument("--for", dest="duration", metavar="TIME", help=time_help)
     parser.add_argument("--plan", action="store_true", help="run the profile's plan to its end, instead of --for")

@@ -5,7 +5,7 @@ from functools import partial
 
 from tui.cli.calibrate import with_noise_floor
 from tui.cli.console import require_terminal, run_screen, screen_flags
-from tui.cli.options import profile_from, recorder_from, session_argument, target_flags
+from tui.cli.options import profile_from, recorder_from, recording_flags, session_argument, target_flags
 from tui.session.source import Source
 
 HELP = "watch two servers side by side, live"
@@ -13,6 +13,7 @@ HELP = "watch two servers side by side, live"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     target_flags(parser)
+    recording_flags(parser)
     screen_flags(parser)
 
 
