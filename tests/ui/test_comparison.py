@@ -80,4 +80,4 @@ def test_without_a_verdict_the_plain_ratio_is_undecided() -> None:
 def test_different_work_is_said_next_to_a_rate_of_tokens() -> None:
     verdict = Verdict("output_tps", "A ahead", 1.14, 1.08, 1.21, note="different work: answers")
     view = replace(FakeSource(second=150).view(30), verdicts={"output_tps": verdict})
-    assert compare(view, OBJECTIVES[0], linked=True).warning == "different work: answers"
+    assert compare(view, OBJECTIVES[0], dials_differ=False).warning == "different work: answers"
