@@ -5,7 +5,7 @@ import pytest
 from tui.cli.main import main
 
 
-def test_it_tells_the_table_and_the_sentence_and_empties_the_caches(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_prints_the_table_and_the_sentence_and_empties_the_caches(capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["doctor", "demo", "--reset-cache"])
     out = capsys.readouterr().out.splitlines()
     assert out[0].split() == ["lane", "A", "B"]

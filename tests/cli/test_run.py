@@ -146,7 +146,7 @@ def test_the_key_is_in_no_file_and_no_output(
         assert not path.is_file() or key.encode() not in path.read_bytes(), path
 
 
-def test_a_session_elsewhere_is_told_by_its_folder(tmp_path: Path) -> None:
+def test_a_session_elsewhere_is_named_by_its_folder(tmp_path: Path) -> None:
     profile = read_profile("demo")
     at_home, elsewhere = (argparse.Namespace(out=out) for out in (None, str(tmp_path / "my runs")))
     assert session_argument(at_home, profile, "2026_demo") == "2026_demo"

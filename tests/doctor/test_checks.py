@@ -46,7 +46,7 @@ def row(checked: DoctorReport, label: str) -> Row:
     return next(row for row in checked.rows if row.label == label)
 
 
-def test_two_alike_are_comparable() -> None:
+def test_two_with_the_same_settings_are_comparable() -> None:
     checked = report(profile(), [check("a"), check("b")], QUIET)
     assert checked.comparable
     assert checked.sentence == "comparable: no obstacle found"

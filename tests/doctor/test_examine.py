@@ -18,7 +18,7 @@ async def test_a_server_is_examined_with_our_reader_and_with_the_official_client
     assert check.tokens_served is None  # it has no metrics
 
 
-async def test_a_quick_check_generates_nothing_and_counts_a_prompt_by_the_servers_own_tokenizer() -> None:
+async def test_a_quick_check_generates_nothing_and_counts_a_prompt_by_the_servers_tokenizer() -> None:
     asked: list[str] = []
 
     class Tokenizing(Handler):

@@ -82,7 +82,7 @@ async def test_a_length_goes_by_the_name_that_the_server_wants() -> None:
     assert server.info.adapted[0].endswith("it is sent as num_predict")
 
 
-async def test_what_the_operator_changes_is_sent_in_probe_and_load_alike() -> None:
+async def test_what_the_operator_changes_is_sent_in_both_probe_and_load() -> None:
     picky = Picky()
     changed = {
         "extra_body": {"a": {"b": [1, None]}, "seed": 7},

@@ -33,7 +33,7 @@ def test_every_body_streams_with_usage_and_says_how_to_sample(kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", ["vllm", "sglang", "trtllm", "lmdeploy", "llamacpp"])
-def test_engines_that_can_are_told_to_ignore_the_end_token_and_given_neutral_sampling(kind: str) -> None:
+def test_engines_that_can_are_asked_to_ignore_the_end_token_and_given_neutral_sampling(kind: str) -> None:
     sent = body(kind)
     assert sent["ignore_eos"] is True
     assert sent["top_p"] == 1.0
@@ -80,7 +80,7 @@ def test_ids_go_to_completions_and_text_to_a_chat() -> None:
         get_engine("vllm").body(Request("chat", "m", [5], 1, 0.0, 0))
 
 
-def test_sglangs_own_endpoint_is_asked_for_the_same_work() -> None:
+def test_sglangs_generate_is_asked_for_the_same_work() -> None:
     sent, completion = body("sglang", "generate"), body("sglang", "completions")
     sampling = sent["sampling_params"]
     assert (sent["input_ids"], sampling.pop("max_new_tokens")) == (completion["prompt"], completion["max_tokens"])

@@ -46,7 +46,7 @@ async def test_sglang_is_never_asked_for_its_health_which_costs_a_generation() -
     assert not [path for path in site.paths if "health" in path]
 
 
-async def test_old_sglang_tells_its_version_elsewhere() -> None:
+async def test_old_sglang_reports_its_version_elsewhere() -> None:
     old = {name: answer for name, answer in SGLANG.items() if "server_info" not in name}
     assert (await at({**old, "GET /get_server_info": {"version": "0.4.6"}})).info.version == "0.4.6"
 
@@ -230,7 +230,7 @@ async def test_a_query_goes_along_and_is_never_shown() -> None:
         (httpx.Response(400, text="The plain HTTP request was sent to HTTPS port"), "give its URL with https://"),
     ],
 )  # fmt: skip
-async def test_what_is_no_engine_is_told_with_what_came(answer: httpx.Response, words: str) -> None:
+async def test_a_server_that_is_not_an_engine_is_reported_with_its_answer(answer: httpx.Response, words: str) -> None:
     message = await refusal(Site({"GET /v1/models": answer}))
     assert words in message
     assert "\x1b" not in message

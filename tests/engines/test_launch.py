@@ -56,7 +56,7 @@ def test_the_equalised_pair() -> None:
     assert sglang_env == {}
 
 
-def test_older_versions_get_their_own_spelling() -> None:
+def test_older_versions_get_older_flags() -> None:
     old = flags(command("sglang", launch(version="0.5.10", cuda_graphs=False), 1)[0])
     assert {"--cuda-graph-max-bs 512", "--disable-cuda-graph"} <= old
     new = flags(command("sglang", launch(version="0.5.23", cuda_graphs=False), 1)[0])
@@ -173,10 +173,10 @@ def test_a_shell_reads_the_printed_command_back() -> None:
         ("trtllm", "anything", ""),
     ],
 )  # fmt: skip
-def test_a_line_tells_its_stage(kind: str, line: str, text: str) -> None:
+def test_a_line_names_its_stage(kind: str, line: str, text: str) -> None:
     assert stage(kind, line) == text
 
 
-def test_a_share_is_told_five_times_and_not_at_each_per_cent() -> None:
+def test_a_share_is_reported_five_times_and_not_at_each_per_cent() -> None:
     lines = (f"Capturing CUDA graphs (decode, FULL): {share:3}%|#| {share}/100" for share in range(101))
     assert len({stage("vllm", line) for line in lines}) == 5

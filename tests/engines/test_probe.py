@@ -13,7 +13,7 @@ from tests.load.faulty_server import (
     END,
     GOOD,
     HEAD,
-    Manners,
+    Behaviour,
     always,
     chunk,
     plain,
@@ -30,10 +30,10 @@ from tui.model.text import UserError
 
 @asynccontextmanager
 async def server(
-    manners: Manners, kind: str = "vllm", endpoint: Endpoint = "completions", ids: int = 0
+    behaviour: Behaviour, kind: str = "vllm", endpoint: Endpoint = "completions", ids: int = 0
 ) -> AsyncIterator[DetectedServer]:
-    """As detected, with these manners."""
-    async with serving(manners) as port:
+    """As detected, with this behaviour."""
+    async with serving(behaviour) as port:
         info = LaneInfo(url=f"http://127.0.0.1:{port}", engine=kind, title=kind, model="m", endpoint=endpoint)
         yield DetectedServer(info, list(range(100, 100 + ids)), "", "", {"Authorization": "x"})
 
@@ -63,16 +63,16 @@ async def test_captured_streams(name: str, events: int, prompt_tokens: int, outp
 async def test_ids_or_text_go_to_the_lanes_endpoint() -> None:
     asked: list[tuple[bytes, dict[str, object]]] = []
 
-    async def manners(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = await reader.readline()
         asked.append((line.split()[1], json.loads(await read_request(reader))))
         writer.write(GOOD)
         await writer.drain()
 
-    async with server(manners, ids=20) as at:
+    async with server(behaviour, ids=20) as at:
         await probe_stream(at)
         await probe_stream(at, prompt="hello")
-    async with server(manners, "openai", "chat") as at:
+    async with server(behaviour, "openai", "chat") as at:
         await probe_stream(at, prompt="hello")
     (first, ids), (second, text), (third, chat) = asked
     assert (first, second, third) == (b"/v1/completions", b"/v1/completions", b"/v1/chat/completions")

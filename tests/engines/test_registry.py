@@ -120,7 +120,7 @@ async def test_it_is_known_by_its_owner_or_by_its_metrics_too() -> None:
     assert (await detect_lane(lane(), transport=Site(unsigned))).info.engine == "swift"
 
 
-def test_its_gauges_are_read_and_its_requests_sent_in_its_own_form() -> None:
+def test_its_gauges_are_read_and_its_requests_sent_in_its_format() -> None:
     assert gauges_from(get_engine("swift"), PAGE) == {
         gauges.RUNNING: 3, gauges.WAITING: 4, gauges.GENERATION_TOKENS: 500,
     }  # fmt: skip

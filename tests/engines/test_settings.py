@@ -30,7 +30,7 @@ def info(name: str) -> dict[str, Any]:
     return dict(msgspec.json.decode((CAPTURED / name).read_bytes()))
 
 
-async def test_vllm_in_dev_mode_tells_everything() -> None:
+async def test_vllm_in_dev_mode_reports_everything() -> None:
     known = await settings(
         {**VLLM, "GET /metrics": VLLM_PAGE, "GET /server_info": info("vllm-0.32.0-server-info.json")}
     )
@@ -44,13 +44,13 @@ async def test_vllm_in_dev_mode_tells_everything() -> None:
     }  # fmt: skip
 
 
-async def test_vllm_without_dev_mode_tells_its_cache_and_how_to_hear_more() -> None:
+async def test_vllm_without_dev_mode_reports_its_cache_and_how_to_get_more() -> None:
     known = await settings({**VLLM, "GET /metrics": VLLM_PAGE})
     assert (known["kv_tokens"], known.get("prefix_cache"), known.get("max_running")) == (1_048_576, True, None)
     assert "VLLM_SERVER_DEV_MODE=1" in known["note"]
 
 
-async def test_vllm_that_does_not_answer_in_time_is_not_told_to_turn_development_on() -> None:
+async def test_vllm_that_does_not_answer_in_time_gets_no_advice_to_turn_development_on() -> None:
     def late(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/server_info":
             raise httpx.ReadTimeout("late", request=request)
@@ -89,7 +89,7 @@ async def test_sglang_with_chunking_off_and_graphs_on() -> None:
     assert (known["kv_tokens"], known["max_running"]) == (131_072, 4096)
 
 
-async def test_an_older_sglang_tells_its_graphs_in_other_words() -> None:
+async def test_an_older_sglang_reports_its_graphs_under_other_keys() -> None:
     other = info("sglang-0.5.23-server-info.json") | {"disable_cuda_graph": False, "cuda_graph_max_bs": 160}
     del other["cuda_graph_config"]
     answers = {name: answer for name, answer in SGLANG.items() if "server_info" not in name}
@@ -144,7 +144,7 @@ async def test_no_value_of_a_setting_is_a_crash(kind: str) -> None:
         assert (await read_settings(server, transport=site))["model"] == "m"
 
 
-async def test_an_engine_that_tells_nothing_says_so() -> None:
+async def test_an_engine_without_settings_says_so() -> None:
     known = await settings({"GET /v1/models": listing("m")})
     assert known["note"] == "OpenAI-compatible has no endpoint that reports its settings"
     assert known == {"engine": "openai", "version": "", "model": "m", "note": known["note"]}

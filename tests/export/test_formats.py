@@ -21,7 +21,7 @@ SIMULATED = LaneInfo(url="http://127.0.0.1:1", engine="vllm", title="vLLM", simu
 
 
 @pytest.mark.parametrize(("name", "suffix"), [("markdown", ".md"), ("html", ".html")])
-def test_a_report_tells_the_session(tmp_path: Path, name: str, suffix: str) -> None:
+def test_a_report_is_written_for_the_session(tmp_path: Path, name: str, suffix: str) -> None:
     recorded = coherent.record(tmp_path / "s", lanes=dict.fromkeys("ab", SIMULATED))
     (file,) = export(recorded, name, tmp_path / "out", Selection(redact=True))
     text = file.path.read_text()

@@ -42,7 +42,7 @@ def test_json_is_one_object(make: Make, tmp_path: Path) -> None:
     assert file.rows == sum(len(rows) for rows in exported["tables"].values())
 
 
-def test_one_table_goes_where_it_is_told(make: Make, tmp_path: Path) -> None:
+def test_one_table_goes_to_the_folder_given(make: Make, tmp_path: Path) -> None:
     (file,) = export(make(), "csv", tmp_path / "deep" / "mine.csv", Selection(tables=("seconds",)))
     assert file.path == tmp_path / "deep" / "mine.csv"
     assert len(file.path.read_text().splitlines()) == 1 + 40

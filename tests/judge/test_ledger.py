@@ -112,7 +112,7 @@ def test_servers_that_may_not_be_compared_have_no_verdict() -> None:
     assert row.tps["a"] > row.tps["b"]
 
 
-def test_segments_whose_dials_nobody_told_are_not_pooled() -> None:
+def test_segments_with_unknown_dials_are_not_pooled() -> None:
     tables = replace(visited([("8", 0.2), ("32", -0.2)]), events=())
     assert [row.verdict.word for row in ledger(tables)] == ["A ahead", "B ahead"]
 

@@ -74,7 +74,7 @@ def test_a_sweep_can_list_its_settings() -> None:
         "concurrency=1..9999",
     ],
 )
-def test_a_sweep_that_cannot_be_read_is_told_how_to_write_it(text: str) -> None:
+def test_a_sweep_that_cannot_be_read_says_how_to_write_it(text: str) -> None:
     with pytest.raises(UserError, match=r"sweep"):
         sweep_plan(text, 30)
 

@@ -66,7 +66,7 @@ def test_figures_that_the_answers_support_are_known(seen: dict[str, Any]) -> Non
     assert not unknown_of(frame_of_rows("requests", [answer(**seen)] * 3))
 
 
-def test_rows_and_tables_are_doubted_alike() -> None:
+def test_rows_and_tables_are_doubted_in_the_same_way() -> None:
     rows = [answer(**seen) for seen in (*KNOWN.values(), *(seen for seen, _ in UNKNOWN.values()))]
     of_rows, of_frame = Answers.from_rows(rows), Answers.from_frame(frame_of_rows("requests", rows))
     assert doubts_of(of_rows).tolist() == doubts_of(of_frame).tolist()

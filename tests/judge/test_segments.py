@@ -43,7 +43,7 @@ def test_twice_the_slow_requests_is_cut_off() -> None:
     assert settling_s(1e6) == 60.0
 
 
-def test_what_the_recording_says_of_settling_goes_before_what_is_found() -> None:
+def test_what_the_recording_says_of_settling_goes_before_what_is_computed() -> None:
     rows = seconds_frame(ticks([(0, 30), (1, 40), (2, 20)]))
     settled_at_ns = [T0 + 12 * NS, T0 + 50 * NS]
     built = segments(rows, requests_frame([quick(0, 1)]), settled_at_ns)

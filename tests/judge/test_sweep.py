@@ -21,7 +21,7 @@ def server(streams: int) -> Point:
     return Point(streams, 100.0 * min(streams, 32), 50.0 * max(1, streams / 32) + 10 * min(streams, 32) ** 0.5)
 
 
-def test_the_knee_of_a_server_that_is_full_at_32_streams_is_found_by_halving() -> None:
+def test_the_knee_of_a_server_that_is_full_at_32_streams_is_located_by_halving() -> None:
     visited = doubling(1, 256)
     passes = 0
     while more := halving(visited, [at for at in [knee([server(n) for n in visited])] if at]):

@@ -61,7 +61,7 @@ def say(line: str) -> None:
 
 
 def main() -> None:
-    """Start like an engine, then serve until told to end; with --die, end at once as one that ran out of memory."""
+    """Start like an engine, then serve until stopped; with --die, end at once as one that ran out of memory."""
     pids = Path(sys.argv[1])
     say("Loading safetensors checkpoint shards:  50% Completed")
     if "--die" in sys.argv:

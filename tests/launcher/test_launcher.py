@@ -48,7 +48,7 @@ async def until_gone(pids: list[int]) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_an_engine_is_started_told_of_and_ended_with_its_stubborn_worker(tmp_path: Path) -> None:
+async def test_an_engine_is_started_reported_and_ended_with_its_stubborn_worker(tmp_path: Path) -> None:
     stages: list[str] = []
     pids = tmp_path / "pids"
     async with Launcher(profile(pids), lambda lane, text: stages.append(f"{lane} {text}"), tmp_path) as launcher:
@@ -64,7 +64,7 @@ async def test_an_engine_is_started_told_of_and_ended_with_its_stubborn_worker(t
     assert "a loading weights 50 %" in stages
 
 
-async def test_an_engine_that_dies_is_told_with_its_last_lines(tmp_path: Path) -> None:
+async def test_an_engine_that_dies_is_reported_with_its_last_lines(tmp_path: Path) -> None:
     with pytest.raises(
         EngineDiedError, match=r"lane A's engine ended \(status 3\); its log is .*a-vllm.log"
     ) as caught:
@@ -73,7 +73,7 @@ async def test_an_engine_that_dies_is_told_with_its_last_lines(tmp_path: Path) -
     assert caught.value.tail[-1] == "torch.OutOfMemoryError: CUDA out of memory"
 
 
-async def test_engines_on_gpus_of_their_own_start_together_and_one_that_dies_ends_both(tmp_path: Path) -> None:
+async def test_engines_on_separate_gpus_start_together_and_one_that_dies_ends_both(tmp_path: Path) -> None:
     one, other = profile(tmp_path / "one"), profile(tmp_path / "two", extra=["--die"])
     lanes = {"a": msgspec.to_builtins(one.a), "b": msgspec.to_builtins(other.a)}
     for gpu, lane in enumerate(lanes.values()):

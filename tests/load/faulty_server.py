@@ -8,7 +8,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-Manners = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -53,10 +53,10 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
     return await reader.readexactly(length)
 
 
-def always(answer: bytes, *, then: str = "keep") -> Manners:
+def always(answer: bytes, *, then: str = "keep") -> Behaviour:
     """Give that answer to every request; then keep the connection, close it, reset it, or stay silent."""
 
-    async def manners(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await read_request(reader):
             writer.write(answer)
             await writer.drain()
@@ -70,14 +70,14 @@ def always(answer: bytes, *, then: str = "keep") -> Manners:
             if then == "silence":
                 await asyncio.Event().wait()
 
-    return manners
+    return behaviour
 
 
 @asynccontextmanager
 async def serving(
-    manners: Manners, port: int = 0, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    behaviour: Behaviour, port: int = 0, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[int]:
-    """Serve with these manners; gives the port."""
+    """Serve with this behaviour; gives the port."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -85,7 +85,7 @@ async def serving(
         assert task is not None
         tasks.add(task)
         try:
-            await manners(reader, writer)
+            await behaviour(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:

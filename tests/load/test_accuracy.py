@@ -17,7 +17,7 @@ from tui.model.rows import Frame, RequestRow
 from tui.session.state import LatencyHistogram
 
 
-async def test_it_tells_what_the_client_adds_and_what_can_be_trusted() -> None:
+async def test_it_reports_what_the_client_adds_and_what_can_be_trusted() -> None:
     accuracy = await measure(step_s=1.0)
     assert 0 < accuracy.ttft_added_p50_us <= accuracy.ttft_added_p99_us
     assert 0 <= accuracy.itl_error_p50_us <= accuracy.itl_error_p99_us
@@ -68,7 +68,7 @@ def itl(frames: list[Frame]) -> LatencyHistogram:
     return histogram
 
 
-async def test_reported_percentiles_are_those_of_the_servers_own_log() -> None:
+async def test_reported_percentiles_are_those_of_the_servers_log() -> None:
     async with accuracy._source() as source:
         plan = accuracy._plan(f"{source.url}/p/{TTFT_US}/{STEP_US}")
         run = await accuracy._drive(plan, DIALS, 1.0)

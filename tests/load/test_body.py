@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.judge.made import request
-from tests.load.faulty_server import DONE, END, HEAD, Manners, chunk, read_request, serving, usage
+from tests.load.faulty_server import DONE, END, HEAD, Behaviour, chunk, read_request, serving, usage
 from tests.load.test_lane import plan, until
 from tui.load.body import RequestBuilder
 from tui.load.lane import LaneLoad
@@ -95,10 +95,10 @@ async def test_answers_decide_how_the_next_ones_are_counted_and_no_token_is_lost
     assert {row.chunks for row in ended} == {4}
 
 
-def counting(tokens: int) -> Manners:
+def counting(tokens: int) -> Behaviour:
     """A server that sends four chunks of so many tokens each and counts them as it is asked to."""
 
-    async def manners(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while body := await read_request(reader):
             each = json.loads(body)["stream_options"].get("continuous_usage_stats")
             writer.write(HEAD)
@@ -111,7 +111,7 @@ def counting(tokens: int) -> Manners:
             writer.write(usage(7, 4 * tokens) + DONE + END)
             await writer.drain()
 
-    return manners
+    return behaviour
 
 
 def test_the_request_goes_to_the_path_under_the_base_url_and_carries_the_headers() -> None:

@@ -1,4 +1,4 @@
-"""The driver process: it obeys, tells the truth about real servers, and never outlives its parent."""
+"""The driver process: it obeys, measures real servers correctly, and never outlives its parent."""
 
 import asyncio
 import os
@@ -59,7 +59,7 @@ async def test_frames_carry_rows_and_packed_columns_that_agree() -> None:
     assert frames[-1].due_total >= frames[-1].started_total > 0
 
 
-async def test_a_driver_told_to_stop_gives_its_last_frame_and_ends() -> None:
+async def test_a_driver_asked_to_stop_gives_its_last_frame_and_ends() -> None:
     async with serving(always(GOOD)) as port:
         driver = await Driver.start(plan(f"http://127.0.0.1:{port}"), Setting(1, Dials(concurrency=1)))
         frames = driver.frames()
@@ -161,7 +161,7 @@ async def test_a_starved_driver_says_that_it_is_the_limit_and_a_healthy_one_does
     assert any("late" in frame.bound for frame in starved)
 
 
-async def test_a_real_llamacpp_server_and_we_count_alike(llamacpp_url: str) -> None:
+async def test_a_real_llamacpp_server_counts_as_we_do(llamacpp_url: str) -> None:
     driver = await Driver.start(
         plan(
             llamacpp_url,

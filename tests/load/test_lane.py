@@ -16,7 +16,7 @@ from tests.load.faulty_server import (
     END,
     GOOD,
     HEAD,
-    Manners,
+    Behaviour,
     always,
     chunk,
     plain,
@@ -116,7 +116,7 @@ async def test_what_is_over_is_freed_at_once() -> None:
 
 
 HUGE = b"data: " + b"x" * (9 << 20)
-FAILURES: list[tuple[str, Manners, Cause]] = [
+FAILURES: list[tuple[str, Behaviour, Cause]] = [
     ("429", always(plain("429 Too Many Requests", b'{"error":{"message":"slow down"}}')), "http 429"),
     ("4xx", always(plain("404 Not Found", b'{"object":"error","message":"no such model"}')), "http 4xx"),
     ("5xx in plain text", always(plain("500 Oops", b"Internal Server Error", "text/plain")), "http 5xx"),
@@ -139,10 +139,10 @@ FAILURES: list[tuple[str, Manners, Cause]] = [
 ]
 
 
-@pytest.mark.parametrize(("manners", "cause"), [f[1:] for f in FAILURES], ids=[f[0] for f in FAILURES])
-async def test_each_failure_has_its_cause_and_no_latency_by_accident(manners: Manners, cause: Cause) -> None:
+@pytest.mark.parametrize(("behaviour", "cause"), [f[1:] for f in FAILURES], ids=[f[0] for f in FAILURES])
+async def test_each_failure_has_its_cause_and_no_latency_by_accident(behaviour: Behaviour, cause: Cause) -> None:
     patience_s = 0.3 if cause == "read timeout" else 30.0
-    async with serving(manners) as port:
+    async with serving(behaviour) as port:
         load = LaneLoad(plan(port, read_timeout_s=patience_s), closed(1))
         await until(lambda: bool(load.rows), load)
         load.close()

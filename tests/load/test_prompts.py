@@ -113,7 +113,7 @@ def test_a_server_that_counts_nonsense_is_not_followed() -> None:
     assert len(str(builder.spec(99, Dials(prompt_tokens=512)).prompt).split()) < 1100
 
 
-def test_text_prompts_begin_alike_only_as_far_as_is_shared() -> None:
+def test_text_prompts_share_only_the_shared_start() -> None:
     builder = builder_for(salt="s")
     fresh = [str(builder.spec(n, Dials(prompt_tokens=16)).prompt).split() for n in range(50)]
     assert len({tuple(words) for words in fresh}) == 50
@@ -239,7 +239,7 @@ def as_asked(shares: list[float], form: str, page_tokens: int) -> bool:
 
 @pytest.mark.parametrize("form", ["ids", "text"])
 @pytest.mark.parametrize("kind", ["vllm", "sglang"])
-async def test_the_servers_own_cache_counters_confirm_the_shared_start(kind: str, form: str) -> None:
+async def test_the_servers_cache_counters_confirm_the_shared_start(kind: str, form: str) -> None:
     async with serving(kind) as client:
         lane = await plan(str(client.base_url).rstrip("/"), prompt_form=form)
         shares = await cached_shares(lane, SHARES)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.load.faulty_server import DONE, END, GOOD, HEAD, Manners, always, serving, token, usage
+from tests.load.faulty_server import DONE, END, GOOD, HEAD, Behaviour, always, serving, token, usage
 from tests.load.test_lane import closed, plan, until
 from tui.load.lane import LaneLoad
 from tui.model.rows import RequestRow
@@ -41,9 +41,9 @@ def trusted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 async def rows(
-    manners: Manners, *, host: str = "127.0.0.1", count: int = 1, streams: int = 1, verify: bool = True
+    behaviour: Behaviour, *, host: str = "127.0.0.1", count: int = 1, streams: int = 1, verify: bool = True
 ) -> list[RequestRow]:
-    async with serving(manners, host=host, tls=tls()) as port:
+    async with serving(behaviour, host=host, tls=tls()) as port:
         url = f"https://{host}:{port}"
         load = LaneLoad(
             plan(port, url=url, verify_tls=verify, read_timeout_s=5.0, connect_timeout_s=5.0), closed(streams)

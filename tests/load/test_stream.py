@@ -24,7 +24,7 @@ def begun(*, steps: bool = False) -> tuple[Stream, ChunkSink, list[RequestRow]]:
 
 
 @pytest.mark.parametrize("counted", [7, 600])
-def test_prompt_tokens_are_told_as_the_server_counted_them_though_it_says_so_at_the_end(counted: int) -> None:
+def test_prompt_tokens_are_those_the_server_counted_though_it_reports_them_at_the_end(counted: int) -> None:
     stream, sink, rows = begun()
     stream.received(HEAD + token(), 1_000, True)
     assert list(sink.first_prompt_tokens) == [ASKED]  # as nothing better is known

@@ -108,7 +108,7 @@ def test_keys_inside_text_are_text() -> None:
     assert (tokens, reader.chunks, reader.done) == (21, 21, False)
 
 
-def test_an_error_object_is_told_even_before_the_end_mark() -> None:
+def test_an_error_object_is_reported_even_before_the_end_mark() -> None:
     for error in ({"message": "it\x1b[31m died", "code": 500}, "it died"):
         raw = event(content="a") + f"data: {json.dumps({'error': error})}\n\n".encode() + b"data: [DONE]\n\n"
         reader, _ = read(raw, [])
@@ -198,7 +198,7 @@ def end(tokens: int) -> dict[str, object]:
     return {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": tokens}}
 
 
-def test_a_count_with_each_chunk_is_told_apart_from_one_at_the_end() -> None:
+def test_a_count_with_each_chunk_is_distinguished_from_one_at_the_end() -> None:
     each, once, never = (EventReader("completions") for _ in range(3))
     each.feed(events([1, 3, 4], end(4)))
     once.feed(events([None, None, None], end(4)))

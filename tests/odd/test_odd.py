@@ -71,7 +71,7 @@ async def test_the_words_of_a_failure_are_in_the_json(odd: OddServer) -> None:
 
 
 @pytest.mark.parametrize("odd", cases("apart", [odd for odd in ENDINGS if odd.right.outcome == "refused"]))
-async def test_what_is_refused_counts_apart(odd: OddServer) -> None:
+async def test_what_is_refused_is_counted_separately(odd: OddServer) -> None:
     """Neither good nor failed."""
     brought = await loaded(odd)
     lane = brought.summary()

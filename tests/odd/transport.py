@@ -34,7 +34,7 @@ async def deflated(exchange: Exchange) -> None:
     await exchange.send(chunk(squeeze.flush()), b"0\r\n\r\n")
 
 
-BROTLI = b"\x8b\x0a\x80data: \x03" * 9  # nobody decodes it: it stands for any coding that we do not know
+BROTLI = b"\x8b\x0a\x80data: \x03" * 9  # nobody decodes it: an example of any coding that we do not know
 
 
 def by_address(path: str, handler: Handler, there: bytes) -> Handler:

@@ -21,7 +21,7 @@ def begin(root: Path) -> Recorder:
     return Recorder(reserve_folder(root, info), info)
 
 
-def test_sessions_of_the_same_second_have_folders_of_their_own(tmp_path: Path) -> None:
+def test_sessions_of_the_same_second_have_separate_folders(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         recorders = list(pool.map(lambda _: begin(tmp_path / "sessions"), range(4)))
     for seconds, recorder in enumerate(recorders, 1):
@@ -75,7 +75,7 @@ def test_how_long_a_killed_session_was_does_not_depend_on_when_it_was_copied(
     assert killed.length_s == 0
 
 
-def test_a_session_is_found_by_path_name_and_beginning(make: Make, tmp_path: Path) -> None:
+def test_a_session_opens_by_path_name_and_beginning(make: Make, tmp_path: Path) -> None:
     root = tmp_path / "sessions"
     for name in ("2026-01-01_a", "2026-01-01_b", "2026-02-01"):
         make(name, seconds=1)

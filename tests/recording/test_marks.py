@@ -1,4 +1,4 @@
-"""Marks of a replay stand beside the recording: they come back, survive a crash and never touch the session."""
+"""Marks of a replay are kept next to the recording: they come back, survive a crash and never touch the session."""
 
 import pwd
 from pathlib import Path
@@ -59,7 +59,7 @@ def test_text_is_cleaned_when_it_is_kept_and_when_it_is_read(tmp_path: Path) -> 
     assert [row.text for row in marks.read()] == ["ab c", "x"]
 
 
-def test_where_nothing_can_be_written_the_operator_is_told(tmp_path: Path) -> None:
+def test_where_nothing_can_be_written_the_operator_sees_why(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="could not save the mark"):
         Marks(tmp_path / "file" / "s.jsonl").add(1, "x")

@@ -92,7 +92,7 @@ def test_a_session_is_never_recorded_over(tmp_path: Path) -> None:
 
 
 class Disk:
-    """Stands before os.write and refuses while it is told to."""
+    """Wraps os.write and refuses while it is switched to."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.error: int | None = None
@@ -174,7 +174,7 @@ def test_a_folder_that_goes_in_mid_run_is_made_again(tmp_path: Path) -> None:
     recorder.close("stopped", 2.0)
 
 
-def test_an_error_of_its_own_costs_what_waited_is_named_and_the_session_goes_on(
+def test_an_internal_error_costs_what_waited_is_named_and_the_session_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = tmp_path / "s"

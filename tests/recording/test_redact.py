@@ -56,7 +56,7 @@ def test_a_profile_without_secrets_keeps_the_rest(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("where", ["me:{}@host:9400", "me:{}@host:9400/metrics", "//me:{}@host:9400"])
-def test_a_password_in_an_address_without_its_scheme_is_found(where: str) -> None:
+def test_a_password_in_an_address_without_its_scheme_is_hidden(where: str) -> None:
     profile = {"a": {"dcgm": where.format(PASSWORD)}, "sentence": f"read with {PASSWORD}"}
     assert PASSWORD not in str(profile_without_secrets(profile))
     assert "host:9400" in str(profile_without_secrets(profile))
@@ -72,7 +72,7 @@ def test_a_password_in_an_address_without_its_scheme_is_found(where: str) -> Non
         [{"password": LITERAL}],
     ],
 )
-def test_a_key_among_the_flags_of_a_launch_is_found(words: list[object]) -> None:
+def test_a_key_among_the_flags_of_a_launch_is_hidden(words: list[object]) -> None:
     profile = {"a": {"launch": {"model": "m", "extra": [*words, "--seed", "1"]}}, "sentence": f"with {LITERAL}"}
     cleaned = profile_without_secrets(profile)
     assert LITERAL not in str(cleaned)

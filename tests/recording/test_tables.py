@@ -26,7 +26,7 @@ def test_a_session_without_an_end_is_as_long_as_its_seconds(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("part", [Selection(segment=1), Selection(t0_ns=synthetic.T0_NS + 7 * synthetic.SECOND_NS)])
-def test_a_report_of_a_part_divides_by_its_own_seconds(make: Make, part: Selection) -> None:
+def test_a_report_of_a_part_divides_by_the_seconds_of_that_part(make: Make, part: Selection) -> None:
     recorded = make(seconds=14)
     tables = tables_of(recorded, part)
     figures = summary(tables.session, tables.requests, tables.seconds, {})

@@ -89,7 +89,7 @@ def outline(html: str) -> Outline:
     return parsed
 
 
-def test_the_markdown_tells_the_verdict_the_crossover_and_that_it_is_simulated() -> None:
+def test_the_markdown_has_the_verdict_the_crossover_and_that_it_is_simulated() -> None:
     text = markdown(session_report(ran()))
     assert text.startswith("# vllm against sglang: made\n")
     assert "**SIMULATED" in text
@@ -137,7 +137,7 @@ def test_what_a_server_says_is_text_not_markup() -> None:
     assert escaped("a|b\n*c* <d>") == r"a\|b \*c\* \<d\>"
 
 
-def test_simulated_is_said_beside_every_chart_and_only_where_it_holds() -> None:
+def test_simulated_is_marked_at_every_chart_and_only_where_it_holds() -> None:
     tables = ran()
     html = page(session_report(tables))
     assert html.count("<figcaption>SIMULATED.") == html.count("<figcaption>") >= 3
@@ -154,7 +154,7 @@ def test_one_lane_alone_has_a_report_without_a_verdict() -> None:
     outline(page(session_report(ran("a"))))
 
 
-def test_an_imported_result_tells_no_dial_that_it_does_not_know() -> None:
+def test_an_imported_result_shows_no_dial_that_it_does_not_have() -> None:
     tables = ran("a")
     tables.session.profile = {"load": {"concurrency": 12, "arrival": "closed"}, "imported": {}}
     text = markdown(session_report(replace(tables, events=())))
@@ -176,12 +176,12 @@ def test_a_cell_says_how_many_values_are_missing() -> None:
     assert row.count("needs") == 2
 
 
-def test_the_study_is_told_where_requests_came_one_at_a_time() -> None:
+def test_the_study_is_in_the_report_where_requests_came_one_at_a_time() -> None:
     text = markdown(session_report(study_ran()))
     for heading in ("Sequential requests", "Concurrent requests", "GPU memory", "Which engine suits which use"):
         assert f"## {heading}" in text
     assert "vllm (lane A) suits latency-bound use on these data" in text
-    assert "Both suit throughput-bound use alike" in text
+    assert "Both suit throughput-bound use equally" in text
     assert "Sequential requests" not in markdown(session_report(ran()))
 
 
@@ -203,8 +203,8 @@ def test_how_busy_the_gpus_were_is_of_the_measured_time_of_each_setting() -> Non
     for number, streams in enumerate((8, 16, 32)):
         assert f"| conc {streams} streams | {50 + number}.0 | 600 | – | – |" in text
     assert "## GPUs" not in markdown(session_report(ran()))
-    apart = [msgspec.structs.replace(event, lane="b") if event.kind == "dial" else event for event in ran().events]
-    text = markdown(session_report(replace(ran(), gauges=gauges, events=apart)))
+    b_only = [msgspec.structs.replace(event, lane="b") if event.kind == "dial" else event for event in ran().events]
+    text = markdown(session_report(replace(ran(), gauges=gauges, events=b_only)))
     assert "| A conc 8 streams / B conc 16 streams | 51.0 | 600 |" in text
     second_of_visit = (pl.col("t_ns") - T0) // NS
     down = ran().seconds.with_columns(up=~second_of_visit.is_between(60, 100))
@@ -213,17 +213,17 @@ def test_how_busy_the_gpus_were_is_of_the_measured_time_of_each_setting() -> Non
     assert "| conc 8 streams | 50.0 | 600 |" in markdown(session_report(replace(ran(), gauges=gauges, seconds=down)))
 
 
-def test_lanes_whose_tokens_were_counted_in_different_ways_are_told_apart() -> None:
+def test_lanes_whose_tokens_were_counted_in_different_ways_are_distinguished() -> None:
     at_the_end = pl.col("tokens_from").str.replace("usage", "usage at end")
     b_alone = pl.when(pl.col("lane") == "b").then(at_the_end).otherwise(pl.col("tokens_from"))
     text = markdown(session_report(replace(ran(), requests=ran().requests.with_columns(tokens_from=b_alone))))
     assert "Only lane A reported token counts with each chunk" in text
     for way in (at_the_end, pl.col("tokens_from")):
-        alike = replace(ran(), requests=ran().requests.with_columns(tokens_from=way))
-        assert "alone most answers" not in markdown(session_report(alike))
+        same_way = replace(ran(), requests=ran().requests.with_columns(tokens_from=way))
+        assert "alone most answers" not in markdown(session_report(same_way))
 
 
-def test_where_requests_were_is_of_the_seconds_that_the_server_told_of() -> None:
+def test_where_requests_were_is_of_the_seconds_that_the_server_reported() -> None:
     def readings(lane: Lane, name: str, value: float, every_s: int) -> list[tuple[object, ...]]:
         return [(lane, "server", name, T0 + at * NS + NS // 3, value) for at in range(0, 3 * VISIT_S, every_s)]
 
@@ -251,9 +251,7 @@ def test_where_requests_were_is_of_the_seconds_that_the_server_told_of() -> None
         (15.0, 20.0, "+10.0 % to +1,900.0 %"),
     ],
 )
-def test_the_end_of_an_interval_is_told_in_figures_where_it_means_something(
-    ratio: float, high: float, written: str
-) -> None:
+def test_the_end_of_an_interval_is_a_figure_where_it_means_something(ratio: float, high: float, written: str) -> None:
     assert interval(Verdict("output_tps", "undecided", ratio, 1.1, high)) == written
     assert percent(float("nan")) == "–"
 
@@ -273,7 +271,7 @@ def slow_a() -> Tables:
     return replace(tables, requests=tables.requests.with_columns(t_first_ns=late))
 
 
-def test_the_report_of_several_sessions_tells_the_condition() -> None:
+def test_the_report_of_several_sessions_has_the_condition() -> None:
     sessions = [ran(), ran()]
     condition = fail_if("a.output_tps > b.output_tps * 0.1", [measured(tables) for tables in sessions])
     document = comparison_report([t.session for t in sessions], compare(sessions), condition)
@@ -315,7 +313,7 @@ def test_marks_close_together_do_not_write_over_each_other() -> None:
     assert re.findall(r">(conc \d+)<", svg) == ["conc 10", "conc 60"]
 
 
-def test_a_sweep_in_which_nothing_is_told_says_so_once() -> None:
+def test_a_sweep_without_any_verdict_says_so_once() -> None:
     ticks = [second(lane, i, 1000, segment=i // 20) for i in range(60) for lane in LANES]
     events = [turned(20, "concurrency", "16"), turned(40, "concurrency", "32")]
     text = markdown(session_report(Tables(session(60), requests_frame([]), seconds_frame(ticks), events)))
@@ -324,7 +322,7 @@ def test_a_sweep_in_which_nothing_is_told_says_so_once() -> None:
     assert head.count("undecided") == 1
 
 
-def test_goodput_in_turns_is_over_the_lanes_own_seconds() -> None:
+def test_goodput_in_turns_is_over_the_seconds_of_each_lane() -> None:
     tables = ran()
 
     def rests(t_ns: str) -> pl.Expr:

@@ -91,7 +91,7 @@ def test_the_engine_for_each_use_with_what_carries_it() -> None:
     assert "A/B 0.9" in latency.sentence
     assert "n = 80" in latency.sentence
     assert throughput.engine == ""  # every request takes one second in both
-    assert "Both suit throughput-bound use alike: they are level within ±3 %" in throughput.sentence
+    assert "Both suit throughput-bound use equally: they are level within ±3 %" in throughput.sentence
     assert memory.engine == ""  # 20 against 24 GiB, that each was made to take
 
 

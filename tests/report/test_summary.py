@@ -94,7 +94,7 @@ def test_the_verdict_is_of_the_settled_seconds() -> None:
     assert math.log(verdict["high"] / verdict["low"]) < 0.1
 
 
-def test_under_an_arrival_rate_the_wait_before_sending_is_told() -> None:
+def test_under_an_arrival_rate_the_wait_before_sending_is_reported() -> None:
     rows = [request("a", i, t_sched_ns=T0 - 500 * MS) for i in range(5)]
     ticks = [second("a", i, 10, concurrency=0) for i in range(5)]
     a = summary(session(5, lanes="a"), requests_frame(rows), seconds_frame(ticks), {})["lanes"]["a"]
@@ -110,14 +110,14 @@ def test_a_session_that_was_cut_short_is_as_long_as_its_seconds() -> None:
     assert figures["lanes"]["a"]["output_tps"] == 100.0
 
 
-def test_nothing_at_all_is_told_as_nothing() -> None:
+def test_an_empty_session_has_an_empty_summary() -> None:
     figures = summary(session(0.0), requests_frame([]), seconds_frame([]), {})
     assert figures["lanes"]["a"]["output_tps"] == 0.0
     assert figures["lanes"]["a"]["ttft_ms"] == {"p50": None, "p95": None, "p99": None, "n": 0}
     assert figures["verdict"]["word"] == "not comparable"
 
 
-def test_how_tokens_were_told_and_how_many_shared_a_chunk_is_of_whole_answers() -> None:
+def test_how_tokens_were_counted_and_how_many_shared_a_chunk_is_of_whole_answers() -> None:
     rows = [request("a", i, at_s=i / 10, tokens_from="usage at end") for i in range(3)]
     rows += [request("a", 3, output_tokens=20, chunks=10), failed("a", 4, tokens_from="chunks")]
     ticks = seconds_frame([second("a", i, 50) for i in range(10)])

@@ -35,7 +35,7 @@ class Run:
     incomparable: str = ""
     models: tuple[str, str] = ("m", "m")
     engine: str = "vllm"
-    apart: bool = False
+    dials_differ: bool = False
     turns_s: int = 0  # above 0: the lanes take turns of so many seconds
     state: SessionState = field(default_factory=lambda: SessionState(0))
     dials: dict[Lane, Dials] = field(default_factory=lambda: {lane: Dials(concurrency=8) for lane in LANES})
@@ -46,7 +46,7 @@ class Run:
         self.state.begin(1000 * NS_PER_S)
         if self.incomparable:
             self.state.take_event(EventRow("", self.state.t_ns, "incomparable", text=self.incomparable))
-        if self.apart:
+        if self.dials_differ:
             self.dials["b"] = Dials(concurrency=9)
 
     @property

@@ -1,4 +1,4 @@
-"""The dials: shown at once, in force when the hand rests, linked or apart."""
+"""The dials: shown at once, in force when the hand rests, linked or not."""
 
 import asyncio
 
@@ -125,7 +125,7 @@ async def test_undo_takes_back_a_change_in_force_and_one_still_turning() -> None
     assert hand.settings[-1]["a"].concurrency == 8
 
 
-async def test_an_undo_that_sets_the_lanes_apart_unlinks_them() -> None:
+async def test_an_undo_after_which_the_lanes_differ_unlinks_them() -> None:
     hand = Hand({"a": Dials(concurrency=8), "b": Dials(concurrency=24)})
     board = hand.board
     board.linked = False

@@ -23,7 +23,7 @@ def frame(t_ns: int, arrivals_ns: list[int], merged: int) -> Frame:
     )  # fmt: skip
 
 
-def test_a_second_tells_how_many_reads_it_had_and_how_many_joined_tokens() -> None:
+def test_a_second_counts_its_reads_and_those_that_joined_tokens() -> None:
     cutter, now = LaneCutter("a"), LaneCondition(concurrency=4, up=True, resting=False)
     cutter.add(frame(NS, [100, 200, 300, NS + 1], merged=1))
     first = cutter.cut(0, NS, 1, now).row

@@ -73,7 +73,7 @@ async def test_waived_by_name_it_is_not_said(pair: list[SimulatorProcess], monke
     assert not said(watched)
 
 
-async def test_another_server_that_comes_back_gets_a_driver_of_its_own(pair: list[SimulatorProcess]) -> None:
+async def test_another_server_that_comes_back_gets_a_new_driver(pair: list[SimulatorProcess]) -> None:
     watched = Watched(LiveSession(profile(pair)))
     await watched.start()
     await watched.view_when(lambda view: view.lanes["b"].done > 0)

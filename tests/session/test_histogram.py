@@ -45,7 +45,7 @@ def test_a_window_is_its_seconds_merged() -> None:
     assert (window.counts == whole.counts).all()
 
 
-def test_what_lies_outside_is_told_as_the_ends() -> None:
+def test_what_lies_outside_counts_at_the_ends() -> None:
     histogram = LatencyHistogram()
     histogram.add([0.0, 5e-4, math.inf])
     assert histogram.percentile(0.5) == LOW_MS

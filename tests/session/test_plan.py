@@ -85,7 +85,7 @@ def test_of_lanes_that_take_turns_each_gets_the_whole_time_of_a_step() -> None:
     assert plan.over
 
 
-def test_a_step_of_requests_waits_for_the_slower_lane_and_counts_its_own_only() -> None:
+def test_a_step_of_requests_waits_for_the_slower_lane_and_counts_no_others() -> None:
     hands = Hands(Step(dials={"concurrency": 8}, requests=5))
     plan = hands.plan
     hands.second(1, ended("a", 5) + ended("b", 5), segment=1)  # of segment 0: sent before the step

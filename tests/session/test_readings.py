@@ -78,7 +78,7 @@ def test_a_trouble_is_noted_until_the_source_reads_again() -> None:
     assert run.view().lanes["a"].server.note == ""
 
 
-def test_where_the_pool_is_preallocated_weights_pool_and_use_are_told() -> None:
+def test_where_the_pool_is_preallocated_weights_pool_and_use_are_shown() -> None:
     run = Run()
     run.seconds(1)
     read(run, "server", POOL)
@@ -111,7 +111,7 @@ def test_gauges_of_the_last_ended_request_and_what_turns_the_missing_ones_on() -
     assert run.view().lanes["a"].server.note == ""
 
 
-def test_tokens_per_joule_of_a_lane_with_a_gpu_of_its_own() -> None:
+def test_tokens_per_joule_of_a_lane_with_an_unshared_gpu() -> None:
     assert drawing(Run(rate={"a": 1000, "b": 1}), 250, 20, lanes="a").lanes["a"].tokens_per_joule == pytest.approx(
         4.0, rel=0.05
     )

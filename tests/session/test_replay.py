@@ -102,7 +102,7 @@ async def test_at_full_speed_it_comes_to_the_end_and_pauses_there_then_plays_aga
         assert source.position_s == 0
 
 
-async def test_paused_it_stands_and_steps_by_seeking(folder: Path) -> None:
+async def test_paused_it_stays_and_steps_by_seeking(folder: Path) -> None:
     async with replaying(folder, ReplayOptions(start_at=lambda length_s: length_s / 2)) as replayed:
         source = replayed.source
         source.toggle()
@@ -126,7 +126,7 @@ async def test_speed_is_how_many_seconds_pass_in_one(folder: Path) -> None:
             replayed.source.set_speed(3.0)
 
 
-async def test_of_many_jumps_at_once_the_last_is_where_it_stands(folder: Path) -> None:
+async def test_of_many_jumps_at_once_the_last_one_counts(folder: Path) -> None:
     async with replaying(folder) as replayed:
         replayed.source.toggle()
         await asyncio.gather(*(replayed.source.seek(second) for second in (3, 15, 7, 11)))
@@ -158,7 +158,7 @@ async def test_the_dials_are_those_of_the_moment(tmp_path: Path) -> None:
         assert [(round(m.t_s), m.text) for m in source.moments()] == [(5, "conc 8→32"), (9, "shared 0→25")]
 
 
-async def test_a_mark_stands_beside_the_recording(folder: Path, tmp_path: Path) -> None:
+async def test_a_mark_is_kept_next_to_the_recording(folder: Path, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     async with replaying(folder, marks=Marks(tmp_path / "s.jsonl")) as replayed:
         replayed.source.toggle()

@@ -46,7 +46,7 @@ async def picture(pilot: Pilot[int], source: Source) -> tuple[int, str]:
 
 
 async def played_live(profile: Profile, folder: Path) -> dict[int, str]:
-    """The screen at each second of a live session whose dials are turned, together and apart."""
+    """The screen at each second of a live session whose dials are turned, linked and unlinked."""
     turns = {2: ("concurrency", 6, "both"), 4: ("prompt_tokens", 64, "both"), 6: ("concurrency", 2, "b")}
     clock = VirtualClock()
 

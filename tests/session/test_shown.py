@@ -91,7 +91,7 @@ def test_a_percentile_is_a_value_that_was_measured() -> None:
         ("mrrr", "ramp"),  # a dial moved, and the turn goes on
     ],
 )
-def test_what_a_lane_does_in_turns_is_told_from_its_seconds(course: str, turn: str) -> None:
+def test_what_a_lane_does_in_turns_is_derived_from_its_seconds(course: str, turn: str) -> None:
     kinds = {  # resting, requests that began, streams in flight
         "w": (True, 0, 0), "r": (True, 2, 4), "n": (True, 0, 4), "d": (True, 0, 3), "m": (False, 2, 4),
     }  # fmt: skip

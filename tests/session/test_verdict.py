@@ -34,7 +34,7 @@ def test_too_few_seconds_say_how_many_more_are_needed() -> None:
     assert verdict.need_s == 80 - len(run.view().segment_tps["a"])
 
 
-def test_a_turned_dial_starts_anew_and_settles_first() -> None:
+def test_a_turned_dial_starts_again_and_settles_first() -> None:
     run = Run(rate={"a": 1200, "b": 1000})
     run.seconds(200)
     run.turn()
@@ -53,7 +53,7 @@ def test_a_segment_is_not_settled_before_each_lane_has_finished_a_request() -> N
     assert run.view().segment_tps["a"] != []  # but it is not waited for beyond a minute
 
 
-def test_the_settled_start_stands_although_requests_become_slower() -> None:
+def test_the_settled_start_stays_although_requests_become_slower() -> None:
     run = Run()
     run.seconds(20)
     before = run.view().segment_tps["a"]
@@ -69,7 +69,7 @@ def test_the_settled_start_stands_although_requests_become_slower() -> None:
         ({"incomparable": "precision differs"}, "precision differs"),
         ({"bound": True}, "the client was the limit in most seconds"),
         ({"models": ("x", "y")}, "different models"),
-        ({"apart": True}, "dials differ: concurrency 8 against 9"),
+        ({"dials_differ": True}, "dials differ: concurrency 8 against 9"),
         ({"failing": 0.5}, "requests failed in lane B"),
     ],
 )
@@ -81,7 +81,7 @@ def test_what_forbids_a_comparison_is_said_instead_of_a_word(change: dict[str, o
     assert all(why in verdict.reason for verdict in verdicts.values())
 
 
-def test_latencies_and_goodput_have_their_own_words() -> None:
+def test_latencies_and_goodput_have_separate_verdicts() -> None:
     run = Run(ttft_ms={"a": 100, "b": 200}, slo=Limits(ttft_ms=150))
     run.seconds(260)
     verdicts = run.view().verdicts

@@ -66,7 +66,7 @@ def test_vllm_gives_what_fits_the_context() -> None:
     assert parse_request(body, PRESETS["vllm"], "completions", number=1).output_tokens == 8
 
 
-def test_answers_end_by_themselves_between_min_and_max_unless_told_not_to() -> None:
+def test_answers_end_by_themselves_between_min_and_max_unless_asked_not_to() -> None:
     lengths = []
     for number in range(200):
         body = json.dumps({"prompt": [1], "max_tokens": 300, "min_tokens": 20}).encode()

@@ -68,7 +68,7 @@ def test_a_step_keeps_to_its_token_budget_and_long_prompts_are_cut_up() -> None:
     assert prefills == [256, 256, 256, 232, 0]
 
 
-def test_vllm_decodes_beside_a_prefill_and_sglang_waits_for_it() -> None:
+def test_vllm_decodes_during_a_prefill_and_sglang_waits_for_it() -> None:
     for preset, emitted_with_prefill in ((VLLM, 2), (SGLANG, 1)):
         scheduler = Scheduler(preset)
         scheduler.add(Stream(prompt(32, 1), 10))

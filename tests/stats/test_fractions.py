@@ -23,7 +23,7 @@ def test_wilson_at_the_ends() -> None:
         wilson(3, 2)
 
 
-def test_a_share_of_nothing_tells_nothing() -> None:
+def test_a_share_of_nothing_is_unknown() -> None:
     assert share_met(0, 0) == "undecided"
 
 

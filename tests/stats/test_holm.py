@@ -38,14 +38,14 @@ def test_of_twelve_equal_settings_a_winner_is_seldom_left_standing() -> None:
     assert together / RUNS <= 0.07
 
 
-def test_a_clear_lead_stands_among_many() -> None:
+def test_a_clear_lead_holds_among_many() -> None:
     rng = np.random.default_rng(9)
     family = [one(rng, 0.2 if place < 3 else 0.0) for place in range(FAMILY)]
     assert holm(family)[:3] == [True, True, True]
     assert [verdict.word for verdict in family[:3]] == ["A ahead"] * 3
 
 
-def test_the_surest_go_first_and_after_the_first_that_falls_none_stands() -> None:
+def test_the_surest_go_first_and_after_the_first_that_fails_none_holds() -> None:
     family = [Verdict("output_tps", "A ahead", 1.1, holds_among=many) for many in (2, 40, 1, 3)]
     assert holm(family) == [True, True, True, True]
     family = [Verdict("output_tps", "A ahead", 1.1, holds_among=many) for many in (2, 40, 1, 2)]

@@ -1,4 +1,4 @@
-"""The verdict as an operator sees it: calm, and anew with each segment."""
+"""The verdict as an operator sees it: steady, and reset with each segment."""
 
 import numpy as np
 

@@ -68,7 +68,7 @@ def test_one_look_has_a_narrower_interval_that_covers() -> None:
     assert 0.92 <= np.mean(covered) <= 0.98
 
 
-def test_a_p99_of_few_values_is_not_told_but_how_many_are_missing() -> None:
+def test_a_p99_of_few_values_is_withheld_and_says_how_many_are_missing() -> None:
     values = Latencies(np.arange(300.0), np.full(300, 5.0), failed=0)
     figure = latency_figure(values, "p99")
     assert (figure.value, figure.low, figure.missing, figure.n) == (None, None, 68, 300)

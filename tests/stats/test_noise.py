@@ -46,7 +46,7 @@ def test_a_short_run_is_refused() -> None:
         ({"delta": 0.012, "delta_from": "calibrated 2026-11-23"}, 0.012, "calibrated 2026-11-23"),
     ],
 )
-def test_a_session_is_judged_with_its_own_margin_and_says_where_it_is_from(
+def test_a_session_is_judged_by_its_margin_and_says_where_it_is_from(
     profile: dict[str, object], delta: float, source: str
 ) -> None:
     info = session(200)

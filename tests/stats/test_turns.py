@@ -52,7 +52,7 @@ def ratios(phi: float, lead: float, seconds: int, drift: float = 0.0) -> Floats:
     return np.array([log_ratios(pairs, a[run], b[run]) for run in range(RUNS)])
 
 
-def test_blocks_beside_a_hand_over_are_pairs_and_no_second_is_in_two() -> None:
+def test_blocks_next_to_a_hand_over_are_pairs_and_no_second_is_in_two() -> None:
     at_s = turns(420)
     pairs = pairs_of(at_s)
     assert len(pairs) == 6
@@ -109,7 +109,7 @@ def test_the_intervals_cover(phi: float, lead: float, frozen: bool) -> None:
     assert 0.92 <= 1 - missed.mean() <= 0.98
 
 
-def test_a_lead_of_ten_percent_is_found() -> None:
+def test_a_lead_of_ten_percent_is_detected() -> None:
     at_s = turns(600)
     rng = np.random.default_rng(1)
     a, b = (seconds_of(rng, 1, 600, 0.5, mean)[0] for mean in (1100, 1000))

@@ -47,7 +47,7 @@ def test_equal_lanes_seldom_have_a_winner(phi: float, at_most: float) -> None:
 
 
 @pytest.mark.parametrize(("phi", "within_s"), [(0.0, 120), (0.5, 180), (0.8, 300)])
-def test_a_lead_of_ten_percent_is_found_in_time(phi: float, within_s: int) -> None:
+def test_a_lead_of_ten_percent_is_detected_in_time(phi: float, within_s: int) -> None:
     seen = watched(phi, 0.10)
     assert np.mean(seen.first_a <= within_s) >= 0.95
     assert np.mean(np.isfinite(seen.first_b)) <= 0.005
@@ -68,7 +68,7 @@ def test_the_frozen_interval_covers_at_its_one_look(phi: float, seconds: int) ->
     assert 0.92 <= np.mean(np.abs(estimate.mean - np.log(1.1)) <= estimate.half_width) <= 0.98
 
 
-def test_looking_more_often_than_every_batch_tells_nothing_new() -> None:
+def test_looking_more_often_than_every_batch_adds_nothing() -> None:
     rng = np.random.default_rng(3)
     a, b = seconds_of(rng, 1, 240, 0.8)[0], seconds_of(rng, 1, 240, 0.8)[0]
     for look in range(BATCH_S * MIN_BATCHES, 241):

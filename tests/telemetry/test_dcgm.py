@@ -151,7 +151,7 @@ async def test_gpus_that_the_exporter_does_not_know_and_pages_of_something_else(
 
 
 @pytest.mark.parametrize("path", ["", "/", "/metrics"])
-async def test_the_password_of_an_exporter_is_sent_and_never_told(path: str) -> None:
+async def test_the_password_of_an_exporter_is_sent_and_never_shown(path: str) -> None:
     sent: list[str] = []
 
     def refuse(request: httpx.Request) -> httpx.Response:

@@ -11,7 +11,7 @@ from tui.telemetry.gpus import LocalGpus, NvmlReader, gpu_reader
 from tui.telemetry.polling import NothingToReadError
 
 
-def test_an_exporter_goes_before_this_hosts_own_gpus() -> None:
+def test_an_exporter_goes_before_the_gpus_of_this_host() -> None:
     assert isinstance(gpu_reader("a", url="http://127.0.0.1:1", dcgm_url="http://h:9400"), DcgmReader)
     assert isinstance(gpu_reader("a", url="http://127.0.0.1:1"), NvmlReader)
 
@@ -63,7 +63,7 @@ async def test_a_driver_that_hangs_is_one_line_and_asked_again_only_when_it_is_b
     assert faults == ["the NVIDIA driver does not answer", ""]
 
 
-async def test_memory_that_cannot_be_attributed_is_told_once_beside_the_readings(
+async def test_memory_that_cannot_be_attributed_is_reported_once_with_the_readings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def read(gpus: LocalGpus) -> list[GaugeRow]:

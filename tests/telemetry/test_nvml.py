@@ -45,11 +45,11 @@ WHOLE_GPU = {
 }
 
 
-def test_the_gpu_that_the_servers_processes_use_is_found_and_read() -> None:
+def test_the_gpu_that_the_servers_processes_use_is_identified_and_read() -> None:
     assert values(lane_gpus()) == {"gpu0": WHOLE_GPU}
 
 
-def test_its_name_is_told() -> None:
+def test_its_name_is_read() -> None:
     gpus = lane_gpus()
     assert (gpus.names(), gpus.note) == ({0: "NVIDIA Stand-in 80GB"}, "")
     assert lane_gpus(gpus=(1,)).names() == {1: "NVIDIA Stand-in 80GB MIG"}
@@ -88,13 +88,13 @@ def test_the_only_gpu_is_the_lanes_even_when_no_process_is_visible(nvml: FakeNvm
     assert gpus.note == HIDDEN.format("is not visible from here (another user, or a container)")
 
 
-def test_processes_that_nvml_knows_by_other_numbers_are_told_of() -> None:
+def test_processes_that_nvml_knows_by_other_numbers_are_reported() -> None:
     gpus = lane_gpus(gpus=(0,), pids=(PID + 1,))
     gpus.read()
     assert gpus.note == HIDDEN.format("runs nothing there")
 
 
-def test_memory_that_nvml_does_not_divide_among_processes_is_told_of(nvml: FakeNvml) -> None:
+def test_memory_that_nvml_does_not_divide_among_processes_is_reported(nvml: FakeNvml) -> None:
     nvml.has_sizes = False
     gpus = lane_gpus()
     assert "memory_engine_bytes" not in values(gpus)["gpu0"]
@@ -198,7 +198,7 @@ def test_every_error_is_one_honest_line(nvml: FakeNvml, call: str, error: str, l
         (2, (), (1,), f"{WHICH} runs nothing on them; name them with gpus = [...]"),
     ],
 )
-def test_gpus_that_cannot_be_told_are_one_honest_line(
+def test_gpus_that_cannot_be_identified_are_one_honest_line(
     nvml: FakeNvml, on_host: int, gpus: tuple[int, ...], pids: tuple[int, ...], line: str
 ) -> None:
     nvml.gpus = on_host

@@ -16,7 +16,7 @@ child.communicate()
 """
 
 
-def test_a_real_server_and_its_child_are_found() -> None:
+def test_a_real_server_and_its_child_are_detected() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:

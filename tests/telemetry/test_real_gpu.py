@@ -70,7 +70,7 @@ def test_a_workers_memory_is_attributed_to_the_port_of_its_server() -> None:
     assert second[gauges.GPU_ENERGY] >= first[gauges.GPU_ENERGY] > 0
 
 
-def test_two_servers_on_one_gpu_each_have_their_own_memory() -> None:
+def test_two_servers_on_one_gpu_have_separate_memory_figures() -> None:
     with server(1) as one, server(3) as other:
         lanes = LocalGpus("a", one, []), LocalGpus("b", other, [])
         held = [reading(gpus)[gauges.GPU_MEMORY_ENGINE] for gpus in lanes]

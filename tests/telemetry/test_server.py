@@ -81,7 +81,7 @@ async def test_the_key_goes_with_each_scrape() -> None:
     assert seen[:2] == ["Bearer secret", "Bearer secret"]
 
 
-async def test_a_trouble_is_told_once_and_its_end_too() -> None:
+async def test_a_trouble_and_its_end_are_each_reported_once() -> None:
     answers = [httpx.Response(503)] * 3 + [httpx.Response(200, content=b"vllm:num_requests_running 1\n")] * 2
     answers += [httpx.Response(404)] * 3
     log = Log()

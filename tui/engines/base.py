@@ -197,7 +197,7 @@ class Engine:
     refresh_s: float = 0.0  # its gauges are renewed only so often, whenever they are read
     refresh_at_end: bool = False  # its gauges are renewed only when a request ends
     kv_preallocated: bool = False  # it takes its whole KV pool when it starts
-    loads_path: str = ""  # JSON that stands in for metrics that are off
+    loads_path: str = ""  # JSON in place of metrics that are off
     read_loads: Callable[[bytes], dict[str, float]] = _no_loads  # its gauges; ValueError: not that JSON
 
     # Reports `version` and `max_model_len` of the model of that name.

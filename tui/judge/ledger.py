@@ -1,6 +1,6 @@
 """The ledger: each dial setting visited is a row, with both lanes and the verdict.
 
-A running session and a recorded one build it alike: from settings, each a list of segments.
+A running session and a recorded one build it in the same way: from settings, each a list of segments.
 """
 
 from collections.abc import Mapping, Sequence

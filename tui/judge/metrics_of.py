@@ -39,7 +39,7 @@ class Measured:
 
 
 def measured(tables: Tables, visit: VisitedSetting | None = None, limits: Limits | None = None) -> Measured:
-    """The figures over the settled time of one setting; without `visit`, of the foremost.
+    """The figures over the settled time of one setting; without `visit`, of the main one (`main_setting`).
 
     A percentile with too few values (`PERCENTILES`) is not there; a section has it all the same, because only
     its spread is used. Goodput is there when there are limits: those given, else the session's.

@@ -31,13 +31,13 @@ def compare(sessions: Sequence[Tables], limits: Limits | None = None) -> list[Co
 
     The interval is Student's t on the log ratios, one a session (Kalibera & Jones 2013, at the level of the restart).
     With one session there is no such interval, and the words are `undecided`: its own verdict is in its ledger. Two
-    sessions of one lane each are compared as A and B from ten spans of each, at the foremost setting of each. δ is
-    the widest of the sessions'; without `limits` goodput is told under those of each session's profile.
+    sessions of one lane each are compared as A and B from ten spans of each, at the main setting of each. δ is
+    the widest of the sessions'; without `limits` goodput is under those of each session's profile.
     """
     names = [tables.session.name for tables in sessions]
     delta = widest_margin([tables.session.profile for tables in sessions]).delta
     if _one_lane_each(sessions):
-        return _apart(sessions, names, limits, delta)
+        return _compare_one_lane_each(sessions, names, limits, delta)
     by_setting = [_linked(tables) for tables in sessions]
     shared = [key for key in (by_setting[0] if by_setting else {}) if all(key in visits for visits in by_setting)]
     compared = []
@@ -55,7 +55,9 @@ def _one_lane_each(sessions: Sequence[Tables]) -> bool:
     return len(sessions) == 2 and all(len(tables.session.lanes) == 1 for tables in sessions)
 
 
-def _apart(sessions: Sequence[Tables], names: Sequence[str], limits: Limits | None, delta: float) -> list[Compared]:
+def _compare_one_lane_each(
+    sessions: Sequence[Tables], names: Sequence[str], limits: Limits | None, delta: float
+) -> list[Compared]:
     """Two sessions of one lane each."""
     one, other = (main_setting(visited(tables)) for tables in sessions)
     if one is None or other is None or not one.settled_s or not other.settled_s:

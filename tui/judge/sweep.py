@@ -94,7 +94,7 @@ _SWEEP: Final = re.compile(r"(\w+)=(\d+\.\.\d+|\d+(?:,\d+)*)")
 def plan_of_moves(tables: Tables) -> list[Step]:
     """The moves of a session as a plan: each rest of the hand is a step with the dials that differ from the last.
 
-    The first step has every dial. Where the lanes' dials were apart, those of lane A are taken: a plan turns both.
+    The first step has every dial. Where the lanes' dials differed, those of lane A are taken: a plan turns both.
     """
     session = tables.session
     lane: Lane | None = next((lane for lane in LANES if lane in session.lanes), None)

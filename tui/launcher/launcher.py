@@ -101,7 +101,7 @@ _STARTING = re.compile(r"^nobody answers| is not ready \(")  # the log says it b
 
 
 class EngineDiedError(UserError):
-    """An engine ended before it was told to. `tail` holds the last lines of its log."""
+    """An engine ended before it was stopped. `tail` holds the last lines of its log."""
 
     def __init__(self, lane: Lane, process: EngineProcess) -> None:
         self.tail = process.tail()

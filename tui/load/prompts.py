@@ -89,8 +89,8 @@ class PromptLength:
     """Learns from the server's counts how many words make a prompt of so many tokens.
 
     The first `words` of the fixed list always cost the same, in whichever order they come: today's tokenizers cut a
-    text at its spaces before anything else. So one answer tells exactly what that many words cost, template included,
-    and fillers, one token each, make up the rest. Lanes whose servers count alike ask for the same words.
+    text at its spaces before anything else. So one answer gives the exact cost of that many words, template included,
+    and fillers, one token each, make up the rest. Lanes whose servers count in the same way ask for the same words.
     """
 
     _cost: dict[int, int] = field(default_factory=dict)  # prompt tokens by number of words, without fillers

@@ -1,4 +1,4 @@
-"""A session apart from its rows: the content of `session.toml`."""
+"""A session without its rows: the content of `session.toml`."""
 
 from typing import Any, Literal
 

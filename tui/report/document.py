@@ -63,14 +63,14 @@ Block = Heading | Paragraph | Table | Chart
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole report. `simulated` is said at its top and beside every chart."""
+    """A whole report. `simulated` is marked at its top and next to every chart."""
 
     title: str
     simulated: bool
     blocks: Sequence[Block]
 
 
-# A and B in Okabe and Ito's blue and orange, told apart by every common colour blindness; darker on a light ground.
+# A and B in Okabe and Ito's blue and orange, distinguishable under common colour blindness; darker on a light ground.
 STYLE: Final = """
 :root { --a: #0072b2; --b: #9a5b00; --ink: #1a1a1a; --faint: #8a8a8a; --ground: #ffffff; --line: #dddddd; }
 @media (prefers-color-scheme: dark) {
@@ -202,7 +202,7 @@ def word(verdict: Verdict, holds: bool) -> str:
 
 
 def number(value: float | None, digits: int = 0) -> str:
-    """A number with thousands apart; a dash for none, ∞ for what never came."""
+    """A number with thousands separators; a dash for none, ∞ for what never came."""
     if value is None or value != value:  # noqa: PLR0124 - nan is the one value that differs from itself
         return NONE
     return "∞" if value in {float("inf"), float("-inf")} else f"{value:,.{digits}f}"

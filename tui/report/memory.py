@@ -35,7 +35,7 @@ def memory_gib(readings: pl.DataFrame, lane: Lane, start_ns: object, end_ns: obj
 
 def _totals(lane_readings: pl.DataFrame, name: str) -> pl.Series:
     """The sum over the lane's GPUs in each second."""
-    # Readings of several GPUs come a moment apart: those of one second belong together.
+    # Several GPUs are read one after the other: readings of the same second belong together.
     return (
         lane_readings.filter(pl.col("name") == name)
         .group_by(pl.col("t_ns") // NS_PER_S, "source")

@@ -146,9 +146,9 @@ class Recommendation:
     """Which engine suits one kind of use, or that the data do not carry a choice."""
 
     use: str
-    engine: str  # empty: not carried, or both alike
+    engine: str  # empty: not supported, or both are level
     sentence: str
-    n: int  # requests or launches that it stands on; 0: not measured
+    n: int  # requests or launches behind it; 0: not measured
 
 
 def recommendations(tables: Tables) -> list[Recommendation]:
@@ -258,7 +258,7 @@ def _choice(use: str, what: str, ratio: Mean | None, tables: Tables, *, lower_is
     margin = margin_of(tables.session.profile)
     if -math.log1p(margin.delta) < ratio.low and ratio.high < math.log1p(margin.delta):
         return Recommendation(
-            use, "", f"Both suit {use} alike: they are level within {margin.text} ({evidence}).", ratio.n
+            use, "", f"Both suit {use} equally: they are level within {margin.text} ({evidence}).", ratio.n
         )
     if ratio.low <= 0 <= ratio.high:
         return Recommendation(use, "", f"The data do not carry a choice for {use} ({evidence}).", ratio.n)

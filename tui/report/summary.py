@@ -45,12 +45,12 @@ def summary(
     """The object of `run --json`, from the tables `requests` and `seconds` of one session.
 
     Rates are over the whole seconds of the session, of lanes that take turns over their own; output tokens are those
-    that arrived, of whatever request. `requests` counts those that ended well, beside `failed` and those cut off by
+    that arrived, of whatever request. `requests` counts those that ended well, next to `failed` and those cut off by
     the operator or the end (`cancelled`). Latencies are of requests that ended well, but `itl_ms`, which is of every
     chunk that came; a percentile is given of however few values there are, with their number as `n`, and a script
     decides (the screen shows none under `PERCENTILES`). A figure that
     most answers do not support is null, and `unknown` says why. `ttft_sched_ms`, from the moment when a
-    request was due, is there when requests came at a rate. The verdict is of the foremost setting, which its `dials`
+    request was due, is there when requests came at a rate. The verdict is of the main setting, which its `dials`
     name, at one look; with `events`, all visits to it count. `ledger` has every setting visited, and `crossover`
     where the lead changes hands, of two lanes.
     """
@@ -144,7 +144,7 @@ def _itl(distribution: Distribution | None) -> dict[str, float | int | None]:
     if distribution is None:
         return summary_percentiles([])
     percentiles = {name: distribution.percentile(PERCENTILES[name].share) for name in SHOWN_PERCENTILES}
-    # A histogram tells a gap of over 1,000 s as infinity, which JSON has no word for.
+    # A histogram reports a gap of over 1,000 s as infinity, which JSON cannot express.
     return {
         **{name: v if v is not None and math.isfinite(v) else None for name, v in percentiles.items()},
         "n": distribution.n,
@@ -155,7 +155,7 @@ def _client(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
     """What the instrument says of itself. `stamp` is `user` as soon as one token had no kernel stamp.
 
     `merged_share`: of the reads, those that joined several tokens, of which only the last one's moment is known.
-    `tokens_from`: whole answers by how their tokens were told; `tokens_a_chunk`: what a chunk of theirs held.
+    `tokens_from`: whole answers by how their tokens were counted; `tokens_a_chunk`: tokens per chunk of these.
     """
     good = requests.filter(pl.col("outcome") == "ok")
     ways = good.group_by("tokens_from").len().sort("len", "tokens_from", descending=[True, False])

@@ -1,6 +1,6 @@
 """Charts as SVG text that needs nothing from outside: no script, no font, no network.
 
-Lane A is a solid line and B a dashed one with its letter at the end, because their colours are alike in grey.
+Lane A is a solid line and B a dashed one with its letter at the end, because their colours look the same in grey.
 
 The charts of a session: throughput over time, and against latency where several settings were visited.
 """
@@ -57,7 +57,7 @@ def time_chart(lines: Mapping[str, Values], unit: str, marks: Sequence[Mark] = (
         parts += [_polyline(lane, [(axes.x(t), axes.y(v)) for t, v in run]) for run in _runs(points)]
         last = next(((t, v) for t, v in reversed(points) if v is not None), None)
         if last is not None and last[1] is not None:
-            letters = 6 if lane == "a" else 22  # two lines that end alike keep their letters apart
+            letters = 6 if lane == "a" else 22  # keeps the letters of lines that end at one point from overlapping
             parts.append(_letter(lane, axes.x(last[0]) + letters, axes.y(last[1])))
     return _svg(parts)
 

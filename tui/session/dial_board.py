@@ -20,7 +20,7 @@ STOPPED = {"concurrency": 0, "arrival": "closed", "request_rate": 0.0}
 
 
 class DialBoard:
-    """Dials of both lanes, linked or apart. Posts `DialsSet` once for each rest of the hand."""
+    """Dials of both lanes, linked or not. Posts `DialsSet` once for each rest of the hand."""
 
     read_only = False
 
@@ -99,7 +99,7 @@ class DialBoard:
             return False
         self._shown = self._in_force.copy() if self._waiting is not None else self._undo.pop()
         if "b" in self._shown and self._shown["a"] != self._shown["b"]:
-            self.linked = False  # what was apart is shown apart
+            self.linked = False  # dials that differ are shown unlinked
         self._wait_no_longer()
         self._put_in_force(remember=False)
         return True
@@ -111,7 +111,7 @@ class DialBoard:
         return self.load_on
 
     def toggle_link(self) -> bool:
-        """Turn both lanes' dials together or apart; linking takes A's dials for both."""
+        """Link the dials of both lanes, or unlink them; linking takes A's dials for both."""
         self.linked = not self.linked
         if self.linked and "b" in self._shown and self._shown["a"] != self._shown["b"]:
             self._shown["b"] = self._shown["a"]
@@ -187,7 +187,7 @@ def _with(dials: Dials, name: DialName, value: DialValue) -> Dials:
 
 
 def dial_events(old: Mapping[Lane, Dials], new: Mapping[Lane, Dials], t_ns: int) -> list[EventRow]:
-    """An event for each dial that moved; one for both lanes where both moved alike."""
+    """An event for each dial that moved; one for both lanes where both moved by the same step."""
     events: list[EventRow] = []
     for spec in DIALS:
         moves = {

@@ -381,7 +381,7 @@ def make_view(state: SessionState, context: ViewContext, window_s: int, judged: 
 
 
 def _share_a_gpu(context: ViewContext, lanes: Mapping[Lane, LaneView]) -> bool:
-    """Whether the lanes' engines run on one GPU, whose energy nobody can then tell apart."""
+    """Whether the lanes' engines run on one GPU, whose energy cannot be split between them."""
     dcgm = {lane: server.dcgm for lane, server in context.profile.lanes.items()}
     hosts = {dcgm.get(lane) or urlsplit(info.url).hostname for lane, info in context.infos.items()}
     indices = [{gpu.index for gpu in shown.gpus} for shown in lanes.values()]

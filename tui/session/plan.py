@@ -22,8 +22,8 @@ class PlanRun(msgspec.Struct):
     """Steps from `base`, the dials as the plan begins; each step turns its dials and leaves the others as they were.
 
     Of lanes that take turns each gets the whole time of a step: only the seconds of its turns count for it. With
-    `repeat` the steps are held so many times, every other time backwards, so that a drift of a server falls on all
-    alike; each puts the same in force. What happens is returned: the caller puts the dials of a step in force.
+    `repeat` the steps are held so many times, every other time backwards, so that a drift of a server affects all
+    equally; each puts the same in force. What happens is returned: the caller puts the dials of a step in force.
     """
 
     steps: list[Step]
@@ -31,7 +31,7 @@ class PlanRun(msgspec.Struct):
     more: FurtherSteps = lambda _: ()
     repeat: int = 1
     at: int = -1  # the place in `order` of the step that runs
-    begun: int = 0  # how often a step was, again or anew
+    begun: int = 0  # how often a step was begun, repeats included
     paused: bool = False
     order: list[int] = msgspec.field(default_factory=list)  # of the steps, by their number
     _since_s: float = 0.0

@@ -309,7 +309,7 @@ class ReplaySource:
                 await self._woken.wait()
 
     async def _play_on(self) -> None:
-        """Until something is pressed or the end is reached; time is counted anew after that."""
+        """Until a key is pressed or the end is reached; time is counted from 0 again after that."""
         begun_s, done = time.monotonic(), 0
         while self._runs() and not self._woken.is_set():
             endless = self.following or math.isinf(self._speed)

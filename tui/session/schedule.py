@@ -181,7 +181,7 @@ class LoadSchedule:
 
     @property
     def _spreads(self) -> bool:
-        """Whether streams begin evenly far apart: in a turn and in a sweep, but not where requests are counted.
+        """Whether streams start at even intervals: in a turn and in a sweep, but not where requests are counted.
 
         An operator's move is to be in force within a second, and a study's hundred requests are sent as it says.
         """

@@ -70,7 +70,7 @@ class ViewContext(msgspec.Struct, frozen=True):
 
 
 class LaneCondition(msgspec.Struct, frozen=True):
-    """What a second's row says of its lane, apart from what happened in it."""
+    """What a second's row says of its lane, without what happened in it."""
 
     concurrency: int
     up: bool

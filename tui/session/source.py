@@ -86,7 +86,7 @@ class Board(Protocol):
         ...
 
     def toggle_link(self) -> bool:
-        """Turn both lanes' dials together or apart; returns whether they are linked now."""
+        """Link the dials of both lanes, or unlink them; returns whether they are linked now."""
         ...
 
 

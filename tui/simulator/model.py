@@ -6,7 +6,7 @@
 | SGLang | 0.57 s, 38 TPS | 0.62 s, 38 TPS | 0.62 s, 30 TPS | 0.65 s, 31 TPS |
 
 The single streams ask one request after the other for 500 tokens. 10 and 100 streams are read as closed loops of that
-many, started 61.25 ms apart, whose prompts of 250 tokens have 200 in common: the study gives the stagger and that
+many, started every 61.25 ms, whose prompts of 250 tokens have 200 in common: the study gives the stagger and that
 there is a shared prefix, the lengths are ours. Each figure comes out within 15 %, which a test holds.
 
 The figures fix the parameters: the step from 50 to 500 prompt tokens gives the prefill's cost a token, one stream's

@@ -153,7 +153,7 @@ async def _sign(_: web.Request, response: web.StreamResponse) -> None:
 
 
 def _errors_as(engine: str) -> Middleware:
-    """Errors as the engine writes them; both answer a wrong path or method alike."""
+    """Errors as the engine writes them; both answer a wrong path or method in the same way."""
 
     @web.middleware
     async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -37,7 +37,7 @@ _RHO: Final = 0.9
 # and no mending keeps the same promise (94 % at correlation 0.8) but finds a 10 % lead within five minutes in 81 %
 # of runs, this one in 96 %.
 _TIMES: Final = 1.25
-# Overlapping batches estimate the variance as well as 1.5 times as many apart ones (Meketon & Schmeiser 1984); the
+# Overlapping batches estimate the variance as well as 1.5 times as many disjoint ones (Meketon & Schmeiser 1984); the
 # correlation within them takes part of it back. By simulation 1.25 keeps four batches at 95 %.
 _DOF: Final = 1.25
 
@@ -166,8 +166,8 @@ class Mean:
 def mean_of(values: Floats) -> Mean:
     """Mean, deviation and 95 % interval of values (n,) in order of time.
 
-    From 20 values on the interval is of the means of ten sections, because requests that overlap are alike. That of
-    values of which none is negative does not reach below 0, where their mean cannot lie.
+    From 20 values on the interval is of the means of ten sections, because requests that overlap are correlated. That
+    of values of which none is negative does not reach below 0, where their mean cannot lie.
     """
     if not values.size:
         return Mean(math.nan, math.nan, None, None, 0)
@@ -234,7 +234,7 @@ class _Turn:
 
 
 def pairs_of(at_s: Times) -> list[Pair]:
-    """The pairs in order of time. The turn that still runs has one once it is as long as the half beside it."""
+    """The pairs in order of time. The turn that still runs has one once it is as long as the half next to it."""
     turns = _turns(at_s)
     pairs = []
     for place in range(1, len(turns)):
@@ -268,7 +268,7 @@ def _turns(at_s: Times) -> list[_Turn]:
 
 
 def _pair(turns: Sequence[_Turn], place: int) -> dict[Lane, slice] | None:
-    """The blocks beside the hand-over to turn `place`. A turn at either end is not halved but cut to its partner."""
+    """The blocks next to the hand-over to turn `place`. A turn at either end is not halved but cut to its partner."""
     before, after = turns[place - 1], turns[place]
     first, stop = before.half(later=True, whole=place == 1)
     begin, end = after.half(later=False, whole=place == len(turns) - 1)

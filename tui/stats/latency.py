@@ -76,7 +76,7 @@ def order_interval(ms: Floats, share: float, alpha: float = ALPHA) -> tuple[floa
 
 @dataclass(frozen=True, slots=True)
 class _Sections:
-    """The same part of the time of both lanes, cut alike: what the interval of a ratio comes from."""
+    """The same part of the time of both lanes, cut at the same moments: what the interval of a ratio comes from."""
 
     ratios: Floats  # of each section, natural logarithms
     mean: float  # of the whole
@@ -112,7 +112,7 @@ def latency_turns_verdict(
     delta: float = DELTA,
     frozen: bool = False,
 ) -> Verdict:
-    """The same of lanes A and B that take turns: `pairs` tells which turns lie side by side."""
+    """The same of lanes A and B that take turns: `pairs` says which turns are adjacent."""
     if short := _too_few(figure, *lanes):
         return short
     if len(pairs) < MIN_PAIRS:

@@ -31,9 +31,9 @@ ALPHA: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One figure compared. `ratio` is A over B with its interval; None where there is too little to tell.
+    """One figure compared. `ratio` is A over B with its interval; None where there is too little data.
 
-    `need_s` is about how many settled seconds more would bring a decision, None when it is made or cannot be told.
+    `need_s` is about how many settled seconds more would decide, None when it is decided or cannot be estimated.
     """
 
     metric: str
@@ -144,9 +144,9 @@ MAX_JUDGED: Final = 1024
 
 
 def holds_among(holds: Callable[[int], bool]) -> int:
-    """Among how many the word would still be said, `stands(n)` telling whether at 1 / n of the level; at most `MOST`.
+    """Among how many verdicts the word still holds, at most `MAX_JUDGED`; 0 where it does not hold at all.
 
-    0 where it is not said at all.
+    `holds(n)` says whether it holds at 1 / n of the level.
     """
     if not holds(1):
         return 0
@@ -160,7 +160,7 @@ def holds_among(holds: Callable[[int], bool]) -> int:
 
 
 def holm(verdicts: Sequence[Verdict]) -> list[bool]:
-    """For each verdict whether its word stands among all of them. One without an interval is not one of many."""
+    """For each verdict whether its word holds among all of them. One without an interval is not one of many."""
     tested = sum(verdict.ratio is not None for verdict in verdicts)
     places = [place for place, verdict in enumerate(verdicts) if verdict.ratio is not None]
     holds = [verdict.ratio is None for verdict in verdicts]
@@ -316,10 +316,10 @@ def noise_floor(a: Sequence[float], b: Sequence[float]) -> Noise:
     """δ from the tokens of each settled second of both lanes on one server (an A/A run).
 
     The farther end of the interval, so that a bias between the lanes is in it too. Raises UserError when the run
-    was too short to tell.
+    was too short.
     """
     verdict = throughput_verdict(a, b, frozen=True)
     if verdict.ratio is None or verdict.low is None or verdict.high is None:
-        raise UserError(f"no noise floor can be told: the run {verdict.reason}; run it longer")
+        raise UserError(f"no noise floor can be estimated: the run {verdict.reason}; run it longer")
     delta = math.expm1(max(-math.log(verdict.low), math.log(verdict.high)))
     return Noise(max(delta, LEAST_DELTA), verdict.ratio, verdict.low, verdict.high, min(len(a), len(b)))

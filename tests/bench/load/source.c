@@ -228,8 +228,8 @@ static int receive(Stream *s) {
     if (!end) return 0;
     if (!strncmp(s->request, "GET /log", 8)) return answer_log(s);
     if (!strncmp(s->request, "GET ", 4)) return answer_get(s);
-    char *told = strcasestr(s->request, "content-length:");
-    size_t length = told ? strtoul(told + 15, NULL, 10) : 0;
+    char *length_header = strcasestr(s->request, "content-length:");
+    size_t length = length_header ? strtoul(length_header + 15, NULL, 10) : 0;
     if (s->have < (size_t)(end + 4 - s->request) + length) return 0;
     s->have = 0; /* a client here waits for its answer before it asks again */
     return begin(s, end + 4);

@@ -111,7 +111,7 @@ def by_request(lane: LanePlan, dials: Dials, run: DriverRun, log: list[Sent]) ->
 
 
 def percentiles(name: str, ours: Floats, theirs: Floats) -> bool:
-    """Print ours and the server's, with an asterisk where more than 1 % and 0.1 ms apart. True if none is."""
+    """Print ours and the server's, with an asterisk where they differ by over 1 % and 0.1 ms. True if none is."""
     cells, close = [], True
     for percent in (50, 95, 99):
         a, b = float(np.percentile(ours, percent)), float(np.percentile(theirs, percent))

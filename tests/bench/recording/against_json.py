@@ -1,4 +1,4 @@
-"""Our session beside the JSON of vLLM's and AIPerf's exports of the same data: size, and time to a percentile.
+"""Our session against the JSON of vLLM's and AIPerf's exports of the same data: size, and time to a percentile.
 
 `python -m tests.bench.recording.against_json [MINUTES] [SESSION...]`. Without a session: a minute of two simulated
 engines under 64 streams each; then made-up streams of MINUTES (5) at 50 requests/s of 128 tokens in one lane, on our

@@ -67,7 +67,7 @@ def memory_mb() -> float:
 
 
 def read(directory: Path) -> None:
-    """Open, jump, play; beside it what Polars alone takes to read the rows that a jump needs."""
+    """Open, jump, play; for comparison what Polars alone takes to read the rows that a jump needs."""
     start = time.perf_counter()
     from tui.recording.reader import open_session
     from tui.recording.tape import Tape

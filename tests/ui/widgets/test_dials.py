@@ -1,4 +1,4 @@
-"""A dial turns by its keys, by the mouse and by a typed value, linked or apart."""
+"""A dial turns by its keys, by the mouse and by a typed value, linked or not."""
 
 from textual import events
 

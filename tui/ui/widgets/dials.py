@@ -1,6 +1,6 @@
 """The dials: each a label and a value between two arrows, turned by keys, wheel, click or a typed value.
 
-The seven dials are in two rows: linked, each dial once and wide; apart, a row for each lane.
+The seven dials are in two rows: linked, each dial once and wide; unlinked, a row for each lane.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ PENDING_S = 0.1
 
 
 class Place(NamedTuple):
-    """Where a dial is: its row and cells while linked, its label and cells while apart.
+    """Where a dial is: its row and cells while linked, its label and cells while not.
 
     The cells have room for `16→32…`; a longer turn shows only where it goes.
     """
@@ -223,7 +223,7 @@ class DialStrip(Vertical):
         self._message = Rows(classes="note")
 
     def compose(self) -> ComposeResult:
-        """The linked dials; those of lanes apart are made when they first are, so that the first paint is sooner."""
+        """The linked dials; unlinked ones are made when first needed, so that the first paint is sooner."""
         for row, note in enumerate((self._badge, self._message)):
             with Horizontal(classes="linked"):
                 for spec in DIALS:

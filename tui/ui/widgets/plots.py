@@ -114,7 +114,7 @@ def _row(line: Text, width: int) -> Row:
 
 
 def dotted(points: Points, step: float) -> list[tuple[float, float]]:
-    """The line through the points, as points `step` apart along x."""
+    """The line through the points, as points every `step` along x."""
     dots = list(points[:1])
     for (x0, y0), (x1, y1) in pairwise(points):
         x = dots[-1][0] + step
@@ -181,7 +181,7 @@ def _time_ticks(view: View, start: int) -> list[tuple[float, str]]:
     return ticks + [(float(second), f" {text} ") for second, text in view.dial_marks if second > start]
 
 
-LOG_FROM = 8.0  # latencies further apart than this are drawn by their logarithm
+LOG_FROM = 8.0  # latencies with a wider range than this are drawn by their logarithm
 LABEL_CELLS = 6  # kept free at the right for the last point's value
 
 
@@ -218,7 +218,7 @@ class SweepPlot(Plot):
         self.draw_lane(lane, places if lane == "a" else self._dots(places))
 
     def _dots(self, places: Points) -> Points:
-        """A line as dots that are evenly apart on the screen, whichever way it runs."""
+        """A line as dots evenly spaced on the screen, in any direction."""
         across, down = 2 * self.columns / (self.right - self.left), 4 * self.lines / self.top
         dots: list[tuple[float, float]] = []
         for (x0, y0), (x1, y1) in pairwise(places):

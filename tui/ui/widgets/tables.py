@@ -109,7 +109,7 @@ def _word(row: LedgerRow) -> Span:
 
 
 def setting_text(row: LedgerRow, names: Sequence[str]) -> str:
-    """`conc 16`, or `conc 16|32` where the lanes' dials are apart."""
+    """`conc 16`, or `conc 16|32` where the lanes' dials differ."""
     parts = []
     for name in names:
         values = dict.fromkeys(dials[name] for dials in row.dials.values())

@@ -1,6 +1,6 @@
 """Colours by role, the characters of charts, and the ASCII replacement of every other sign.
 
-The lanes are blue and orange, which every common colour blindness can tell apart (Okabe and Ito), and always carry
+The lanes are blue and orange, distinguishable under common colour blindness (Okabe and Ito), and always carry
 their letters A and B. Except for high contrast the terminal's background is kept: `ground` is the background that a
 palette is made for.
 """

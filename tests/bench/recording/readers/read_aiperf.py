@@ -10,7 +10,7 @@ SPREADS = ("request_latency", "time_to_first_token", "inter_token_latency", "out
 
 
 def main(path: Path) -> None:
-    """Load with AIPerf's plot loader and its export model; its units; the summary anew from the records it read."""
+    """Load with AIPerf's plot loader and its export model; its units; the summary, from the records it read."""
     numpy = importlib.import_module("numpy")
     loader = importlib.import_module("aiperf.plot.core.data_loader").DataLoader
     models = importlib.import_module("aiperf.common.models.export_models")

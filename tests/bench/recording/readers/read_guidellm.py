@@ -9,7 +9,7 @@ from typing import Any
 
 
 def main(path: Path) -> None:
-    """Load the report with GuideLLM's own model and compile its metrics from the requests anew."""
+    """Load the report with GuideLLM's own model and compile its metrics from the requests again."""
     report = importlib.import_module("guidellm.benchmark.schemas.report").GenerativeBenchmarksReport.load_file(path)
     (benchmark,) = report.benchmarks
     accumulator = importlib.import_module("guidellm.benchmark.schemas.accumulator")
