@@ -57,3 +57,33 @@ def test_a_step_too_many_is_taken_back_by_the_count_at_the_end() -> None:
         stream.received(event, at_ms << 20, True)
     stream.received(token(finish="length") + usage(ASKED, 2) + DONE + END, 4 << 20, True)
     assert rows[0].output_tokens == sum(sink.tokens) == 2
+
+
+def answered(sink: ChunkSink, number: int, chunks: int, tokens: int, *, in_finish: bool = False) -> list[int]:
+    """The tokens counted at each moment of an answer of so many chunks, a millisecond apart, counted at its end."""
+    wanted = RequestSpec(number, "a b", ASKED, words=2, fillers=0, output_tokens=tokens, seed=0)
+    stream = Stream(Ticket("a", wanted, 0, 0, "chat", False), b"", sink, lambda *_: None)
+    at = len(sink.t_ns)
+    for n in range(1, chunks):
+        stream.received((HEAD if n == 1 else b"") + token(), n << 20, True)
+    stream.received(token(finish="length") + usage(ASKED, tokens) + DONE + END, chunks << 20, True)
+    by_moment: dict[int, int] = {}
+    for t_ns, count in zip(sink.t_ns[at:], sink.tokens[at:], strict=True):
+        by_moment[t_ns] = by_moment.get(t_ns, 0) + count
+    return list(by_moment.values())
+
+
+@pytest.mark.parametrize(("chunks", "tokens"), [(20, 20), (20, 30), (20, 56), (20, 160)])
+def test_chunks_count_by_what_those_of_answers_before_held_and_the_sums_agree(chunks: int, tokens: int) -> None:
+    sink = ChunkSink()
+    assert answered(sink, 0, chunks, tokens) == [1] * (chunks - 1) + [tokens - chunks + 1]
+    counted = answered(sink, 1, chunks, tokens)
+    assert sum(counted) == tokens
+    assert all(abs(sum(counted[:n]) - n * tokens / chunks) <= 1 for n in range(1, chunks + 1))
+
+
+def test_an_answer_unlike_those_before_is_corrected_at_its_end() -> None:
+    sink = ChunkSink()
+    answered(sink, 0, 10, 40)
+    assert sum(answered(sink, 1, 10, 10)) == 10
+    assert 1.0 < sink.tokens_a_chunk < 4.0

@@ -11,24 +11,7 @@ class Named(Protocol):
     def name(self) -> str: ...
 
 
-UNMENDED: Mapping[str, Mapping[str, str]] = {
-    "figures": {
-        "chunks of 3, 3, 3, 3, 2 tokens": "what the count adds goes to the last chunk",
-        "chunks of 8 tokens": "what the count adds goes to the last chunk",
-        "chunks of 5, 4, 6 tokens": "what the count adds goes to the last chunk",
-        "chunks of 1, 7, 7, 7 tokens": "what the count adds goes to the last chunk",
-        "chunks of 4 tokens of one byte": "what the count adds goes to the last chunk",
-        "count in the finishing event": "what the count adds goes to the last chunk",
-    },
-    "live": {
-        "chunks of 3, 3, 3, 3, 2 tokens": "what the count adds goes to the last chunk",
-        "chunks of 8 tokens": "what the count adds goes to the last chunk",
-        "chunks of 5, 4, 6 tokens": "what the count adds goes to the last chunk",
-        "chunks of 1, 7, 7, 7 tokens": "what the count adds goes to the last chunk",
-        "chunks of 4 tokens of one byte": "what the count adds goes to the last chunk",
-        "count in the finishing event": "what the count adds goes to the last chunk",
-    },
-}
+UNMENDED: Mapping[str, Mapping[str, str]] = {}
 
 
 def cases(test: str, servers: Sequence[Named]) -> list[Any]:

@@ -13,6 +13,8 @@ from tui.net.response import BadResponseError, Response
 from tui.net.socket import Wire, WireError, round_down_to_grid
 from tui.net.sse import EventReader
 
+REMEMBERED = 0.97  # the weight of an answer when the next one has ended
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
@@ -30,10 +32,21 @@ class Ticket:
 class ChunkSink:
     """Columns to which streams append what arrived, emptied into each frame."""
 
-    __slots__ = ("first_prompt_tokens", "first_t_ns", "merged_reads", "request", "sent_t_ns", "t_ns", "tokens")
+    __slots__ = (
+        *("first_prompt_tokens", "first_t_ns", "merged_reads", "request", "sent_t_ns", "t_ns", "tokens"),
+        *("tokens_a_chunk", "_learnt_chunks", "_learnt_tokens"),
+    )
 
     def __init__(self) -> None:
+        self.tokens_a_chunk = 1.0  # of answers that ended, for those whose count comes at the end
+        self._learnt_tokens = self._learnt_chunks = 0.0
         self.clear()
+
+    def learn(self, tokens: int, chunks: int) -> None:
+        """Take in an answer that was counted at its end. The 30th one before it weighs 0.4 of it."""
+        self._learnt_tokens = self._learnt_tokens * REMEMBERED + tokens
+        self._learnt_chunks = self._learnt_chunks * REMEMBERED + chunks
+        self.tokens_a_chunk = max(self._learnt_tokens / self._learnt_chunks, 1.0)
 
     def clear(self) -> None:
         self.request, self.t_ns, self.tokens = array("q"), array("q"), array("i")
@@ -48,7 +61,7 @@ class Stream:
         *("heard_ns", "request_bytes", "ticket", "wire"),
         *("_connect_ms", "_t_send_ns", "_first_ns", "_last_ns"),
         *("_ended", "_events", "_is_over", "_is_retry", "_kernel", "_response", "_sink"),
-        *("_prompt_reported", "_tokens_reported", "_has_bytes", "_reads"),
+        *("_prompt_reported", "_tokens_reported", "_has_bytes", "_reads", "_carried"),
     )
 
     def __init__(
@@ -75,6 +88,7 @@ class Stream:
         self._is_retry = retry_of is not None
         self._has_bytes = False
         self._prompt_reported = self._tokens_reported = self._reads = 0
+        self._carried = 0.0  # what the chunks so far have held by estimate beyond whole tokens
 
     def collect_text(self) -> None:
         """Collect the answer's text, to compare with other clients; never under load: it decodes every event."""
@@ -148,6 +162,13 @@ class Stream:
         if self._last_ns is None or t_ns - self._last_ns > AT_ONCE_NS:
             self._reads += 1
         self._last_ns = t_ns
+        if sink.tokens_a_chunk > 1.0 and not self._events.usage_each:
+            if self._events.has_usage:  # it came with the last output
+                tokens = max(self._events.completion_tokens - self._tokens_reported, 0)
+            else:
+                estimate = tokens * sink.tokens_a_chunk + self._carried
+                tokens = int(estimate)
+                self._carried = estimate - tokens
         if tokens:
             self._tokens_reported += tokens
             sink.request.append(self.ticket.spec.number)
@@ -205,11 +226,13 @@ class Stream:
     def _correct_counts(self) -> None:
         """Add tokens known only from the usage at the end to the last chunk, so that the sums agree.
 
-        The correction is negative where more chunks than tokens arrived.
+        The correction is negative where fewer tokens arrived than chunks, or than were estimated.
         """
         events, sink = self._events, self._sink
         total = events.completion_tokens if self._believes_usage else events.chunks
         missing = total - self._tokens_reported
+        if self._tokens_from == "usage at end" and events.chunks:
+            sink.learn(total - min(events.hidden_tokens, total), events.chunks)
         if missing and self._last_ns is not None:
             sink.request.append(self.ticket.spec.number)
             sink.t_ns.append(self._last_ns)

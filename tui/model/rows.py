@@ -52,9 +52,9 @@ class RequestRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     A time is None when that moment never came, so that no failed request becomes a latency by accident.
     `prompt_tokens` and `output_tokens` are the server's counts unless `tokens_from` is `chunks`, because it counts
-    none, or `chunks, not usage`, because it cannot be true (`net.sse`). With `usage` it
-    reports them with every chunk; with `usage at end` only the totals, and each chunk counts as one token until then.
-    `k_first` are the tokens up to the end of the first chunk, hidden ones included.
+    none, or `chunks, not usage`, because it cannot be true (`net.sse`). With `usage` they come with every chunk;
+    with `usage at end` only the totals, and until then a chunk counts as many tokens as those of answers before it
+    held. `k_first` are the tokens up to the end of the first chunk, hidden ones included.
     """
 
     lane: Lane
