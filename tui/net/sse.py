@@ -160,8 +160,13 @@ class EventReader:
             self._read(block[middle:])
 
     def _fast(self, block: bytes) -> bool:
-        """Count a block in which every event is an ordinary one with output; False if that is not certain."""
-        if self.text is not None or not self.chunks or b"error" in block:
+        """Count a block in which every event is an ordinary one with output; False if that is not certain.
+
+        An error has no output, so an event that brings one is decoded. Only one in a field of its own, in one read
+        with output after it, goes unread: such an answer fails for want of a finish reason. Searching for it here
+        would read each byte once more.
+        """
+        if self.text is not None or not self.chunks:
             return False
         events = block.count(_DATA)
         if not events or block.count(self._key) != events:
