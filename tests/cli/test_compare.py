@@ -72,7 +72,7 @@ def test_a_session_given_twice_is_not_two_draws(capsys: pytest.CaptureFixture[st
     [
         ("b.ttft_p95 >", "cannot be read"),
         ("b.ttft_p95", "compares nothing"),
-        ("b.speed > 1", "is no figure"),
+        ("b.speed > 1", "is not a figure"),
         ("b.goodput > 1", "no limits"),
         ("", "cannot be read"),  # a variable that nobody set is no gate that passes
     ],

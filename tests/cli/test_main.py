@@ -52,7 +52,7 @@ def not_an_engine() -> Iterator[str]:
         (["run", "--b", "http://x"], "--b needs --a"),
         (["run", "demo", "--for", "soon"], "soon is not a duration"),
         (["run", "demo", "--max-concurrency", "9999"], "concurrency is 9999, but must lie between 0 and 4096"),
-        (["run", "demo", "--goodput", "ttfb:3"], "--goodput ttfb:3: this is no limit; write ttft:500"),
+        (["run", "demo", "--goodput", "ttfb:3"], "--goodput ttfb:3: this is not a limit; write ttft:500"),
         (["run", "--a", "http://127.0.0.1:9", "--for", "1s"], "nobody answers at http://127.0.0.1:9"),
         (["run", "--a", "ftp://host", "--for", "1s"], "ftp"),
         (["export", "no-such-session"], "there is no session 'no-such-session'"),

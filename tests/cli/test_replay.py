@@ -34,7 +34,7 @@ def test_what_is_no_moment_is_refused(typed: str) -> None:
 
 def test_speeds() -> None:
     assert (speed_of("0.25"), speed_of("64"), speed_of("max")) == (0.25, 64.0, math.inf)
-    with pytest.raises(UserError, match=r"no speed 3: give one of 0\.25, 0\.5, 1, 2, 4, 8, 16, 32, 64, max"):
+    with pytest.raises(UserError, match=r"3 is not a speed: give one of 0\.25, 0\.5, 1, 2, 4, 8, 16, 32, 64, max"):
         speed_of("3")
 
 

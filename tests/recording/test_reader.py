@@ -94,7 +94,7 @@ def test_a_newer_schema_says_so(killed_session: Path) -> None:
 
 
 def test_what_is_no_session_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no session's folder"):
+    with pytest.raises(UserError, match="is not a session's folder"):
         open_session(tmp_path)
     (tmp_path / "session.toml").write_text("name = ")
     with pytest.raises(UserError, match=r"it has no readable session\.toml and no table"):

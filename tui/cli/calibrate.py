@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MIN_S = 80  # four batches of 20 s
 MAX_SETTLING_S = 90
-HELP = "measure the noise floor: one server in both lanes (it carries the load of both)"
+HELP = "measure the noise floor with one server in both lanes (it gets the load of both)"
 
 
 class NoiseFloor(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +48,11 @@ class NoiseFloor(msgspec.Struct, frozen=True, kw_only=True):
 def arguments(parser: argparse.ArgumentParser) -> None:
     target_flags(parser)
     parser.add_argument(
-        "--for", dest="duration", default="120s", metavar="TIME", help="settled time to measure, at least 80s (120s)"
+        "--for",
+        dest="duration",
+        default="120s",
+        metavar="TIME",
+        help="settled time to measure, at least 80s (default 120s)",
     )
 
 
@@ -61,7 +65,7 @@ def call(args: argparse.Namespace) -> int:
     server, model, setting = _identity(profile)
     for_s = duration_s(args.duration)
     if for_s < MIN_S:
-        raise UserError(f"{for_s:g} s are too short for a noise floor: run it longer, {MIN_S} s at least")
+        raise UserError(f"{for_s:g} s are too short for a noise floor: run at least {MIN_S} s")
     tps = asyncio.run(settled_tps(profile, for_s))
     noise = noise_floor(tps["a"], tps["b"])
     _store(
@@ -78,7 +82,9 @@ def call(args: argparse.Namespace) -> int:
         f"A/A ratio {noise.ratio:.3f} [{noise.low:.3f} … {noise.high:.3f}] over {noise.seconds} settled seconds"
     )
     if noise.biased:
-        print_notice("dragstrip: the lanes differ although they load one server; δ covers it, but look for the cause")
+        print_notice(
+            "dragstrip: the lanes differ although both load the same server; δ covers it, but look for the cause"
+        )
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`dragstrip compare`: several sessions, each one draw; a condition as a gate for CI."""
+"""`dragstrip compare`: several sessions, each one sample; a condition as a gate for CI."""
 
 import argparse
 
@@ -6,7 +6,7 @@ from tui.cli import report
 from tui.cli.console import print_notice
 from tui.model.text import UserError
 
-HELP = "compare A and B over several sessions; --fail-if makes it a gate"
+HELP = "compare A and B over several sessions; --fail-if sets the exit code, for CI"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def call(args: argparse.Namespace) -> int:
     folders = [session_named(name).resolve() for name in args.sessions]
     for number, folder in enumerate(folders):
         if folder in folders[:number]:
-            raise UserError(f"{args.sessions[number]} is given twice: each session is one draw and counts once")
+            raise UserError(f"{args.sessions[number]} is given twice: each session counts once")
     if args.fail_if is not None:
         parse(args.fail_if)  # refuse a mistake before the work
     tables = [tables_of(open_session(folder)) for folder in folders]

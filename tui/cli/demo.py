@@ -6,7 +6,7 @@ from tui.cli import watch
 from tui.cli.console import screen_flags
 from tui.cli.options import load_flags, recording_flags
 
-HELP = "the whole screen on two simulated engines; nothing else needed"
+HELP = "the full screen with two simulated engines; needs nothing else"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -24,8 +24,10 @@ FORMATS = "csv, parquet, json, ndjson, vllm, sglang, guidellm, aiperf, markdown,
 def arguments(parser: argparse.ArgumentParser) -> None:
     session_flag(parser)
     parser.add_argument("--format", default="csv", metavar="FORMAT", help=f"{FORMATS} (csv)")
-    parser.add_argument("--to", metavar="PATH", help="folder or file to write (./NAME-FORMAT)")
-    parser.add_argument("--table", choices=TABLES, action="append", help="only this table; may be repeated")
+    parser.add_argument("--to", metavar="PATH", help="folder or file to write (default ./NAME-FORMAT)")
+    parser.add_argument(
+        "--table", choices=TABLES, action="append", help="only this table; may be repeated (chunks are large)"
+    )
     parser.add_argument("--from", dest="from_s", type=float, metavar="S", help="from this second of the session")
     parser.add_argument("--until", dest="to_s", type=float, metavar="S", help="to this second")
     parser.add_argument("--lane", choices=("a", "b"), help="only this lane")
@@ -41,7 +43,7 @@ def call(args: argparse.Namespace) -> int:
     recorded = open_session(session_named(args.session))
     t0_ns, t1_ns = window_ns(recorded.info, args.from_s, args.to_s)
     if t0_ns is not None and t1_ns is not None and t0_ns >= t1_ns:
-        raise UserError(f"--from {args.from_s:g} is not before --until {args.to_s:g}: nothing lies between them")
+        raise UserError(f"--from {args.from_s:g} is not before --until {args.to_s:g}")
     if args.segment is not None and not _has_segment(recorded, args.segment):
         raise UserError(f"{recorded.name} has no segment {args.segment}: `dragstrip report` lists its settings")
     selection = Selection(tuple(args.table or TABLES), t0_ns, t1_ns, args.lane, args.segment, args.redact)

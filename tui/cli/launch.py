@@ -7,7 +7,7 @@ from tui.cli.console import Interruption, print_notice, print_result, until_one_
 from tui.model.profile import Profile
 from tui.profile.reading import read_profile
 
-HELP = "start both engines of a profile with one configuration, or print the two commands"
+HELP = "start both engines of a profile with the same settings, or print the commands"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--together",
         action="store_true",
-        help="start both at once although they share a GPU: for KV pools of a fixed size",
+        help="start both at once on a shared GPU: only with KV pools of a fixed size",
     )
 
 
@@ -44,7 +44,7 @@ async def _launch(profile: Profile, *, together: bool) -> int:
             await until_one_ends(launcher.start(), interrupted.wait())
             if not interrupted.is_set():
                 print_result(text(await examine(profile)))
-                print_notice("both run; end them with ctrl+c")
+                print_notice("both engines are running; stop them with ctrl+c")
                 await until_one_ends(launcher.ended(), interrupted.wait())
     except EngineDiedError as error:
         for line in error.tail:

@@ -20,7 +20,9 @@ COMMANDS = (
 )
 ALIASES = {"ruler": "selftest"}  # former names
 REMOVED = {
-    ("import",): "`dragstrip import` was removed: to compare with another tool's file, write a session in its form "
+    (
+        "import",
+    ): "`dragstrip import` was removed: to compare with another tool's file, export a session in its format "
     "with `dragstrip export SESSION --format vllm`, or sglang, guidellm, aiperf",
     ("replay", "--plain"): "`replay --plain` was removed: use `dragstrip report SESSION`, which needs no terminal",
 }
@@ -46,8 +48,8 @@ class Parser(argparse.ArgumentParser):
 def parser(only: str = "") -> argparse.ArgumentParser:
     top = Parser(
         prog="dragstrip",
-        description="Two LLM inference servers, one clock, one list of requests: head to head in the terminal.",
-        epilog="Start with `dragstrip demo`; with your servers: `dragstrip watch --a URL --b URL`.",
+        description="A live head-to-head of two LLM inference servers in the terminal.",
+        epilog="Try `dragstrip demo`, then `dragstrip watch --a URL --b URL` with your servers.",
     )
     top.add_argument("--version", action="version", version=f"dragstrip {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")

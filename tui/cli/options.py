@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # flag → (the dial, its type, help); spelled as other load generators do
 DIAL_FLAGS = {
     "--max-concurrency": ("concurrency", int, "streams kept busy in a closed loop"),
-    "--request-rate": ("request_rate", float, "requests per second, sent however slow the servers are"),
+    "--request-rate": ("request_rate", float, "requests per second, independent of the answers"),
     "--random-input-len": ("prompt_tokens", int, "tokens per prompt"),
     "--random-output-len": ("output_tokens", int, "tokens per answer"),
     "--shared-prefix": ("shared_prefix", float, "share of each prompt that all prompts have in common, 0 to 0.95"),
@@ -56,11 +56,11 @@ def load_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--usage",
         choices=("each", "end"),
-        help="token usage reporting: with each chunk, or at the end (end, unless chunks hold several tokens)",
+        help="token usage reporting: per chunk or at the end (default: end, unless chunks hold several tokens)",
     )
-    parser.add_argument("--arrival", choices=ARRIVALS, help="arrival process (poisson with --request-rate)")
+    parser.add_argument("--arrival", choices=ARRIVALS, help="arrival process (default with --request-rate: poisson)")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the request list")
-    read_help = "a request fails after so many seconds without a byte from the server (60)"
+    read_help = "seconds without a byte after which a request fails (default 60)"
     parser.add_argument("--read-timeout", type=float, metavar="S", help=read_help)
     parser.add_argument("--alternate", action="store_true", help="the lanes take turns: for engines that share a GPU")
 
@@ -68,7 +68,7 @@ def load_flags(parser: argparse.ArgumentParser) -> None:
 def recording_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--goodput", nargs="+", metavar="LIMIT", help="limits in ms: ttft:500 tpot:30, or a preset")
     parser.add_argument("--no-record", action="store_true", help="write nothing to disk")
-    parser.add_argument("--out", metavar="DIR", help="where to record, instead of the user's data directory")
+    parser.add_argument("--out", metavar="DIR", help="folder for recordings (default: the user's data directory)")
 
 
 def session_flag(parser: argparse.ArgumentParser) -> None:

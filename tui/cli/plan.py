@@ -13,7 +13,7 @@ from tui.model.text import UserError
 from tui.profile.reading import parse_profile
 
 MIN_STEP_S = 1.0  # shorter steps have not a second of figures
-HELP = "the dials turned in a session, as [[plan]] steps or as a whole profile"
+HELP = "print the dial changes of a session as [[plan]] steps, or write them as a profile"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def call(args: argparse.Namespace) -> int:
         return 0
     path = Path(args.to)
     if path.suffix != ".toml":
-        raise UserError(f"{path} cannot be a profile: a profile's name ends in .toml")
+        raise UserError(f"{path} is not a profile file: its name must end in .toml")
     save_text(path, profile_toml(tables.session.profile, steps))
     return 0
 

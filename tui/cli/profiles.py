@@ -6,7 +6,7 @@ from tui.cli.console import print_result
 from tui.model.text import UserError
 from tui.profile.reading import TEMPLATE, list_profiles, read_profile, shipped_profiles
 
-HELP = "list the profiles; `profiles new` prints a template for one of your own"
+HELP = "list the profiles; `profiles new` prints a template"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

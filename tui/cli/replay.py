@@ -19,14 +19,16 @@ from tui.ui.widgets.numbers import counted
 if TYPE_CHECKING:
     from tui.recording.tape import Tape
 
-HELP = "the same screen from a recorded session, at any speed"
+HELP = "replay a recorded session on the same screen"
 _SPEED_NAMES = {f"{speed:g}": speed for speed in SPEEDS[:-1]} | {"max": math.inf, "inf": math.inf}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     session_flag(parser)
     parser.add_argument("--speed", metavar="X", default="1", help=f"{', '.join(list(_SPEED_NAMES)[:-1])} (1)")
-    parser.add_argument("--at", default="0", metavar="TIME", help="where to start: 90, 1:30, 0:01:30 or 50%% (0)")
+    parser.add_argument(
+        "--at", default="0", metavar="TIME", help="where to start: 90, 1:30, 0:01:30 or 50%% (default 0)"
+    )
     parser.add_argument("--follow", action="store_true", help="watch a session that is still being recorded")
     screen_flags(parser)
 
@@ -71,7 +73,7 @@ def export_part(where: Path, start_s: float | None, end_s: float | None) -> str:
 def speed_of(text: str) -> float:
     """A speed as typed. UserError when a replay has no such speed."""
     if text not in _SPEED_NAMES:
-        raise UserError(f"a replay has no speed {text}: give one of {', '.join(list(_SPEED_NAMES)[:-1])}")
+        raise UserError(f"{text} is not a speed: give one of {', '.join(list(_SPEED_NAMES)[:-1])}")
     return _SPEED_NAMES[text]
 
 

@@ -18,11 +18,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     session_flag(parser)
     form_flags(parser)
     goodput_flag(parser)
-    parser.add_argument("--study-csv", metavar="FILE", help="also write the study's CSV")
+    parser.add_argument("--study-csv", metavar="FILE", help="also write the study table as CSV")
 
 
 def form_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--format", choices=("markdown", "html"), default="markdown", help="the form (markdown)")
+    parser.add_argument(
+        "--format", choices=("markdown", "html"), default="markdown", help="format (default markdown)"
+    )
     parser.add_argument("--to", metavar="FILE", help="where to write it, instead of stdout")
 
 
@@ -32,7 +34,7 @@ def goodput_flag(parser: argparse.ArgumentParser) -> None:
         "--goodput",
         nargs="+",
         metavar="LIMIT",
-        help="limits in ms: ttft:500 tpot:30, or a preset (the session's [slo])",
+        help="limits in ms: ttft:500 tpot:30, or a preset (default: the session's [slo])",
     )
 
 

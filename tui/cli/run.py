@@ -23,7 +23,7 @@ from tui.profile.reading import MAX_REPEATS, lane_dials
 if TYPE_CHECKING:
     from tui.session.live import LiveSession
 
-HELP = "the same head-to-head without a terminal; --json prints one object"
+HELP = "measure without a terminal; --json prints one JSON object"
 DEFAULT_TIME = "60s"
 SWEEP_STEP_TIME = "100s"  # a verdict needs 80 settled seconds
 WARM_S = 60.0
@@ -36,10 +36,10 @@ _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 def arguments(parser: argparse.ArgumentParser) -> None:
     target_flags(parser)
     recording_flags(parser)
-    time_help = f"how long: 30s, 10m, 1h ({DEFAULT_TIME}; a step of a sweep {SWEEP_STEP_TIME})"
+    time_help = f"duration: 30s, 10m, 1h (default {DEFAULT_TIME}; each step of a sweep {SWEEP_STEP_TIME})"
     parser.add_argument("--for", dest="duration", metavar="TIME", help=time_help)
     parser.add_argument("--plan", action="store_true", help="run the profile's plan to its end, instead of --for")
-    repeat_help = "run the plan, or the settings of a sweep, N times, every other time backwards"
+    repeat_help = "run the plan or the listed sweep N times, every second time backwards"
     parser.add_argument("--repeat", type=int, metavar="N", help=repeat_help)
     parser.add_argument(
         "--sweep",
@@ -47,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="double a dial, then refine around the knee; DIAL=1,8,64 visits just these; each for --for once settled",
     )
     warm = f"each step for {WARM_STEP_S:.0f} s, or the load for at most {WARM_S:.0f} s"
-    parser.add_argument("--warm-up", action="store_true", help=f"first run {warm}, neither recorded nor counted")
+    parser.add_argument("--warm-up", action="store_true", help=f"first run {warm}, without recording or counting it")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
 
@@ -67,7 +67,7 @@ def _check_flags(args: argparse.Namespace) -> None:
     if args.plan and args.sweep:
         raise UserError("give --plan or --sweep, not both")
     if args.repeat is not None and not args.plan and (not args.sweep or is_refined(args.sweep)):
-        raise UserError("--repeat goes with --plan, or with a --sweep that lists its settings: concurrency=1,8,64")
+        raise UserError("--repeat needs --plan, or a --sweep with listed settings: concurrency=1,8,64")
     if args.repeat is not None and not 1 <= args.repeat <= MAX_REPEATS:
         raise UserError(f"--repeat must lie between 1 and {MAX_REPEATS}, not {args.repeat}")
 
@@ -97,16 +97,16 @@ async def _run(args: argparse.Namespace, profile: Profile, work: Work) -> int:
     record = recorder_from(args, profile)
     interruption = Interruption()
     if args.warm_up:
-        print_notice("warming up: nothing is recorded or counted yet")
+        print_notice("warming up: not recorded, not counted")
         once = msgspec.structs.replace(profile, repeat=1)
         await measure(once, _warm_up(work), interruption, CollectedRows())
         if interruption.signal:
-            print_notice("dragstrip: interrupted during the warm-up: nothing was measured")
+            print_notice("dragstrip: interrupted during warm-up: nothing was measured")
             return 128 + interruption.signal
     rows = CollectedRows(None if args.json else _print_second)
     session = await measure(profile, work, interruption, rows, record)
     if interruption.signal:
-        recorded = "; what was measured is recorded" if session.recorder else ""
+        recorded = "; the measurement so far is recorded" if session.recorder else ""
         print_notice(f"dragstrip: interrupted{recorded}")
         return 128 + interruption.signal
     return _print_summary(args, session, rows)
@@ -212,4 +212,4 @@ def _verdict_text(verdict: Mapping[str, Any]) -> str:
 
     fields = {name: value for name, value in verdict.items() if name in Verdict.__dataclass_fields__}
     margin = Margin(verdict["delta"], verdict["delta_from"])
-    return f"{verdict_sentence(Verdict(**fields), 'Output tok/s')} Level is within {margin.text}."
+    return f"{verdict_sentence(Verdict(**fields), 'Output tok/s')} The margin for level is {margin.text}."

@@ -11,7 +11,11 @@ HELP = "measure client overhead on this machine, and the load up to which its fi
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--step", type=float, default=3.0, metavar="SECONDS", help="length of each of the three measurements (3)"
+        "--step",
+        type=float,
+        default=3.0,
+        metavar="SECONDS",
+        help="length of each of the three measurements (default 3)",
     )
 
 

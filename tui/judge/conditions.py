@@ -98,7 +98,7 @@ def _check_value(node: ast.expr) -> None:
         _check_value(node.right)
     elif isinstance(node, ast.Attribute):
         if not (isinstance(node.value, ast.Name) and node.value.id in {"a", "b"} and node.attr in NAMES):
-            raise UserError(f"{ast.unparse(node)!r} is no figure: a. or b. and one of {', '.join(NAMES)}")
+            raise UserError(f"{ast.unparse(node)!r} is not a figure: write a. or b. and one of {', '.join(NAMES)}")
     elif not (isinstance(node, ast.Constant) and _is_number(node.value)):
         raise UserError(f"{ast.unparse(node)!r} is neither a number nor a figure; write for example {EXAMPLE!r}")
 

@@ -1,4 +1,4 @@
-"""Several sessions compared: each is one draw, because launches of one engine differ by more than its seconds do."""
+"""Several sessions compared: each is one sample, because launches of one engine differ by more than its seconds do."""
 
 import math
 from collections.abc import Sequence
@@ -100,7 +100,7 @@ def draws_verdict(figure: str, a: Sequence[float], b: Sequence[float], *, delta:
     ratios = [math.log(one / other) for one, other in zip(a, b, strict=True)]
     mean, n = fmean(ratios), len(ratios)
     if n < 2:
-        return Verdict(figure, "undecided", math.exp(mean), n_batches=n, reason="one session is one draw")
+        return Verdict(figure, "undecided", math.exp(mean), n_batches=n, reason="one session is one sample")
     return _verdict(figure, mean, [ratio - mean for ratio in ratios], f"{n} sessions", delta)
 
 

@@ -146,7 +146,7 @@ def sweep_plan(text: str, for_s: float) -> list[Step]:
     if match is None or match[1] not in SWEPT:
         known = ", ".join(SWEPT)
         raise UserError(
-            f"{text!r} is no sweep: write for example concurrency=1..256 or concurrency=1,8,64, or one of {known}"
+            f"{text!r} is not a sweep: write for example concurrency=1..256 or concurrency=1,8,64, or one of {known}"
         )
     name, span = match.groups()
     values, spec = [int(value) for value in re.findall(r"\d+", span)], DIAL[name]

@@ -157,7 +157,7 @@ def parse_limits(text: str, limits: Limits = NO_LIMITS) -> Limits:
             continue
         name, colon, number = part.partition(":")
         if name not in _LIMIT_NAMES or not colon:
-            raise UserError(f"--goodput {part}: this is no limit; {known}")
+            raise UserError(f"--goodput {part}: this is not a limit; {known}")
         try:
             value = float(number)
         except ValueError:

@@ -80,7 +80,7 @@ def open_session(path: str | Path) -> RecordedSession:
     """
     directory = Path(path)
     if not is_session(directory):
-        raise UserError(f"{directory} is no session's folder: `dragstrip sessions` lists what there is")
+        raise UserError(f"{directory} is not a session's folder: `dragstrip sessions` lists what there is")
     missing = _repair_session(directory)
     session = RecordedSession(directory, _read_info(directory, missing), missing)
     for table in TABLES:
@@ -137,7 +137,7 @@ def _read_info(directory: Path, missing: list[str]) -> SessionInfo:
             if info is not None:
                 return info
     raise UserError(
-        f"{directory} is no session: it has no readable {SESSION_FILE} and no table describes one ({missing[-1]})"
+        f"{directory} is not a session: it has no readable {SESSION_FILE} and no table describes one ({missing[-1]})"
     )
 
 

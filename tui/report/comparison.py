@@ -1,4 +1,4 @@
-"""The report of `compare`: several sessions, each one draw."""
+"""The report of `compare`: several sessions, each one sample."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -62,7 +62,7 @@ def _who(sessions: Sequence[SessionInfo]) -> str:
         titles = [next(iter(session.lanes.values())).title for session in sessions]
         lanes = [f"{'AB'[i]} is {titles[i]} of {session.name}" for i, session in enumerate(sessions)]
         return f"{', '.join(lanes)}; one launch each, which says nothing about another launch."
-    return f"Sessions, each one draw: {', '.join(session.name for session in sessions)}."
+    return f"Sessions, each one sample: {', '.join(session.name for session in sessions)}."
 
 
 def _condition(condition: FailIf) -> list[Block]:

@@ -110,7 +110,7 @@ class DragstripApp(App[int]):
         if has_shell():
             super().action_suspend_process()
         else:
-            self.main_screen.show_message("there is no shell to go to")
+            self.main_screen.show_message("no shell to suspend to")
 
     def _suspend(self, stop: Any) -> None:
         """Stop as Textual does (`stop` is its handler), and with it the load, which nobody would measure."""

@@ -45,7 +45,7 @@ VIEW_KEYS: list[BindingType] = [
     Binding("v", "verdict", "verdict", tooltip="next metric to compare by"),
     Binding("o", "overlay", "overlay", tooltip="both curves in one large chart"),
     Binding("k", "show('curve')", "curve", tooltip="throughput against latency, a point for each setting"),
-    Binding("t", "show('ledger')", "ledger", tooltip="every setting visited, and where the lead changes hands"),
+    Binding("t", "show('ledger')", "ledger", tooltip="every setting visited, and where the leader changes"),
     Binding("pageup", "page(-1)", "previous page of the ledger", show=False),
     Binding("pagedown", "page(1)", "next page of the ledger", show=False),
     Binding("1", "zoom('a')", "lane A alone", group=ZOOM),
@@ -88,7 +88,7 @@ REPLAY_KEYS: list[BindingType] = [
     Binding("n", "moment(1)", "next dial change, fault, mark or note", group=MOMENTS),
     Binding("N", "moment(-1)", "previous dial change, fault, mark or note", group=MOMENTS),
     Binding("g", "go", "go to", tooltip="go to 1:30, to 14:03:10 of that day (UTC), or to 50%"),
-    Binding("z", "select", "select", tooltip="begin a window here, then end it: its percentiles and verdicts"),
+    Binding("z", "select", "select", tooltip="start a window here, again: end it; its percentiles and verdicts"),
     Binding("Z", "show('window')", "the figures of the selected window, or the lanes", show=False),
     Binding("M", "note", "note", show=False, tooltip="a note at this moment, kept next to the recording"),
 ]

@@ -25,7 +25,7 @@ TTFT_CELLS = 28
 TTFT_FROM_CELLS = 96
 MAX_SETTING_CELLS = 28  # more would part it from its figures
 NO_SETTINGS = "No setting has been measured yet."
-NO_CROSSOVER = "Where the lead changes hands is shown once two settings have a verdict."
+NO_CROSSOVER = "Where the leader changes is shown once two settings have a verdict."
 
 
 def settings_rows(view: View, width: int, height: int) -> list[Row]:
