@@ -38,7 +38,7 @@ def test_a_measured_floor_is_used_for_that_setting_and_no_other(
 
 def test_a_run_too_short_for_a_floor_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["calibrate", "demo", "--for", "2s"]) == 2
-    assert "run it longer" in capsys.readouterr().err
+    assert "run at least 80 s" in capsys.readouterr().err
     assert calibrate.noise_floors() == []
 
 

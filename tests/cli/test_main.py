@@ -62,7 +62,7 @@ def not_an_engine() -> Iterator[str]:
         (["nothing-like-it"], "there is no command `nothing-like-it`; `dragstrip --help` lists them"),
         (
             ["import", "result.json"],
-            "`dragstrip import` was removed: to compare with another tool's file, write a session",
+            "`dragstrip import` was removed: to compare with another tool's file, export a session",
         ),
         (["import", "--help"], "`dragstrip import` was removed"),
         (["export", "h100-concurent"], "there is no session 'h100-concurent'; did you mean 'h100-concurrent'?"),
@@ -132,5 +132,5 @@ def test_alone_it_lists_the_commands_and_where_to_begin(capsys: pytest.CaptureFi
     assert main([]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert "Start with `dragstrip demo`" in err
+    assert "Try `dragstrip demo`" in err
     assert "replay" in err

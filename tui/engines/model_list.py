@@ -19,8 +19,6 @@ OTHER_PLACE = "if its API is at another path, give that in the URL, or as path i
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """The model to ask for."""
-
     model: str
     entry: dict[str, Any] = field(default_factory=dict)  # of the list; empty: it is not in it
     owned_by: object = None

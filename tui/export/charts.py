@@ -50,7 +50,6 @@ _LETTER: Final = f'<text y="18" font-family="{FONTS}">A</text>'
 
 
 def write_svg(job: Job) -> list[ExportedFile]:
-    """One SVG picture."""
     return _write(job, ".svg", str.encode)
 
 

@@ -32,8 +32,6 @@ _BATCH = 4096
 
 @dataclass(frozen=True, slots=True)
 class ExportedFile:
-    """One file that was written."""
-
     path: Path
     what: str  # a table, or a lane
     rows: int
@@ -42,8 +40,6 @@ class ExportedFile:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One export."""
-
     session: RecordedSession
     selection: Selection
     target: Path

@@ -156,7 +156,6 @@ class VisitedSetting:
         return latency_verdict(figure, one, other, delta=delta, frozen=frozen)
 
     def row(self, session: Circumstances, *, delta: float, frozen: bool) -> LedgerRow:
-        """The setting as a row of the ledger."""
         at = self.circumstances(session)
         why = obstacle(at, "output_tps")
         counted = {lane: self.tps(lane) for lane in self.dials}

@@ -58,7 +58,6 @@ class LaneSegment:
     forgotten: tuple[int, int] = (0, 0)  # requests no longer kept that ended well, and that failed
 
     def add(self, requests: Requests) -> None:
-        """Keep requests."""
         self.sent_ns.frombytes(requests.sent_ns.tobytes())
         self.end_ns.frombytes(requests.end_ns.tobytes())
         self.ok.frombytes(requests.ok.astype(np.int64).tobytes())

@@ -1,4 +1,4 @@
-"""Several sessions compared: each is one sample, because launches of one engine differ by more than its seconds do."""
+"""Several sessions compared. Each is one sample: launches of one engine differ by more than its seconds do."""
 
 import math
 from collections.abc import Sequence

@@ -40,7 +40,6 @@ LATENCY: Final[Mapping[str, pl.Expr]] = {
 
 
 def for_lane(frame: pl.DataFrame, lane: str) -> pl.DataFrame:
-    """The rows of one lane."""
     return frame.filter(pl.col("lane") == lane)
 
 

@@ -21,8 +21,6 @@ MAX_COUNTS = 256
 
 @dataclass(frozen=True, slots=True)
 class RequestSpec:
-    """One request of the list."""
-
     number: int
     prompt: str | list[int]
     prompt_tokens: int  # as the dial asks

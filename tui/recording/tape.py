@@ -129,7 +129,6 @@ class Tape:
         return frame.slice(int(first), int(last - first))
 
     def second_rows(self, t0_ns: int, t1_ns: int) -> list[SecondRow]:
-        """The rows of `seconds`."""
         return rows_of_frame("seconds", self.frame("seconds", t0_ns, t1_ns))
 
     def chunks(self, t0_ns: int, t1_ns: int) -> list[tuple[Lane, Chunks]]:

@@ -105,7 +105,6 @@ svg .dim { opacity: .4; }
 
 
 def page(document: Document) -> str:
-    """The whole page."""
     title = escape(document.title)
     simulated = ""
     if document.simulated:

@@ -56,8 +56,6 @@ class StudyRow:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """All of it."""
-
     rows: Sequence[StudyRow]
 
     def of(self, kind: Kind) -> list[StudyRow]:

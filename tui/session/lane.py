@@ -81,7 +81,6 @@ class LaneRun:
         return self.driver is not None
 
     def apply(self, setting: Setting) -> None:
-        """Do this from now on."""
         self.setting = setting
         if self.driver is not None and self.go.is_set():
             self.driver.set(setting)

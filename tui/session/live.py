@@ -195,7 +195,6 @@ class LiveSession:
         )
 
     def mark(self, text: str) -> None:
-        """Put a mark at this moment."""
         self._add_event(mark_event(self.clock.now_ns(), text))
 
     async def stop(self, why: str) -> None:

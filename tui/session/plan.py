@@ -59,7 +59,6 @@ class PlanRun(msgspec.Struct):
         return not self.over and self.at >= 0 and self.step.requests is not None
 
     def begin(self, now_s: float) -> PlanMoved:
-        """The first step."""
         return self._go_to(0, now_s)
 
     def toggle(self, now_s: float) -> PlanMoved:

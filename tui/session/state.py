@@ -260,7 +260,6 @@ class SessionState:
             self.live_verdicts.take(batch.seconds, batch.requests, self.slow_ms)
 
     def take_event(self, event: EventRow) -> None:
-        """Fold one event in."""
         self.events.append(event)
         if event.kind == "dial":
             self.dial_events.append(event)
