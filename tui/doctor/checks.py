@@ -217,8 +217,8 @@ def _stream_row(checks: Sequence[LaneCheck]) -> Row:
 def _doubt_lines(checks: Sequence[LaneCheck], doubts: Sequence[Sequence[Doubt]]) -> list[str]:
     return [
         f"lane {check.lane.upper()} {doubt.sentence}"
-        for check, own in zip(checks, doubts, strict=True)
-        for doubt in own
+        for check, doubts_of_lane in zip(checks, doubts, strict=True)
+        for doubt in doubts_of_lane
     ]
 
 

@@ -118,13 +118,13 @@ def _without_unknown(lane: dict[str, Any], unknown: Mapping[str, str]) -> None:
 
 def unknown_sentences(lanes: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Of the lanes of a summary what they do that makes figures unknown, a sentence each."""
-    found = []
+    sentences = []
     for name, lane in lanes.items():
         for why in dict.fromkeys(lane["unknown"].values()):
             labels = [_label(figure) for figure, reason in lane["unknown"].items() if reason == why]
             verb = "is" if len(labels) == 1 else "are"
-            found.append(f"Lane {name.upper()} {why}. Unknown {verb} {', '.join(labels)}.")
-    return found
+            sentences.append(f"Lane {name.upper()} {why}. Unknown {verb} {', '.join(labels)}.")
+    return sentences
 
 
 def _label(figure: str) -> str:
