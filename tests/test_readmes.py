@@ -146,3 +146,9 @@ def test_the_page_of_the_profile_is_that_of_the_model() -> None:
 def test_every_key_of_a_profile_is_explained(struct: type) -> None:
     comments = field_comments(struct)
     assert [name for name in struct.__struct_fields__ if not comments.get(name)] == []  # type: ignore[attr-defined]
+
+
+def test_the_walks_name_files_that_exist() -> None:
+    named = re.findall(r"`((?:\w+/)+\w+\.py)`", (TOP / "tui" / "README.md").read_text(encoding="utf-8"))
+    assert named
+    assert [path for path in named if not (TOP / "tui" / path).is_file()] == []

@@ -11,12 +11,12 @@ import pytest
 from tests.engines.sites import lane
 from tests.load.once import Answer, once
 from tests.simulator.serving import serving
-from tui.doctor.openai_client import answer_differences, client_answer
+from tui.doctor.examine import answer_differences, client_answer
 from tui.engines.detect import DetectedServer, detect_lane
 from tui.engines.probe import StreamedAnswer
 from tui.engines.registry import ENGINES
-from tui.load.pipe import LanePlan
-from tui.load.prompts import RequestSpec
+from tui.load.driver import LanePlan
+from tui.load.requests import RequestSpec
 from tui.model.dials import Dials
 from tui.model.profile import Endpoint
 from tui.model.session import LaneInfo

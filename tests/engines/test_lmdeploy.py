@@ -11,7 +11,7 @@ from tests.odd.server import LAST_CHUNK, Exchange, OddServer, chunk, head, whole
 from tests.telemetry.pages import page
 from tui.engines.base import Request
 from tui.engines.detect import detect_lane
-from tui.engines.metrics_page import gauges_from
+from tui.engines.readings import gauges_from
 from tui.engines.registry import get_engine
 from tui.engines.settings import read_settings
 from tui.model import gauges

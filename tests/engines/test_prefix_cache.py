@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from tests.engines.sites import LLAMACPP, SGLANG, VLLM, Answers, Site, lane, listing
+from tui.doctor.examine import reset_cache
 from tui.engines.detect import detect_lane
-from tui.engines.prefix_cache import reset_cache
 
 OLLAMA: Answers = {"GET /v1/models": listing("llama3:8b", owner="library"), "GET /": b"Ollama is running"}
 

@@ -7,8 +7,8 @@ import pytest
 
 from tests.engines.sites import lane
 from tui.engines.detect import detect_lane
-from tui.engines.metrics_page import gauges_from
 from tui.engines.probe import probe_stream
+from tui.engines.readings import gauges_from
 from tui.engines.registry import get_engine
 from tui.model import gauges
 from tui.model.profile import Endpoint

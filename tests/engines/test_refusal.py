@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tui.engines.refusal import FieldChange, fingerprint, proposals
+from tui.engines.adapt import FieldChange, fingerprint, proposals
 from tui.net.http import Answer
 
 SENT = {

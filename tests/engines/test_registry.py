@@ -11,12 +11,11 @@ import pytest
 
 from tests.engines.sites import TOKENS, Answers, Site, lane, listing
 from tui.doctor.checks import Host, report
-from tui.doctor.examine import LaneCheck
+from tui.doctor.examine import LaneCheck, reset_cache
 from tui.engines.base import Engine, Flag, Request, Selector, Settings, Sign, Start, Tokenizer, official_body
 from tui.engines.detect import detect_lane
 from tui.engines.launch import command, stage
-from tui.engines.metrics_page import gauges_from
-from tui.engines.prefix_cache import reset_cache
+from tui.engines.readings import gauges_from
 from tui.engines.registry import ENGINES, FALLBACK, FILES, get_engine, load_engines
 from tui.engines.settings import read_settings
 from tui.model import gauges

@@ -13,7 +13,7 @@ from tests.engines.sites import LLAMACPP, SGLANG, TOKENS, VLLM, Answers, Site, l
 from tests.telemetry.pages import CAPTURED, page
 from tui.engines.base import Settings
 from tui.engines.detect import detect_lane
-from tui.engines.metrics_page import gauges_from
+from tui.engines.readings import gauges_from
 from tui.engines.registry import ENGINES
 from tui.engines.settings import flag_for, read_settings
 from tui.model import gauges

@@ -7,7 +7,7 @@ from tests.odd.drive import bare_plan, examined, load
 from tests.odd.server import DONE, LAST_CHUNK, Exchange, OddServer, chunk, event, head, serving, whole
 from tui.engines.base import Request
 from tui.engines.detect import detect_lane
-from tui.engines.metrics_page import gauges_from, missing_gauges
+from tui.engines.readings import gauges_from, missing_gauges
 from tui.engines.registry import get_engine
 from tui.model import gauges
 from tui.model.profile import Endpoint

@@ -10,11 +10,10 @@ import pytest
 from tests.judge.made import request
 from tests.judge.test_sessions import ran
 from tests.session.made_seconds import Run
+from tui.judge.comparable import MIN_REQUESTS, Work, different, unknown_work, work_values
 from tui.judge.conditions import fail_if
-from tui.judge.equal_work import MIN_REQUESTS, Work, different, unknown_work, work_values
 from tui.judge.ledger import ledger
-from tui.judge.metrics_of import measured
-from tui.judge.sessions import compare
+from tui.judge.sessions import compare, measured
 from tui.judge.tables import Tables
 from tui.model.profile import Limits
 from tui.model.rows import LANES, RequestRow

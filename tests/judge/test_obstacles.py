@@ -10,9 +10,8 @@ from tests.judge.test_sessions import ran
 from tests.session.made_seconds import Run
 from tui.judge.conditions import fail_if
 from tui.judge.ledger import ledger
-from tui.judge.metrics_of import measured
 from tui.judge.obstacles import Circumstances, obstacle
-from tui.judge.sessions import compare
+from tui.judge.sessions import compare, measured
 from tui.judge.tables import Tables
 from tui.model.profile import parse_limits
 from tui.model.rows import LANES

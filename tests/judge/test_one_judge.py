@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tui.judge.ledger import LedgerRow, ledger
-from tui.judge.metrics_of import measured
+from tui.judge.sessions import measured
 from tui.judge.tables import Tables
 from tui.model.rows import LANES
 from tui.recording.reader import open_session

@@ -9,9 +9,9 @@ from tests.judge.made import MS, request
 from tests.judge.test_sessions import ran
 from tui.judge.conditions import fail_if
 from tui.judge.ledger import ledger, main_setting, visited
-from tui.judge.metrics_of import measured
 from tui.judge.obstacles import Circumstances, obstacle
 from tui.judge.plausible import GAP_FIGURES, TOKEN_FIGURES, Answers, doubts_of, doubts_of_most, unknown_of
+from tui.judge.sessions import measured
 from tui.judge.tables import Tables
 from tui.model.rows import LANES, RequestRow
 from tui.recording.schema import frame_of_rows, rows_of_frame

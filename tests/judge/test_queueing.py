@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.judge.made import NS
-from tui.judge.queueing import Queueing, queueing
+from tui.judge.tables import Queueing, queueing
 
 STARTS_NS = np.arange(4) * NS
 IN_FLIGHT = np.array([8, 8, 10, 10])

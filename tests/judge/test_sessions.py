@@ -8,8 +8,7 @@ import pytest
 
 from tests.judge.made import failed, request, requests_frame, second, seconds_frame, session, turned
 from tui.judge.conditions import fail_if, parse
-from tui.judge.metrics_of import Measured, measured
-from tui.judge.sessions import compare, draws_verdict
+from tui.judge.sessions import Measured, compare, draws_verdict, measured
 from tui.judge.tables import Tables
 from tui.model.profile import Limits
 from tui.model.rows import Lane, RequestRow

@@ -5,9 +5,8 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 
-from tui.load.body import RequestBuilder
-from tui.load.pipe import LanePlan
-from tui.load.prompts import RequestSpec
+from tui.load.driver import LanePlan
+from tui.load.requests import RequestBuilder, RequestSpec
 from tui.load.stream import ChunkSink, Stream, Ticket
 from tui.model.dials import Dials
 from tui.model.rows import RequestRow

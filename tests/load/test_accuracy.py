@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from tui.judge.itl import ChunkGaps
 from tui.load import accuracy
 from tui.load.accuracy import MAX_STAMP_ERROR_US, Accuracy, measure
-from tui.load.body import RequestBuilder
+from tui.load.requests import RequestBuilder
 from tui.model.dials import Dials
 from tui.model.metrics import e2e_ms, tpot_ms, ttft_ms
 from tui.model.rows import Frame, RequestRow

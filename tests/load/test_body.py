@@ -8,9 +8,9 @@ import pytest
 from tests.judge.made import request
 from tests.load.faulty_server import DONE, END, HEAD, Behaviour, chunk, read_request, serving, usage
 from tests.load.test_lane import plan, until
-from tui.load.body import RequestBuilder
+from tui.load.driver import LanePlan, Setting
 from tui.load.lane import LaneLoad
-from tui.load.pipe import LanePlan, Setting
+from tui.load.requests import RequestBuilder
 from tui.model.dials import Dials
 
 AT_THE_END = {"include_usage": True}

@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 
 from tests.load.faulty_server import GOOD, HEAD, always, serving, token
-from tui.load.driver import Driver
-from tui.load.pipe import HEADER_BYTES, LanePlan, Setting, Stop, Unpacker, body_length, pack
+from tui.load.driver import HEADER_BYTES, Driver, LanePlan, Setting, Stop, Unpacker, body_length, pack
 from tui.model.dials import MAX_STREAMS, Dials
 from tui.model.rows import Frame, RequestRow
 from tui.net.socket import GRID_NS
@@ -122,7 +121,7 @@ async def test_the_key_is_on_no_command_line() -> None:
 PARENT = """
 import asyncio, sys
 from tui.load.driver import Driver
-from tui.load.pipe import LanePlan, Setting
+from tui.load.driver import LanePlan, Setting
 from tui.model.dials import Dials
 async def main():
     url = "http://127.0.0.1:9"

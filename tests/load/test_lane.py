@@ -25,8 +25,8 @@ from tests.load.faulty_server import (
     token,
 )
 from tui.load import lane as laneload
+from tui.load.driver import LanePlan, Setting
 from tui.load.lane import LaneLoad
-from tui.load.pipe import LanePlan, Setting
 from tui.load.stream import Stream
 from tui.model.dials import Dials
 from tui.model.rows import Cause

@@ -8,12 +8,11 @@ import pytest
 
 from tests.load.faulty_server import DONE, END, HEAD, always, plain, read_request, serving, token
 from tests.load.test_lane import plan, until
+from tui.load.driver import Setting
 from tui.load.lane import LaneLoad
 from tui.load.pacing import slots_by_now, unit_gaps
-from tui.load.pipe import Setting
 from tui.model.dials import Arrival, Dials
-from tui.simulator.model import PRESETS
-from tui.simulator.scheduler import Scheduler, Stream
+from tui.simulator.scheduler import PRESETS, Scheduler, Stream
 
 TOKENS = 4
 

@@ -15,11 +15,11 @@ from tests.judge.made import request
 from tests.load.test_body import builder_for
 from tests.simulator.serving import serving
 from tui.engines.detect import detect_lane
-from tui.engines.metrics_page import gauges_from
+from tui.engines.readings import gauges_from
 from tui.engines.registry import get_engine
+from tui.load.driver import LanePlan, Setting
 from tui.load.lane import LaneLoad
-from tui.load.pipe import LanePlan, Setting
-from tui.load.prompts import FILLER, RequestList, RequestSpec
+from tui.load.requests import FILLER, RequestList, RequestSpec
 from tui.model import gauges
 from tui.model.dials import Dials
 from tui.model.rows import RequestRow

@@ -12,9 +12,8 @@ import pytest
 from tests.load.faulty_server import GOOD, always, serving
 from tests.load.test_driver import plan
 from tui.load import self_check
-from tui.load.driver import Driver
+from tui.load.driver import Driver, Setting
 from tui.load.lane import LaneLoad
-from tui.load.pipe import Setting
 from tui.load.self_check import HEARTBEAT_S, SelfCheck
 from tui.model.dials import Dials
 from tui.model.text import UserError

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.load.faulty_server import DONE, END, HEAD, token, usage
-from tui.load.prompts import RequestSpec
+from tui.load.requests import RequestSpec
 from tui.load.stream import ChunkSink, Stream, Ticket
 from tui.model.rows import RequestRow
 from tui.net.socket import Wire

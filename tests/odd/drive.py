@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from tests.odd.server import OddServer, Running, serving
-from tui.cli.headless import CollectedRows
+from tui.cli.run import CollectedRows
 from tui.doctor.checks import DoctorReport, examine
+from tui.load.driver import LanePlan, Setting
 from tui.load.lane import LaneLoad
-from tui.load.pipe import LanePlan, Setting
 from tui.model.dials import Dials
 from tui.model.profile import LaneProfile, LoadProfile, Profile
 from tui.model.rows import Batch, Chunks, RequestRow

@@ -6,7 +6,7 @@ from tests.odd.drive import examined
 from tests.odd.pages import PAGES, OddPage
 from tests.odd.server import serving
 from tests.odd.unmended import cases
-from tui.engines.metrics_page import gauges_from
+from tui.engines.readings import gauges_from
 from tui.engines.registry import ENGINES
 from tui.net.http import client
 from tui.telemetry.server import get_page

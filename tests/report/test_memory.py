@@ -10,8 +10,7 @@ import pytest
 from tests.judge.made import NS, T0
 from tests.report.test_study import ran
 from tui.model import gauges
-from tui.report.memory import memory_gib
-from tui.report.study import Recommendation, recommendations
+from tui.report.study import Recommendation, memory_gib, recommendations
 
 GIB = 2.0**30
 A = {gauges.KV_BYTES: 40 * GIB, gauges.KV_POOL_TOKENS: 320_000.0, gauges.KV_USAGE: 0.2, gauges.RUNNING: 100.0}

@@ -14,8 +14,7 @@ from tests.judge.made import NS, T0, failed, request, requests_frame, second, se
 from tests.judge.simulated import seconds_of
 from tests.report.test_study import ran as study_ran
 from tui.judge.conditions import fail_if
-from tui.judge.metrics_of import measured
-from tui.judge.sessions import compare
+from tui.judge.sessions import compare, measured
 from tui.judge.tables import Tables
 from tui.model.gauges import GPU_POWER, GPU_UTILIZATION
 from tui.model.profile import Limits

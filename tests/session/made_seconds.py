@@ -4,10 +4,10 @@ import random
 from dataclasses import dataclass, field
 
 from tui.model.dials import Dials
+from tui.model.metrics import NS_PER_S
 from tui.model.profile import LaneProfile, Limits, LoadProfile, Mode, Profile
 from tui.model.rows import LANES, Batch, EventRow, Lane, RequestRow, SecondRow
 from tui.model.session import LaneInfo
-from tui.model.units import NS_PER_S
 from tui.session.make_view import make_view
 from tui.session.seconds import ViewContext
 from tui.session.state import SessionState

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.session.virtual_clock import VirtualClock
-from tui.load.pipe import Setting
+from tui.load.driver import Setting
 from tui.model.dials import Dials
 from tui.model.profile import LaneProfile, Profile
 from tui.model.rows import Chunks, Frame, GaugeRow, Lane, RequestRow

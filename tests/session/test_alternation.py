@@ -6,9 +6,9 @@ from typing import Any
 
 from tests.session.test_live import Watched, pair, profile
 from tui.model.dials import Dials
+from tui.model.metrics import NS_PER_S
 from tui.model.profile import LaneProfile, Profile, Step
 from tui.model.rows import LANES, Lane
-from tui.model.units import NS_PER_S
 from tui.session.live import LiveSession
 from tui.session.schedule import MIN_RAMP_S, TICKS_PER_S, LoadSchedule, Turns, abba
 from tui.session.seconds import LaneCutter

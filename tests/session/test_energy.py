@@ -3,8 +3,8 @@
 import pytest
 
 from tui.model import gauges as g
+from tui.model.metrics import NS_PER_S
 from tui.model.rows import SecondRow
-from tui.model.units import NS_PER_S
 from tui.session.make_view import Readings, tokens_per_joule
 
 

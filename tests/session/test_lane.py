@@ -9,7 +9,7 @@ import pytest
 from tests.odd.refusals import SHAPES
 from tests.odd.server import serving as serving_odd
 from tests.simulator.serving import serving
-from tui.load.pipe import Setting
+from tui.load.driver import Setting
 from tui.model.dials import Dials
 from tui.model.profile import LaneProfile, Profile
 from tui.model.rows import EventRow, RequestRow

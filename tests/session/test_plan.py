@@ -7,13 +7,13 @@ import pytest
 from msgspec.structs import replace
 
 from tests.session.made_seconds import Run
-from tui.cli.headless import SweepPasses
+from tui.cli.run import SweepPasses
 from tui.judge.sweep import sweep_plan
 from tui.model.dials import Dials
+from tui.model.metrics import NS_PER_S
 from tui.model.profile import Step
 from tui.model.rows import LANES, Batch, Lane, RequestRow
 from tui.model.text import UserError
-from tui.model.units import NS_PER_S
 from tui.session.messages import PlanMoved
 from tui.session.plan import PlanRun, checked
 

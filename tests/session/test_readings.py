@@ -4,9 +4,9 @@ import pytest
 
 from tests.session.made_seconds import Run
 from tui.model import gauges as g
+from tui.model.metrics import NS_PER_S
 from tui.model.profile import LaneProfile, Profile
 from tui.model.rows import Batch, EventRow, GaugeRow, Lane
-from tui.model.units import NS_PER_S
 from tui.session.view import View
 
 GIB = float(1 << 30)

@@ -12,8 +12,7 @@ from tui.recording.reader import open_session
 from tui.recording.recorder import Recorder
 from tui.recording.tape import Tape
 from tui.session.make_view import make_view
-from tui.session.playback import READING, Playback
-from tui.session.recorded_state import Judgements, SegmentTps, recorded_context
+from tui.session.recorded_state import READING, Judgements, Playback, SegmentTps, recorded_context
 from tui.session.state import SessionState
 from tui.session.timeline import profile_of
 from tui.session.verdicts import LiveVerdicts

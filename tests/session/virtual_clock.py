@@ -4,7 +4,7 @@ import asyncio
 import heapq
 from itertools import count
 
-from tui.model.units import NS_PER_S
+from tui.model.metrics import NS_PER_S
 from tui.session.clock import Clock
 
 START_NS = 1_000 * NS_PER_S

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tui.simulator.formats import DONE
-from tui.simulator.requests import ParsedRequest
+from tui.simulator.requests import DONE, ParsedRequest
 from tui.simulator.sglang import GenerateAnswer, SglangAnswer
 from tui.simulator.vllm import VllmAnswer
 

@@ -11,8 +11,7 @@ import pytest
 
 from tests.simulator.serving import samples, serving, until_idle
 from tui.simulator.engine import SimulatedGpu
-from tui.simulator.model import SGLANG, VLLM
-from tui.simulator.scheduler import Scheduler, Stream
+from tui.simulator.scheduler import SGLANG, VLLM, Scheduler, Stream
 from tui.simulator.sglang import SglangMetrics
 
 BUCKETS: dict[str, dict[str, list[float]]] = json.loads(

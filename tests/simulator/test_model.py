@@ -5,7 +5,7 @@ import statistics
 import pytest
 
 from tests.simulator.virtual import Load, drive
-from tui.simulator.model import PRESETS
+from tui.simulator.scheduler import PRESETS
 
 # One request after the other with 500 output tokens; then 10 and 100 at once whose prompts share most of their text.
 LOADS = {

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tui.simulator.model import PRESETS
 from tui.simulator.requests import RefusedError, parse_request
+from tui.simulator.scheduler import PRESETS
 
 BOTH = ("vllm", "sglang")
 CASES: dict[str, tuple[bool, dict[str, Any], tuple[str, ...]]] = {

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui.simulator.model import PRESETS, SGLANG, VLLM, Preset
-from tui.simulator.scheduler import KvPool, Scheduler, Step, Stream, page_keys
+from tui.simulator.scheduler import PRESETS, SGLANG, VLLM, KvPool, Preset, Scheduler, Step, Stream, page_keys
 
 
 def prompt(tokens: int, seed: int = 0) -> list[int]:

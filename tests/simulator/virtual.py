@@ -5,8 +5,7 @@ import random
 from dataclasses import dataclass
 from itertools import count
 
-from tui.simulator.model import Preset
-from tui.simulator.scheduler import Scheduler, Stream
+from tui.simulator.scheduler import Preset, Scheduler, Stream
 
 
 @dataclass

@@ -8,7 +8,7 @@ from tui.judge.tables import Requests
 from tui.model.profile import Limits, parse_limits
 from tui.model.rows import RequestRow
 from tui.model.text import UserError
-from tui.stats.goodput import Goodput, counts_in, goodput, goodput_verdict
+from tui.stats.latency import Goodput, counts_in, goodput, goodput_verdict
 
 AT_S = [T0 / NS + second for second in range(60)]
 

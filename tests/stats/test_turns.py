@@ -11,15 +11,14 @@ from tests.judge.made import T0, request, requests_frame, second, seconds_frame,
 from tests.judge.simulated import seconds_of
 from tui.judge.conditions import fail_if
 from tui.judge.ledger import ledger
-from tui.judge.metrics_of import measured
+from tui.judge.sessions import measured
 from tui.judge.tables import Tables
 from tui.model.rows import LANES, Lane
 from tui.report.document import markdown
 from tui.report.session import session_report
 from tui.report.summary import summary
 from tui.stats.batches import Floats, log_ratios, pairs_half_width, pairs_of, pairs_of_visits
-from tui.stats.goodput import goodput_verdict
-from tui.stats.latency import Latencies, latency_turns_verdict
+from tui.stats.latency import Latencies, goodput_verdict, latency_turns_verdict
 from tui.stats.verdict import DELTA, Hysteresis, turns_verdict, word_of
 
 RUNS = 1000

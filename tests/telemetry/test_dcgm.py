@@ -8,8 +8,8 @@ import pytest
 
 from tui.model import gauges
 from tui.model.rows import GaugeRow
-from tui.telemetry.dcgm import DcgmReader, gauges_from, gpu_names
-from tui.telemetry.polling import ReadingError
+from tui.telemetry.gpus import DcgmReader, gauges_from, gpu_names
+from tui.telemetry.server import ReadingError
 
 MIB = 1 << 20
 

@@ -6,9 +6,8 @@ import threading
 import pytest
 
 from tui.model.rows import GaugeRow
-from tui.telemetry.dcgm import DcgmReader
-from tui.telemetry.gpus import LocalGpus, NvmlReader, gpu_reader
-from tui.telemetry.polling import NothingToReadError
+from tui.telemetry.gpus import DcgmReader, LocalGpus, NvmlReader, gpu_reader
+from tui.telemetry.server import NothingToReadError
 
 
 def test_an_exporter_goes_before_the_gpus_of_this_host() -> None:

@@ -12,9 +12,8 @@ from tui.model.rows import GaugeRow
 from tui.model.session import LaneInfo
 from tui.net.http import client
 from tui.net.prometheus import MAX_SAMPLES
-from tui.telemetry.dcgm import DcgmReader
-from tui.telemetry.polling import NothingToReadError, poll
-from tui.telemetry.server import ServerScraper, get_page
+from tui.telemetry.gpus import DcgmReader
+from tui.telemetry.server import NothingToReadError, ServerScraper, get_page, poll
 
 Answer = Callable[[asyncio.StreamWriter, int, bytes], Awaitable[None]]
 SCRAPES = 2

@@ -6,7 +6,7 @@ import pytest
 
 from tests.telemetry.fake_nvml import PID, FakeNvml
 from tui.telemetry.gpus import LocalGpus
-from tui.telemetry.polling import NothingToReadError, ReadingError
+from tui.telemetry.server import NothingToReadError, ReadingError
 
 WHICH = "it is unclear which of this host's 2 GPUs are used: the server on port 8002"
 HIDDEN = "memory on GPU 0 cannot be attributed: the server on port 8002 {}"

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tui.model.rows import GaugeRow
-from tui.telemetry.polling import ReadingError, poll
+from tui.telemetry.server import ReadingError, poll
 
 
 async def test_beats_keep_their_schedule_and_skip_what_a_slow_reading_missed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,8 +25,8 @@ async def test_beats_keep_their_schedule_and_skip_what_a_slow_reading_missed(mon
             raise asyncio.CancelledError
         raise ReadingError("nothing")
 
-    monkeypatch.setattr("tui.telemetry.polling.time.monotonic", lambda: now)
-    monkeypatch.setattr("tui.telemetry.polling.asyncio.sleep", sleep)
+    monkeypatch.setattr("tui.telemetry.server.time.monotonic", lambda: now)
+    monkeypatch.setattr("tui.telemetry.server.asyncio.sleep", sleep)
     faults: list[str] = []
     with pytest.raises(asyncio.CancelledError):
         await poll(read, lambda _: None, faults.append, 1.0)

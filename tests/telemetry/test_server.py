@@ -9,7 +9,7 @@ import pytest
 
 from tests.telemetry.pages import CAPTURED, kind, page
 from tui.engines.detect import DetectedServer
-from tui.engines.metrics_page import gauges_from
+from tui.engines.readings import gauges_from
 from tui.engines.registry import get_engine
 from tui.engines.sglang import read_loads
 from tui.model import gauges

@@ -7,9 +7,9 @@ from tests.session.made_seconds import Run
 from tests.ui.fake_source import FakeSource
 from tests.ui.pilots import SIZE, live, rest_hand, settled
 from tui.model.dials import DialName, Dials
+from tui.model.metrics import NS_PER_S
 from tui.model.profile import Step
 from tui.model.rows import LANES, Batch, Lane
-from tui.model.units import NS_PER_S
 from tui.session.messages import PlanMoved
 from tui.session.plan import PlanRun, checked
 from tui.session.view import View

@@ -6,8 +6,7 @@ import pytest
 
 from tests.ui.fake_source import FakeSource
 from tests.ui.pilots import SIZE, settled
-from tui.ui.app import DragstripApp
-from tui.ui.screenshot import svg_of
+from tui.ui.app import DragstripApp, svg_of
 
 
 async def test_a_screenshot_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

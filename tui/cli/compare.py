@@ -24,8 +24,7 @@ def call(args: argparse.Namespace) -> int:
     """Write the report; 1 when the condition holds, its uncertainty taken into account."""
     from tui.cli.sessions import session_named
     from tui.judge.conditions import fail_if, parse
-    from tui.judge.metrics_of import measured
-    from tui.judge.sessions import compare
+    from tui.judge.sessions import compare, measured
     from tui.recording.reader import open_session
     from tui.recording.tape import tables_of
     from tui.report.comparison import comparison_report

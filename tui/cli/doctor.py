@@ -22,7 +22,7 @@ def call(args: argparse.Namespace) -> int:
 
 async def _examine(profile: Profile, *, reset_cache: bool) -> int:
     from tui.doctor.checks import examine, text
-    from tui.engines.prefix_cache import empty_caches
+    from tui.doctor.examine import empty_caches
     from tui.simulator.process import SimulatedLanes
 
     simulated = SimulatedLanes()

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tui.model.dials import ARRIVALS, check
-from tui.model.folders import expand
 from tui.model.profile import PATHS, LaneProfile, LoadProfile, Profile, parse_limits
 from tui.model.session import SessionInfo
 from tui.model.text import UserError
 from tui.net.http import base_url
-from tui.profile.reading import read_profile
+from tui.profile.reading import expand, read_profile
 
 if TYPE_CHECKING:
     from tui.recording.recorder import Recorder

@@ -1,31 +1,91 @@
-"""One lane examined before it is measured: everything that a comparison could fail on."""
+"""One lane examined before it is measured: everything that a comparison could fail on.
+
+The official `openai` client reads the same stream, as an application would; prefix caches can be emptied, so that a
+measurement begins without the prompts of the last one.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
-from tui.doctor.openai_client import answer_differences, client_answer
 from tui.engines.adapt import probe_and_adapt
-from tui.engines.base import Settings
+from tui.engines.base import Engine, Request, Settings
 from tui.engines.detect import DetectedServer, detect_lane
-from tui.engines.metrics_page import gauges_from, missing_gauges, renamed_prefix
-from tui.engines.probe import StreamedAnswer
+from tui.engines.probe import OUTPUT_TOKENS, StreamedAnswer
+from tui.engines.readings import gauges_from, missing_gauges, renamed_prefix
 from tui.engines.registry import get_engine
 from tui.engines.settings import read_settings
 from tui.engines.tokenizer import tokenize
 from tui.model import gauges
-from tui.model.profile import PATHS, LaneProfile
+from tui.model.profile import PATHS, LaneProfile, Profile
 from tui.model.rows import Lane
-from tui.model.text import UserError
+from tui.model.text import UserError, sanitize
 from tui.net.http import Site, base_url
+from tui.net.socket import ssl_context
 from tui.telemetry.gpus import gpu_reader
-from tui.telemetry.polling import ReadingError
 from tui.telemetry.processes import is_this_host
-from tui.telemetry.server import get_page
+from tui.telemetry.server import ReadingError, get_page
+
+
+async def client_answer(
+    server: DetectedServer, prompt: str, *, output_tokens: int = OUTPUT_TOKENS, timeout_s: float = 30
+) -> StreamedAnswer:
+    """Stream a few tokens through the official client. UserError when it fails."""
+    import openai
+
+    info = server.info
+    chat = info.endpoint == "chat"
+    request = Request("chat" if chat else "completions", info.model, prompt, output_tokens, 0.0, 0)
+    body = server.body(request)
+    async with openai.AsyncOpenAI(
+        base_url=info.url + info.api_path,
+        default_query=dict(parse_qsl(server.query.removeprefix("?"))),
+        api_key="none",
+        default_headers=dict(server.headers),
+        http_client=openai.DefaultAsyncHttpxClient(verify=ssl_context(verify=server.verify_tls), trust_env=False),
+        timeout=timeout_s,
+        max_retries=0,
+    ) as client:
+        create: Any = client.chat.completions.create if chat else client.completions.create
+        known = inspect.signature(create).parameters
+        extra = {name: body.pop(name) for name in body.keys() - known.keys()}
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await _read(await create(**body, extra_body=extra))
+        except openai.OpenAIError as error:
+            raise UserError(f"the openai client fails: {sanitize(error, 100)}") from error
+        except Exception as error:  # of its parts, on an answer that they do not expect
+            why = sanitize(f"{type(error).__name__}: {error}", 100)
+            raise UserError(f"the openai client fails on this answer ({why})") from error
+
+
+async def _read(stream: Any) -> StreamedAnswer:
+    answer = StreamedAnswer()
+    async with stream:
+        async for chunk in stream:
+            if chunk.usage is not None:
+                answer.prompt_tokens, answer.output_tokens = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
+            for choice in chunk.choices:
+                delta = getattr(choice, "delta", None)
+                piece = getattr(choice, "text", None) if delta is None else delta.content
+                reasoning = getattr(delta, "reasoning", None) or getattr(delta, "reasoning_content", None) or ""
+                answer.text += reasoning + (piece or "")
+                answer.finish_reason = choice.finish_reason or answer.finish_reason
+    return answer
+
+
+def answer_differences(client: StreamedAnswer, ours: StreamedAnswer) -> str:
+    """What the client reads differently from us in two answers to the same request; empty: nothing."""
+    fields = ("prompt_tokens", "output_tokens", "finish_reason", "text")
+    differing = [name for name in fields if getattr(client, name) != getattr(ours, name)]
+    return ", ".join(f"different {name.replace('_', ' ')}" for name in differing)
+
 
 PROMPT = "The quick brown fox jumps over 13 lazy dogs; naïve façades, 東京 and λ-calculus follow. " * 4
 TOKENIZER_TIMEOUT_S = 5.0
@@ -154,3 +214,45 @@ async def _tokens_served(server: DetectedServer) -> float | None:
     # Some engines show their counters only after the first request.
     fallback = 0.0 if counters else None
     return counters.get(gauges.GENERATION_TOKENS_FINISHED, counters.get(gauges.GENERATION_TOKENS, fallback))
+
+
+_ABSENT = (404, 501)
+_MAX_SLOTS = 1024
+
+
+async def reset_cache(server: DetectedServer, *, timeout_s: float = 10, transport: Any = None) -> str:
+    """Empty the prefix cache. Returns an empty string, or one line that says why it was not emptied."""
+    engine = get_engine(server.info.engine)
+    if not engine.reset_path:
+        return f"{engine.title} has no endpoint that empties its prefix cache; restart it"
+    async with server.client(transport) as http:
+        site = Site(http, server.info.url, timeout_s)
+        for path in await _paths(site, engine):
+            answer = await site.ask(path, {})
+            if answer.status in _ABSENT:
+                return f"{engine.title} empties its prefix cache only when {engine.reset_needs}"
+            if answer.status != 200 or answer.json_object().get("success") is False:
+                why = f"HTTP {answer.status}: {answer.error_message()}" if answer.status else "no answer"
+                return f"{engine.title} did not empty its prefix cache ({why})"
+    return ""
+
+
+async def _paths(site: Site, engine: Engine) -> list[str]:
+    """Where to post: once, or for each slot, where each holds a cache."""
+    if engine.read_slots is None:
+        return [engine.reset_path]
+    slots = min(await engine.read_slots(site), _MAX_SLOTS)
+    return [engine.reset_path.replace("{slot}", str(slot)) for slot in range(slots)]
+
+
+async def empty_caches(profile: Profile) -> list[str]:
+    """Empty the prefix cache of every lane's server; a line for each says whether that worked."""
+    return list(await asyncio.gather(*(_empty(lane, server) for lane, server in profile.lanes.items())))
+
+
+async def _empty(lane: Lane, profile: LaneProfile) -> str:
+    try:
+        why = await reset_cache(await detect_lane(profile))
+    except UserError as error:
+        why = str(error)
+    return f"lane {lane.upper()}: {why or 'its prefix cache is empty now'}"

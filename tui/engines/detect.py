@@ -1,4 +1,8 @@
-"""What is at a URL: which engine, which version, which model, and which metrics it shows."""
+"""What is at a URL: which engine, which version, which model, and which metrics it shows.
+
+Where the API may be, given a URL as people type it: a base, a path, or a whole endpoint; and what the server lists as
+its models.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,13 @@ import os
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
 from tui.engines.base import BodyChanges, Engine, Request
-from tui.engines.metrics_page import is_page_of
-from tui.engines.model_list import ABSENT, choose_model, list_models
-from tui.engines.places import MODELS, Place, TypedUrl, read_url
+from tui.engines.readings import is_page_of
 from tui.engines.registry import ENGINES, FALLBACK, get_engine
 from tui.engines.tokenizer import token_pool
 from tui.model.profile import API_PATH, PATHS, Endpoint, LaneProfile
@@ -21,6 +24,7 @@ from tui.model.session import LaneInfo
 from tui.model.text import UserError, sanitize
 from tui.net.http import (
     MAX_REDIRECTS,
+    REDIRECTS,
     Answer,
     Site,
     TooLargeError,
@@ -34,6 +38,157 @@ from tui.net.http import (
 
 if TYPE_CHECKING:
     import httpx
+
+
+MODELS: Final = "/models"  # behind the path of the API
+# What people paste, the longest first, and the endpoint that they mean by it.
+_PASTED: Final[Mapping[str, Endpoint | Literal[""]]] = {
+    PATHS["chat"].removeprefix(API_PATH): "chat",
+    PATHS["completions"].removeprefix(API_PATH): "completions",
+    PATHS["generate"]: "generate",
+    MODELS: "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an API may be."""
+
+    base: str  # safe to show, without an end slash
+    api_path: str = API_PATH
+
+
+@dataclass(frozen=True, slots=True)
+class TypedUrl:
+    """What a URL says: places to look at, the likeliest first."""
+
+    places: tuple[Place, ...]
+    query: str  # with its question mark; it may hold a key
+    pasted: str  # path of an endpoint that the URL names as a whole; else empty
+    endpoint: Endpoint | Literal[""]  # which that is; empty: none that takes a load
+
+    def note(self, place: Place, lane: LaneProfile) -> str:
+        """How the URL was read, where that may surprise; else empty."""
+        if self.pasted:
+            meaning = f"the load goes to {self.endpoint}" if self.endpoint else "it lists the models"
+            return f"the URL ends in {self.pasted} ({meaning}): the server is {place.base}"
+        if place.api_path != API_PATH and not lane.path:
+            return f"the API is at {place.base}{place.api_path}, without {API_PATH}"
+        return ""
+
+
+def read_url(lane: LaneProfile) -> TypedUrl:
+    """The URL of a lane, with the path of its API where the profile gives it. UserError for what is no URL."""
+    base_url(lane.url)
+    text = lane.url.strip()
+    parts = urlsplit(text if "://" in text else f"http://{text}")
+    root = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    path = parts.path.rstrip("/")
+    pasted = next((ending for ending in _PASTED if path.endswith(ending)), "")
+    places = _places(root, path.removesuffix(pasted).rstrip("/"), lane.path, exact=bool(pasted))
+    query = f"?{parts.query}" if parts.query else ""
+    return TypedUrl(places, query, sanitize(pasted), _PASTED.get(pasted, ""))
+
+
+def _places(root: str, path: str, wanted: str, *, exact: bool) -> tuple[Place, ...]:
+    """`exact`: the path is that of the API, because an endpoint followed it."""
+    if wanted:
+        api_path = f"/{wanted.strip('/')}".rstrip("/")
+        return (Place(root + path.removesuffix(api_path or "/"), api_path),)
+    if path.endswith(API_PATH):
+        prefix = path.removesuffix(API_PATH).rstrip("/")
+        return Place(root + prefix), Place(root + prefix, "")
+    usual, as_given = Place(root + path), Place(root + path, "")
+    return (as_given, usual) if exact else (usual, as_given)
+
+
+ABSENT = (404, 405, 501)
+_NO_LIST = (*ABSENT, 400, 403)  # what a server may answer that takes requests all the same
+_NAMES_SHOWN = 8
+OTHER_PLACE = "if its API is at another path, give that in the URL, or as path in the profile"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    model: str
+    entry: dict[str, Any] = field(default_factory=dict)  # of the list; empty: it is not in it
+    owned_by: object = None
+    listed: bool = True  # whether the server has a list
+    note: str = ""  # where it is asked for although the server does not list it
+
+
+def list_models(answer: Answer) -> list[dict[str, Any]] | None:
+    """The entries of a list of models, in an object or bare; None when it is none."""
+    decoded = answer.json() if answer.status == 200 else None
+    entries = decoded.get("data", decoded.get("models")) if isinstance(decoded, dict) else decoded
+    if isinstance(entries, list) and all(isinstance(e, dict) and isinstance(e.get("id"), str) for e in entries):
+        return entries
+    return None
+
+
+def key_refused(base: str, status: int, key_env: str) -> str:
+    """What to do about an answer that asks for a key, or for another one."""
+    if key_env:
+        return f"{base} refuses the key in ${key_env} ({status}): put the right one there"
+    return (
+        f"{base} requires an API key ({status}): put it into an environment variable, "
+        "for example DRAGSTRIP_API_KEY, and name that as api_key_env"
+    )
+
+
+def choose_model(answer: Answer, lane: LaneProfile, place: Place, *, key_env: str) -> ModelChoice:
+    """The model that the lane names, listed or not, else the only one of the list.
+
+    UserError when the answer is that of another kind of server, or one that is not ready or wants a key.
+    """
+    models = list_models(answer)
+    if models is None:
+        return _without_list(answer, lane.model, place, key_env)
+    owner = models[0].get("owned_by") if models else None
+    for entry in models:
+        aliases = entry.get("aliases")
+        if lane.model and (entry["id"] == lane.model or (isinstance(aliases, list) and lane.model in aliases)):
+            return ModelChoice(lane.model, entry, entry.get("owned_by"))
+    served = _join_names(entry["id"] for entry in models)
+    if lane.model:
+        lists = f"lists {served}, not {sanitize(lane.model)}" if models else "lists no model"
+        note = f"{place.base} {lists}: it is asked for {sanitize(lane.model)} all the same"
+        return ModelChoice(lane.model, owned_by=owner, note=note)
+    base_models = [entry for entry in models if entry.get("parent") is None]  # the others are LoRA adapters
+    if len(base_models) == 1:
+        return ModelChoice(base_models[0]["id"], base_models[0], base_models[0].get("owned_by"))
+    if not base_models:
+        raise UserError(f"{place.base} lists no model; name the one to ask for with --model, or as model")
+    raise UserError(f"{place.base} serves several models, name one with --model, or as model: {served}")
+
+
+def _without_list(answer: Answer, wanted: str, place: Place, key_env: str) -> ModelChoice:
+    base, path = place.base, place.api_path + MODELS
+    came = f"HTTP {answer.status}, {sanitize(answer.content_type.partition(';')[0], 40) or 'no content type'}"
+    if answer.status == 401 or (answer.status == 403 and not (wanted and key_env)):
+        raise UserError(key_refused(base, answer.status, key_env))
+    if answer.status == 400 and b"HTTPS" in answer.body[:2000]:
+        raise UserError(f"{base} speaks TLS; give its URL with https://")
+    if answer.location and answer.status in REDIRECTS:
+        where = sanitize(answer.location, 200)
+        raise UserError(f"{base} redirects to {where} (HTTP {answer.status}): give the URL of the server there")
+    has_none = answer.status in _NO_LIST or (answer.status == 200 and answer.json() is not None)
+    if wanted and has_none:
+        note = f"{base} has no list of models at {path} ({came}): it is asked for {sanitize(wanted)} all the same"
+        return ModelChoice(wanted, listed=False, note=note)
+    if answer.status >= 500 and answer.status not in ABSENT:
+        raise UserError(f"{base} is not ready (HTTP {answer.status}): {answer.error_message()}")
+    message = f"{base} is not an OpenAI-compatible server: {path} answered {came}: {answer.error_message(60)}"
+    if has_none:
+        message += f"; if it only has no list of models, name the model with --model; {OTHER_PLACE}"
+    raise UserError(message)
+
+
+def _join_names(names: Iterable[str]) -> str:
+    shown = [sanitize(name, 80) for name in names]
+    more = len(shown) - _NAMES_SHOWN
+    return ", ".join(shown[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
 
 SIMULATOR = "dragstrip-simulator"
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tui.engines.base import Engine, Flag, Request, Selector, Settings, Start, Tokenizer, official_body
-from tui.engines.typed_values import boolean, first_samples, integer, negated, text
+from tui.engines.readings import boolean, first_samples, integer, negated, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
 from tui.net.http import Site

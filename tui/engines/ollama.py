@@ -3,7 +3,7 @@
 from typing import Any
 
 from tui.engines.base import Engine, Flag, Settings, Sign, official_body
-from tui.engines.typed_values import gguf_weights, rows, table
+from tui.engines.readings import gguf_weights, rows, table
 from tui.model.session import LaneInfo
 from tui.net.http import Site
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from tui.engines.base import Settings
 from tui.engines.detect import DetectedServer
+from tui.engines.readings import boolean, integer
 from tui.engines.registry import ENGINES, get_engine
-from tui.engines.typed_values import boolean, integer
 from tui.model.settings import ENGINE_SETTING, Value
 from tui.model.text import sanitize
 from tui.net.http import Site

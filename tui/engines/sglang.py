@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from tui.engines.base import Engine, Flag, Request, Selector, Settings, Start, Tokenizer, exact_body
-from tui.engines.typed_values import finite, integer, last_part, negated, rows, table, text
+from tui.engines.readings import finite, integer, last_part, negated, rows, table, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
 from tui.net.http import Site

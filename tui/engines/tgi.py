@@ -3,7 +3,7 @@
 from typing import Any
 
 from tui.engines.base import Engine, Flag, Request, Selector, Settings, Sign, Start, Tokenizer, official_body
-from tui.engines.typed_values import last_part, text
+from tui.engines.readings import last_part, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
 from tui.net.http import Site

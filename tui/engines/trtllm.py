@@ -7,7 +7,7 @@ comes twice. Releases 1.0 to 1.2 have no prefix before their metrics: latencies,
 from typing import Any
 
 from tui.engines.base import Engine, Flag, Request, Selector, Settings, Start, Tokenizer, exact_body, read_version
-from tui.engines.typed_values import first_samples, integer, last_part, text
+from tui.engines.readings import first_samples, integer, last_part, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
 from tui.net.http import Site

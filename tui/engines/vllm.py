@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from tui.engines.base import Engine, Flag, Request, Selector, Settings, Start, Tokenizer, exact_body, read_version
-from tui.engines.typed_values import integer, last_part, metric_samples, rows, table, text
+from tui.engines.readings import integer, last_part, metric_samples, rows, table, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
 from tui.net.http import Site

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tui.export.distributions import NS, Floats
-from tui.export.exported_lane import ExportedLane, exported_lanes, exported_setting, origin
+from tui.export.exported_lane import NS, ExportedLane, Floats, exported_lanes, exported_setting, origin
 from tui.export.job import SIMULATED, ExportedFile, Job, exported, write_filled, write_lines
 from tui.model.profile import Limits
 

@@ -18,10 +18,9 @@ from tui.export.job import ExportedFile, Job, exported
 from tui.judge.itl import ChunkGaps
 from tui.judge.tables import LATENCY
 from tui.model.dials import DIAL
-from tui.model.metrics import METRICS, PERCENTILES
+from tui.model.metrics import METRICS, NS_PER_S, PERCENTILES
 from tui.model.rows import Lane
 from tui.model.text import UserError
-from tui.model.units import NS_PER_S
 from tui.recording.tape import CHUNK_NAMES, LaneChunks
 from tui.report.session import title_of
 from tui.report.svg import HEIGHT, WIDTH, Mark, Values, time_chart

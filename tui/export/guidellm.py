@@ -13,8 +13,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tui.export.distributions import NS, Floats, Ints, concurrency, distribution, rates
-from tui.export.exported_lane import ExportedLane, exported_lanes, exported_setting, origin
+from tui.export.exported_lane import (
+    NS,
+    ExportedLane,
+    Floats,
+    Ints,
+    concurrency,
+    distribution,
+    exported_lanes,
+    exported_setting,
+    origin,
+    rates,
+)
 from tui.export.job import ExportedFile, Job, exported, placeholder, write_filled
 
 VERSION = "0.8.1"  # whose definitions these are

@@ -12,8 +12,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tui.export.distributions import Floats, busiest_second, most_at_once, or_zero, summaries_ms, tpot_s
-from tui.export.exported_lane import ExportedLane, exported_lanes, exported_setting, origin
+from tui.export.exported_lane import (
+    ExportedLane,
+    Floats,
+    busiest_second,
+    exported_lanes,
+    exported_setting,
+    most_at_once,
+    or_zero,
+    origin,
+    summaries_ms,
+    tpot_s,
+)
 from tui.export.job import ExportedFile, Job, exported, write_object
 from tui.model.profile import Endpoint
 

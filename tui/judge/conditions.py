@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 from typing import Final, Literal
 
-from tui.judge.metrics_of import NAMES, Figures, Measured, joined, note_of_any, obstacle_of_any
+from tui.judge.sessions import NAMES, Figures, Measured, joined, note_of_any, obstacle_of_any
 from tui.model.text import UserError
 from tui.stats.distributions import t_quantile
 from tui.stats.verdict import ALPHA

@@ -9,19 +9,19 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from tui.judge.equal_work import Work
+from tui.judge.comparable import Work
 from tui.judge.obstacles import Circumstances, obstacle, work_note
 from tui.judge.plausible import doubts_of_most, unknown_figures
 from tui.judge.segments import Segment, Settings, segments, settings_at
 from tui.judge.tables import Span, Tables
+from tui.model.metrics import NS_PER_S
 from tui.model.profile import NO_LIMITS, Limits
 from tui.model.rows import LANES, Lane
-from tui.model.units import NS_PER_S
 from tui.stats.batches import BATCH_S, Mean, Pair, pairs_of_visits, rate_of
-from tui.stats.goodput import goodput_verdict
 from tui.stats.latency import (
     Latencies,
     LatencyFigure,
+    goodput_verdict,
     latency_figure,
     latency_turns_verdict,
     latency_verdict,

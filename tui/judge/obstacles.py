@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final, TypeVar
 
-from tui.judge.equal_work import Sentence, Work, different, unknown_work
+from tui.judge.comparable import Sentence, Work, different, unknown_work
 from tui.model.rows import LANES, Lane
 
 T = TypeVar("T")

@@ -15,15 +15,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tui.judge.equal_work import Work
+from tui.judge.comparable import Work
 from tui.judge.tables import Bools, Floats, Ints, Requests, Seconds, Span, for_lane
 from tui.model.dials import DIALS, Dials, DialSpec, DialValue, dial_text
-from tui.model.metrics import REQUEST_LATENCIES
+from tui.model.metrics import NS_PER_S, REQUEST_LATENCIES
 from tui.model.profile import Limits
 from tui.model.rows import LANES, EventRow, Lane, SecondRow
-from tui.model.units import NS_PER_S
-from tui.stats.goodput import counts_in
-from tui.stats.latency import Latencies
+from tui.stats.latency import Latencies, counts_in
 
 MIN_SETTLING_S: Final = 5.0
 MAX_SETTLING_S: Final = 60.0

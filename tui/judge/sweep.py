@@ -19,10 +19,10 @@ from tui.judge.ledger import CURVE_PERCENTILES, LaneFigures, LedgerRow
 from tui.judge.segments import settings_at
 from tui.judge.tables import Tables, for_lane
 from tui.model.dials import ARRIVALS, DIAL, DIALS, DialSpec, DialValue
+from tui.model.metrics import NS_PER_S
 from tui.model.profile import Step
 from tui.model.rows import LANES, Lane
 from tui.model.text import UserError
-from tui.model.units import NS_PER_S
 from tui.stats.verdict import holm
 
 FINEST: Final = 8  # a step is not halved below an eighth of the knee: 12 % of load is within the noise of a minute

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui.load.accuracy_source import SourceAnswer
-from tui.load.body import RequestBuilder
-from tui.load.driver import Driver
-from tui.load.pipe import LanePlan, Setting
+from tui.load.driver import Driver, LanePlan, Setting
+from tui.load.requests import RequestBuilder
 from tui.model.dials import Dials
 from tui.model.rows import Frame, RequestRow
 

@@ -5,9 +5,9 @@ import time
 from collections.abc import Coroutine
 from itertools import count
 
-from tui.load.body import RequestBuilder
+from tui.load.driver import LanePlan, Setting
 from tui.load.pacing import Arrivals, Ramp
-from tui.load.pipe import LanePlan, Setting
+from tui.load.requests import RequestBuilder
 from tui.load.self_check import SelfCheck, max_streams, too_many_streams
 from tui.load.stream import ChunkSink, Stream, Ticket
 from tui.model.rows import Cause, RequestRow

@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tui.load.prompts import RequestSpec
+from tui.load.requests import RequestSpec
 from tui.model.profile import Endpoint
 from tui.model.rows import AT_ONCE_NS, Cause, Lane, Outcome, RequestRow, Stamp, TokensFrom
 from tui.net.ending import FINISH_REASONS, ending, ending_when_closed, ending_when_cut

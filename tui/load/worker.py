@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
+from tui.load.driver import HEADER_BYTES, LanePlan, Setting, Stop, Unpacker, body_length, pack
 from tui.load.lane import LaneLoad
-from tui.load.pipe import HEADER_BYTES, LanePlan, Setting, Stop, Unpacker, body_length, pack
 from tui.load.self_check import raise_open_file_limit, resident_bytes
 from tui.model.rows import FRAME_PERIOD_S, Chunks, Frame
 from tui.net.socket import round_down_to_grid

@@ -1,6 +1,8 @@
 """Each figure once: its name, unit, which way is better and its formula; and the limits that have a name.
 
 In formulas `t_send`, `t_first`, `t_last`, `k_first` and `n` (output tokens) are those of a request row.
+
+Factors between units.
 """
 
 from __future__ import annotations
@@ -99,3 +101,6 @@ MLPERF_LIMITS_MS: Final[Mapping[str, tuple[float, float]]] = {
     "deepseek-r1-interactive": (1500, 15),
     "gpt-oss-120b": (3000, 80),
 }
+
+
+NS_PER_S: Final = 1_000_000_000

@@ -13,7 +13,7 @@ import msgspec
 
 from tui.model.text import UserError, sanitize
 from tui.net.coding import CodingError, decoder
-from tui.net.trust import ssl_context
+from tui.net.socket import ssl_context
 
 if TYPE_CHECKING:
     import httpx

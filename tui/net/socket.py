@@ -1,11 +1,13 @@
 """One connection: a non-blocking socket whose reads carry the kernel's arrival timestamp, with TLS if asked for.
 
-When one read joins several segments, its timestamp is the last segment's.
+When one read joins several segments, its timestamp is the last segment's. Which certificates are trusted is decided
+here, for all requests.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import socket
 import ssl
@@ -14,13 +16,41 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from time import monotonic_ns
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from tui.model.rows import Cause
 from tui.model.text import sanitize
-from tui.net.trust import ssl_context
+
+_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def ssl_context(*, verify: bool) -> ssl.SSLContext:
+    """The system's store, or what `SSL_CERT_FILE` and `SSL_CERT_DIR` name; certifi's where there is neither."""
+    return _context(verify, tuple(os.environ.get(name, "") for name in _VARIABLES))
+
+
+@lru_cache
+def _context(verify: bool, named: tuple[str, ...]) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif not any(named) and not context.cert_store_stats()["x509_ca"] and not _has_folder():
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    return context
+
+
+def _has_folder() -> bool:
+    """Whether the system has a folder of certificates, which are read when one is needed."""
+    folder = ssl.get_default_verify_paths().capath
+    return folder is not None and any(Path(folder).glob("*"))
+
 
 READ_BYTES = 1 << 16
 RECORD_BYTES = 1 << 14  # the most that one TLS record holds

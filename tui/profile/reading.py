@@ -1,22 +1,59 @@
-"""Read a profile from its TOML file and check it. An error names file, line, key and what was expected."""
+"""Read a profile from its TOML file and check it. An error names file, line, key and what was expected.
+
+Profiles are looked for in the user's folders too, on hosts that may have no HOME and no entry for the user.
+"""
 
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import tomli
 
 from tui.model.dials import DIAL, Dials, check
-from tui.model.folders import user_folder
 from tui.model.metrics import MLPERF_LIMITS_MS
 from tui.model.profile import SIMULATED, LaneProfile, Profile
 from tui.model.text import UserError
+
+HOME_ENV = "DRAGSTRIP_HOME"
+
+
+def expand(path: str | Path) -> Path:
+    """The path with `~` replaced. UserError where there is no home folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{path} needs a home folder, and this user has none: give the whole path") from error
+
+
+def user_folder(kind: Literal["config", "data", "state"]) -> Path:
+    """The folder of dragstrip's files of that kind; $DRAGSTRIP_HOME, if set, but for `config`.
+
+    UserError where there is none.
+    """
+    if kind != "config" and (home := os.environ.get(HOME_ENV)):
+        return expand(home)
+    import platformdirs
+
+    paths = {
+        "config": platformdirs.user_config_path,
+        "data": platformdirs.user_data_path,
+        "state": platformdirs.user_state_path,
+    }
+    try:
+        folder = paths[kind]("dragstrip", appauthor=False)
+    except RuntimeError:
+        folder = Path()
+    if not folder.is_absolute():  # older releases of platformdirs leave `~` as it is
+        raise UserError(f"this user has no home folder: set HOME or {HOME_ENV}")
+    return folder
+
 
 TEMPLATE = "template.toml"  # in the folder of profiles, and not one of them
 MAX_THINK_S = 600.0

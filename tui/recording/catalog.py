@@ -19,10 +19,10 @@ import msgspec
 import tomli
 import tomli_w
 
-from tui.model.folders import user_folder
 from tui.model.rows import TABLES
 from tui.model.session import SCHEMA, LaneInfo, SessionInfo
 from tui.model.text import UserError
+from tui.profile.reading import user_folder
 from tui.recording.durable import is_held, write_atomically
 
 SESSION_FILE = "session.toml"

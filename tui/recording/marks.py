@@ -17,10 +17,10 @@ from typing import Final, Literal
 
 import msgspec
 
-from tui.model.folders import HOME_ENV, user_folder
 from tui.model.rows import EventRow, mark_event
 from tui.model.session import SessionInfo
 from tui.model.text import UserError, sanitize
+from tui.profile.reading import HOME_ENV, user_folder
 
 NAME_CHARACTERS: Final = 80
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
+from tui.model.metrics import NS_PER_S
 from tui.model.rows import LANES, TABLES, Lane, TableName
 from tui.model.session import LaneInfo, SessionInfo
 from tui.model.text import UserError, sanitize
-from tui.model.units import NS_PER_S
 from tui.recording.catalog import SESSION_FILE, info_from_metadata, is_session, read_info
 from tui.recording.durable import (
     LOCK_FILE,

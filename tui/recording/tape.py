@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from tui.judge.itl import ChunkGaps, TokenGaps
 from tui.judge.tables import Tables
+from tui.model.metrics import NS_PER_S
 from tui.model.rows import LANES, TABLES, Batch, Chunks, EventRow, Lane, SecondRow, TableName
 from tui.model.session import SessionInfo
-from tui.model.units import NS_PER_S
 from tui.recording.reader import RecordedSession, Selection, between, scan_files, select_rows
 from tui.recording.schema import TIME_COLUMN, rows_of_frame, schema
 

@@ -15,16 +15,14 @@ import polars as pl
 
 from tui.judge.ledger import LedgerRow, VisitedSetting, ledger, main_setting, visited
 from tui.judge.obstacles import Circumstances, obstacle
-from tui.judge.queueing import queueing
 from tui.judge.sweep import crossover
-from tui.judge.tables import LATENCY, Requests, Tables, for_lane
+from tui.judge.tables import LATENCY, Requests, Tables, for_lane, queueing
 from tui.model import gauges
 from tui.model.dials import DIAL
-from tui.model.metrics import METRICS, SHOWN_PERCENTILES
+from tui.model.metrics import METRICS, NS_PER_S, SHOWN_PERCENTILES
 from tui.model.profile import Limits
 from tui.model.rows import LANES, Lane
 from tui.model.session import SessionInfo
-from tui.model.units import NS_PER_S
 from tui.report.document import (
     ALONE,
     NONE,
@@ -49,8 +47,7 @@ from tui.report.document import (
 from tui.report.study import study_blocks
 from tui.report.summary import Distribution, summary, unknown_sentences
 from tui.report.svg import charts
-from tui.stats.goodput import goodput
-from tui.stats.latency import LatencyFigure, latency_figure
+from tui.stats.latency import LatencyFigure, goodput, latency_figure
 from tui.stats.verdict import Verdict, holm, not_comparable
 
 

@@ -19,8 +19,8 @@ from tui.judge.ledger import LedgerRow
 from tui.judge.sweep import Point, curve
 from tui.judge.tables import Tables, for_lane
 from tui.model.dials import DIAL
+from tui.model.metrics import NS_PER_S
 from tui.model.rows import Lane
-from tui.model.units import NS_PER_S
 from tui.report.document import Block, Chart
 
 WIDTH, HEIGHT = 720, 260

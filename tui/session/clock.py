@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from tui.model.units import NS_PER_S
+from tui.model.metrics import NS_PER_S
 
 
 class Clock:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from tui.engines.adapt import probe_and_adapt
 from tui.engines.detect import DetectedServer, detect_lane
 from tui.engines.probe import FailedAnswerError, RefusedError
-from tui.load.driver import Driver
-from tui.load.pipe import LanePlan, Setting
+from tui.load.driver import Driver, LanePlan, Setting
 from tui.model.dials import Dials
 from tui.model.profile import LaneProfile, Profile
 from tui.model.rows import EventKind, EventRow, GaugeRow, Lane

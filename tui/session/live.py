@@ -19,10 +19,10 @@ import msgspec
 from msgspec.structs import replace
 
 from tui import __version__
+from tui.model.metrics import NS_PER_S
 from tui.model.profile import Profile, Step
 from tui.model.rows import Batch, EventRow, Lane, mark_event
 from tui.model.session import LaneInfo, SessionInfo
-from tui.model.units import NS_PER_S
 from tui.profile.reading import lane_dials
 from tui.session.clock import Clock
 from tui.session.dial_board import DialBoard, stopped

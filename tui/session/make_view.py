@@ -17,26 +17,25 @@ import numpy as np
 from msgspec.structs import replace
 
 from tui.engines.base import Engine
-from tui.engines.metrics_page import missing_gauges
+from tui.engines.readings import missing_gauges
 from tui.engines.registry import ENGINES
 from tui.judge.obstacles import Circumstances, obstacle, work_note
 from tui.judge.plausible import doubts_of_most, unknown_figures
-from tui.judge.queueing import queueing
 from tui.judge.segments import dial_texts
 from tui.judge.sweep import crossover
+from tui.judge.tables import queueing
 from tui.model import gauges as g
 from tui.model.dials import DIAL, Dials
-from tui.model.metrics import PERCENTILES, SHOWN_PERCENTILES
+from tui.model.metrics import NS_PER_S, PERCENTILES, SHOWN_PERCENTILES
 from tui.model.profile import Limits
 from tui.model.rows import EventRow, Lane, SecondRow
 from tui.model.session import LaneInfo
-from tui.model.units import NS_PER_S
 from tui.session.seconds import Floats, ViewContext
 from tui.session.state import LONGEST_WINDOW_S, LaneState, LatencyHistogram, SecondDetail, SessionState
 from tui.session.verdicts import LiveVerdicts
 from tui.session.view import GpuView, Judgement, LaneView, Percentiles, ServerView, Turn, View
 from tui.stats.distributions import percentile
-from tui.stats.goodput import within_limits
+from tui.stats.latency import within_limits
 from tui.stats.verdict import DELTA, Verdict, not_comparable
 
 Readings = Mapping[tuple[str, str], Sequence[tuple[int, float]]]

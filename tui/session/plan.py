@@ -7,10 +7,10 @@ from typing import Final
 import msgspec
 
 from tui.model.dials import DIAL, Dials, check, dial_text
+from tui.model.metrics import NS_PER_S
 from tui.model.profile import Step
 from tui.model.rows import Batch, Lane
 from tui.model.text import UserError
-from tui.model.units import NS_PER_S
 from tui.session.messages import PlanMoved
 
 FurtherSteps = Callable[[Step], Sequence[Step]]  # what a sweep measures next, from the step that ended

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tui.model.dials import DialName, Dials, DialValue
+from tui.model.metrics import NS_PER_S
 from tui.model.profile import Profile
 from tui.model.rows import EventRow, Lane
 from tui.model.text import UserError
-from tui.model.units import NS_PER_S
 from tui.session.source import SPEEDS, Lanes, Moment, WindowView
 from tui.session.timeline import first_dials, moments_of
 from tui.session.view import WINDOWS_S, View, blank_view
@@ -25,8 +25,7 @@ from tui.session.view import WINDOWS_S, View, blank_view
 if TYPE_CHECKING:
     from tui.recording.marks import Marks
     from tui.recording.tape import Tape
-    from tui.session.playback import Playback
-    from tui.session.recorded_state import Judgements
+    from tui.session.recorded_state import Judgements, Playback
 
 
 AS_RECORDED = "the dials are as recorded"
@@ -257,7 +256,7 @@ class ReplaySource:
                 tasks.create_task(self._follow_recording())
 
     def _opened(self) -> Playback:
-        from tui.session.playback import Playback
+        from tui.session.recorded_state import Playback
 
         return Playback(self._open_tape(), self.profile)
 

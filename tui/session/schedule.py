@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from tui.load.pipe import Setting
+from tui.load.driver import Setting
 from tui.model.dials import Dials
+from tui.model.metrics import NS_PER_S
 from tui.model.profile import Profile, Step
 from tui.model.rows import LANES, Batch, EventRow, Lane
-from tui.model.units import NS_PER_S
 from tui.session.dial_board import dial_events, stopped
 from tui.session.messages import PlanMoved, TurnGiven
 from tui.session.plan import FurtherSteps, PlanRun, checked

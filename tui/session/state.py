@@ -19,9 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from tui.judge.itl import ChunkGaps
 from tui.judge.plausible import Answers, Ints, doubts_of
-from tui.model.metrics import REQUEST_LATENCIES
+from tui.model.metrics import NS_PER_S, REQUEST_LATENCIES
 from tui.model.rows import LANES, Batch, Chunks, EventRow, GaugeRow, Lane, RequestRow, SecondRow
-from tui.model.units import NS_PER_S
 from tui.session.seconds import Bools, ChunkArrays, Floats
 from tui.session.verdicts import LiveVerdicts
 from tui.stats.distributions import percentile

@@ -8,10 +8,10 @@ from typing import Any, Final
 import msgspec
 
 from tui.model.dials import DIAL, Dials, DialValue
+from tui.model.metrics import NS_PER_S
 from tui.model.profile import LaneProfile, Profile
 from tui.model.rows import LANES, EventRow, Lane
 from tui.model.session import SessionInfo
-from tui.model.units import NS_PER_S
 from tui.profile.reading import lane_dials
 from tui.session.source import Moment, MomentKind
 

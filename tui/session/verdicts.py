@@ -19,7 +19,7 @@ from tui.judge.tables import Requests, Seconds
 from tui.model.profile import Limits, Profile
 from tui.model.rows import LANES, EventRow, Lane, RequestRow, SecondRow
 from tui.stats.distributions import Met, share_met
-from tui.stats.goodput import SHARE
+from tui.stats.latency import SHARE
 from tui.stats.verdict import DELTA, Hysteresis, Verdict
 
 # One of these a second, in turn: each costs a sort of the segment's requests, and no tail moves in five seconds.

@@ -24,9 +24,9 @@ from tui.judge.segments import (
     settling_s,
 )
 from tui.judge.tables import LATENCY, Requests, for_lane
+from tui.model.metrics import NS_PER_S
 from tui.model.profile import Profile
 from tui.model.rows import LANES, Lane, SecondRow
-from tui.model.units import NS_PER_S
 from tui.recording.tape import Tape
 from tui.session.make_view import of_histogram, of_values
 from tui.session.source import WindowView

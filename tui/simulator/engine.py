@@ -5,10 +5,8 @@ import math
 import time
 from dataclasses import dataclass
 
-from tui.simulator.formats import Page
-from tui.simulator.model import PRESETS, Preset
-from tui.simulator.requests import ParsedRequest, ServedRequest
-from tui.simulator.scheduler import Scheduler, Step, Stream
+from tui.simulator.requests import Page, ParsedRequest, ServedRequest
+from tui.simulator.scheduler import PRESETS, Preset, Scheduler, Step, Stream
 from tui.simulator.sglang import SglangMetrics
 from tui.simulator.vllm import VllmMetrics
 

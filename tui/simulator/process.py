@@ -1,7 +1,14 @@
-"""Simulated engines, each in a process that ends with the one that started it."""
+"""Simulated engines, each in a process that ends with the one that started it.
 
+`python -m tui.simulator.process --engine vllm`: serve one simulated engine, print its port, end when stdin does.
+"""
+
+from __future__ import annotations
+
+import argparse
 import asyncio
 import contextlib
+import signal
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -11,6 +18,8 @@ import msgspec
 
 from tui.model.profile import LaneProfile, Profile
 from tui.model.text import UserError, sanitize
+from tui.simulator.scheduler import PRESETS
+from tui.simulator.server import serve
 
 START_WITHIN_S = 20.0
 END_WITHIN_S = 3.0
@@ -42,7 +51,7 @@ async def start_simulator(engine: str, *, seed: int = 0, speed: float = 1.0, por
     options = ("--engine", engine, "--seed", str(seed), "--speed", str(speed), "--port", str(port))
     with tempfile.TemporaryFile() as stderr:  # it must not write over the screen
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tui.simulator", *options),
+            *(sys.executable, "-m", "tui.simulator.process", *options),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,
@@ -93,3 +102,36 @@ class SimulatedLanes:
         process = await start_simulator(lane.simulate)
         self._running.append(process)
         return msgspec.structs.replace(lane, url=process.url, dcgm=process.dcgm_url)
+
+
+async def _cancel_when_stdin_ends(serving: asyncio.Task[None]) -> None:
+    """The parent holds the other end of stdin, which ends with that process, killed or not."""
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.read(4096):
+        pass
+    serving.cancel()
+
+
+async def _main(args: argparse.Namespace) -> None:
+    def ready(port: int) -> None:
+        sys.stdout.write(f"{port}\n")
+        sys.stdout.flush()
+
+    serving = asyncio.create_task(
+        serve(args.engine, "127.0.0.1", args.port, seed=args.seed, speed=args.speed, on_ready=ready)
+    )
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
+    watching = asyncio.create_task(_cancel_when_stdin_ends(serving))
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+    watching.cancel()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tui.simulator.process")
+    parser.add_argument("--engine", choices=tuple(PRESETS), default="vllm")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--speed", type=float, default=1.0)
+    asyncio.run(_main(parser.parse_args()))

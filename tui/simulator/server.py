@@ -21,9 +21,9 @@ from aiohttp.typedefs import Handler, Middleware
 
 from tui.model.profile import Endpoint
 from tui.simulator.engine import SimulatedEngine
-from tui.simulator.formats import DONE, Json
-from tui.simulator.model import MODEL, Preset
 from tui.simulator.requests import (
+    DONE,
+    Json,
     ParsedRequest,
     RefusedError,
     answer_words,
@@ -31,6 +31,7 @@ from tui.simulator.requests import (
     refusing_malformed,
     tokenize,
 )
+from tui.simulator.scheduler import MODEL, Preset
 from tui.simulator.sglang import GenerateAnswer, SglangAnswer, refusal_stream, server_info
 from tui.simulator.vllm import VllmAnswer
 

@@ -3,10 +3,8 @@
 import secrets
 import time
 
-from tui.simulator.formats import DONE, Json, OpenAIAnswer, Page, event_bytes
-from tui.simulator.model import GIB, KV_BYTES_A_TOKEN, MODEL, Preset
-from tui.simulator.requests import ParsedRequest, ServedRequest, tokenize
-from tui.simulator.scheduler import Scheduler, Step
+from tui.simulator.requests import DONE, Json, OpenAIAnswer, Page, ParsedRequest, ServedRequest, event_bytes, tokenize
+from tui.simulator.scheduler import GIB, KV_BYTES_A_TOKEN, MODEL, Preset, Scheduler, Step
 
 GAUGES_EVERY_STEPS = 40  # decode steps
 _TTFT_S = (0.1, 0.2, 0.4, 0.6, 0.8, 1, 2, 4, 6, 8, 10, 20, 40, 60, 80, 100, 200, 400)

@@ -2,10 +2,8 @@
 
 import secrets
 
-from tui.simulator.formats import DONE, Json, OpenAIAnswer, Page
-from tui.simulator.model import KV_BYTES_A_TOKEN, MODEL, Preset
-from tui.simulator.requests import ParsedRequest, ServedRequest
-from tui.simulator.scheduler import Scheduler, Step
+from tui.simulator.requests import DONE, Json, OpenAIAnswer, Page, ParsedRequest, ServedRequest
+from tui.simulator.scheduler import KV_BYTES_A_TOKEN, MODEL, Preset, Scheduler, Step
 
 _TOKEN_S = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80)
 _REQUEST_S = (0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680)

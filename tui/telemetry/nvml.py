@@ -6,7 +6,7 @@ from typing import Any
 
 from tui.model import gauges
 from tui.model.text import sanitize
-from tui.telemetry.polling import NothingToReadError, ReadingError
+from tui.telemetry.server import NothingToReadError, ReadingError
 
 # Reasons that lower the clocks under load: power cap, hardware slowdown, thermal (software, hardware), power brake.
 # Idle clocks, and clocks that somebody set, do not count.

@@ -386,7 +386,7 @@ class MainScreen(Screen[None]):
 
     def action_screenshot(self) -> None:
         """The screen as SVG in the current directory."""
-        from tui.ui.screenshot import save_svg
+        from tui.ui.app import save_svg
 
         path = Path.cwd() / f"dragstrip-{self.view.second if self.view else 0:06d}.svg"
         try:

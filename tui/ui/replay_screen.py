@@ -15,9 +15,9 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
+from tui.model.metrics import NS_PER_S
 from tui.model.rows import EventRow
 from tui.model.text import UserError, sanitize
-from tui.model.units import NS_PER_S
 from tui.session.source import SPEEDS, Moment, WindowView
 from tui.session.view import View
 from tui.ui.comparison import compare_window

@@ -28,7 +28,7 @@ import httpx
 import polars as pl
 
 from tests.bench.load.server_counter import counted, middle_rate
-from tui.load.prompts import RequestList
+from tui.load.requests import RequestList
 from tui.model.dials import Dials
 from tui.model.profile import Endpoint
 from tui.recording.reader import open_session

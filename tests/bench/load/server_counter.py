@@ -9,7 +9,7 @@ from math import isnan, nan
 import httpx
 import numpy as np
 
-from tui.engines.metrics_page import gauges_from
+from tui.engines.readings import gauges_from
 from tui.engines.registry import ENGINES
 from tui.model.gauges import GENERATION_TOKENS
 

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.bench.load.source import CORES, source
-from tui.load.driver import Driver
-from tui.load.pipe import LanePlan, Setting
+from tui.load.driver import Driver, LanePlan, Setting
 from tui.model.dials import Dials
 
 LOOKS = 10

@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.bench.load.source import CORES, Sent, sent, source
-from tui.load.body import RequestBuilder
-from tui.load.driver import Driver
-from tui.load.pipe import LanePlan, Setting
+from tui.load.driver import Driver, LanePlan, Setting
+from tui.load.requests import RequestBuilder
 from tui.load.self_check import waited_for_core_s
 from tui.model.dials import Dials
 from tui.model.metrics import e2e_ms, tpot_ms, ttft_ms

@@ -22,8 +22,7 @@ import numpy as np
 
 from tests.bench.load.source import CORES, source
 from tests.recording import synthetic
-from tui.load.driver import Driver
-from tui.load.pipe import LanePlan, Setting
+from tui.load.driver import Driver, LanePlan, Setting
 from tui.model.dials import Dials
 from tui.model.rows import LANES, Batch, Lane
 from tui.recording.recorder import Recorder

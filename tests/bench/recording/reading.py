@@ -24,7 +24,7 @@ from tui.model.rows import Batch, EventRow, TableName
 from tui.recording.recorder import Recorder
 
 if TYPE_CHECKING:  # importing it is a part of what is measured
-    from tui.session.playback import Playback
+    from tui.session.recorded_state import Playback
 
 SESSIONS = {"million": (synthetic.Load(500, 8), 1_000), "hour": (synthetic.Load(50, 20, failed_every=0), 3_600)}
 NS = synthetic.SECOND_NS
@@ -71,8 +71,7 @@ def read(directory: Path) -> None:
     start = time.perf_counter()
     from tui.recording.reader import open_session
     from tui.recording.tape import Tape
-    from tui.session.playback import Playback
-    from tui.session.recorded_state import Judgements
+    from tui.session.recorded_state import Judgements, Playback
     from tui.session.timeline import profile_of
 
     def tape() -> "Tape":

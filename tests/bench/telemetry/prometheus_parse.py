@@ -10,7 +10,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.telemetry.pages import CAPTURED, PAGES
-from tui.engines.metrics_page import gauges_from
+from tui.engines.readings import gauges_from
 from tui.engines.registry import ENGINES
 
 TIMES = 50

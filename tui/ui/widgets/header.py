@@ -9,8 +9,8 @@ from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.keys import format_key
 
+from tui.model.metrics import NS_PER_S
 from tui.model.text import sanitize
-from tui.model.units import NS_PER_S
 from tui.session.view import View
 from tui.ui.comparison import Comparison
 from tui.ui.keys import footer_label

@@ -9,9 +9,9 @@ from functools import cached_property
 from textual.events import Resize, Show
 
 from tui.model.dials import DIAL
+from tui.model.metrics import NS_PER_S
 from tui.model.rows import EventRow, Lane
 from tui.model.text import sanitize
-from tui.model.units import NS_PER_S
 from tui.session.source import WindowView
 from tui.session.view import LaneView, View
 from tui.ui.comparison import Comparison
