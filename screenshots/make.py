@@ -77,11 +77,12 @@ async def _make(profile: Profile, name: str, turns: int) -> None:
 
 
 async def _make_replay(session: str, at_s: float, keys: list[str], name: str) -> None:
+    from tui.session.playback import READING
+
     from tui.cli.sessions import session_named
     from tui.recording.marks import marks_beside
     from tui.recording.reader import open_session
     from tui.recording.tape import Tape
-    from tui.session.playback import READING
     from tui.session.replay import How, ReplaySource
     from tui.session.timeline import profile_of
     from tui.ui.app import DragstripApp
@@ -111,7 +112,6 @@ async def _make_replay(session: str, at_s: float, keys: list[str], name: str) ->
 def write(app: App[int], name: str) -> None:
     """One picture in both forms."""
     from resvg_py import svg_to_bytes
-
     from tui.ui.screenshot import svg_of
 
     svg = svg_of(app)

@@ -100,10 +100,13 @@ def test_a_server_of_another_kind(not_an_engine: str, capsys: pytest.CaptureFixt
     assert not_an_engine in error_of(["run", "--a", not_an_engine, "--for", "1s"], capsys)
 
 
-def test_a_model_that_is_not_served(llamacpp_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    error = error_of(["run", "--a", llamacpp_url, "--model", "other", "--for", "1s"], capsys)
-    assert "other" in error
-    assert "tiny" in error
+def test_a_model_that_is_not_listed_is_asked_for_as_named(
+    llamacpp_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--a", llamacpp_url, "--model", "other", "--for", "1s", "--random-output-len", "4"]) == 0
+    notice = capsys.readouterr().err
+    assert "other" in notice
+    assert "tiny" in notice
 
 
 @pytest.mark.skipif(

@@ -104,7 +104,7 @@ def start(*flags: str, seconds: int) -> subprocess.Popen[str]:
 
 
 def test_kill_minus_nine_leaves_files_that_can_be_read_with_at_most_the_last_second_missing() -> None:
-    process = start("--random-output-len", "24", seconds=2)
+    process = start("--random-output-len", "24", seconds=3)
     killed_ns = time.monotonic_ns()
     process.kill()
     process.wait()

@@ -74,7 +74,7 @@ HOSTILE: dict[str, tuple[Answer, str]] = {
     ),
     "is compressed to nothing": (
         sends(lambda n, m: whole(NOTHING_MUCH, b"Content-Encoding: gzip")),
-        "cannot be read: it is compressed, though plain bytes were asked for",
+        "the answer is larger than 4 MB",
     ),
     "is a web page": (sends(lambda n, m: whole(b"<html>%d</html>" % n)), "has no"),
     "is empty": (sends(lambda n, m: whole(b"")), "has no"),
