@@ -11,7 +11,6 @@ from pathlib import Path
 
 from textual.app import App
 
-from tui.cli.simulate import SimulatedLanes
 from tui.model.profile import LaneProfile, Profile
 from tui.profile.reading import read_profile
 from tui.ui.terminal import prepare_terminal
@@ -59,8 +58,7 @@ async def _make(profile: Profile, name: str, turns: int) -> None:
     from tui.session.live import LiveSession
     from tui.ui.app import DragstripApp
 
-    simulated = SimulatedLanes()
-    session = LiveSession(profile, prepare=simulated.prepare, release=simulated.stop)
+    session = LiveSession(profile)
     app = DragstripApp(session)
     async with app.run_test(size=SIZES[0]) as pilot:
         app.theme = "dragstrip-dark"
@@ -77,19 +75,19 @@ async def _make(profile: Profile, name: str, turns: int) -> None:
 
 
 async def _make_replay(session: str, at_s: float, keys: list[str], name: str) -> None:
-    from tui.session.playback import READING
-
     from tui.cli.sessions import session_named
-    from tui.recording.marks import marks_beside
+    from tui.recording.marks import open_marks
     from tui.recording.reader import open_session
     from tui.recording.tape import Tape
-    from tui.session.replay import How, ReplaySource
+    from tui.session.recorded_state import READING
+    from tui.session.replay import ReplayOptions, ReplaySource
     from tui.session.timeline import profile_of
     from tui.ui.app import DragstripApp
 
     recorded = open_session(session_named(session))
     info = recorded.info
-    source = ReplaySource(profile_of(info), lambda: Tape(recorded), How(1.0, lambda _: at_s), marks_beside(info))
+    options = ReplayOptions(1.0, lambda _: at_s)
+    source = ReplaySource(profile_of(info), lambda: Tape(recorded), options, open_marks(info))
     app = DragstripApp(source, session_argument=lambda _: session)
     async with app.run_test(size=SIZES[0]) as pilot:
         app.theme = "dragstrip-dark"
@@ -112,7 +110,8 @@ async def _make_replay(session: str, at_s: float, keys: list[str], name: str) ->
 def write(app: App[int], name: str) -> None:
     """One picture in both forms."""
     from resvg_py import svg_to_bytes
-    from tui.ui.screenshot import svg_of
+
+    from tui.ui.app import svg_of
 
     svg = svg_of(app)
     (FOLDER / f"{name}.svg").write_text(svg, encoding="utf-8")

@@ -1,8 +1,8 @@
 """Recordings made by earlier versions open and show the figures that they showed then.
 
 `tests/data/h100-sweep` is such a recording, without its chunks. `h100-sweep.figures.txt` next to it holds the figures
-of its report as the version of 2026-11-28 printed them, but for intervals of GPU memory that never moved, which are no
-longer given. Neither is made again when the code changes.
+of its report as the version of 2026-11-28 printed them, but for intervals of GPU memory that never moved, which are
+no longer given. Neither is made again when the code changes.
 """
 
 import re

@@ -80,7 +80,7 @@ REFRESH_S: Final = 0.5  # for new seconds of a session that is still recorded
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """ReplayOptions a replay begins. `start_at` gives the second, of a recording that is so many seconds long."""
+    """How a replay begins. `start_at` gives the second to begin at, from the length of the recording in seconds."""
 
     speed: float = 1.0
     start_at: Callable[[float], float] = lambda _: 0.0
