@@ -27,8 +27,9 @@ from tui.ui.comparison import summary_lines
 from tui.ui.live_screen import LiveScreen
 from tui.ui.main_screen import Export, MainScreen
 from tui.ui.terminal import abandon_terminal, has_shell, is_closed, speaks_utf8, watch_terminal
+from tui.ui.widgets.chart import GLYPHS
 from tui.ui.widgets.header import key_sign
-from tui.ui.widgets.theme import GLYPHS, PALETTE_BY_NAME, PALETTES, first_theme, theme_of
+from tui.ui.widgets.theme import PALETTE_BY_NAME, PALETTES, first_theme, theme_of
 
 if TYPE_CHECKING:
     from tui.session.replay import ReplaySource

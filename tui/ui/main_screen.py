@@ -29,11 +29,12 @@ from tui.session.view import WINDOWS_S, View
 from tui.ui.comparison import OBJECTIVES, compare
 from tui.ui.keys import SESSION_KEYS, VIEW_KEYS, ZOOM, in_footer_order
 from tui.ui.terminal import painted
+from tui.ui.widgets.chart import GLYPHS
 from tui.ui.widgets.dials import DialStrip
 from tui.ui.widgets.header import Hints, status_line, verdict_row
 from tui.ui.widgets.lane_pane import LanePane
 from tui.ui.widgets.panel import Panel, ScreenState, event_rows, tiny_rows
-from tui.ui.widgets.theme import GLYPHS, PALETTE_BY_NAME, PALETTES
+from tui.ui.widgets.theme import PALETTE_BY_NAME, PALETTES
 
 Middle = Literal["lanes", "curve", "ledger", "window"]  # what can fill the middle
 Export = Callable[[float | None, float | None], str]  # seconds from and until, None: all; returns what was written

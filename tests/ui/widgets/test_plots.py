@@ -9,8 +9,8 @@ from tests.ui.made_ledger import SWEPT, swept
 from tests.ui.pilots import plain, settled
 from tui.judge.sweep import curve
 from tui.ui.app import DragstripApp
+from tui.ui.widgets.chart import GLYPHS
 from tui.ui.widgets.plots import NO_CURVE, sweep_rows, sweep_title
-from tui.ui.widgets.theme import GLYPHS
 
 SENTENCE = "A ahead up to 4 streams, level from 16, B from 64"
 

@@ -7,17 +7,36 @@ moves by whole cells (two dots), so in most seconds only the cells at its right 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
 from tui.ui.widgets.rows import Row, Span, fit
-from tui.ui.widgets.theme import Glyphs
+from tui.ui.widgets.theme import SPARK_ASCII, SPARK_BLOCKS
 
 AXIS_CELLS = 6  # five of label and the axis itself
 SPARK_HISTORY_S = 120
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # braille bits by column, then row from the top
 Curve = Sequence[float | None]  # None: no reading
+
+
+class Glyphs(msgspec.Struct, frozen=True):
+    """One set of chart characters."""
+
+    kind: Literal["braille", "block", "ascii"]  # how a curve is put into cells
+    label: str
+    levels: int  # that a curve can have within one row
+    spark: str  # of sparklines and blocks, from low to high
+    markers: Mapping[str, str]  # plotext's names of the two lanes' lines
+    intervals: tuple[str, str] = ("─", "│")  # across and down
+
+
+GLYPHS: tuple[Glyphs, ...] = (
+    Glyphs("braille", "braille", 4, SPARK_BLOCKS, {"a": "braille", "b": "braille"}),
+    Glyphs("block", "blocks", 8, SPARK_BLOCKS, {"a": "hd", "b": "hd"}),
+    Glyphs("ascii", "ASCII", 1, SPARK_ASCII, {"a": "*", "b": "o"}, ("-", "|")),
+)
 
 
 class Scale(msgspec.Struct, frozen=True):

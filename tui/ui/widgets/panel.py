@@ -16,10 +16,9 @@ from tui.session.source import WindowView
 from tui.session.view import LaneView, View
 from tui.ui.comparison import Comparison
 from tui.ui.widgets import numbers
-from tui.ui.widgets.chart import Scale, scale_for
+from tui.ui.widgets.chart import Glyphs, Scale, scale_for
 from tui.ui.widgets.rows import Row, Rows, Span, fit, length
 from tui.ui.widgets.server_rows import is_flat, power_top
-from tui.ui.widgets.theme import Glyphs
 
 SCALE_HISTORY_S = 300
 

@@ -20,10 +20,9 @@ from tui.model.dials import DIAL
 from tui.model.rows import Lane
 from tui.session.view import View
 from tui.ui.widgets import numbers
-from tui.ui.widgets.chart import Curve, scale_for, tick_text
+from tui.ui.widgets.chart import Curve, Glyphs, scale_for, tick_text
 from tui.ui.widgets.panel import Panel, ScreenState
 from tui.ui.widgets.rows import Row, Span, fit, spread
-from tui.ui.widgets.theme import Glyphs
 
 if TYPE_CHECKING:
     from tui.judge.sweep import Curve as SweepCurve

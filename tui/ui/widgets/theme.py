@@ -1,4 +1,4 @@
-"""Colours by role, the characters of charts, and the ASCII replacement of every other sign.
+"""Colours by role, and the ASCII replacement of every sign.
 
 The lanes are blue and orange, distinguishable under common colour blindness (Okabe and Ito), and always carry
 their letters A and B. Except for high contrast the terminal's background is kept: `ground` is the background that a
@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Literal
 
 import msgspec
 from rich.cells import cell_len
@@ -117,24 +116,6 @@ _ASCII = {
     "“": '"', "”": '"', "’": "'",
     **dict(zip(SPARK_BLOCKS, SPARK_ASCII, strict=True)),
 }  # fmt: skip
-
-
-class Glyphs(msgspec.Struct, frozen=True):
-    """One set of chart characters."""
-
-    kind: Literal["braille", "block", "ascii"]  # how `chart.py` puts a curve into cells
-    label: str
-    levels: int  # that a curve can have within one row
-    spark: str  # of sparklines and blocks, from low to high
-    markers: Mapping[str, str]  # plotext's names of the two lanes' lines
-    intervals: tuple[str, str] = ("─", "│")  # across and down
-
-
-GLYPHS: tuple[Glyphs, ...] = (
-    Glyphs("braille", "braille", 4, SPARK_BLOCKS, {"a": "braille", "b": "braille"}),
-    Glyphs("block", "blocks", 8, SPARK_BLOCKS, {"a": "hd", "b": "hd"}),
-    Glyphs("ascii", "ASCII", 1, SPARK_ASCII, {"a": "*", "b": "o"}, ("-", "|")),
-)
 
 
 def to_ascii(text: str) -> str:
