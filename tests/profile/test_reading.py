@@ -49,6 +49,13 @@ def test_a_lane_may_depart_from_the_common_dials() -> None:
         (('url = "http://127.0.0.1:8000"', ""), "x.toml:2: a.url: give either url or simulate"),
         (("{ concurrency = 4 }", "{ speed = 4 }"), "x.toml:7: b.dials.speed: there is no dial speed"),
         (("concurrency = 32", "think_s = -1"), "x.toml:10: load.think_s: must lie between 0 and 600 seconds"),
+        (
+            ("concurrency = 32", "read_timeout_s = 0"),
+            "x.toml:10: load.read_timeout_s: must be a number of seconds above",
+        ),
+        (("concurrency = 32", "read_timeout_s = nan"), "x.toml:10: load.read_timeout_s: must be a number of seconds"),
+        (("concurrency = 32", "connect_timeout_s = -1"), "x.toml:10: load.connect_timeout_s: must be a number of"),
+        (("concurrency = 32", "output_jitter = 2"), "x.toml:10: load.output_jitter: is a share from 0 to below 1"),
         (("concurrency = 32", 'arrival = "poisson"'), "x.toml:10: load.arrival: arrival is poisson, which needs"),
         (('[a]\nurl = "http://127.0.0.1:8000"', ""), "a: is missing, add a table [a]"),
     ],

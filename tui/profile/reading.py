@@ -169,6 +169,12 @@ def _problems(profile: Profile) -> Iterator[Problem]:
 def _number_problems(profile: Profile) -> Iterator[Problem]:
     if not 0 <= profile.load.think_s <= MAX_THINK_S:
         yield ("load", "think_s"), f"must lie between 0 and {MAX_THINK_S:g} seconds"
+    for name in ("connect_timeout_s", "read_timeout_s"):
+        timeout_s = getattr(profile.load, name)
+        if not 0 < timeout_s < float("inf"):
+            yield ("load", name), f"must be a number of seconds above 0, not {timeout_s:g}"
+    if not 0 <= profile.load.output_jitter < 1:
+        yield ("load", "output_jitter"), f"is a share from 0 to below 1, not {profile.load.output_jitter:g}"
     if not 1 <= profile.repeat <= MAX_REPEATS:
         yield ("repeat",), f"must lie between 1 and {MAX_REPEATS}, not {profile.repeat}"
     if profile.slo.preset not in ("", *MLPERF_LIMITS_MS):
