@@ -12,6 +12,7 @@ from tests.judge.simulated import seconds_of
 from tui.model.rows import Lane
 from tui.report.summary import summary
 from tui.session.state import LatencyHistogram
+from tui.stats.verdict import METHOD
 
 PERCENTILES = {"p50", "p95", "p99", "n"}
 LANE_KEYS = {
@@ -89,6 +90,7 @@ def test_the_verdict_is_of_the_settled_seconds() -> None:
     rows = [request(lane, i, at_s=i) for i in range(290) for lane in ("a", "b")]
     verdict = summary(session(300), requests_frame(rows), seconds_frame(ticks), {})["verdict"]
     assert verdict["word"] == "A ahead"
+    assert (verdict["state"], verdict["level"], verdict["method"]) == ("decided", 0.95, METHOD)
     assert verdict["low"] < 1.2 < verdict["high"]
     assert verdict["n_batches"] == 14  # the first 5 s are settling
     assert math.log(verdict["high"] / verdict["low"]) < 0.1

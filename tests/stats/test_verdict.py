@@ -1,6 +1,7 @@
 """The words, their reasons, the seconds still needed, and the calm with which the word changes."""
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -8,7 +9,17 @@ import pytest
 
 from tests.judge.simulated import seconds_of
 from tui.stats.batches import correlation_time
-from tui.stats.verdict import Hysteresis, Verdict, Word, throughput_verdict, word_of
+from tui.stats.verdict import (
+    LONG_ENOUGH_S,
+    METHOD,
+    SETTLING,
+    Hysteresis,
+    State,
+    Verdict,
+    Word,
+    throughput_verdict,
+    word_of,
+)
 
 
 def lanes(lead: float, seconds: int, noise_seed: int = 1) -> tuple[list[float], list[float]]:
@@ -147,3 +158,20 @@ def test_a_word_flickering_at_the_border_is_steady_on_the_screen() -> None:
 @pytest.mark.parametrize("word", ["A ahead", "level", "undecided"])
 def test_not_comparable_is_shown_at_once(word: Literal["A ahead", "level", "undecided"]) -> None:
     assert shown(Hysteresis(word, word), Verdict("output_tps", "not comparable"))[0] == "not comparable"
+
+
+@pytest.mark.parametrize(
+    ("one", "state"),
+    [
+        (Verdict("output_tps", "undecided", reason=SETTLING), "settling"),
+        (Verdict("output_tps", "undecided", 1.1, 0.9, 1.3, measured_s=LONG_ENOUGH_S - 1), "measuring"),
+        (Verdict("output_tps", "undecided", 1.1, 0.9, 1.3, measured_s=LONG_ENOUGH_S), "cannot_tell"),
+        (Verdict("output_tps", "A ahead", 1.1, 1.05, 1.2, measured_s=30), "decided"),
+        (Verdict("output_tps", "level", 1.0, 0.99, 1.01, measured_s=LONG_ENOUGH_S), "decided"),
+        (Verdict("output_tps", "not comparable", reason="A down"), "cannot_tell"),
+    ],
+)
+def test_the_state_follows_from_the_word_and_from_how_long_it_was_measured(one: Verdict, state: State) -> None:
+    assert one.state == state
+    assert replace(one, word="B ahead").state == "decided"
+    assert (one.level, one.method) == (0.95, METHOD)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import json
 import re
 import signal
@@ -324,6 +325,6 @@ def _verdict_text(verdict: Mapping[str, Any]) -> str:
     from tui.report.document import verdict_sentence
     from tui.stats.verdict import Margin, Verdict
 
-    fields = {name: value for name, value in verdict.items() if name in Verdict.__dataclass_fields__}
+    fields = {f.name: verdict[f.name] for f in dataclasses.fields(Verdict) if f.init}
     margin = Margin(verdict["delta"], verdict["delta_from"])
     return f"{verdict_sentence(Verdict(**fields), 'Output tok/s')} The margin for level is {margin.text}."

@@ -141,6 +141,9 @@ class VisitedSetting:
 
         `frozen`: this is the only look.
         """
+        return replace(self._verdict(figure, delta, limits, frozen=frozen), measured_s=self.settled_s)
+
+    def _verdict(self, figure: str, delta: float, limits: Limits, *, frozen: bool) -> Verdict:
         pairs = self.pairs
         if figure == "output_tps":
             a, b = (self._by_second([one.lane(lane).tps for one in self.segments]) for lane in LANES)

@@ -41,6 +41,7 @@ from tui.session.plan import FurtherSteps, PlanRun
 from tui.session.schedule import TICKS_PER_S, LoadSchedule
 from tui.session.timeline import dials_after
 from tui.session.view import View, blank_view
+from tui.stats.verdict import METHOD
 
 if TYPE_CHECKING:
     from tui.recording.recorder import Recorder
@@ -333,6 +334,7 @@ class LiveSession:
             wall_ns=time.time_ns(),
             host=host_facts(),
             version=__version__,
+            verdict_method=METHOD,
         )
         if self._record is not None:
             self.recorder = await asyncio.to_thread(self._record, info)

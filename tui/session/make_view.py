@@ -36,7 +36,7 @@ from tui.session.verdicts import LiveVerdicts
 from tui.session.view import GpuView, Judgement, LaneView, Percentiles, ServerView, Turn, View
 from tui.stats.distributions import percentile
 from tui.stats.latency import within_limits
-from tui.stats.verdict import DELTA, Verdict, not_comparable
+from tui.stats.verdict import DELTA, SETTLING, Verdict, not_comparable
 
 Readings = Mapping[tuple[str, str], Sequence[tuple[int, float]]]
 
@@ -406,7 +406,7 @@ def _verdicts(state: SessionState, live: LiveVerdicts, context: ViewContext) -> 
         return {figure: not_comparable(figure, why) for figure in {"output_tps", *live.verdicts}}
     settling_s = live.segment.settling_s(state.t_ns, state.slow_ms)
     if live.segment.settled_ns is None:
-        return {"output_tps": Verdict("output_tps", "undecided", need_s=settling_s, reason="settling")}
+        return {"output_tps": Verdict("output_tps", "undecided", need_s=settling_s, reason=SETTLING)}
     note = work_note(at)
     return {
         figure: not_comparable(figure, why) if (why := obstacle(at, figure)) else replace_fields(verdict, note=note)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tui.model.metrics import METRICS
@@ -24,9 +24,15 @@ if TYPE_CHECKING:
 
 Better = Literal["higher", "lower"]
 Word = Literal["A ahead", "B ahead", "level", "undecided", "not comparable"]
+State = Literal["settling", "measuring", "decided", "cannot_tell"]
 
 DELTA: Final = 0.03
 ALPHA: Final = 0.05
+# The number of these rules: of when a word is said, and of how an interval is made. 1: no verdict before 80 settled
+# seconds, latencies judged from ten spans of the time.
+METHOD: Final = 2
+SETTLING: Final = "settling"
+LONG_ENOUGH_S: Final = 720  # by then a lead of 5 % is named, also of seconds that hang together (correlation 0.8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,22 @@ class Verdict:
     reason: str = ""
     holds_among: int = 0  # of so many judged at once the word would still be said; see `holm`
     note: str = ""  # what must be said with it
+    level: float = 1 - ALPHA  # of the interval
+    measured_s: int = 0  # settled seconds that it rests on; 0 where it rests on something else, as on sessions
+    method: int = METHOD
+    state: State = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", _state(self))
+
+
+def _state(verdict: Verdict) -> State:
+    """It cannot tell where the lanes may not be compared, or once it has looked long enough."""
+    if verdict.word == "undecided":
+        if verdict.reason == SETTLING:
+            return "settling"
+        return "measuring" if verdict.measured_s < LONG_ENOUGH_S else "cannot_tell"
+    return "cannot_tell" if verdict.word == "not comparable" else "decided"
 
 
 def word_of(low: float, high: float, delta: float, better: Better = "higher") -> Word:

@@ -135,7 +135,7 @@ def compare(view: View, objective: Objective, *, dials_differ: bool) -> Comparis
 def _missing(view: View) -> Verdict:
     """In place of a verdict that does not exist yet: nothing is settled, or there are no limits for goodput."""
     throughput = view.verdicts.get("output_tps")
-    if throughput is not None and (throughput.word == "not comparable" or throughput.reason == "settling"):
+    if throughput is not None and (throughput.word == "not comparable" or throughput.state == "settling"):
         return throughput
     return UNDECIDED
 
@@ -154,7 +154,7 @@ def _note(view: View, verdict: Verdict) -> str:
     """What the word rests on, or what it still needs."""
     counted_s = [lane.over_s for lane in view.lanes.values() if lane.over_s]
     window = f"over {min(counted_s)} s" if counted_s else f"{view.window_s} s window"
-    if verdict.reason == "settling":
+    if verdict.state == "settling":
         return f"{window}, settling" if counted_s else "settling"
     if verdict.word == "undecided":
         if verdict.need_s is not None:
