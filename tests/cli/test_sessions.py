@@ -10,6 +10,9 @@ from tui.model.text import UserError
 from tui.recording.catalog import list_sessions, sessions_root
 from tui.recording.reader import open_session
 
+DATA = Path(__file__).parents[1] / "data"
+CHUNKS = {"h100-concurrent": True, "h100-sweep": False}  # whether a shipped session holds them
+
 
 def test_a_shipped_session_opens_by_name_and_says_what_it_is_of() -> None:
     recorded = open_session(session_named("h100-sweep"))
@@ -19,16 +22,20 @@ def test_a_shipped_session_opens_by_name_and_says_what_it_is_of() -> None:
     assert recorded.missing == []
 
 
-def test_every_shipped_session_is_whole_and_one_says_that_its_host_went_away() -> None:
-    shipped = list_sessions(shipped_sessions())
-    assert {entry.name: entry.state for entry in shipped if entry.state != "done"} == {
-        "h100-sweep-other-host": "cut off"
-    }
-    for entry in shipped:
-        assert open_session(entry.path).missing == []
-        assert sorted(path.name for path in entry.path.rglob("*.parquet")) == sorted(
-            f"{table}.parquet" for table in TABLES
-        )
+def test_the_shipped_sessions_are_whole_and_small() -> None:
+    shipped = {entry.name: entry for entry in list_sessions(shipped_sessions())}
+    assert {name: entry.state for name, entry in shipped.items()} == dict.fromkeys(CHUNKS, "done")
+    assert sum(entry.size_bytes for entry in shipped.values()) < 2_000_000  # most of what an installation weighs
+    for name, has_chunks in CHUNKS.items():
+        recorded = open_session(shipped[name].path)
+        assert recorded.missing == []
+        assert recorded.has_chunks == has_chunks
+        assert all(recorded.files(table) for table in TABLES if has_chunks or table != "chunks")
+
+
+def test_a_session_that_was_cut_off_says_so() -> None:
+    (entry,) = [entry for entry in list_sessions(DATA) if entry.name == "h100-sweep-other-host"]
+    assert entry.state == "cut off"
 
 
 def test_a_recorded_session_comes_before_a_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,8 +50,8 @@ def test_the_beginning_of_a_shipped_name_is_enough_where_no_recorded_one_has_it(
 ) -> None:
     monkeypatch.setenv("DRAGSTRIP_HOME", str(tmp_path))
     assert session_named("h100-c") == shipped_sessions() / "h100-concurrent"
-    with pytest.raises(UserError, match="beginning of 3 sessions"):
-        session_named("h100-s")
+    with pytest.raises(UserError, match="beginning of 2 sessions"):
+        session_named("h100-")
     recorded = sessions_root() / "h100-c-mine"
     (recorded / "events").mkdir(parents=True)
     assert session_named("h100-c") == recorded

@@ -1,15 +1,13 @@
-"""What counting tokens at the end of an answer would do to rates, modelled on recordings that know every chunk's."""
+"""What counting tokens at the end of an answer would do to rates, modelled on a recording of every chunk's tokens."""
 
 from pathlib import Path
 
 import polars as pl
-import pytest
 
-import tui
 from tui.recording.reader import open_session
 
 NS = 1_000_000_000
-SESSIONS = Path(tui.__file__).parents[1] / "profiles" / "sessions"
+SESSION = Path(__file__).parents[1] / "data" / "h100-sweep-other-host"
 SETTLED_AFTER_S, LONG_STEP_S = 20, 40
 
 
@@ -21,9 +19,8 @@ def counted_late(chunks: pl.LazyFrame) -> pl.LazyFrame:
     return chunks.with_columns(late=1 + pl.when(is_last & (pl.col("outcome") == "ok")).then(missing).otherwise(0))
 
 
-@pytest.mark.parametrize("name", ["h100-sweep", "h100-sweep-other-host"])
-def test_the_rate_of_a_step_is_the_same_within_half_a_percent(name: str) -> None:
-    session = open_session(SESSIONS / name)
+def test_the_rate_of_a_step_is_the_same_within_half_a_percent() -> None:
+    session = open_session(SESSION)
     requests = session.scan("requests").select("lane", "request", "segment", "outcome")
     chunks = counted_late(session.scan("chunks").join(requests, on=["lane", "request"]))
     since_s = (pl.col("t_ns") - pl.col("t_ns").min().over("segment")) / NS

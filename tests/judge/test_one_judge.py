@@ -16,14 +16,15 @@ from tui.session.recorded_state import Judgements
 from tui.session.timeline import profile_of
 from tui.session.window import window_of
 
-SESSIONS = Path(__file__).parents[2] / "profiles" / "sessions"
+ROOT = Path(__file__).parents[2]
+SESSIONS = ("profiles/sessions/h100-concurrent", "profiles/sessions/h100-sweep", "tests/data/h100-sweep-other-host")
 NS = 1_000_000_000
 
 
-@pytest.fixture(scope="module", params=["h100-concurrent", "h100-sweep", "h100-sweep-other-host"])
+@pytest.fixture(scope="module", params=SESSIONS)
 def recording(request: pytest.FixtureRequest) -> tuple[Tables, Tape, list[LedgerRow]]:
-    """A shipped recording, and the ledger that a replay shows at its end."""
-    session = open_session(SESSIONS / request.param)
+    """A recording of real servers, and the ledger that a replay shows at its end."""
+    session = open_session(ROOT / request.param)
     tape = Tape(session)
     judgements = Judgements(tape, profile_of(tape.info))
     judgements.run(follow=False)

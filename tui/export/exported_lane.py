@@ -21,6 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tui.export.job import Job
+from tui.judge.itl import NO_CHUNKS
 from tui.model.profile import Limits
 from tui.model.rows import Lane
 from tui.model.session import LaneInfo
@@ -165,7 +166,6 @@ def _merged(times_s: Floats, weights: Floats) -> tuple[Floats, Floats]:
 
 
 NO_TEXTS = "answers are not recorded: generated texts are empty"
-NO_CHUNKS = "chunks were not recorded: there are no inter-token latencies"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tui.model.rows import Chunks
 
 Ints = NDArray[np.int64]
+NO_CHUNKS: Final = "chunks were not recorded: there are no inter-token latencies"
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,11 @@ class RecordedSession:
         """Whether it is still being recorded."""
         return is_held(self.directory)
 
+    @property
+    def has_chunks(self) -> bool:
+        """Whether it holds when tokens arrived, without which there is no ITL."""
+        return bool(self.scan("chunks").select(pl.len()).collect().item())
+
     def reload_info(self) -> None:
         """Read `session.toml` again: once the recording is over, it says how it ended."""
         with suppress(OSError, ValueError):

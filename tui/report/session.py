@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from tui.judge.itl import NO_CHUNKS
 from tui.judge.ledger import LedgerRow, VisitedSetting, ledger, main_setting, visited
 from tui.judge.obstacles import Circumstances, obstacle
 from tui.judge.sweep import crossover
@@ -229,9 +230,10 @@ def session_report(
     Without `limits` goodput is under those of the session's profile, if it has any.
     """
     limits = limits or tables.limits
+    lacks = [] if itl or not tables.requests.height else [Paragraph(f"{NO_CHUNKS[0].upper()}{NO_CHUNKS[1:]}.")]
     figures = summary(tables.session, tables.requests, tables.seconds, itl or {}, tables.events)
     rows = ledger(tables)
-    blocks: list[Block] = [*_head(tables, rows), *_lanes(figures["lanes"]), *_ledger(rows)]
+    blocks: list[Block] = [*_head(tables, rows), *_lanes(figures["lanes"]), *lacks, *_ledger(rows)]
     blocks += charts(tables, rows)
     blocks += latency_blocks(tables)
     if limits.by_metric:

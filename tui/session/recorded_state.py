@@ -305,6 +305,7 @@ class Playback:
         self.tape = tape
         self.profile = profile
         self.judgements = judgements
+        self._note = "" if tape.live or tape.session.has_chunks else "no chunks, so no ITL"
         self._before = tape.between(0, tape.t0_ns)
         self.state = state_at(tape, self._before, tape.t0_ns)
         self._details_from_ns = tape.t0_ns  # of the seconds before it the rows alone are known
@@ -357,7 +358,8 @@ class Playback:
         context = recorded_context(self.tape, self.profile, self.state)
         judged = self.judgements.at(self.second) if self.judgements is not None else None
         judged = judged or unknown_judgement(self.state, context, READING)
-        return replace(make_view(self.state, context, window_s, judged), recording=self.tape.info.name)
+        view = make_view(self.state, context, window_s, judged)
+        return replace(view, recording=self.tape.info.name, recording_note=self._note)
 
     def _read_details(self, window_s: int) -> None:
         """Read what a longer window needs."""

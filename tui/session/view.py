@@ -145,7 +145,7 @@ class View(msgspec.Struct, frozen=True):
     delta_from: str = ""  # empty: the usual one; else where it was measured
     plan: str = ""  # the step that runs and what is left; empty: no plan runs
     recording: str = ""  # empty: not recorded; else where
-    recording_note: str = ""  # why recording is paused
+    recording_note: str = ""  # why recording is paused; of a replay, what the recording lacks
     durable_age_s: float | None = None  # since the newest row that is safe on the disk
     recorded_bytes: int = 0
 

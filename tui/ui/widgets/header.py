@@ -40,7 +40,7 @@ def _state_row(state: ScreenState, _width: int, _height: int) -> list[Row]:
 def _facts_row(state: ScreenState, width: int, _height: int) -> list[Row]:
     """The facts that fit uncut, the first before the others: half a word says nothing."""
     kept: list[Span] = []
-    for text, role in _facts(state.view, load_on=state.load_on):
+    for text, role in _facts(state.view, replay=state.replay, load_on=state.load_on):
         if not kept or length([*kept, (text.rstrip(), "")]) <= width:
             kept.append((text, role))
     return [tuple(kept)]
@@ -51,7 +51,7 @@ def _recording_row(state: ScreenState, width: int, _height: int) -> list[Row]:
     return [spread((), recording, max(length(recording), width))]
 
 
-def _facts(view: View, *, load_on: bool) -> list[Span]:
+def _facts(view: View, *, replay: bool, load_on: bool) -> list[Span]:
     spans: list[Span] = []
     if view.simulated:
         spans.append(("SIMULATED  ", "warn strong"))
@@ -67,6 +67,8 @@ def _facts(view: View, *, load_on: bool) -> list[Span]:
         spans.append((f"{model.rpartition('/')[2]}  ", "muted"))
     if view.mode != "together":
         spans.append((f"{view.mode}  ", ""))
+    if replay and view.recording_note:
+        spans.append((f"{view.recording_note}  ", "muted"))
     return spans
 
 
