@@ -11,9 +11,10 @@ from tui.export.formats import FORMATS, export
 from tui.model.profile import LaneProfile, LoadProfile, Profile
 from tui.model.rows import Batch, EventRow, RequestRow
 from tui.model.session import LaneInfo
+from tui.model.text import HIDDEN, clean_url
 from tui.recording.reader import RecordedSession, Selection, open_session
 from tui.recording.recorder import Recorder
-from tui.recording.redact import HIDDEN, clean_url, profile_without_secrets
+from tui.recording.redact import profile_without_secrets
 from tui.session.live import LiveSession
 from tui.simulator.process import start_simulator
 

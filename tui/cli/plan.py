@@ -43,8 +43,8 @@ def profile_toml(profile: Mapping[str, Any], steps: Sequence[Step]) -> str:
     """A session's profile with these steps as its plan. UserError when that is not a valid profile."""
     import tomli_w
 
+    from tui.model.text import HIDDEN
     from tui.recording.catalog import without_none
-    from tui.recording.redact import HIDDEN
 
     kept = {name: value for name, value in profile.items() if name not in {"plan", "repeat", "delta", "delta_from"}}
     for lane in ("a", "b"):

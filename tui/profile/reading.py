@@ -8,10 +8,11 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import tomli
@@ -51,7 +52,8 @@ def user_folder(kind: Literal["config", "data", "state"]) -> Path:
     except RuntimeError:
         folder = Path()
     if not folder.is_absolute():  # older releases of platformdirs leave `~` as it is
-        raise UserError(f"this user has no home folder: set HOME or {HOME_ENV}")
+        place = "XDG_CONFIG_HOME" if kind == "config" else HOME_ENV
+        raise UserError(f"this user has no home folder: set HOME or {place}")
     return folder
 
 
@@ -59,6 +61,8 @@ TEMPLATE = "template.toml"  # in the folder of profiles, and not one of them
 MAX_THINK_S = 600.0
 MAX_REPEATS = 1000
 Problem = tuple[tuple[str, ...], str]  # the path of the key, and one sentence
+Prepare = Callable[[dict[str, Any], str, str], None]  # of data as TOML gives it, its text and where that is from
+Table = TypeVar("Table", bound=msgspec.Struct)
 
 
 def shipped_profiles() -> Path:
@@ -112,23 +116,28 @@ def read_profile(name: str) -> Profile:
 
 def parse_profile(text: str, where: str, default_name: str = "") -> Profile:
     """A profile from TOML text; `where` names it in errors."""
-    try:
-        data = tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
-        raise UserError(f"{where}:{error.lineno}: this is not TOML: {error.msg}") from error
-    data.setdefault("name", default_name)
-    _read_json_bodies(data, text, where)
-    try:
-        profile = msgspec.convert(data, Profile)
-    except msgspec.ValidationError as error:
-        raise UserError(_explain(str(error), text, where)) from error
+    profile = parse_toml(text, where, Profile, partial(_read_json_bodies, default_name))
     for path, problem in _problems(profile):
         raise UserError(f"{where}:{_line_of(text, path)}: {'.'.join(path)}: {problem}")
     return msgspec.structs.replace(profile, slo=profile.slo.completed())
 
 
-def _read_json_bodies(data: dict[str, Any], text: str, where: str) -> None:
+def parse_toml(text: str, where: str, kind: type[Table], prepare: Prepare = lambda *_: None) -> Table:
+    """TOML text as a struct of that kind; `prepare` may change the data first. UserError with `where`, line, key."""
+    try:
+        data = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        raise UserError(f"{where}:{error.lineno}: this is not TOML: {error.msg}") from error
+    prepare(data, text, where)
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        raise UserError(_explain(str(error), text, where, kind)) from error
+
+
+def _read_json_bodies(default_name: str, data: dict[str, Any], text: str, where: str) -> None:
     """Put the object in the place of each `extra_body` that is a text: JSON has null, which TOML has not."""
+    data.setdefault("name", default_name)
     for lane in ("a", "b"):
         table = data.get(lane)
         if not isinstance(table, dict) or not isinstance(written := table.get("extra_body"), str):
@@ -211,14 +220,14 @@ _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
 _MISSING = re.compile(r"missing required field `(?P<key>[^`]*)`")
 
 
-def _explain(message: str, text: str, where: str) -> str:
+def _explain(message: str, text: str, where: str, kind: type) -> str:
     """msgspec's message as one sentence with file, line and key."""
     path = _PATH.search(message)
-    keys = re.findall(r"[\w\-]+", path["path"].replace("[...]", "")) if path else []
+    keys = re.findall(r"[\w\-]+", re.sub(r"\[[^\]]*\]", "", path["path"])) if path else []
     sentence = _PATH.sub("", message)
     if unknown := _UNKNOWN.search(message):
         keys.append(unknown["key"])
-        near = difflib.get_close_matches(unknown["key"], _known_keys(keys[:-1]), 1)
+        near = difflib.get_close_matches(unknown["key"], _known_keys(kind, keys[:-1]), 1)
         sentence = "there is no such key" + (f"; did you mean `{near[0]}`?" if near else "")
     elif missing := _MISSING.search(message):
         keys.append(missing["key"])
@@ -228,8 +237,7 @@ def _explain(message: str, text: str, where: str) -> str:
     return f"{where}:{_line_of(text, tuple(keys))}: {'.'.join(keys)}: {sentence}"
 
 
-def _known_keys(path: list[str]) -> list[str]:
-    kind: Any = Profile
+def _known_keys(kind: Any, path: list[str]) -> list[str]:
     for key in path:
         fields = {f.name: f.type for f in msgspec.structs.fields(kind)}
         kind = LaneProfile if key in ("a", "b") else fields.get(key)

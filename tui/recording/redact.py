@@ -4,13 +4,13 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
 from tui.model.session import LaneInfo, SessionInfo
+from tui.model.text import HIDDEN, clean_url
 
-HIDDEN = "(not recorded)"
 _SECRET_NAME = re.compile(r"authorization|api[-_]?key|token$|secret|password|passwd|credential|cookie", re.IGNORECASE)
 _KEY_VARIABLE = "api_key_env"  # names the environment variable that holds the key
 _HEADERS = "headers"
@@ -69,17 +69,6 @@ def scrub(text: str, secrets: Iterable[str]) -> str:
     for secret in filter(None, secrets):
         text = text.replace(secret, HIDDEN)
     return text
-
-
-def clean_url(url: str) -> str:
-    """A URL without user, password, query and fragment. What is no URL comes back unchanged."""
-    if "://" not in url:
-        return url
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return HIDDEN
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _longest_first(texts: Iterable[str]) -> tuple[str, ...]:
