@@ -31,6 +31,7 @@ ALPHA: Final = 0.05
 # The number of these rules: of when a word is said, and of how an interval is made. 1: no verdict before 80 settled
 # seconds, latencies judged from ten spans of the time.
 METHOD: Final = 2
+MIN_SETTLED_S: Final = 80  # of lanes measured together: before it no verdict is given
 SETTLING: Final = "settling"
 LONG_ENOUGH_S: Final = 720  # by then a lead of 5 % is named, also of seconds that hang together (correlation 0.8)
 
@@ -214,12 +215,12 @@ def throughput_verdict(
     metric = "output_tps"
     import numpy as np
 
-    from tui.stats.batches import BATCH_S, MIN_BATCHES, half_width, log_ratio
+    from tui.stats.batches import BATCH_S, half_width, log_ratio
 
     seconds = min(len(a), len(b))
-    if seconds < BATCH_S * MIN_BATCHES:
-        reason = f"needs {BATCH_S * MIN_BATCHES} settled seconds, has {seconds}"
-        missing_s = float(BATCH_S * MIN_BATCHES - seconds)
+    if seconds < MIN_SETTLED_S:
+        reason = f"needs {MIN_SETTLED_S} settled seconds, has {seconds}"
+        missing_s = float(MIN_SETTLED_S - seconds)
         return Verdict(metric, "undecided", n_batches=seconds // BATCH_S, need_s=missing_s, reason=reason)
     lanes = [np.asarray(lane[:seconds], dtype=np.float64)[None] for lane in (a, b)]
     ratio = log_ratio(lanes[0], lanes[1], alpha, frozen=frozen)
