@@ -1,6 +1,9 @@
 """The dials: shown at once, in force when the hand rests, linked or not."""
 
 import asyncio
+from typing import Literal
+
+import pytest
 
 from tests.session.virtual_clock import VirtualClock
 from tui.model.dials import Dials
@@ -162,3 +165,28 @@ async def test_one_lane_alone() -> None:
     board.step("concurrency", 1)
     await hand.rests()
     assert hand.settings == [{"a": Dials(concurrency=2)}]
+
+
+@pytest.mark.parametrize("turn", ["step", "scale"])
+async def test_concurrency_turned_down_ends_at_one(turn: str) -> None:
+    """Nothing in flight is what another key is for."""
+    board = Hand(both(Dials(concurrency=2))).board
+
+    def down() -> bool:
+        return board.step("concurrency", -1) if turn == "step" else board.scale("concurrency", 0.5)
+
+    assert down()
+    assert board.shown("a").concurrency == 1
+    assert not down()
+    assert board.set("concurrency", 0) == ""
+    assert board.shown("a").concurrency == 0
+    assert board.step("concurrency", 1)
+
+
+@pytest.mark.parametrize(("dial", "turn"), [("arrival", "step"), ("request_rate", "step"), ("request_rate", "scale")])
+async def test_a_rate_begins_at_what_was_measured(dial: Literal["arrival", "request_rate"], turn: str) -> None:
+    board = Hand(both(Dials(concurrency=8))).board
+    board.first_rate = 6.2
+    assert board.step(dial, 1) if turn == "step" else board.scale(dial, 2)
+    assert board.shown("b").request_rate == 6.2
+    assert board.shown("b").arrival == "poisson"

@@ -218,3 +218,25 @@ async def test_without_a_plan_the_key_says_so() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("P")
         assert "the profile has no [[plan]]" in await settled(pilot)
+
+
+async def test_an_arrival_rate_begins_at_what_both_lanes_finish_now() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("tab", "tab", "tab", "tab", "up")
+        await settled(pilot)
+        dials = source.board.shown("a")
+        assert dials.arrival == "poisson"
+        rates = [lane.request_rate for lane in source.view(30).lanes.values()]
+        assert dials.request_rate == pytest.approx(min(rate for rate in rates if rate), rel=0.05)
+
+
+async def test_halving_ends_at_one_and_says_which_key_stops_the_load() -> None:
+    source = FakeSource(second=150)
+    source.board.set("concurrency", 2)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("left_curly_bracket", "left_curly_bracket")
+        assert "conc ends at 1: x stops the load" in await settled(pilot)
+        assert source.board.shown("a").concurrency == 1

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tui.model.text import UserError
 
@@ -89,6 +90,28 @@ async def until_one_ends(*work: Coroutine[Any, Any, Any]) -> None:
 
 def screen_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
+
+
+def is_dumb() -> bool:
+    """Whether the terminal can only print lines: it cannot place the cursor."""
+    return os.environ.get("TERM") == "dumb"
+
+
+class Command(Protocol):
+    """A module of a command."""
+
+    def arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def call(self, args: argparse.Namespace) -> int: ...
+
+
+def call_in_lines(command: Command, args: argparse.Namespace, name: str, *positional: str) -> int:
+    """Call the command that does the same in lines of text, with its defaults where `args` says nothing."""
+    print_notice(f"this terminal cannot place the cursor (TERM=dumb): lines instead, as `dragstrip {name}` prints")
+    parser = argparse.ArgumentParser()
+    command.arguments(parser)
+    defaults = vars(parser.parse_args(positional))
+    return command.call(argparse.Namespace(**{**defaults, **vars(args)}))
 
 
 def require_terminal(instead: str) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.cli.console import require_terminal, run_screen, screen_flags
+from tui.cli.console import call_in_lines, is_dumb, require_terminal, run_screen, screen_flags
 from tui.cli.options import session_flag
 from tui.model.session import SessionInfo
 from tui.model.text import UserError
@@ -39,6 +39,10 @@ def call(args: argparse.Namespace) -> int:
     from tui.session.replay import ReplayOptions
     from tui.session.timeline import profile_of
 
+    if is_dumb():
+        from tui.cli import report
+
+        return call_in_lines(report, args, "report", args.session)
     how = ReplayOptions(speed_of(args.speed), moment_of(args.at), args.follow)
     where = session_named(args.session)
     require_terminal("use `dragstrip report SESSION`, which needs none")

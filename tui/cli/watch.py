@@ -4,7 +4,7 @@ import argparse
 from functools import partial
 
 from tui.cli.calibrate import with_noise_floor
-from tui.cli.console import require_terminal, run_screen, screen_flags
+from tui.cli.console import call_in_lines, is_dumb, require_terminal, run_screen, screen_flags
 from tui.cli.options import profile_from, recorder_from, recording_flags, session_argument, target_flags
 from tui.session.source import Source
 
@@ -18,6 +18,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(args: argparse.Namespace) -> int:
+    if is_dumb():
+        from tui.cli import run
+
+        return call_in_lines(run, args, "run")
     profile = profile_from(args)
     require_terminal("`dragstrip run` measures the same without one")
     profile = with_noise_floor(profile)

@@ -33,6 +33,7 @@ class DialBoard:
         self._first_turn_s: float | None = None
         self.linked = len(set(dials.values())) == 1
         self.load_on = True
+        self.first_rate: float | None = None
 
     def shown(self, lane: Lane) -> Dials:
         """The dials as turned, in force or not yet."""
@@ -55,7 +56,9 @@ class DialBoard:
             if isinstance(value, str):
                 place = (ARRIVALS.index(value) + notches) % len(ARRIVALS) if value in ARRIVALS else 0
                 return ARRIVALS[place]
-            scale = [v for v in spec.notches if not isinstance(v, str)]
+            if name == "request_rate" and not value and notches > 0 and self.first_rate:
+                return self.first_rate
+            scale = [v for v in spec.notches if not isinstance(v, str) and v >= _lowest(name, value)]
             if notches > 0:
                 place = bisect.bisect_right(scale, value) + notches - 1
             else:
@@ -72,9 +75,11 @@ class DialBoard:
             if isinstance(value, str):
                 return value
             if not value and factor > 1:
+                if name == "request_rate" and self.first_rate:
+                    return self.first_rate
                 return min(notch for notch in spec.notches if not isinstance(notch, str) and notch > 0)
-            wanted = min(max(value * factor, spec.low), spec.high)
-            return max(round(wanted), int(spec.low)) if isinstance(value, int) else wanted
+            wanted = min(max(value * factor, _lowest(name, value)), spec.high)
+            return round(wanted) if isinstance(value, int) else wanted
 
         return self._turn(name, turned, lanes)
 
@@ -132,7 +137,7 @@ class DialBoard:
             old: DialValue = getattr(self._shown[lane], name)
             new = turned(old)
             if new != old:
-                self._shown[lane] = _with(self._shown[lane], name, new)
+                self._shown[lane] = _with(self._shown[lane], name, new, self.first_rate)
                 moved = True
         if moved:
             self._rest()
@@ -173,12 +178,17 @@ def stopped(dials: Dials) -> Dials:
     return msgspec.structs.replace(dials, **STOPPED)
 
 
-def _with(dials: Dials, name: DialName, value: DialValue) -> Dials:
+def _lowest(name: DialName, value: DialValue) -> float:
+    """Where turning ends: a concurrency above 0 ends at 1, because stopping the load is a key of its own."""
+    return 1 if name == "concurrency" and value else DIAL[name].low
+
+
+def _with(dials: Dials, name: DialName, value: DialValue, first_rate: float | None) -> Dials:
     """The dials with one turned, and those that depend on it: a rate needs an arrival, an arrival a rate."""
     turned = msgspec.structs.replace(dials, **{name: value})
     if check(turned):  # an arrival without a rate, or a rate turned down to nothing
         if name == "arrival":
-            turned = msgspec.structs.replace(turned, request_rate=1.0)
+            turned = msgspec.structs.replace(turned, request_rate=first_rate or 1.0)
         elif name == "request_rate":
             turned = msgspec.structs.replace(turned, arrival="closed")
     elif name == "request_rate" and turned.arrival == "closed" and turned.request_rate > 0:

@@ -35,6 +35,7 @@ class ReplayBoard:
     """Implements `Board`. `dials` are those at the position."""
 
     read_only = True
+    first_rate: float | None = None
 
     def __init__(self, dials: Mapping[Lane, Dials]) -> None:
         self.dials: Mapping[Lane, Dials] = {}

@@ -56,6 +56,7 @@ class Board(Protocol):
 
     read_only: bool
     linked: bool
+    first_rate: float | None  # [requests/s] where a rate that is 0 begins; None: not measured yet
 
     def shown(self, lane: Lane) -> Dials:
         """The dials as turned, in force or not yet."""

@@ -33,14 +33,24 @@ class LiveScreen(MainScreen):
         else:
             self._show_dials(self.source.board.set(name, message.value, lanes))
 
+    def on_dial_swallowed(self, message: Dial.Swallowed) -> None:
+        self.show_message(f"{message.dial.spec.label} has the keys: esc gives them back")
+
     def turn(self, name: DialName, *, notches: int = 0, factor: float = 0.0, lanes: Lanes = "both") -> None:
         """Turn a dial and show it at once; at its limit it flashes."""
         board = self.source.board
+        board.first_rate = self._measured_rate()
         moved = board.scale(name, factor, lanes) if factor else board.step(name, notches, lanes)
         self._show_dials("")
         if not moved:
             self.query_one(DialStrip).flash(name)
-            self.show_message(f"{DIAL[name].label} is at its limit")
+            at_one = name == "concurrency" and (notches < 0 or 0 < factor < 1)
+            self.show_message("conc ends at 1: x stops the load" if at_one else f"{DIAL[name].label} is at its limit")
+
+    def _measured_rate(self) -> float | None:
+        """Requests a second that both lanes keep up with now, in two digits: where an arrival rate begins."""
+        rates = [lane.request_rate for lane in self.view.lanes.values() if lane.request_rate] if self.view else []
+        return float(f"{min(rates):.2g}") if rates else None
 
     def _show_dials(self, message: str) -> None:
         self.show_message(message)

@@ -1,5 +1,6 @@
 """A dial turns by its keys, by the mouse and by a typed value, linked or not."""
 
+import pytest
 from textual import events
 
 from tests.ui.fake_source import FakeSource
@@ -112,3 +113,35 @@ async def test_half_typed_into_a_share_is_fifty_percent() -> None:
         assert source.board.shown("a").shared_prefix == 0.5
         await pilot.press("7", "5", "enter")
         assert source.board.shown("a").shared_prefix == 0.75
+
+
+@pytest.mark.parametrize("keys", [("6", "4", "x"), ("b",), ("q",), ("6", "space"), ("6", "up")])
+async def test_a_dial_in_focus_swallows_the_keys_of_others(keys: tuple[str, ...]) -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        before = live(app).glyphs
+        await pilot.press("tab", *keys)
+        text = await settled(pilot)
+        assert source.dial_board.load_on
+        assert live(app).glyphs == before
+        assert len(app.screen_stack) == 1
+        assert "FROZEN" not in text
+        assert "conc has the keys: esc gives them back" in text
+        await pilot.press("escape")
+        await settled(pilot)
+        assert source.board.shown("a").concurrency == 32
+
+
+async def test_a_dial_in_focus_lets_through_what_turns_and_what_leaves() -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("tab", "right_square_bracket", "full_stop", "tab", "tab", "escape")
+        await settled(pilot)
+        assert app.focused is None
+        assert source.board.shown("a").concurrency == 48
+        assert source.board.shown("a").prompt_tokens == 768
+        await pilot.press("x")
+        await settled(pilot)
+        assert not source.dial_board.load_on

@@ -18,12 +18,17 @@ from textual.timer import Timer
 from tui.model.dials import DIALS, DialName, DialSpec, DialValue, dial_text
 from tui.model.rows import LANES, Lane
 from tui.session.source import Board, Lanes
+from tui.ui.keys import DIAL_KEYS as SCREEN_DIAL_KEYS
 from tui.ui.widgets.rows import Row, Rows, fit
 
 FLASH_S = 0.25
 TYPED = "0123456789."
 TYPED_CELLS = 8  # longer than any value of a dial
 DIAL_KEYS = Binding.Group("focused dial")
+# Keys of the screen that a dial in focus lets through, because they are about dials.
+BOARD_KEYS = frozenset(binding.key for binding in Binding.make_bindings(SCREEN_DIAL_KEYS))
+# What a value that is being typed does not swallow: to leave it, or the program.
+LEAVING_KEYS = frozenset({"tab", "shift+tab", "ctrl+c", "ctrl+q", "ctrl+z"})
 
 
 class Dial(Rows, can_focus=True):
@@ -47,6 +52,13 @@ class Dial(Rows, can_focus=True):
         ) -> None:
             super().__init__()
             self.dial, self.notches, self.factor, self.value = dial, notches, factor, value
+
+    class Swallowed(Message):
+        """A key that is not the dial's, while the dial has the focus."""
+
+        def __init__(self, dial: Dial) -> None:
+            super().__init__()
+            self.dial = dial
 
     def __init__(self, spec: DialSpec, lanes: Lanes, *, label: str, cells: int, read_only: bool = False) -> None:
         super().__init__(id=f"dial-{lanes}-{spec.name}")
@@ -104,7 +116,11 @@ class Dial(Rows, can_focus=True):
             self._type("")
 
     def on_key(self, event: events.Key) -> None:
-        """Typing a value: a digit begins it, enter applies it, escape drops it."""
+        """Typing a value: a digit begins it, enter applies it, escape drops it.
+
+        No other key gets through while a value is typed, and no character of the screen's while the dial has the
+        focus: `64x` is to be a value mistyped, never the end of the load.
+        """
         character, typed = event.character or "", self._typed
         if character and character in TYPED and (typed is not None or character != "."):
             if self.spec.name != "arrival":
@@ -115,10 +131,16 @@ class Dial(Rows, can_focus=True):
             self._apply(typed)
         elif typed is not None and event.key == "escape":
             self._type(None)
-        else:
+        elif event.key in LEAVING_KEYS or (typed is None and self._passes(event)):
             return
+        else:
+            self.post_message(self.Swallowed(self))
         event.stop()
         event.prevent_default()
+
+    def _passes(self, event: events.Key) -> bool:
+        """Whether a key goes on to the dial's bindings and the screen's: arrows, escape, what is about dials."""
+        return not event.is_printable or event.key in BOARD_KEYS
 
     def _type(self, text: str | None) -> None:
         """Keep what was typed whole, though a narrow dial shows its end: 1024 must never be applied as 102."""
@@ -276,7 +298,8 @@ class DialStrip(Vertical):
             lane: Lane = "b" if dial.lanes == "b" else "a"
             shown, in_force = self._board.shown(lane), self._board.in_force(lane)
             dial.show(getattr(shown, dial.spec.name), getattr(in_force, dial.spec.name))
-        badge = "as recorded, read-only" if self._board.read_only else "A=B linked" if len(self._lanes) > 1 else ""
+        badge = "A=B linked" if len(self._lanes) > 1 else "one lane"
+        badge = "as recorded, read-only" if self._board.read_only else badge
         self._badge.set_rows([((badge, "muted"),)])
         if any(dial.pending for dial in self._shown_dials()):
             self._pending_timer.resume()
