@@ -1,5 +1,6 @@
 """Wherever one jumps to, the picture is the one that a live session shows there, which folds every second."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,13 @@ from tui.model.rows import LANES, Batch, EventRow, GaugeRow, Lane
 from tui.recording.reader import open_session
 from tui.recording.recorder import Recorder
 from tui.recording.tape import Tape
-from tui.session.make_view import make_view
+from tui.session.make_view import judgement, make_view
 from tui.session.recorded_state import READING, Judgements, Playback, SegmentTps, recorded_context
 from tui.session.state import SessionState
 from tui.session.timeline import profile_of
 from tui.session.verdicts import LiveVerdicts
-from tui.session.view import WINDOWS_S, View
+from tui.session.view import HISTORY_S, WINDOWS_S, Judgement, View
+from tui.stats.verdict import Verdict
 
 NS = synthetic.SECOND_NS
 SECONDS = 420  # longer than the longest window with its margin
@@ -77,14 +79,20 @@ class Live:
         self.state = SessionState(self.tape.t0_ns, live_verdicts=LiveVerdicts.under(profile))
         self.state.apply(self.tape.between(0, self.tape.t0_ns))
         self.state.begin(self.tape.t0_ns)
+        self.history: list[Mapping[str, Verdict]] = []
+
+    def judged(self) -> Judgement:
+        return judgement(self.state, recorded_context(self.tape, self.profile, self.state))
 
     def step(self) -> None:
         if self.state.t_ns < self.tape.t_end_ns:
             self.state.apply(self.tape.between(self.state.t_ns, self.state.t_ns + NS))
+            self.history.append(self.judged().verdicts)
 
     def view(self, window_s: int) -> View:
         context = recorded_context(self.tape, self.profile, self.state)
-        return replace(make_view(self.state, context, window_s), recording=self.tape.info.name)
+        judged = replace(self.judged(), history=self.history[-HISTORY_S:])
+        return replace(make_view(self.state, context, window_s, judged), recording=self.tape.info.name)
 
 
 def test_every_second_jumped_to_is_the_one_played_to(folder: Path, profile: Profile, judgements: Judgements) -> None:

@@ -11,6 +11,7 @@ import os
 import platform
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -40,13 +41,13 @@ from tui.session.messages import (
 from tui.session.plan import FurtherSteps, PlanRun
 from tui.session.schedule import TICKS_PER_S, LoadSchedule
 from tui.session.timeline import dials_after
-from tui.session.view import View, blank_view
-from tui.stats.verdict import METHOD
+from tui.session.view import HISTORY_S, Judgement, View, blank_view
+from tui.stats.verdict import METHOD, Verdict
 
 if TYPE_CHECKING:
     from tui.recording.recorder import Recorder
     from tui.session.lane import LaneRun
-    from tui.session.seconds import LaneCondition, SessionCutter
+    from tui.session.seconds import LaneCondition, SessionCutter, ViewContext
     from tui.session.state import SessionState
     from tui.simulator.process import SimulatedLanes
 
@@ -101,6 +102,8 @@ class LiveSession:
         self._second_over = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._settled_ns: int | None = None
+        self._judged: Judgement | None = None  # of the last whole second
+        self._history: deque[Mapping[str, Verdict]] = deque(maxlen=HISTORY_S)
         self._slow_ms = 0.0
         self._on_second: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
@@ -177,11 +180,9 @@ class LiveSession:
         if self._state is None:
             return blank_view(self.profile, self.schedule.dials, window_s)
         from tui.session.make_view import make_view
-        from tui.session.seconds import ViewContext
 
-        dials = dials_after(self._first_dials, self._state.dial_events)
-        wall_ns = self.info.wall_ns if self.info else 0
-        view = make_view(self._state, ViewContext(self.profile, self._lane_infos(), dials, wall_ns), window_s)
+        judged = self._judged and replace(self._judged, history=list(self._history))
+        view = make_view(self._state, self._context(), window_s, judged)
         if self.plan is not None:
             view = replace(view, plan=self.plan.text())
         if self.recorder is None:
@@ -368,6 +369,7 @@ class LiveSession:
         assert self._cutter is not None
         batch = self._cutter.cut(start_ns, end_ns, self.schedule.segment, self._conditions())
         self._state.apply(batch)
+        self._judge()
         self._slow_ms = self._state.slow_ms
         self._hand_on(Batch(end_ns, seconds=batch.seconds))
         self._say_settled()
@@ -375,6 +377,21 @@ class LiveSession:
         settling = self._state.settled_ns is None
         for move in self.schedule.second(batch, asked, settling=settling):
             self._follow_plan(move)
+
+    def _judge(self) -> None:
+        """Once a second, whether a screen looks or not: a replay keeps what was said of each."""
+        from tui.session.make_view import judgement
+
+        assert self._state is not None
+        self._judged = judgement(self._state, self._context())
+        self._history.append(self._judged.verdicts)
+
+    def _context(self) -> ViewContext:
+        from tui.session.seconds import ViewContext
+
+        assert self._state is not None
+        dials = dials_after(self._first_dials, self._state.dial_events)
+        return ViewContext(self.profile, self._lane_infos(), dials, self.info.wall_ns if self.info else 0)
 
     def _conditions(self) -> Mapping[Lane, LaneCondition]:
         from tui.session.seconds import LaneCondition

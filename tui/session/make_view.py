@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace as replace_fields
+from itertools import pairwise
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -33,9 +34,8 @@ from tui.model.session import LaneInfo
 from tui.session.seconds import Floats, ViewContext
 from tui.session.state import LONGEST_WINDOW_S, LaneState, LatencyHistogram, SecondDetail, SessionState
 from tui.session.verdicts import LiveVerdicts
-from tui.session.view import GpuView, Judgement, LaneView, Percentiles, ServerView, Turn, View
+from tui.session.view import Curve, GpuView, Judgement, LaneView, Percentiles, ServerView, Turn, View
 from tui.stats.distributions import percentile
-from tui.stats.latency import within_limits
 from tui.stats.verdict import DELTA, SETTLING, Verdict, not_comparable
 
 Readings = Mapping[tuple[str, str], Sequence[tuple[int, float]]]
@@ -94,7 +94,9 @@ def _shown(n: int, percentile_at: Callable[[float], float | None]) -> Percentile
 
 
 FRESH_S = 90.0  # a reading older than this is not shown as now; a DCGM exporter reads every 30 s by default
-GPU_CURVE_S = 120
+GAUGE_CURVE_S = 120
+HELD_S = 35  # a curve of a gauge bridges so long between two readings: some exporters read every 30 s
+NO_TOTAL = (0.0, 0)
 MIN_READINGS = 8  # of a gauge, for a mean of it
 GAUGES_LATE_S = 2  # a turned dial, or a load that begins, shows in the gauges so much later
 MIN_IN_FLIGHT = 8  # requests
@@ -148,6 +150,8 @@ def lane_view(lane: Lane, state: LaneState, context: ViewContext, now_ns: int, w
         tokens_per_joule=tokens_per_joule(live, state.gauges),
         unknown=unknown,
         over_s=len(live),
+        curves=_curves(state, context.profile.slo, unknown),
+        itl_curve=[] if "itl" in unknown else [row.itl_p50_ms for row in state.seconds],
     )
 
 
@@ -226,7 +230,18 @@ def _goodput(details: list[SecondDetail], limits: Limits, seconds: int) -> float
     """Requests a second within every limit; None where there is no limit."""
     if not seconds or not limits.by_metric:
         return None
-    return sum(int(within_limits(d.latencies, limits.by_metric)[d.in_segment].sum()) for d in details) / seconds
+    return sum(detail.good(limits) for detail in details) / seconds
+
+
+def _curves(state: LaneState, limits: Limits, unknown: Mapping[str, str]) -> dict[str, Curve]:
+    """The latencies of the requests that ended in each second, and how many of these were good."""
+    names = [name for name in ("ttft", "tpot", "e2e") if name not in unknown]
+    totals = {name: [detail.totals.get(name, NO_TOTAL) for detail in state.details] for name in names}
+    curves = {name: Curve([total for total, _ in each], [n for _, n in each]) for name, each in totals.items()}
+    if limits.by_metric:
+        good = [float(detail.good(limits)) for detail in state.details]
+        curves["goodput"] = Curve(good, [1] * len(good))
+    return curves
 
 
 def _server(state: LaneState, info: LaneInfo | None, live: list[SecondRow], now_ns: int, window_s: int) -> ServerView:
@@ -242,6 +257,7 @@ def _server(state: LaneState, info: LaneInfo | None, live: list[SecondRow], now_
         waiting=now(g.WAITING),
         unscheduled=None if late else _unscheduled(state, live),
         kv_usage=now(g.KV_USAGE),
+        kv_curve=gauge_curve(state.gauges.get((g.SERVER, g.KV_USAGE), ()), now_ns),
         prefix_hit_rate=_hit_rate(state, now_ns - window_s * NS_PER_S),
         preemptions=_risen(state.gauges.get((g.SERVER, g.PREEMPTIONS)), now_ns - window_s * NS_PER_S),
         age_s=None if newest is None else max((now_ns - newest) / NS_PER_S, 0.0),
@@ -302,9 +318,7 @@ def _gpu(state: LaneState, source: str, now_ns: int) -> GpuView:
         return readings[-1][1] if readings and now_ns - readings[-1][0] < FRESH_S * NS_PER_S else None
 
     def curve(name: str) -> list[float | None]:
-        by_second = {int(t_ns // NS_PER_S): value for t_ns, value in state.gauges.get((source, name), ())}
-        last = int(now_ns // NS_PER_S)
-        return [by_second.get(second) for second in range(last - GPU_CURVE_S, last)]
+        return gauge_curve(state.gauges.get((source, name), ()), now_ns)
 
     newest = max((r[-1][0] for (s, _), r in state.gauges.items() if s == source and r), default=now_ns)
     throttled = now(g.GPU_THROTTLED)
@@ -322,6 +336,22 @@ def _gpu(state: LaneState, source: str, now_ns: int) -> GpuView:
         temperature_c=now(g.GPU_TEMPERATURE),
         throttled=None if throttled is None else throttled > 0,
     )
+
+
+def gauge_curve(readings: Iterable[tuple[int, float]], now_ns: int) -> list[float | None]:
+    """The last minutes of a gauge, a value a second: each reading until the next one, if that came soon."""
+    first = now_ns // NS_PER_S - GAUGE_CURVE_S
+    curve: list[float | None] = [None] * GAUGE_CURVE_S
+    before: tuple[int, float] | None = None
+    for t_ns, value in readings:
+        at = t_ns // NS_PER_S - first
+        if before is not None and at - before[0] <= HELD_S:
+            for missed in range(max(before[0] + 1, 0), min(at, GAUGE_CURVE_S)):
+                curve[missed] = before[1]
+        if 0 <= at < GAUGE_CURVE_S:
+            curve[at] = value
+        before = (at, value)
+    return curve
 
 
 def judgement(state: SessionState, context: ViewContext) -> Judgement:
@@ -375,8 +405,16 @@ def make_view(state: SessionState, context: ViewContext, window_s: int, judged: 
         ledger=judged.ledger,
         ledger_now=judged.ledger_now,
         crossover=judged.crossover,
+        history=judged.history,
+        segment_starts=_segment_starts(state, next(iter(dials))),
         delta_from=context.profile.delta_from,
     )
+
+
+def _segment_starts(state: SessionState, lane: Lane) -> list[int]:
+    rows = state.lanes[lane].seconds
+    turned = [row.t_ns for before, row in pairwise(rows) if row.segment != before.segment]
+    return [(t_ns - state.t0_ns) // NS_PER_S for t_ns in turned]
 
 
 def _share_a_gpu(context: ViewContext, lanes: Mapping[Lane, LaneView]) -> bool:

@@ -32,10 +32,18 @@ from tui.model.session import LaneInfo
 from tui.recording.tape import Tape
 from tui.session.make_view import counted_seconds, judgement, make_view, unknown_judgement
 from tui.session.seconds import Floats, ViewContext
-from tui.session.state import HISTORY_S, SLOW_OVER_S, Bucketed, LaneState, SecondDetail, SessionState, bucketed_by
+from tui.session.state import (
+    LONGEST_WINDOW_S,
+    SLOW_OVER_S,
+    Bucketed,
+    LaneState,
+    SecondDetail,
+    SessionState,
+    bucketed_by,
+)
 from tui.session.timeline import dials_after, first_dials
 from tui.session.verdicts import LiveVerdicts
-from tui.session.view import Judgement, View
+from tui.session.view import HISTORY_S, Judgement, View
 
 MARGIN_S: Final = 10  # a gap between two chunks that begins so long before the oldest second of a window is not seen
 Range = tuple[int, int]  # from the first moment until before the second
@@ -46,7 +54,7 @@ NO_ITL: Final = Bucketed(np.empty(0, dtype=np.int16), np.empty(0, dtype=np.int64
 def state_at(tape: Tape, before: Batch, t_ns: int) -> SessionState:
     """The state at `t_ns`, a whole second. `before` is what was known before the load began.
 
-    The values behind the seconds are left for `add_details`, streams for `open_streams`.
+    Inter-token latencies are left for `add_itl`, streams for `open_streams`.
     """
     state = SessionState(tape.t0_ns)
     state.apply(before)
@@ -57,25 +65,25 @@ def state_at(tape: Tape, before: Batch, t_ns: int) -> SessionState:
     state.t_ns = t_ns
     _take_gauges(state, tape, t_ns)
     _take_seconds(state, tape, t_ns)
+    _take_details(state, tape, t_ns)
     _take_counts(state, tape, t_ns)
     return state
 
 
-def add_details(state: SessionState, tape: Tape, span: Range, known_itl: KnownItl) -> None:
-    """Put the values behind the seconds of a span before those that `state` has already.
+def add_itl(state: SessionState, tape: Tape, span: Range, known_itl: KnownItl) -> None:
+    """Add the inter-token latencies of a span of seconds.
 
-    Chunks are read only where the inter-token latencies are not known.
+    Chunks are read only where they are not known.
     """
     start_ns, end_ns = span
     seconds = range((start_ns - tape.t0_ns) // NS_PER_S, (end_ns - tape.t0_ns) // NS_PER_S)
     known = {lane: [known_itl(lane, second) for second in seconds] for lane in LANES}
     if None in known["a"]:
         known |= _read_itl(tape, span)
-    good = tape.frame("requests", start_ns, end_ns).filter(pl.col("outcome") == "ok")
     for lane in LANES:
-        rows = [row for row in state.lanes[lane].seconds if start_ns <= row.t_ns < end_ns]
-        itl = [known[lane][(row.t_ns - start_ns) // NS_PER_S] or NO_ITL for row in rows]
-        state.lanes[lane].details.extendleft(reversed(list(_details(rows, for_lane(good, lane), itl))))
+        for detail in state.lanes[lane].details:
+            if start_ns <= detail.t_ns < end_ns:
+                detail.itl = known[lane][(detail.t_ns - start_ns) // NS_PER_S] or NO_ITL
 
 
 def _read_itl(tape: Tape, span: Range) -> dict[Lane, list[Bucketed | None]]:
@@ -129,14 +137,22 @@ def _take_seconds(state: SessionState, tape: Tape, t_ns: int) -> None:
         state.lanes[lane].seconds.extend(row for row in rows if row.lane == lane)
 
 
-def _details(rows: list[SecondRow], requests: pl.DataFrame, itl: list[Bucketed]) -> Iterator[SecondDetail]:
-    """The values behind each second's row."""
+def _take_details(state: SessionState, tape: Tape, t_ns: int) -> None:
+    start_ns = max(tape.t0_ns, t_ns - LONGEST_WINDOW_S * NS_PER_S)
+    good = tape.frame("requests", start_ns, t_ns).filter(pl.col("outcome") == "ok")
+    for lane in LANES:
+        rows = [row for row in state.lanes[lane].seconds if row.t_ns >= start_ns]
+        state.lanes[lane].details.extend(_details(rows, for_lane(good, lane)))
+
+
+def _details(rows: list[SecondRow], requests: pl.DataFrame) -> Iterator[SecondDetail]:
+    """The values behind each second's row, without the inter-token latencies."""
     columns = _columns(requests)
     doubts = doubts_of(Answers.from_frame(requests))
     t_ns = np.array([row.t_ns for row in rows], dtype=np.int64)
     ended_ns, segment = requests["t_end_ns"].to_numpy(), requests["segment"].to_numpy()
     first, last = np.searchsorted(ended_ns, t_ns), np.searchsorted(ended_ns, t_ns + NS_PER_S)
-    for row, row_itl, start, end in zip(rows, itl, first.tolist(), last.tolist(), strict=True):
+    for row, start, end in zip(rows, first.tolist(), last.tolist(), strict=True):
         values = {name: column[start:end] for name, column in columns.items()}
         in_segment = segment[start:end] == row.segment
         prompt_tokens, output_tokens = (
@@ -144,7 +160,7 @@ def _details(rows: list[SecondRow], requests: pl.DataFrame, itl: list[Bucketed])
             values.pop("output_tokens")[in_segment],
         )
         prompt_tokens = prompt_tokens[~np.isnan(prompt_tokens)]
-        yield SecondDetail(row.t_ns, values, row_itl, in_segment, prompt_tokens, output_tokens, doubts[start:end])
+        yield SecondDetail(row.t_ns, values, NO_ITL, in_segment, prompt_tokens, output_tokens, doubts[start:end])
 
 
 def _columns(requests: pl.DataFrame) -> dict[str, Floats]:
@@ -220,7 +236,8 @@ class Judgements:
         """What was said at the end of so many seconds; None where that is not known yet."""
         if second > self.reached:
             return None
-        return replace(self._said[second], segment_tps=self._segment_tps.at(second))
+        history = [said.verdicts for said in self._said[max(second + 1 - HISTORY_S, 1) : second + 1]]
+        return replace(self._said[second], segment_tps=self._segment_tps.at(second), history=history)
 
     def itl_at(self, lane: Lane, second: int) -> Bucketed | None:
         """The inter-token latencies of one second; None where they are not known yet."""
@@ -308,7 +325,7 @@ class Playback:
         self._note = "" if tape.live or tape.session.has_chunks else "no chunks, so no ITL"
         self._before = tape.between(0, tape.t0_ns)
         self.state = state_at(tape, self._before, tape.t0_ns)
-        self._details_from_ns = tape.t0_ns  # of the seconds before it the rows alone are known
+        self._itl_from_ns = tape.t0_ns  # of the seconds before it no inter-token latencies are known
         self._streams_open = True  # whether the state knows the last chunks of the streams that are open
 
     def moved_to(self, second: int, window_s: int) -> Self:
@@ -316,8 +333,8 @@ class Playback:
         moved = copy(self)
         t_ns = self.tape.t0_ns + second * NS_PER_S
         moved.state = state_at(self.tape, self._before, t_ns)
-        moved._details_from_ns, moved._streams_open = t_ns, False
-        moved._read_details(window_s)
+        moved._itl_from_ns, moved._streams_open = t_ns, False
+        moved._read_itl_of(window_s)
         return moved
 
     @property
@@ -354,19 +371,19 @@ class Playback:
 
     def view(self, window_s: int) -> View:
         """What a screen shows here."""
-        self._read_details(window_s)
+        self._read_itl_of(window_s)
         context = recorded_context(self.tape, self.profile, self.state)
         judged = self.judgements.at(self.second) if self.judgements is not None else None
         judged = judged or unknown_judgement(self.state, context, READING)
         view = make_view(self.state, context, window_s, judged)
         return replace(view, recording=self.tape.info.name, recording_note=self._note)
 
-    def _read_details(self, window_s: int) -> None:
+    def _read_itl_of(self, window_s: int) -> None:
         """Read what a longer window needs."""
         wanted_ns = max(self.tape.t0_ns, self._oldest_shown_ns(window_s))
-        if wanted_ns < self._details_from_ns:
-            add_details(self.state, self.tape, (wanted_ns, self._details_from_ns), self._known_itl)
-            self._details_from_ns = wanted_ns
+        if wanted_ns < self._itl_from_ns:
+            add_itl(self.state, self.tape, (wanted_ns, self._itl_from_ns), self._known_itl)
+            self._itl_from_ns = wanted_ns
 
     def _known_itl(self, lane: Lane, second: int) -> Bucketed | None:
         return None if self.judgements is None else self.judgements.itl_at(lane, second)

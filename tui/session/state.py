@@ -20,10 +20,13 @@ from numpy.typing import ArrayLike, NDArray
 from tui.judge.itl import ChunkGaps
 from tui.judge.plausible import Answers, Ints, doubts_of
 from tui.model.metrics import NS_PER_S, REQUEST_LATENCIES
+from tui.model.profile import Limits
 from tui.model.rows import LANES, Batch, Chunks, EventRow, GaugeRow, Lane, RequestRow, SecondRow
 from tui.session.seconds import Bools, ChunkArrays, Floats
 from tui.session.verdicts import LiveVerdicts
+from tui.session.view import HISTORY_S
 from tui.stats.distributions import percentile
+from tui.stats.latency import within_limits
 
 LOW_MS: Final = 1e-3
 HIGH_MS: Final = 1e6
@@ -109,7 +112,6 @@ class LatencyHistogram:
         return math.inf if place == BUCKETS - 1 else LOW_MS * math.exp((place - 0.5) * _LOG_WIDTH)
 
 
-HISTORY_S = 600  # of curves and gauge readings
 LONGEST_WINDOW_S = 300
 SLOW_OVER_S = 60
 EVENTS_KEPT = 500
@@ -126,6 +128,19 @@ class SecondDetail:
     prompt_tokens: Floats  # one value for each of those, as the server counted
     output_tokens: Floats
     doubts: Ints  # about each request, as bits
+    totals: dict[str, tuple[float, int]] = field(init=False)  # sum and number of each latency of `in_segment`
+    _good: tuple[Limits, int] | None = None
+
+    def __post_init__(self) -> None:
+        counts = self.in_segment.any()
+        self.totals = {name: _total(ms[self.in_segment]) for name, ms in self.latencies.items()} if counts else {}
+
+    def good(self, limits: Limits) -> int:
+        """How many of `in_segment` met every limit."""
+        if self._good is None or self._good[0] is not limits:
+            met = within_limits(self.latencies, limits.by_metric)[self.in_segment]
+            self._good = (limits, int(met.sum()))
+        return self._good[1]
 
 
 @dataclass(slots=True)
@@ -270,6 +285,11 @@ class SessionState:
         for lane in LANES:
             if event.lane in ("", lane):
                 self.lanes[lane].take_event(event)
+
+
+def _total(ms: Floats) -> tuple[float, int]:
+    known = ms[~np.isnan(ms)]
+    return float(known.sum()), len(known)
 
 
 def _joined(chunks: list[Chunks]) -> Chunks:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Turn = Literal["", "measured", "ramp", "drains", "waits"]
 
+HISTORY_S = 600  # of curves, gauge readings and verdicts
 WINDOWS_S: tuple[int, ...] = (10, 30, 60, 300)
 
 
@@ -30,6 +31,16 @@ class Percentiles(msgspec.Struct, frozen=True):
 
     ms: Mapping[str, float | None] = {}
     n: int = 0
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """A figure over time, a second each, oldest first. A count of 0: nothing was measured in that second.
+
+    The mean over several seconds is the sum of their totals over the sum of their counts.
+    """
+
+    totals: Sequence[float] = ()
+    counts: Sequence[int] = ()
 
 
 class GpuView(msgspec.Struct, frozen=True):
@@ -66,6 +77,7 @@ class ServerView(msgspec.Struct, frozen=True):
     unscheduled: float | None = None  # share of the window's requests in flight that neither run nor wait, 0..1
     refresh_s: float = 0.0  # what was read may be older still by this: the server renews it only so often
     refresh_at_end: bool = False  # what was read is as old as the last request that ended
+    kv_curve: Sequence[float | None] = ()  # of `kv_usage`, a value a second (None: no reading)
 
 
 class LaneView(msgspec.Struct, frozen=True):
@@ -103,6 +115,8 @@ class LaneView(msgspec.Struct, frozen=True):
     tokens_per_joule: float | None = None  # output tokens over its GPUs' energy; None: not read, or not its own alone
     unknown: Mapping[str, str] = {}  # figures that most answers in the window do not support, and why
     over_s: int = 0  # seconds of the window that rates and percentiles are of: up, its turn, under the dials in force
+    curves: Mapping[str, Curve] = {}  # ttft tpot e2e in ms, goodput where there are limits; they end as `curve` does
+    itl_curve: Sequence[float | None] = ()  # the median ITL of each second, in ms
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -114,6 +128,7 @@ class Judgement(msgspec.Struct, frozen=True):
     ledger: Sequence[LedgerRow] = ()  # every setting visited, in order of the first visit
     ledger_now: int = -1  # which of them is in force
     crossover: str = ""  # where the lead changes hands as one dial is turned
+    history: Sequence[Mapping[str, Verdict]] = ()  # `verdicts` of each of the last seconds, this one last
     limits_met: Mapping[Lane, str] = {}
 
 
@@ -142,6 +157,10 @@ class View(msgspec.Struct, frozen=True):
     ledger: Sequence[LedgerRow] = ()  # every setting visited, in order of the first visit
     ledger_now: int = -1  # which of them is in force
     crossover: str = ""  # where the lead changes hands as one dial is turned
+    history: Sequence[Mapping[str, Verdict]] = ()  # `verdicts` of each of the last seconds, this one last
+    segment_starts: Sequence[
+        int
+    ] = ()  # the seconds of the charts from which other dials, or another engine, are in force
     delta_from: str = ""  # empty: the usual one; else where it was measured
     plan: str = ""  # the step that runs and what is left; empty: no plan runs
     recording: str = ""  # empty: not recorded; else where
