@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 HELP = "write a recorded session as CSV, Parquet, JSON and other formats"
 PROGRESS_AFTER_S = 1.0
 # Written out, because the formats themselves import polars and help must not wait for it.
-FORMATS = "csv, parquet, json, ndjson, vllm, sglang, guidellm, aiperf, markdown, html, svg, png"
+FORMATS = "bundle, csv, parquet, json, ndjson, vllm, sglang, guidellm, aiperf, markdown, html, svg, png"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from tui.recording.catalog import list_sessions, resolve, sessions_root
 from tui.ui.widgets.numbers import size
 
 HELP = "list the recorded sessions"
+BUNDLE = ".dragstrip"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +56,10 @@ def session_named(name: str) -> Path:
             "a session is read from a folder, not from a URL: copy it here first, "
             "or read its tables with Polars (pl.scan_parquet)"
         )
+    if Path(name).suffix == BUNDLE and Path(name).is_file():
+        from tui.recording.bundle import open_bundle
+
+        return open_bundle(Path(name))
     try:
         return resolve(name)
     except UserError as error:

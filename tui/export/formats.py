@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tui.export import aiperf, charts, guidellm, sglang, vllm
+from tui.export import aiperf, bundle, charts, guidellm, sglang, vllm
 from tui.export import job as tables
 from tui.export.job import ExportedFile, Job, Progress, exported
 from tui.model.text import UserError
@@ -25,7 +25,14 @@ def _write_report(job: Job, suffix: str, render: Callable[[Document], str]) -> l
     return [exported(path, "report", session_tables.requests.height)]
 
 
+_html = partial(_write_report, suffix=".html", render=page)
+_markdown = partial(_write_report, suffix=".md", render=markdown)
+_BESIDE_SESSION: dict[str, Callable[[Job], list[ExportedFile]]] = {
+    "report.html": _html, "report.md": _markdown, "charts.svg": charts.write_svg, "charts.png": charts.write_png,
+}  # fmt: skip
+
 FORMATS: dict[str, Callable[[Job], list[ExportedFile]]] = {
+    "bundle": partial(bundle.write_bundle, extras=_BESIDE_SESSION),
     "csv": tables.write_csv,
     "parquet": tables.write_parquet,
     "json": tables.write_json,
@@ -34,8 +41,8 @@ FORMATS: dict[str, Callable[[Job], list[ExportedFile]]] = {
     "sglang": sglang.write_sglang,
     "guidellm": guidellm.write_guidellm,
     "aiperf": aiperf.write_aiperf,
-    "markdown": partial(_write_report, suffix=".md", render=markdown),
-    "html": partial(_write_report, suffix=".html", render=page),
+    "markdown": _markdown,
+    "html": _html,
     "svg": charts.write_svg,
     "png": charts.write_png,  # needs `dragstrip[png]`
 }
