@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from tests.ui.fake_source import FakeSource
 from tests.ui.pilots import SIZE, settled, shows
 from tui.model.rows import EventRow
+from tui.profile.config import UserConfig
 from tui.session.view import ServerView, View
 from tui.ui.app import DragstripApp
 
@@ -232,3 +233,33 @@ def test_nothing_heavy_is_imported_with_the_screen() -> None:
     code = "import sys, tui.ui.app; print([m for m in sys.argv[1:] if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_what_was_chosen_is_there_in_the_next_session() -> None:
+    app = DragstripApp(FakeSource(second=150), user_config=UserConfig.open())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("c", "b", "w", "v")
+        screen = app.main_screen
+        chosen = (app.theme, screen.glyphs, screen.window_s, screen.objective)
+    again = DragstripApp(FakeSource(second=150), user_config=UserConfig.open())
+    async with again.run_test(size=SIZE):
+        screen = again.main_screen
+        assert (again.theme, screen.glyphs, screen.window_s, screen.objective) == chosen
+    fresh = DragstripApp(FakeSource(second=150)).main_screen
+    assert screen.glyphs != fresh.glyphs
+    assert screen.window_s != fresh.window_s
+    assert screen.objective != fresh.objective
+
+
+async def test_a_broken_config_is_said_once_and_the_session_goes_on() -> None:
+    opened = UserConfig.open()
+    assert opened.path is not None
+    opened.path.parent.mkdir(parents=True)
+    opened.path.write_text("theme = ")
+    app = DragstripApp(FakeSource(second=150), user_config=UserConfig.open())
+    async with app.run_test(size=SIZE) as pilot:
+        while not app._notifications:
+            await pilot.pause()
+        await pilot.press("w", "c")
+        assert ["this is not TOML" in said.message for said in app._notifications] == [True]
+    assert opened.path.read_text() == "theme = "

@@ -137,9 +137,16 @@ def run_screen(
 
     prepare_terminal()
 
+    from tui.profile.config import UserConfig
     from tui.ui.app import DragstripApp
 
-    app = DragstripApp(make_source(), ascii_only=ascii_only, session_argument=session_argument, export=export)
+    app = DragstripApp(
+        make_source(),
+        ascii_only=ascii_only,
+        session_argument=session_argument,
+        export=export,
+        user_config=UserConfig.open(),
+    )
     code = app.run()
     for line in app.summary:
         print_result(line)

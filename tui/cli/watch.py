@@ -4,10 +4,13 @@ import argparse
 from functools import partial
 
 from tui.cli.calibrate import with_noise_floor
-from tui.cli.console import call_in_lines, is_dumb, require_terminal, run_screen, screen_flags
+from tui.cli.console import call_in_lines, is_dumb, print_notice, require_terminal, run_screen, screen_flags
 from tui.cli.options import profile_from, recorder_from, recording_flags, session_argument, target_flags
+from tui.model.profile import Profile
+from tui.profile.config import UserConfig, pair_of
 from tui.session.source import Source
 
+REFUSED = 2  # exit code of a session that did not begin
 HELP = "watch two servers side by side, live"
 
 
@@ -32,4 +35,12 @@ def call(args: argparse.Namespace) -> int:
 
         return LiveSession(profile, record=record)
 
-    return run_screen(session, ascii_only=args.ascii, session_argument=partial(session_argument, args, profile))
+    code = run_screen(session, ascii_only=args.ascii, session_argument=partial(session_argument, args, profile))
+    if code != REFUSED and args.profile != "demo" and (problem := _remember(profile, args.profile or "")):
+        print_notice(f"dragstrip: {problem}")
+    return code
+
+
+def _remember(profile: Profile, name: str) -> str:
+    """Keep the pair for the start screen; a config that cannot be written is no reason to end with an error."""
+    return UserConfig.open().remember(pair_of(profile, name))

@@ -22,6 +22,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from tui.model.text import UserError
+from tui.profile.config import UserConfig
 from tui.session.source import Source
 from tui.ui.comparison import summary_lines
 from tui.ui.live_screen import LiveScreen
@@ -56,11 +57,16 @@ class DragstripApp(App[int]):
         ascii_only: bool = False,
         session_argument: Callable[[str], str] = str,
         export: Export | None = None,
+        user_config: UserConfig | None = None,
     ) -> None:
-        """`session_argument`: how a command line spells a session; `export` writes a part of a recording."""
+        """`session_argument`: how a command line spells a session; `export` writes a part of a recording.
+
+        Without a `user_config` the defaults hold, and nothing is kept.
+        """
         # With NO_COLOR Textual would make its greys unless colours are the terminal's.
         super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         self.source = source
+        self.user_config = user_config or UserConfig()
         self.ascii_only = ascii_only or not speaks_utf8()
         self.summary: list[str] = []
         self.log_path: Path | None = None
@@ -73,7 +79,9 @@ class DragstripApp(App[int]):
         self._watch: asyncio.Task[None] | None = None
         for palette in PALETTES:
             self.register_theme(theme_of(palette))
-        self.theme = first_theme(self.console.color_system)  # now, or the stylesheet would be read twice
+        # Now, or the stylesheet would be read twice.
+        self.theme = first_theme(self.console.color_system, self.user_config.config.theme)
+        self.main_screen.use_config(self.user_config)
 
     def get_default_screen(self) -> MainScreen:
         """Painted first: no blank screen comes before it."""
@@ -92,6 +100,8 @@ class DragstripApp(App[int]):
             watch_terminal(hung_up, lambda: getattr(self._driver, "_writer_thread", None))
             loop.add_signal_handler(signal.SIGTSTP, self._suspend, signal.getsignal(signal.SIGTSTP))
         self._watch = asyncio.create_task(self._watch_source())
+        if problem := self.user_config.problem:
+            self.call_after_refresh(self.notify, problem, markup=False, severity="warning")
 
     def on_main_screen_quit_requested(self) -> None:
         self.leave("quit", 0)

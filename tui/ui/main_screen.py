@@ -24,6 +24,7 @@ from textual.widget import Widget
 
 from tui.model.rows import NOTE, Lane
 from tui.model.text import sanitize
+from tui.profile.config import UserConfig
 from tui.session.source import Source
 from tui.session.view import WINDOWS_S, View
 from tui.ui.comparison import OBJECTIVES, compare
@@ -34,7 +35,7 @@ from tui.ui.widgets.dials import DialStrip
 from tui.ui.widgets.header import Hints, status_line, verdict_row
 from tui.ui.widgets.lane_pane import LanePane
 from tui.ui.widgets.panel import Panel, ScreenState, event_rows, tiny_rows
-from tui.ui.widgets.theme import PALETTE_BY_NAME, PALETTES
+from tui.ui.widgets.theme import PALETTE_BY_NAME, PALETTES, THEME_PREFIX
 
 Middle = Literal["lanes", "curve", "ledger", "window"]  # what can fill the middle
 Export = Callable[[float | None, float | None], str]  # seconds from and until, None: all; returns what was written
@@ -107,6 +108,7 @@ class MainScreen(Screen[None]):
         """`session_argument`: how a command line spells the session that is recorded under a name."""
         super().__init__()
         self.source = source
+        self.user_config = UserConfig()
         self.lanes = {lane: server.url for lane, server in source.profile.lanes.items()}
         self.window_s = 30
         self.objective = OBJECTIVES[0]
@@ -122,6 +124,18 @@ class MainScreen(Screen[None]):
         self._session_argument = session_argument
         self._message_timer: Timer | None = None
         self._fitted = Size(0, 0)  # the size that the classes were set for
+
+    def use_config(self, user_config: UserConfig) -> None:
+        """Show what the operator chose in an earlier session; a choice that is not known any more changes nothing."""
+        self.user_config, config = user_config, user_config.config
+        self.window_s = config.window_s
+        self.objective = next((one for one in OBJECTIVES if one.kind == config.compare_by), self.objective)
+        self.glyphs = next((one for one in GLYPHS if one.kind == config.glyphs), self.glyphs)
+
+    def keep(self, **settings: Any) -> None:
+        """Keep a choice for later sessions, and say if that cannot be."""
+        if problem := self.user_config.keep(**settings):
+            self.app.notify(problem, markup=False, severity="warning")
 
     def compose(self) -> ComposeResult:
         """What does not fit is hidden by class, never scrolled."""
@@ -286,6 +300,7 @@ class MainScreen(Screen[None]):
     def action_window(self) -> None:
         """The next length of the window."""
         self.window_s = after(WINDOWS_S, self.window_s)
+        self.keep(window_s=self.window_s)
         if self.behind_s is None:
             self.update_view()
         else:  # there are no figures of a past moment over another window
@@ -294,6 +309,7 @@ class MainScreen(Screen[None]):
     def action_verdict(self) -> None:
         """The next metric to compare by."""
         self.objective = after(OBJECTIVES, self.objective)
+        self.keep(compare_by=self.objective.kind)
         self.redraw()
 
     async def action_overlay(self) -> None:
@@ -339,12 +355,14 @@ class MainScreen(Screen[None]):
             self.show_message("charts stay in ASCII here: --ascii, or a locale without UTF-8")
             return
         self.glyphs = after(GLYPHS, self.glyphs)
+        self.keep(glyphs=self.glyphs.kind)
         self.show_message(f"charts in {self.glyphs.label}")
         self.redraw()
 
     def action_colours(self) -> None:
         palette = after(PALETTES, PALETTE_BY_NAME.get(self.app.theme, PALETTES[-1]))
         self.app.theme = palette.name
+        self.keep(theme=palette.name.removeprefix(THEME_PREFIX))
         self.show_message(f"colours: {palette.label}")
 
     # The keys of the session.

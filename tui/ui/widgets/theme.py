@@ -50,6 +50,7 @@ PALETTES: tuple[Palette, ...] = (
 )  # fmt: skip
 # The same greys as numbers of the 256 colours: 8 bytes less each time, and most labels of a screen are grey.
 SHORT_GREYS = {"#949494": "color(246)", "#5f5f5f": "color(59)"}
+THEME_PREFIX = "dragstrip-"
 PALETTE_BY_NAME: dict[str, Palette] = {palette.name: palette for palette in PALETTES}
 
 
@@ -97,8 +98,13 @@ def theme_of(palette: Palette) -> Theme:
     )
 
 
-def first_theme(colour_system: str | None) -> str:
-    """The theme at the start, by the number of colours and by COLORFGBG, which can say that the ground is light."""
+def first_theme(colour_system: str | None, chosen: str = "") -> str:
+    """The theme at the start: the one chosen before.
+
+    Else by the number of colours and by COLORFGBG, which can say that the ground is light.
+    """
+    if (name := f"{THEME_PREFIX}{chosen}") in PALETTE_BY_NAME:
+        return name
     if colour_system == "standard":
         return "dragstrip-sixteen"
     ground = os.environ.get("COLORFGBG", "").rpartition(";")[2]
