@@ -21,12 +21,12 @@ def test_opening_what_is_whole_touches_nothing(killed_session: Path) -> None:
 
 
 def test_torn_parts_are_left_out_and_named(killed_session: Path) -> None:
-    torn = killed_session / "requests" / "part-000001.parquet"
+    torn = killed_session / "requests" / "part-000002.parquet"
     whole = torn.read_bytes()
     for length in (0, 3, 11, len(whole) // 2, len(whole) - 1):
         torn.write_bytes(whole[:length])
         recorded = open_session(killed_session)
-        assert recorded.missing == ["requests/part-000001.parquet is torn and left out"]
+        assert recorded.missing == ["requests/part-000002.parquet is torn and left out"]
         assert recorded.scan("requests").collect().height == 8_400
         assert recorded.scan("seconds").collect().height == 6
 
@@ -42,7 +42,7 @@ def test_a_part_of_zeros_is_torn(killed_session: Path) -> None:
 
 def test_any_file_may_be_cut_anywhere(killed_session: Path, tmp_path: Path) -> None:
     files = [path for path in killed_session.rglob("*") if path.is_file()]
-    assert len(files) == 1 + 6
+    assert len(files) == 1 + 12
     for path in files:
         for share in (0.0, 0.3, 0.9):
             copy = tmp_path / "copy"

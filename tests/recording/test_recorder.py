@@ -45,7 +45,7 @@ def test_closing_leaves_one_file_a_table_with_the_same_rows(tmp_path: Path) -> N
 def test_a_full_part_is_followed_by_another(tmp_path: Path) -> None:
     directory = tmp_path / "s"
     recorder = record(directory, synthetic.batches(3, synthetic.Load(requests_per_s=5_000, tokens=1)))
-    assert len(list((directory / "requests").glob("*.parquet"))) == 4  # 8,192 rows at a time
+    assert len(list((directory / "requests").glob("*.parquet"))) == 6  # 8,192 rows at most in each
     assert rows(directory, "requests").height == 30_000
     recorder.close("stopped", 3.0)
     assert rows(directory, "requests").height == 30_000
@@ -154,7 +154,7 @@ def test_a_full_backlog_drops_chunks_first_and_counts_them(tmp_path: Path, monke
     disk.error = errno.ENOSPC
     for batch in synthetic.batches(4, first=1):
         recorder(batch)
-    wait_for(lambda: recorder.note != "" and not recorder._inbox)
+    wait_for(lambda: recorder._lost.total() > 0)
     disk.error = None
     recorder.close("stopped", 5.0)
     assert rows(directory, "requests").height == 5 * 20
@@ -170,7 +170,7 @@ def test_a_folder_that_goes_in_mid_run_is_made_again(tmp_path: Path) -> None:
     (directory / "gauges").rename(tmp_path / "away")
     recorder(next(synthetic.batches(1, first=1)))
     wait_for(lambda: recorder.durable_t_ns == synthetic.T0_NS + 2 * synthetic.SECOND_NS)
-    assert rows(directory, "gauges").height == 4
+    assert rows(directory, "gauges").height == 2  # the first two are where they were taken
     recorder.close("stopped", 2.0)
 
 

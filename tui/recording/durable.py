@@ -92,16 +92,24 @@ def replace_folder(folder: Path) -> None:
     On Linux the two are exchanged in one step, so that FOLDER is complete at every moment. Where the file system
     cannot, there is a moment with FOLDER.before alone, which `repair` ends.
     """
-    new, old = _with_suffix(folder, _NEW_SUFFIX), _with_suffix(folder, _OLD_SUFFIX)
-    sync_folder(new)
-    if _exchange(folder, new):
-        sync_folder(folder.parent)
-        shutil.rmtree(new)
+    if replace_folder_at_once(folder):
         return
+    new, old = _with_suffix(folder, _NEW_SUFFIX), _with_suffix(folder, _OLD_SUFFIX)
     folder.rename(old)
     new.rename(folder)
     sync_folder(folder.parent)
     shutil.rmtree(old)
+
+
+def replace_folder_at_once(folder: Path) -> bool:
+    """The same only where it takes one step; False, and nothing has changed, where it does not."""
+    new = _with_suffix(folder, _NEW_SUFFIX)
+    sync_folder(new)
+    if not _exchange(folder, new):
+        return False
+    sync_folder(folder.parent)
+    shutil.rmtree(new)
+    return True
 
 
 def was_interrupted(folder: Path) -> bool:

@@ -6,6 +6,7 @@ import errno
 import logging
 import shutil
 import threading
+import time
 from collections import Counter, deque
 from itertools import accumulate, islice, takewhile
 from pathlib import Path
@@ -23,7 +24,7 @@ from tui.recording.redact import secrets_of, session_without_secrets
 if TYPE_CHECKING:
     from tui.recording.growing import GrowingTable
 
-FLUSH_EVERY_S = 0.4  # leaves 0.6 s for gathering and writing until a second is full
+FLUSH_EVERY_S = 0.75  # from gathering rows to having written the next ones; leaves 0.25 s until a second is full
 BACKLOG_BYTES = 256 << 20
 ROW_BYTES = 500  # a row object with its integers, measured 430 for a request
 CHUNK_BYTES = 20
@@ -113,9 +114,10 @@ class Recorder:
         self.written_bytes = sum(compact(self._directory / name, name, self._info) for name in TABLES)
 
     def _run(self) -> None:
-        last = False
+        last, took_s = False, 0.0
         while not last:
-            last = self._closing.wait(self._flush_every_s)
+            last = self._closing.wait(max(self._flush_every_s - 2 * took_s, self._flush_every_s / 4))
+            begun_s = time.monotonic()
             while self._inbox:
                 self._backlog.add(self._inbox.popleft())
             try:
@@ -124,6 +126,7 @@ class Recorder:
                 log.exception("these rows cannot be recorded")
                 self._lost += self._backlog.clear()
                 self.note = f"{self._lost.total():,} rows lost by an error of the recorder: see the log"
+            took_s = time.monotonic() - begun_s
 
     def _flush(self) -> None:
         """Write everything known, or keep it for the next time and note why."""
@@ -139,6 +142,7 @@ class Recorder:
         else:
             self.note = ""
             self.durable_t_ns = self._backlog.t_ns
+            any(table.merge() for table in self._tables.values())  # one a flush: the next is not to wait for five
         self.written_bytes = sum(table.written_bytes for table in self._tables.values())
 
     def _update_info(self) -> None:
