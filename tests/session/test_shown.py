@@ -8,6 +8,7 @@ from tui.model.dials import Dials
 from tui.model.gauges import RUNNING, WAITING
 from tui.model.profile import Limits
 from tui.model.rows import GaugeRow
+from tui.session.make_view import gauge_curve
 
 NS = 1_000_000_000
 
@@ -67,6 +68,17 @@ def test_gauges_that_follow_the_load_two_seconds_late_make_no_request_unschedule
         for name, value in ((RUNNING, 8.0 if second > 1 else 0.0), (WAITING, 0.0)):
             run.state.lanes["a"].take_gauge(GaugeRow("a", "server", name, run.state.t_ns - NS // 2, value))
     assert run.view().lanes["a"].server.unscheduled == 0
+
+
+def test_the_curve_of_a_gauge_bridges_the_seconds_between_readings_but_no_outage() -> None:
+    now_ns = 1_000 * NS
+    readings = [((880 + at) * NS + 5, float(at)) for at in (-200, -9, 1, 30, 31, 90, 119)]
+    curve = gauge_curve(readings, now_ns)
+    assert curve[:32] == [-9.0, *[1.0] * 29, 30.0, 31.0]
+    assert curve[32:90] == [None] * 58  # not read for longer than any exporter takes
+    assert curve[90:] == [90.0] * 29 + [119.0]
+    assert gauge_curve([], now_ns) == [None] * 120
+    assert gauge_curve([(700 * NS, 1.0)], now_ns) == [None] * 120
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:

@@ -8,7 +8,7 @@ The whole view: both lanes, the dials' marks on the charts, the segment that a v
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Reversible, Sequence
 from dataclasses import replace as replace_fields
 from itertools import pairwise
 from typing import Literal, TypeVar
@@ -338,19 +338,19 @@ def _gpu(state: LaneState, source: str, now_ns: int) -> GpuView:
     )
 
 
-def gauge_curve(readings: Iterable[tuple[int, float]], now_ns: int) -> list[float | None]:
+def gauge_curve(readings: Reversible[tuple[int, float]], now_ns: int) -> list[float | None]:
     """The last minutes of a gauge, a value a second: each reading until the next one, if that came soon."""
     first = now_ns // NS_PER_S - GAUGE_CURVE_S
     curve: list[float | None] = [None] * GAUGE_CURVE_S
-    before: tuple[int, float] | None = None
-    for t_ns, value in readings:
+    newer = GAUGE_CURVE_S + HELD_S + 1
+    for t_ns, value in reversed(readings):
         at = t_ns // NS_PER_S - first
-        if before is not None and at - before[0] <= HELD_S:
-            for missed in range(max(before[0] + 1, 0), min(at, GAUGE_CURVE_S)):
-                curve[missed] = before[1]
-        if 0 <= at < GAUGE_CURVE_S:
-            curve[at] = value
-        before = (at, value)
+        begin, end = max(at, 0), min(newer if newer - at <= HELD_S else at + 1, GAUGE_CURVE_S)
+        if begin < end:
+            curve[begin:end] = [value] * (end - begin)
+        if at <= 0:
+            break
+        newer = at
     return curve
 
 
