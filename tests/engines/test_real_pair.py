@@ -12,7 +12,7 @@ from tui.engines.readings import gauges_from
 from tui.engines.registry import get_engine
 from tui.model import gauges
 from tui.model.profile import Endpoint
-from tui.telemetry.server import get_page
+from tui.telemetry.server import reading
 
 pytestmark = pytest.mark.engines
 
@@ -25,9 +25,9 @@ async def test_the_live_counter_ends_where_the_exact_one_does(kind: str) -> None
     assert server.info.max_model_len
     assert len(server.token_pool) > 100
     assert (await probe_stream(server)).prompt_tokens == 8
-    async with server.client() as http:
+    with reading(server.metrics_url, server.headers) as read:
         for _ in range(20):  # the counters of a request that has just ended arrive a moment after it
-            counted = gauges_from(get_engine(kind), await get_page(http, server.metrics_url))
+            counted = gauges_from(get_engine(kind), await read())
             if counted[gauges.GENERATION_TOKENS] == counted[gauges.GENERATION_TOKENS_FINISHED] > 0:
                 return
             await asyncio.sleep(0.25)

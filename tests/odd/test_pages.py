@@ -8,8 +8,7 @@ from tests.odd.server import serving
 from tests.odd.unmended import cases
 from tui.engines.readings import gauges_from
 from tui.engines.registry import ENGINES
-from tui.net.http import client
-from tui.telemetry.server import get_page
+from tui.telemetry.server import reading
 
 
 @pytest.mark.parametrize("page", cases("page", PAGES))
@@ -28,6 +27,7 @@ async def test_doctor_says_whether_the_page_has_gauges(page: OddPage) -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.gauges], ids=lambda page: page.name)
 async def test_the_gauges_are_those_of_the_page(page: OddPage) -> None:
-    async with serving(page.server) as running, client({}) as http:
-        gauges = gauges_from(ENGINES["vllm"], await get_page(http, f"{running.url}/metrics"))
+    async with serving(page.server) as running:
+        with reading(f"{running.url}/metrics", {}) as read:
+            gauges = gauges_from(ENGINES["vllm"], await read())
     assert {name: gauges[name] for name in page.gauges} == page.gauges

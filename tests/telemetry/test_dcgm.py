@@ -6,6 +6,7 @@ import re
 import httpx
 import pytest
 
+from tests.telemetry.pages import answered_by
 from tui.model import gauges
 from tui.model.rows import GaugeRow
 from tui.telemetry.gpus import DcgmReader, gauges_from, gpu_names
@@ -104,7 +105,7 @@ async def messages(pages: list[str], count: int, gpus: tuple[int, ...] = ()) -> 
         if len(log) >= count:
             enough.set()
 
-    reader = DcgmReader("a", "exporter.test:9400", gpus, transport=httpx.MockTransport(handler))
+    reader = DcgmReader("a", "exporter.test:9400", gpus, open_page=answered_by(handler))
     task = asyncio.create_task(reader.run(tell, tell, period_s=0.01))
     async with asyncio.timeout(10):
         await enough.wait()
@@ -135,12 +136,12 @@ async def test_a_gpu_whose_energy_stays_at_0_is_read_all_the_same() -> None:
 
 
 async def test_the_names_of_the_lanes_gpus() -> None:
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=exporter_page()))
-    assert await DcgmReader("a", "h:9400", (), transport=transport).names() == {
+    exporter = answered_by(lambda _: httpx.Response(200, text=exporter_page()))
+    assert await DcgmReader("a", "h:9400", (), open_page=exporter).names() == {
         0: "NVIDIA H100 80GB HBM3",
         1: "NVIDIA H100 80GB HBM3",
     }
-    assert await DcgmReader("a", "h:9400", (1,), transport=transport).names() == {1: "NVIDIA H100 80GB HBM3"}
+    assert await DcgmReader("a", "h:9400", (1,), open_page=exporter).names() == {1: "NVIDIA H100 80GB HBM3"}
 
 
 async def test_gpus_that_the_exporter_does_not_know_and_pages_of_something_else() -> None:
@@ -158,7 +159,7 @@ async def test_the_password_of_an_exporter_is_sent_and_never_shown(path: str) ->
         sent.append(request.headers["authorization"])
         return httpx.Response(500)
 
-    reader = DcgmReader("a", f"http://me:secret@exporter.test:9400{path}", (), transport=httpx.MockTransport(refuse))
+    reader = DcgmReader("a", f"http://me:secret@exporter.test:9400{path}", (), open_page=answered_by(refuse))
     with pytest.raises(ReadingError) as caught:
         await reader.names()
     assert str(caught.value) == "http://exporter.test:9400/metrics answers HTTP 500"

@@ -10,10 +10,9 @@ import pytest
 from tui.engines.detect import DetectedServer
 from tui.model.rows import GaugeRow
 from tui.model.session import LaneInfo
-from tui.net.http import client
 from tui.net.prometheus import MAX_SAMPLES
 from tui.telemetry.gpus import DcgmReader
-from tui.telemetry.server import NothingToReadError, ServerScraper, get_page, poll
+from tui.telemetry.server import NothingToReadError, ServerScraper, poll, reading
 
 Answer = Callable[[asyncio.StreamWriter, int, bytes], Awaitable[None]]
 SCRAPES = 2
@@ -154,8 +153,8 @@ async def test_nobody_there_is_one_note_too() -> None:
         beats += 1
         if beats > SCRAPES:
             raise NothingToReadError("enough")
-        async with client({}) as http:
-            await get_page(http, "http://127.0.0.1:1/metrics")
+        with reading("http://127.0.0.1:1/metrics", {}) as page:
+            await page()
         return []
 
     await poll(read, lambda rows: None, faults.append, 0.01)

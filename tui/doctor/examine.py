@@ -30,7 +30,7 @@ from tui.net.http import Site, base_url
 from tui.net.socket import ssl_context
 from tui.telemetry.gpus import gpu_reader
 from tui.telemetry.processes import is_this_host
-from tui.telemetry.server import ReadingError, get_page
+from tui.telemetry.server import ReadingError, reading
 
 
 async def client_answer(
@@ -199,8 +199,8 @@ async def _read_metrics(check: LaneCheck, server: DetectedServer) -> None:
 
 
 async def _page(server: DetectedServer) -> bytes:
-    async with server.client() as http:
-        return await get_page(http, server.metrics_url)
+    with reading(server.metrics_url, server.headers, verify_tls=server.verify_tls) as read:
+        return await read()
 
 
 async def _tokens_served(server: DetectedServer) -> float | None:

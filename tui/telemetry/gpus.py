@@ -10,21 +10,30 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from tui.model import gauges
 from tui.model.rows import GaugeRow, Lane
 from tui.model.text import sanitize
-from tui.net.http import base_url, client, request_headers
+from tui.net.http import base_url, request_headers
+from tui.net.page import PageReader
 from tui.net.prometheus import parse
 from tui.telemetry.nvml import THROTTLE_REASONS, Nvml
 from tui.telemetry.processes import is_this_host, serving_pids
-from tui.telemetry.server import PAGE_TIMEOUT_S, PERIOD_S, Emit, Fault, ReadingError, call_in_thread, get_page, poll
-
-if TYPE_CHECKING:
-    import httpx
-
+from tui.telemetry.server import (
+    PAGE_TIMEOUT_S,
+    PERIOD_S,
+    Emit,
+    Fault,
+    OpenPage,
+    ReadingError,
+    ReadPage,
+    call_in_thread,
+    poll,
+    reading,
+)
 
 MAX_GPUS = 64  # of one host; the largest have 16
 _BLANK = 2.0**47  # from here on DCGM writes what it could not read (`DCGM_FP64_BLANK`, `DCGM_INT64_BLANK`)
@@ -58,7 +67,7 @@ class DcgmReader:
         gpus: Sequence[int],
         *,
         timeout_s: float = PAGE_TIMEOUT_S,
-        transport: Any = None,
+        open_page: OpenPage = PageReader,
     ) -> None:
         url = dcgm_url if "://" in dcgm_url else f"http://{dcgm_url}"
         scheme, _, rest = url.partition("://")
@@ -69,22 +78,25 @@ class DcgmReader:
         self._lane: Lane = lane
         self._gpus = frozenset(gpus)
         self._energy: dict[int, float] = {}
-        self._timeout_s, self._transport = timeout_s, transport
+        self._timeout_s, self._open_page = timeout_s, open_page
         self.note = ""
 
     async def names(self) -> dict[int, str]:
         """The GPUs' names by index. Raises ReadingError."""
-        async with client(self._headers, transport=self._transport) as http:
-            names, _ = await self._get(http, gpu_names)
+        with self._reading() as read:
+            names, _ = await self._get(read, gpu_names)
         return self._mine(names)
 
     async def run(self, emit: Emit, fault: Fault, period_s: float = PERIOD_S) -> None:
         """Emit readings until cancelled."""
-        async with client(self._headers, transport=self._transport) as http:
-            await poll(lambda: self._read(http), emit, fault, period_s)
+        with self._reading() as read:
+            await poll(lambda: self._read(read), emit, fault, period_s)
 
-    async def _read(self, http: httpx.AsyncClient) -> list[GaugeRow]:
-        exposed, t_ns = await self._get(http, gauges_from)
+    def _reading(self) -> AbstractContextManager[ReadPage]:
+        return reading(self._url, self._headers, timeout_s=self._timeout_s, open_page=self._open_page)
+
+    async def _read(self, read: ReadPage) -> list[GaugeRow]:
+        exposed, t_ns = await self._get(read, gauges_from)
         if not exposed:
             raise ReadingError(f"{self._url} is not a DCGM exporter: it has no DCGM_FI_DEV metric")
         by_gpu = self._mine(exposed)
@@ -100,12 +112,12 @@ class DcgmReader:
             for name, value in values.items()
         ]
 
-    async def _get(self, http: httpx.AsyncClient, read: Callable[[bytes], dict[int, T]]) -> tuple[dict[int, T], int]:
-        """What `read` takes from the page, and when the page was there."""
-        page = await get_page(http, self._url, self._timeout_s)
+    async def _get(self, read: ReadPage, take: Callable[[bytes], dict[int, T]]) -> tuple[dict[int, T], int]:
+        """What `take` takes from the page, and when the page was there."""
+        page = await read()
         t_ns = time.monotonic_ns()
         try:
-            return read(page), t_ns
+            return take(page), t_ns
         except ValueError as error:
             raise ReadingError(f"{self._url} cannot be read: {error}") from error
 

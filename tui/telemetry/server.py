@@ -9,8 +9,10 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import Protocol, TypeVar
 
 from tui.engines.detect import DetectedServer
 from tui.engines.readings import gauges_from
@@ -18,11 +20,11 @@ from tui.engines.registry import get_engine
 from tui.model.gauges import SERVER
 from tui.model.rows import GaugeRow, Lane
 from tui.model.text import sanitize
-from tui.net.http import TooLargeError, fetch
-
-if TYPE_CHECKING:
-    import httpx
-
+from tui.net.coding import CodingError
+from tui.net.http import Answer, TooLargeError
+from tui.net.page import PageReader
+from tui.net.response import BadResponseError
+from tui.net.socket import WireError
 
 PERIOD_S = 1.0
 
@@ -99,6 +101,24 @@ async def call_in_thread(work: Callable[[], T], timeout_s: float) -> T:
 
 
 PAGE_TIMEOUT_S = 2.5  # for the whole page, however slowly it arrives
+CUT_SHORT = "closes the connection early, or does not speak HTTP"
+
+
+class Page(Protocol):
+    """See `PageReader`."""
+
+    async def read(self) -> Answer: ...
+
+    def close(self) -> None: ...
+
+
+class OpenPage(Protocol):
+    """See `PageReader`."""
+
+    def __call__(self, url: str, headers: Mapping[str, str], *, verify_tls: bool, timeout_s: float) -> Page: ...
+
+
+ReadPage = Callable[[], Awaitable[bytes]]
 
 
 class ServerScraper:
@@ -110,12 +130,12 @@ class ServerScraper:
         server: DetectedServer,
         *,
         timeout_s: float = PAGE_TIMEOUT_S,
-        transport: Any = None,
+        open_page: OpenPage = PageReader,
     ) -> None:
         self._lane: Lane = lane
         self._engine = get_engine(server.info.engine)
         self._server = server
-        self._timeout_s, self._transport = timeout_s, transport
+        self._timeout_s, self._open_page = timeout_s, open_page
 
     async def run(self, emit: Emit, fault: Fault, period_s: float = PERIOD_S) -> None:
         """Scrape until cancelled; with nothing to scrape, return at once after saying why."""
@@ -124,12 +144,18 @@ class ServerScraper:
             fault(server.metrics_note)
         if not server.metrics_url:
             return
-        async with server.client(self._transport) as http:
-            await poll(lambda: self._read(http), emit, fault, period_s)
+        with reading(
+            server.metrics_url,
+            server.headers,
+            verify_tls=server.verify_tls,
+            timeout_s=self._timeout_s,
+            open_page=self._open_page,
+        ) as read:
+            await poll(lambda: self._read(read), emit, fault, period_s)
 
-    async def _read(self, http: httpx.AsyncClient) -> list[GaugeRow]:
+    async def _read(self, read: ReadPage) -> list[GaugeRow]:
         url = self._server.metrics_url
-        page = await get_page(http, url, self._timeout_s)
+        page = await read()
         t_ns = time.monotonic_ns()
         try:
             values = gauges_from(self._engine, page)
@@ -140,29 +166,48 @@ class ServerScraper:
         return [GaugeRow(self._lane, SERVER, name, t_ns, value) for name, value in values.items()]
 
 
-async def get_page(http: httpx.AsyncClient, url: str, timeout_s: float = PAGE_TIMEOUT_S) -> bytes:
-    """A page's bytes. Raises ReadingError."""
-    import httpx
-
+@contextmanager
+def reading(
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    verify_tls: bool = True,
+    timeout_s: float = PAGE_TIMEOUT_S,
+    open_page: OpenPage = PageReader,
+) -> Iterator[ReadPage]:
+    """What reads the page's bytes, again and again. It raises ReadingError."""
     try:
-        try:
-            answer = await fetch(http, url, timeout_s=timeout_s)
-        except (httpx.RemoteProtocolError, httpx.ReadError):
-            # Servers close idle connections (llama.cpp also busy ones): a fresh one decides.
-            await asyncio.sleep(0)
-            answer = await fetch(http, url, timeout_s=timeout_s)
-    except (httpx.TimeoutException, TimeoutError) as error:
+        page = open_page(url, headers, verify_tls=verify_tls, timeout_s=timeout_s)
+    except ValueError:
+        yield partial(_refuse, f"{sanitize(url, 100)} is not a URL")
+        return
+    with closing(page):
+        yield partial(_read_page, page, url, timeout_s)
+
+
+async def _refuse(why: str) -> bytes:
+    raise NothingToReadError(why)
+
+
+async def _read_page(page: Page, url: str, timeout_s: float) -> bytes:
+    try:
+        answer = await page.read()
+    except TimeoutError as error:
         raise ReadingError(f"{url} gives no complete answer within {timeout_s:g} s") from error
-    except httpx.ConnectError as error:
-        raise ReadingError(f"nobody answers at {url}") from error
-    except httpx.DecodingError as error:
+    except WireError as error:
+        raise ReadingError(_wire_trouble(error, url, timeout_s)) from error
+    except CodingError as error:
         raise ReadingError(f"{url} cannot be read: {error}") from error
-    except httpx.HTTPError as error:
-        raise ReadingError(f"{url} closes the connection early, or does not speak HTTP") from error
-    except httpx.InvalidURL as error:
-        raise NothingToReadError(f"{sanitize(url, 100)} is not a URL") from error
+    except BadResponseError as error:
+        raise ReadingError(f"{url} {CUT_SHORT}") from error
     except TooLargeError as error:
         raise ReadingError(f"{url}: {error}") from error
     if answer.status != 200:
         raise ReadingError(f"{url} answers HTTP {answer.status}")
     return answer.body
+
+
+def _wire_trouble(error: WireError, url: str, timeout_s: float) -> str:
+    if error.cause == "connect timeout":
+        return f"{url} gives no complete answer within {timeout_s:g} s"
+    return f"{url} {CUT_SHORT}" if error.cause == "reset" else f"nobody answers at {url}"
