@@ -58,7 +58,7 @@ def test_the_limits_may_be_given_and_the_margin_is_the_sessions(capsys: pytest.C
     out = capsys.readouterr().out
     assert "δ: ±8 %, calibrated 2026-11-23" in out
     assert "Requests within TTFT 2000 ms, TPOT 100 ms" in out
-    assert "Output tokens/s at conc 8 streams, prompt 512 tok: level" in out
+    assert "At conc 8 streams, prompt 512 tok: level within 8 %: " in out
 
 
 def test_a_session_given_twice_is_not_two_draws(capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,7 +34,7 @@ def test_with_failed_requests_no_figure_of_a_report_has_a_verdict() -> None:
     (row,) = ledger(tables)
     assert "requests failed in lane B" in row.verdict.reason
     text = markdown(session_report(tables, limits=parse_limits("ttft:120")))
-    assert f"Goodput: not comparable, because {row.verdict.reason}." in text
+    assert f"Goodput not comparable: {row.verdict.reason}." in text
     verdicts = [line.split(" | ")[-1] for line in text.splitlines() if line.startswith("| T") and " p" in line]
     assert not {"level |", "A ahead |", "B ahead |", "undecided |"} & set(verdicts)
 

@@ -257,8 +257,8 @@ def test_the_end_of_an_interval_is_a_figure_where_it_means_something(ratio: floa
 
 def test_goodput_has_a_verdict() -> None:
     text = markdown(session_report(ran(), limits=Limits(ttft_ms=500)))
-    assert re.search(r"Goodput over 11\d s: level \(A against B", text)
-    assert "Goodput over 115 s: B ahead, no request of lane A" in markdown(
+    assert re.search(r"Level within 3 %: [AB] \w+ gives 1.0\d× .* at the end: .* after 11\d s", text)
+    assert "is ahead: no request of lane A met the limits" in markdown(
         session_report(slow_a(), limits=Limits(ttft_ms=150))
     )
 
@@ -317,7 +317,7 @@ def test_a_sweep_without_any_verdict_says_so_once() -> None:
     events = [turned(20, "concurrency", "16"), turned(40, "concurrency", "32")]
     text = markdown(session_report(Tables(session(60), requests_frame([]), seconds_frame(ticks), events)))
     head = text.partition("## ")[0]
-    assert "**Output tokens/s: undecided at all 3 settings, each needs " in head
+    assert "**Output tokens/s: undecided so far at all 3 settings, each needs " in head
     assert head.count("undecided") == 1
 
 

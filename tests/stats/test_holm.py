@@ -7,9 +7,9 @@ import pytest
 
 from tests.judge.simulated import seconds_of
 from tests.judge.test_ledger import rows_of
+from tui.judge.sentence import cell
 from tui.judge.sessions import draws_verdict
 from tui.judge.sweep import crossover
-from tui.report.document import word
 from tui.stats.batches import Pair
 from tui.stats.latency import Latencies, latency_verdict
 from tui.stats.verdict import MAX_JUDGED, Verdict, Word, holds_among, holm, throughput_verdict, turns_verdict, word_of
@@ -52,7 +52,7 @@ def test_the_surest_go_first_and_after_the_first_that_fails_none_holds() -> None
     assert holm(family) == [False, True, False, False]
     assert holm([]) == []
     assert holm([Verdict("goodput", "A ahead")]) == [True]
-    assert [word(verdict, holds) for verdict, holds in zip(family, holm(family), strict=True)] == [
+    assert [cell(verdict, holds=holds) for verdict, holds in zip(family, holm(family), strict=True)] == [
         "A ahead alone", "A ahead", "A ahead alone", "A ahead alone",
     ]  # fmt: skip
 

@@ -106,8 +106,8 @@ def made_up_window(start_s: float, end_s: float) -> WindowView:
         latencies={"a": a, "b": b},
         verdicts={
             "output_tps": Verdict("output_tps", "A ahead", 1.142, 1.098, 1.187),
-            "ttft_p95": Verdict("output_tps", "B ahead", 1.22, 1.1, 1.34),
-            "e2e_p95": Verdict("output_tps", "undecided", 1.01, 0.9, 1.12, need_s=math.inf),
+            "ttft_p95": Verdict("ttft_p95", "B ahead", 1.22, 1.1, 1.34),
+            "e2e_p95": Verdict("e2e_p95", "undecided", 1.01, 0.9, 1.12, need_s=math.inf),
         },
         note="3 s settling left out",
     )

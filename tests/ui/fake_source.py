@@ -13,11 +13,13 @@ from tui.session.clock import Clock
 from tui.session.dial_board import DialBoard
 from tui.session.source import Board
 from tui.session.view import GpuView, LaneView, Percentiles, ServerView, View, blank_view
+from tui.stats.verdict import Verdict
 
 NS = 1_000_000_000
 T0_NS = 1_000 * NS
 DIALS = Dials(concurrency=32)
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
+SO_FAR = Verdict("output_tps", "undecided", 1.14, 0.98, 1.33, 2, need_s=38.0, measured_s=45)
 LEVEL = {"a": 2481.0, "b": 2172.0}
 INFO = {
     "a": LaneInfo(url="http://127.0.0.1:8000", engine="vllm", title="vLLM", version="0.32.0", model=MODEL),
@@ -106,6 +108,7 @@ def fake_view(second: int, window_s: int, lanes: list[Lane], board: Board) -> Vi
         lanes={lane: fake_lane(lane, second, window_s, board.in_force(lane)) for lane in lanes},
         dial_marks=[(s, t) for s, t in ((40, "conc 8→16"), (75, "conc 16→32")) if s < second],
         events=fake_events(second),
+        verdicts={"output_tps": SO_FAR} if len(lanes) > 1 else {},
         t0_ns=T0_NS,
         wall_ns=1_795_000_000 * NS,
         recording="2026-11-23_140207_vllm-vs-sglang",

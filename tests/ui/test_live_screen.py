@@ -109,7 +109,7 @@ async def test_on_a_frozen_screen_a_key_shows_what_it_does_and_nothing_else_move
         assert "FROZEN 00:07 behind" in text
         assert "over 30 s" in text
         await pilot.press("v")
-        assert "TTFT p95 A/B" in await settled(pilot)
+        assert "measuring TTFT p95: B SGLang" in await settled(pilot)
         await pilot.press("x")
         assert "LOAD STOPPED" in await settled(pilot)
         await pilot.press("space")

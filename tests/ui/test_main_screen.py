@@ -16,15 +16,15 @@ async def test_keys_of_the_view() -> None:
         await pilot.press("w")
         assert "over 60 s" in await settled(pilot)
         await pilot.press("v")
-        assert "undecided  TTFT p95" in await settled(pilot)
+        assert "measuring TTFT p95: B SGLang" in await settled(pilot)
         await pilot.press("b")
         assert live(app).glyphs.kind == "block"
         await pilot.press("2")
         text = await settled(pilot)
         assert "SGLang" in text
-        assert "A vLLM" not in text
+        assert "─ A vLLM" not in text
         await pilot.press("escape", "1")
-        assert "B SGLang" not in await settled(pilot)
+        assert "─ B SGLang" not in await settled(pilot)
         await pilot.press("1")
         assert "B SGLang" in await settled(pilot)
         await pilot.press("o")

@@ -11,6 +11,7 @@ from tests.ui.fake_source import FakeSource
 from tests.ui.made_ledger import swept
 from tests.ui.pilots import settled
 from tui.session.view import ServerView, View
+from tui.stats.verdict import Verdict
 from tui.ui.app import DragstripApp
 
 FOLDER = Path(__file__).parent / "snapshots"
@@ -32,7 +33,8 @@ def b_down(view: View) -> View:
         curve=[*b.curve[:-7], *[None] * 7], server=ServerView(30, 2, 0.38, None, 0, 12.0), gpus=[],
         gpu_note="GPU not on this host; set dcgm to the URL of an exporter",
     )  # fmt: skip
-    return replace(view, lanes={"a": view.lanes["a"], "b": b})
+    down = {"output_tps": Verdict("output_tps", "not comparable", reason="B down")}
+    return replace(view, lanes={"a": view.lanes["a"], "b": b}, verdicts=down)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50), (60, 20), (20, 5)])

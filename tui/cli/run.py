@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import dataclasses
 import json
 import re
 import signal
@@ -322,9 +321,7 @@ def _ms(value: float | None) -> str:
 
 
 def _verdict_text(verdict: Mapping[str, Any]) -> str:
-    from tui.report.document import verdict_sentence
-    from tui.stats.verdict import Margin, Verdict
+    from tui.stats.verdict import Margin
 
-    fields = {f.name: verdict[f.name] for f in dataclasses.fields(Verdict) if f.init}
     margin = Margin(verdict["delta"], verdict["delta_from"])
-    return f"{verdict_sentence(Verdict(**fields), 'Output tok/s')} The margin for level is {margin.text}."
+    return f"{verdict['sentence']}. The margin for level is {margin.text}."

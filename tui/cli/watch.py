@@ -33,7 +33,9 @@ def call(args: argparse.Namespace) -> int:
     def session() -> Source:
         from tui.session.live import LiveSession
 
-        return LiveSession(profile, record=record)
+        live = LiveSession(profile, record=record)
+        live.watched = True
+        return live
 
     code = run_screen(session, ascii_only=args.ascii, session_argument=partial(session_argument, args, profile))
     if code != REFUSED and args.profile != "demo" and (problem := _remember(profile, args.profile or "")):

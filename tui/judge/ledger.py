@@ -59,6 +59,12 @@ class LedgerRow:
         return sum(self.tps.values()) * self.settled_s
 
     @property
+    def ratio(self) -> float | None:
+        """A over B of what is measured, None where a lane has none."""
+        values = list(self.tps.values())
+        return values[0] / values[1] if len(values) == 2 and all(values) and self.settled_s else None
+
+    @property
     def linked(self) -> bool:
         """Whether both lanes were asked for the same."""
         return len({tuple(setting.items()) for setting in self.dials.values()}) == 1
@@ -141,7 +147,8 @@ class VisitedSetting:
 
         `frozen`: this is the only look.
         """
-        return replace(self._verdict(figure, delta, limits, frozen=frozen), measured_s=self.settled_s)
+        verdict = self._verdict(figure, delta, limits, frozen=frozen)
+        return replace(verdict, measured_s=self.settled_s, watched=not frozen)
 
     def _verdict(self, figure: str, delta: float, limits: Limits, *, frozen: bool) -> Verdict:
         pairs = self.pairs
@@ -208,9 +215,14 @@ def main_setting(settings: Sequence[_Setting]) -> _Setting | None:
     return max(settings, key=lambda one: (one.settled_s // BATCH_S, one.tokens), default=None)
 
 
-def ledger(tables: Tables, *, frozen: bool = True) -> list[LedgerRow]:
-    """A row for each setting of one session in order of its first visit, judged with the session's own δ."""
+def ledger(tables: Tables, *, frozen: bool | None = None) -> list[LedgerRow]:
+    """A row for each setting of one session in order of its first visit, judged with the session's own δ.
+
+    Who watched could stop when he liked what he saw, so intervals are those that hold at every look. The length of
+    another session was set before, and its end is the one look. `frozen` says which, whatever the session says.
+    """
     session, delta = tables.circumstances, tables.margin.delta
+    frozen = not tables.session.watched if frozen is None else frozen
     return [visit.row(session, delta=delta, frozen=frozen) for visit in visited(tables)]
 
 

@@ -42,6 +42,7 @@ class SessionInfo(msgspec.Struct, kw_only=True):
     host: dict[str, str]
     version: str
     verdict_method: int = 1  # the number of the rules by which verdicts were given while it ran
+    watched: bool = False  # an operator saw the verdict come, and could stop when he liked it
     ended: str = ""  # empty while it runs and after a crash; else how it ended
     duration_s: float = 0.0
 

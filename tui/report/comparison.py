@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tui.judge.conditions import FailIf
+from tui.judge.sentence import cell, setting_text
 from tui.judge.sessions import Compared
 from tui.model.metrics import METRICS
 from tui.model.session import SessionInfo
@@ -19,8 +20,6 @@ from tui.report.document import (
     ms,
     number,
     percent,
-    setting_text,
-    word,
 )
 from tui.stats.verdict import holm, widest_margin
 
@@ -99,7 +98,7 @@ def _table(setting: Compared, significant: set[int]) -> Table:
             cells = [
                 percent(verdict.ratio),
                 interval(verdict),
-                word(verdict, id(verdict) in significant) if decides else NONE,
+                cell(verdict, holds=id(verdict) in significant) if decides else NONE,
             ]
         label, unit = _named(name)
         rows.append([f"{label} {unit}".strip(), *(_written(value, unit) for value in (a, setting.b[name])), *cells])

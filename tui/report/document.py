@@ -7,15 +7,13 @@ out the charts.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from tui.judge.segments import Setting
-from tui.model.dials import DIAL, DIALS
+from tui.judge.sentence import ENDLESS
 from tui.model.metrics import PERCENTILES
-from tui.model.rows import Lane
 from tui.stats.verdict import Margin, Verdict
 
 _NUMBER = frozenset("0123456789+-–∞")
@@ -182,7 +180,6 @@ def _row(cells: Sequence[str], *, plain: bool = False) -> str:
 
 
 NONE = "–"
-ENDLESS = 11  # an interval's end above it is not written where the ratio lies below
 ALONE = "`alone` marks a verdict that holds for its row, but not among all rows judged at once by Holm's rule at 5 %."
 
 
@@ -192,12 +189,6 @@ def meaning(margin: Margin) -> str:
         f"Level: the 95 % interval lies within δ: {margin.text}. "
         "Ahead: the interval excludes equality, and its middle lies beyond δ."
     )
-
-
-def word(verdict: Verdict, holds: bool) -> str:
-    """The verdict's word, marked where it does not hold among those judged with it."""
-    said = verdict.word in {"A ahead", "B ahead", "level"}
-    return verdict.word if holds or not said else f"{verdict.word} alone"
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -214,7 +205,7 @@ def ms(value: float | None) -> str:
 
 def any_alone(verdicts: Sequence[Verdict], significant: Sequence[bool]) -> bool:
     """Whether a word is marked."""
-    return any(word(verdict, holds) != verdict.word for verdict, holds in zip(verdicts, significant, strict=True))
+    return any(not holds and one.state == "decided" for one, holds in zip(verdicts, significant, strict=True))
 
 
 def percentile_ms(value: float | None, name: str, n: int) -> str:
@@ -240,38 +231,3 @@ def interval(verdict: Verdict) -> str:
 def range_ms(low: float | None, high: float | None) -> str:
     """An interval in ms in brackets, empty where there is none."""
     return "" if low is None else f" [{ms(low)}, {ms(high)}]"
-
-
-def setting_text(dials: Setting, among: Sequence[Setting]) -> str:
-    """A setting by the dials that differ among several, or by all that matter when none does."""
-    differ = [spec.name for spec in DIALS if len({other.get(spec.name) for other in among}) > 1]
-    unused = "request_rate" if dials.get("arrival") == "closed" else "concurrency"
-    names = [name for name in differ if name != unused] or (
-        ["concurrency" if unused == "request_rate" else "request_rate", "prompt_tokens"]
-    )
-    return ", ".join(_dial(dials, name) for name in names if dials.get(name)) or "settings that are not known"
-
-
-def lanes_setting(dials: Mapping[Lane, Setting], among: Sequence[Setting]) -> str:
-    """The setting of both lanes, or of each where they differ."""
-    if len({tuple(setting.items()) for setting in dials.values()}) == 1:
-        return setting_text(next(iter(dials.values())), among)
-    return " / ".join(f"{lane.upper()} {setting_text(setting, among)}" for lane, setting in dials.items())
-
-
-def _dial(dials: Mapping[str, str], name: str) -> str:
-    spec, value = DIAL[name], dials.get(name, "")
-    unit = "" if not spec.unit else f" {spec.unit}"
-    return f"{spec.label} {value}{unit}"
-
-
-def verdict_sentence(verdict: Verdict, label: str) -> str:
-    """One verdict in full: the word, by how much, how sure, or why not."""
-    if verdict.word == "not comparable":
-        return f"{label}: not comparable, because {verdict.reason}."
-    if verdict.ratio is None:
-        return f"{label}: {verdict.word}, {verdict.reason}."
-    evidence = f"A against B {percent(verdict.ratio)}, 95 % interval {interval(verdict)}, {verdict.reason}"
-    more = f", about {verdict.need_s:.0f} s more needed" if verdict.need_s else ""
-    note = f" Note: {verdict.note}." if verdict.note else ""
-    return f"{label}: {verdict.word} ({evidence}{more}).{note}"

@@ -16,6 +16,7 @@ import polars as pl
 from tui.judge.itl import NO_CHUNKS
 from tui.judge.ledger import LedgerRow, VisitedSetting, ledger, main_setting, visited
 from tui.judge.obstacles import Circumstances, obstacle
+from tui.judge.sentence import Setup, cell, lane_names, lanes_setting, settings_named, verdict_sentence
 from tui.judge.sweep import crossover
 from tui.judge.tables import LATENCY, Requests, Tables, for_lane, queueing
 from tui.model import gauges
@@ -23,7 +24,7 @@ from tui.model.dials import DIAL
 from tui.model.metrics import METRICS, NS_PER_S, SHOWN_PERCENTILES
 from tui.model.profile import Limits
 from tui.model.rows import LANES, Lane
-from tui.model.session import SessionInfo
+from tui.model.session import LaneInfo, SessionInfo
 from tui.report.document import (
     ALONE,
     NONE,
@@ -34,22 +35,18 @@ from tui.report.document import (
     Table,
     any_alone,
     interval,
-    lanes_setting,
     meaning,
     ms,
     number,
     percent,
     percentile_ms,
     range_ms,
-    setting_text,
-    verdict_sentence,
-    word,
 )
 from tui.report.study import study_blocks
 from tui.report.summary import Distribution, summary, unknown_sentences
 from tui.report.svg import charts
 from tui.stats.latency import LatencyFigure, goodput, latency_figure
-from tui.stats.verdict import Verdict, holm, not_comparable
+from tui.stats.verdict import METHOD, Verdict, holm, not_comparable
 
 
 def latency_blocks(tables: Tables) -> list[Block]:
@@ -60,7 +57,7 @@ def latency_blocks(tables: Tables) -> list[Block]:
     lanes = list(tables.session.lanes)
     at_a_rate = any(dials["arrival"] not in ("closed", "") for dials in setting.dials.values())
     header = ["ms", *(f"{lane.upper()} [95 %], with failures" for lane in lanes)]
-    header += ["A against B", "95 % interval", "verdict"] if len(lanes) == 2 else []
+    header += ["A against B", _interval_head(tables), "verdict"] if len(lanes) == 2 else []
     at = setting.circumstances(tables.circumstances)
     figures = [
         (metric, name) for metric in LATENCY if metric != "ttft_sched" or at_a_rate for name in SHOWN_PERCENTILES
@@ -72,7 +69,7 @@ def latency_blocks(tables: Tables) -> list[Block]:
     rows = []
     for cells, verdict, why in lines:
         if verdict is not None and not why:
-            text = word(verdict, next(significant)) if verdict.ratio else NONE
+            text = cell(verdict, holds=next(significant))
             rows.append([*cells, percent(verdict.ratio), interval(verdict), text])
         else:
             rows.append([*cells, NONE, NONE, "not comparable"] if len(lanes) == 2 else cells)
@@ -85,6 +82,11 @@ def latency_blocks(tables: Tables) -> list[Block]:
         note = f"{note} {_not_comparable(metrics, among=[metric for metric, _ in figures])}: {why}."
     among = [Paragraph(ALONE)] if any_alone(verdicts, holm(verdicts)) else []
     return [Heading("Latency"), Paragraph(note), Table(header, rows), *among]
+
+
+def _interval_head(tables: Tables) -> str:
+    """Which kind of interval, because they differ in width."""
+    return f"95 % interval, {'watched' if tables.session.watched else 'at the end'}"
 
 
 def _not_comparable(metrics: Sequence[str], among: Sequence[str]) -> str:
@@ -113,7 +115,7 @@ def _figure(
     ]
     if len(lanes) < 2:
         return cells, None
-    return cells, visit.verdict(f"{metric}_{name}", delta=tables.margin.delta, frozen=True)
+    return cells, visit.verdict(f"{metric}_{name}", delta=tables.margin.delta, frozen=not tables.session.watched)
 
 
 def _cell(figure: LatencyFigure) -> str:
@@ -233,7 +235,7 @@ def session_report(
     lacks = [] if itl or not tables.requests.height else [Paragraph(f"{NO_CHUNKS[0].upper()}{NO_CHUNKS[1:]}.")]
     figures = summary(tables.session, tables.requests, tables.seconds, itl or {}, tables.events)
     rows = ledger(tables)
-    blocks: list[Block] = [*_head(tables, rows), *_lanes(figures["lanes"]), *lacks, *_ledger(rows)]
+    blocks: list[Block] = [*_head(tables, rows), *_lanes(figures["lanes"]), *lacks, *_ledger(tables, rows)]
     blocks += charts(tables, rows)
     blocks += latency_blocks(tables)
     if limits.by_metric:
@@ -256,27 +258,43 @@ def _head(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
     facts = f"Began {began:%Y-%m-%d %H:%M:%S} UTC, {session.duration_s:.0f} s, {ended}. dragstrip {session.version}."
     blocks: list[Block] = [Paragraph(facts)]
     if len(session.lanes) == 2 and rows:
-        blocks += [Paragraph(sentence, strong=True) for sentence in _sentences(rows)]
-        blocks.append(Paragraph(meaning(tables.margin)))
+        blocks += [Paragraph(sentence, strong=True) for sentence in _sentences(tables, rows)]
+        blocks += [Paragraph(meaning(tables.margin)), Paragraph(_method(session))]
     return blocks
 
 
-def _sentences(rows: Sequence[LedgerRow]) -> list[str]:
+def _method(session: SessionInfo) -> str:
+    """Of which kind the intervals are, and whether the session was recorded under other rules."""
+    if session.watched:
+        text = "An operator watched this session and could stop it at any time: its intervals hold at every look."
+    else:
+        text = (
+            "This session's length was set before: its intervals are for one look at the end. Those on the screen "
+            "hold at every look, and are wider."
+        )
+    if session.verdict_method == METHOD:
+        return text
+    number_text = f"method {session.verdict_method}, verdicts here are of method {METHOD}"
+    return f"{text} It was recorded under {number_text}."
+
+
+def _sentences(tables: Tables, rows: Sequence[LedgerRow]) -> list[str]:
     """The ledger in sentences: its main setting, and where the lead changes hands."""
     first = main_setting(rows)
     if first is None:
         return []
-    reasons = {row.verdict.reason for row in rows}
-    if len(rows) > 1 and {row.verdict.word for row in rows} == {"undecided"}:
-        each = f", each {reasons.pop()}" if len(reasons) == 1 else ""
-        return [f"Output tokens/s: undecided at all {len(rows)} settings{each}."]
-    label = f"Output tokens/s at {setting_text(first.dials['a'], [row.dials['a'] for row in rows])}"
-    lead = verdict_sentence(first.verdict, label)
-    holds = holm([row.verdict for row in rows])[rows.index(first)]
-    if first.verdict.word != "undecided" and not holds:
-        lead = f"{lead.removesuffix('.')}; for this setting alone, not among all {len(rows)} at once."
-    sentence = crossover(rows)
-    return [lead, f"{sentence}."] if sentence else [lead]
+    named = settings_named(rows, lane_names(_infos(tables)), tables.margin.delta)
+    if len(rows) > 1 and not any(row.verdict.state == "decided" for row in rows):
+        words = {row.verdict.reason for row in rows} if len({row.verdict.reason for row in rows}) == 1 else set()
+        each = f", each {words.pop()}" if words else ""
+        return [f"Output tokens/s: {cell(first.verdict)} at all {len(rows)} settings{each}."]
+    setting, sentence = named[rows.index(first)]
+    change = crossover(rows)
+    return [f"At {setting}: {sentence.text}.", *([f"{change}."] if change else [])]
+
+
+def _infos(tables: Tables) -> dict[Lane, LaneInfo | None]:
+    return {lane: tables.session.lanes.get(lane) for lane in LANES}
 
 
 def _lanes(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
@@ -346,21 +364,23 @@ def _failed(lane: Mapping[str, Any]) -> str:
     return f"{lane['failed']} ({causes})" if causes else str(lane["failed"])
 
 
-def _ledger(rows: Sequence[LedgerRow]) -> list[Block]:
+def _ledger(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
     if not rows:
         return []
     lanes = list(rows[0].dials)
     among = [dials for row in rows for dials in row.dials.values()]
     both = len(lanes) == 2
     header = ["setting", *(f"{lane.upper()} tok/s" for lane in lanes), "settled s"]
-    header += ["A against B", "95 % interval", "verdict"] if both else []
+    header += ["A against B", _interval_head(tables), "verdict"] if both else []
     significant = holm([row.verdict for row in rows])
     cells = []
     for row, holds in zip(rows, significant, strict=True):
         if not row.settled_s:  # turned on before anything settled: it has no figures
             continue
         setting = lanes_setting(row.dials, among)
-        text = f"{row.verdict.word} ({row.verdict.reason})" if row.verdict.ratio is None else word(row.verdict, holds)
+        text = cell(row.verdict, holds=holds)
+        if row.verdict.ratio is None:
+            text = f"{text} ({row.verdict.reason})"
         visits = f" in {row.visits} visits" if row.visits > 1 else ""
         against = [percent(row.verdict.ratio), interval(row.verdict), text] if both else []
         cells.append([setting, *(number(row.tps[lane], 1) for lane in lanes), f"{row.settled_s}{visits}", *against])
@@ -403,9 +423,13 @@ def _goodput_verdict(tables: Tables, limits: Limits) -> list[Block]:
     if visit is None or len(tables.session.lanes) < 2:
         return []
     if why := obstacle(visit.circumstances(tables.circumstances), "goodput"):
-        return [Paragraph(verdict_sentence(not_comparable("goodput", why), "Goodput"))]
-    verdict = visit.verdict("goodput", delta=tables.margin.delta, frozen=True, limits=limits)
-    return [Paragraph(verdict_sentence(verdict, f"Goodput over {visit.settled_s} s"))]
+        verdict = not_comparable("goodput", why)
+    else:
+        frozen = not tables.session.watched
+        verdict = visit.verdict("goodput", delta=tables.margin.delta, frozen=frozen, limits=limits)
+    setup = Setup(names=lane_names(_infos(tables)), delta=tables.margin.delta)
+    text = verdict_sentence(verdict, setup).text
+    return [Paragraph(f"{text[0].upper()}{text[1:]}.")]
 
 
 def _events(tables: Tables) -> list[Block]:

@@ -9,6 +9,7 @@ import polars as pl
 
 from tui.judge.ledger import LedgerRow, ledger, main_setting
 from tui.judge.plausible import unknown_of
+from tui.judge.sentence import Setup, lane_names, settings_named, verdict_sentence
 from tui.judge.sweep import crossover
 from tui.judge.tables import LATENCY, Tables, for_lane
 from tui.model.metrics import METRICS, PERCENTILES, SHOWN_PERCENTILES
@@ -52,7 +53,7 @@ def summary(
     most answers do not support is null, and `unknown` says why. `ttft_sched_ms`, from the moment when a
     request was due, is there when requests came at a rate. The verdict is of the main setting, which its `dials`
     name, at one look; with `events`, all visits to it count. `ledger` has every setting visited, and `crossover`
-    where the lead changes hands, of two lanes.
+    where the lead changes hands, of two lanes. `sentence` is the verdict in the words of the screen and the report.
     """
     duration_s = session.duration_s or seconds["t_ns"].n_unique() * 1.0
     lanes: dict[Lane, dict[str, Any]] = {}
@@ -181,17 +182,23 @@ def _shown_tokens(requests: pl.DataFrame) -> int:
 def _judged(tables: Tables) -> dict[str, Any]:
     """The verdict with the δ that it was given and where that comes from, and the ledger."""
     rows, margin = ledger(tables), tables.margin
-    # The run is over, so this is the one look.
+    names = lane_names({lane: tables.session.lanes.get(lane) for lane in LANES})
+    sentences = [sentence.text for _, sentence in settings_named(rows, names, margin.delta)]
     first = main_setting(rows)
-    verdict = not_comparable("output_tps", NO_SECOND) if first is None else first.verdict
     judged = {"delta": margin.delta, "delta_from": margin.source, "dials": {} if first is None else first.dials}
+    if first is None:
+        verdict = not_comparable("output_tps", NO_SECOND)
+        sentence = verdict_sentence(verdict, Setup(names=names)).text
+    else:
+        verdict, sentence = first.verdict, sentences[rows.index(first)]
     return {
-        "verdict": {**asdict(verdict), **judged},
-        "ledger": [_row(row) for row in rows],
+        "verdict": {**asdict(verdict), "sentence": sentence, **judged},
+        "ledger": [_row(row, sentence) for row, sentence in zip(rows, sentences, strict=True)],
         "crossover": crossover(rows),
     }
 
 
-def _row(row: LedgerRow) -> dict[str, Any]:
+def _row(row: LedgerRow, sentence: str) -> dict[str, Any]:
     names = ("dials", "visits", "settled_s", "tps", "requests", "failed", "bound")
-    return {**{name: getattr(row, name) for name in names}, "verdict": asdict(row.verdict)}
+    verdict = {**asdict(row.verdict), "sentence": sentence}
+    return {**{name: getattr(row, name) for name in names}, "verdict": verdict}

@@ -90,6 +90,7 @@ class LiveSession:
         self._messages: Messages = asyncio.Queue()
         self.board = DialBoard(self._first_dials, self._messages, self.clock)
         self.schedule = LoadSchedule(profile, self._first_dials)
+        self.watched = False  # by an operator, who may stop it when he likes what he sees
         self._record = record
         self._first_lane_waits_s, self._retry_s = first_lane_waits_s, retry_s
         self._simulators: SimulatedLanes | None = None
@@ -336,6 +337,7 @@ class LiveSession:
             host=host_facts(),
             version=__version__,
             verdict_method=METHOD,
+            watched=self.watched,
         )
         if self._record is not None:
             self.recorder = await asyncio.to_thread(self._record, info)

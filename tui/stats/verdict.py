@@ -54,7 +54,9 @@ class Verdict:
     holds_among: int = 0  # of so many judged at once the word would still be said; see `holm`
     note: str = ""  # what must be said with it
     level: float = 1 - ALPHA  # of the interval
-    measured_s: int = 0  # settled seconds that it rests on; 0 where it rests on something else, as on sessions
+    # Settled seconds that it rests on; while it settles, those since the dials moved. 0: it rests on something else.
+    measured_s: int = 0
+    watched: bool = True  # the interval holds at every look; else at the one look that there was, at the end
     method: int = METHOD
     state: State = field(init=False)
 

@@ -1,26 +1,29 @@
 """The line that compares the lanes by the metric that the operator chose, of this second or of a replay's window.
 
-Also what stays on the terminal when the screen has gone: six lines at most.
+Also what stays on the terminal when the screen has gone.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from tui.model.rows import LANES
+from tui.judge.sentence import AHEAD, Part, Sentence, Setup, lane_names, settings_named, verdict_sentence
+from tui.model.rows import LANES, Lane
 from tui.model.text import sanitize
 from tui.session.schedule import BLOCK_S
 from tui.session.source import WindowView
 from tui.session.view import LaneView, Percentiles, View
-from tui.stats.verdict import Verdict
+from tui.stats.verdict import Verdict, holm
 from tui.ui.widgets import numbers
 
-FORBIDDEN = "not comparable because "  # the word says it already
-LANE_AHEAD = {"A ahead": "a", "B ahead": "b"}
+if TYPE_CHECKING:
+    from tui.judge.ledger import LedgerRow
+
+LANE_AHEAD: Mapping[str, str] = AHEAD
 UNDECIDED = Verdict("output_tps", "undecided")
 Kind = Literal["output_tps", "ttft_p50", "ttft_p95", "ttft_p99", "tpot_p95", "e2e_p95", "goodput"]
 
@@ -44,19 +47,16 @@ OBJECTIVES: tuple[Objective, ...] = (
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """A verdict with what is shown around it."""
+    """A verdict in words, and the figures under it."""
 
     verdict: Verdict
+    sentence: Sentence
     label: str = ""  # of the metric compared
-    ratio: float | None = None  # the verdict's, else the plain one over the window
-    note: str = ""  # what the word rests on, or why there is none
-    other_ratios: tuple[tuple[str, float], ...] = ()  # label and plain ratio of further metrics
-    warning: str = ""  # what makes the lanes incomparable
 
     @property
     def lead(self) -> str:
         """The lane that is ahead, or nothing."""
-        return LANE_AHEAD.get(self.verdict.word, "")
+        return self.sentence.ahead
 
 
 def latency_value(latencies: Mapping[str, Percentiles], kind: str) -> float | None:
@@ -97,116 +97,114 @@ def window_ratio(window: WindowView, kind: str) -> float | None:
     return a / b if a is not None and b else None
 
 
-def _known(ratios: Iterable[tuple[str, float | None]]) -> tuple[tuple[str, float], ...]:
-    return tuple((label, ratio) for label, ratio in ratios if ratio is not None)
-
-
-def compare_window(window: WindowView, objective: Objective) -> Comparison:
-    """The comparison over a replay's window."""
-    verdict = window.verdicts.get(objective.kind) or UNDECIDED
-    return Comparison(
-        verdict,
-        objective.label,
-        window_ratio(window, objective.kind),
-        note=f"this window of {window.end_s - window.start_s:.0f} s",
-        other_ratios=_known((o.label, window_ratio(window, o.kind)) for o in OBJECTIVES if o != objective),
-        warning=verdict.reason if verdict.word == "not comparable" else verdict.note,
+def compare_window(window: WindowView, objective: Objective, view: View) -> Comparison:
+    """The comparison over a replay's window of the session in `view`."""
+    verdict = window.verdicts.get(objective.kind) or replace(UNDECIDED, metric=objective.kind)
+    setup = Setup(
+        names=names_in(view),
+        delta=view.delta,
+        ratio_so_far=window_ratio(window, objective.kind),
+        turn_s=BLOCK_S if view.mode == "alternate" else 0.0,
+        others=window.verdicts,
+        scope=f"this window of {window.end_s - window.start_s:.0f} s",
     )
+    return Comparison(verdict, verdict_sentence(verdict, setup), objective.label)
 
 
 def compare(view: View, objective: Objective, *, dials_differ: bool) -> Comparison:
-    """The comparison of this second; while the verdict has no ratio, the plain one over the window is shown."""
+    """The comparison of this second."""
     if len(view.lanes) < 2:
-        return Comparison(UNDECIDED, note="one lane alone: there is nothing to compare")
-    verdict = view.verdicts.get(objective.kind) or _missing(view)
-    forbidden = verdict.word == "not comparable"
-    return Comparison(
-        verdict,
-        objective.label,
-        view_ratio(view, objective.kind) if verdict.ratio is None else verdict.ratio,
-        note="" if forbidden else _all_visits(view, objective, verdict) or _note(view, verdict),
-        other_ratios=_known((o.label, view_ratio(view, o.kind)) for o in OBJECTIVES if o != objective),
-        warning=verdict.reason.removeprefix(FORBIDDEN)
-        if forbidden
-        else _warning(view, dials_differ=dials_differ) or verdict.note,
+        return Comparison(UNDECIDED, Sentence("cannot_tell", [Part("one lane alone: nothing to compare", "muted")]))
+    unreached = [lane.lane.upper() for lane in view.lanes.values() if lane.state == "connecting"]
+    if unreached:
+        return Comparison(
+            UNDECIDED, Sentence("settling", [Part(f"connecting to {' and '.join(unreached)}", "muted")])
+        )
+    verdict = view.verdicts.get(objective.kind) or _missing(view, objective)
+    row = _all_visits(view, objective, verdict)
+    verdict = verdict if row is None else row.verdict
+    significant = ledger_holds(view.ledger)
+    judged_alone = objective.kind != "output_tps" or not 0 <= view.ledger_now < len(view.ledger)
+    setup = Setup(
+        names=names_in(view),
+        delta=view.delta,
+        ratio_so_far=ratio_so_far(view, objective.kind),
+        turn_s=BLOCK_S if view.mode == "alternate" else 0.0,
+        others=view.verdicts,
+        warning=_warning(view, dials_differ=dials_differ),
+        down=[lane.lane for lane in view.lanes.values() if lane.state == "down"],
+        visits=1 if row is None else row.visits,
+        among=1 if judged_alone else sum(one.verdict.ratio is not None for one in view.ledger),
+        holds=judged_alone or significant[view.ledger_now],
     )
+    return Comparison(verdict, verdict_sentence(verdict, setup), objective.label)
 
 
-def _missing(view: View) -> Verdict:
+def names_in(view: View) -> dict[Lane, str]:
+    return lane_names({lane: shown.info for lane, shown in view.lanes.items()})
+
+
+def ledger_holds(ledger: Sequence[LedgerRow]) -> list[bool]:
+    """For each setting whether its word holds among all that are judged."""
+    return holm([row.verdict for row in ledger])
+
+
+def ratio_so_far(view: View, kind: str) -> float | None:
+    """A over B of the settled seconds of this setting; of a latency over the window."""
+    if kind != "output_tps":
+        return view_ratio(view, kind)
+    a, b = (sum(view.segment_tps.get(lane, ())) for lane in LANES)
+    return a / b if a and b else None
+
+
+def _missing(view: View, objective: Objective) -> Verdict:
     """In place of a verdict that does not exist yet: nothing is settled, or there are no limits for goodput."""
     throughput = view.verdicts.get("output_tps")
     if throughput is not None and (throughput.word == "not comparable" or throughput.state == "settling"):
         return throughput
-    return UNDECIDED
+    return replace(UNDECIDED, metric=objective.kind)
 
 
-def _all_visits(view: View, objective: Objective, verdict: Verdict) -> str:
-    """While this visit to the setting is undecided: the verdict over all visits to it, if they have one."""
+def _all_visits(view: View, objective: Objective, verdict: Verdict) -> LedgerRow | None:
+    """The setting in force, where all visits to it together are decided and this one is not yet."""
     if verdict.word != "undecided" or objective.kind != "output_tps" or not 0 <= view.ledger_now < len(view.ledger):
-        return ""
+        return None
     row = view.ledger[view.ledger_now]
-    if row.visits < 2 or row.verdict.ratio is None or row.verdict.word in {"undecided", "not comparable"}:
-        return ""
-    return f"this visit; all {row.visits} visits: {row.verdict.word} {row.verdict.ratio:.2f}, press t"
-
-
-def _note(view: View, verdict: Verdict) -> str:
-    """What the word rests on, or what it still needs."""
-    counted_s = [lane.over_s for lane in view.lanes.values() if lane.over_s]
-    window = f"over {min(counted_s)} s" if counted_s else f"{view.window_s} s window"
-    if verdict.state == "settling":
-        return f"{window}, settling" if counted_s else "settling"
-    if verdict.word == "undecided":
-        if verdict.need_s is not None:
-            return _needs(verdict, verdict.need_s, in_turns=view.mode == "alternate")
-        return verdict.reason or window
-    settled_s = min(map(len, view.segment_tps.values()), default=0)
-    measured = f", {view.delta_from}" if view.delta_from else ""
-    return f"{settled_s} s settled, level within {view.delta:.1%}{measured}"
-
-
-def _needs(verdict: Verdict, need_s: float, *, in_turns: bool) -> str:
-    """Alternating lanes are compared by turns: the verdict says that there are too few, else about how many more."""
-    if not in_turns:
-        return f"needs about {need_s:.0f} s more"
-    if verdict.reason.startswith("needs"):
-        return verdict.reason
-    turns = max(math.ceil(need_s / (2 * BLOCK_S)), 1)
-    return f"needs about {turns} more turn{'' if turns == 1 else 's'} each"
+    return row if row.visits > 1 and row.verdict.state == "decided" else None
 
 
 def _warning(view: View, *, dials_differ: bool) -> str:
     """What makes the figures doubtful, the most serious first."""
-    down = [lane.lane.upper() for lane in view.lanes.values() if lane.state == "down"]
-    if down:
-        return f"{' and '.join(down)} down"
     bound = [lane.lane.upper() for lane in view.lanes.values() if lane.bound]
     if bound:
         return f"client-bound in {' and '.join(bound)}"
     return "dials differ" if dials_differ else ""
 
 
+MAX_SETTINGS: Final = 8
+
+
 def summary_lines(view: View) -> list[str]:
-    """A line for each lane, the verdict on throughput, where it is recorded."""
+    """A line for each lane, one for each setting, and where it is recorded."""
     if not view.second:
         return []
     lines = [f"after {numbers.clock(view.second)}:"]
     lines += [_lane_summary(lane) for lane in view.lanes.values()]
     if len(view.lanes) > 1:
-        lines.append(_verdict_summary(view))
+        lines += _ledger_summary(view)
     if view.recording:
         lines.append(f"recorded: {sanitize(view.recording)}")
     return lines
 
 
-def _verdict_summary(view: View) -> str:
-    verdict = view.verdicts.get("output_tps") or UNDECIDED
-    ratio = numbers.ratio(view_ratio(view, "output_tps") if verdict.ratio is None else verdict.ratio)
-    interval = numbers.interval(verdict.low, verdict.high)
-    line = f"A/B output tok/s {ratio}{f' [{interval}]' if interval else ''}, {verdict.word}"
-    if verdict.word == "not comparable":
-        return f"{line}: {sanitize(verdict.reason.removeprefix(FORBIDDEN))}"
-    return f"{line}; {sanitize(verdict.note)}" if verdict.note else line
+def _ledger_summary(view: View) -> list[str]:
+    """The settings in words, the newest where they are many."""
+    rows = [row for row in view.ledger if row.settled_s]
+    if not rows:
+        return [sanitize(compare(view, OBJECTIVES[0], dials_differ=False).sentence.text)]
+    shown = settings_named(rows, names_in(view), view.delta)[-MAX_SETTINGS:]
+    lines = [sanitize(f"{setting}: {sentence.text}") for setting, sentence in shown]
+    return [*lines, f"+{len(rows) - len(shown)} in the report"] if len(rows) > len(shown) else lines
 
 
 def _lane_summary(lane: LaneView) -> str:

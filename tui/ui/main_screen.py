@@ -143,7 +143,7 @@ class MainScreen(Screen[None]):
         yield status_line()
         yield from self.compose_timeline()
         yield DialStrip(self.source.board, list(self.lanes))
-        yield Panel(lambda state, width, _: [verdict_row(state.comparison, width)], id="verdict")
+        yield Panel(lambda state, width, _: [verdict_row(state.comparison.sentence, width)], id="verdict")
         with Horizontal(id="middle"):
             with Horizontal(id="lanes"):
                 for lane, url in self.lanes.items():

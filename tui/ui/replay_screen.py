@@ -143,7 +143,7 @@ class ReplayScreen(MainScreen):
         state = super().screen_state(view)
         if self.window_view is None:
             return state
-        comparison = compare_window(self.window_view, self.objective)
+        comparison = compare_window(self.window_view, self.objective, view)
         return replace(state, comparison=comparison, window=self.window_view)
 
     def fit_to_size(self) -> None:

@@ -25,7 +25,7 @@ async def test_the_ledger_by_a_key_with_its_sentence() -> None:
         await pilot.press("1")
         text = await settled(pilot)
         assert "TTFT ms" in text
-        assert "B SGLang" not in text
+        assert "─ B SGLang" not in text
 
 
 async def test_a_long_ledger_is_in_the_order_of_the_dial_and_paged() -> None:

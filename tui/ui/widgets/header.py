@@ -9,10 +9,10 @@ from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.keys import format_key
 
+from tui.judge.sentence import Sentence
 from tui.model.metrics import NS_PER_S
 from tui.model.text import sanitize
 from tui.session.view import View
-from tui.ui.comparison import Comparison
 from tui.ui.keys import footer_label
 from tui.ui.widgets import numbers
 from tui.ui.widgets.panel import Panel, ScreenState
@@ -90,31 +90,24 @@ def _recording(view: View) -> list[Span]:
     return [("● REC ", "error"), (f"{numbers.size(view.recorded_bytes)} ", "muted")]
 
 
-def verdict_row(comparison: Comparison, width: int) -> Row:
-    """` undecided   output tok/s  A/B 1.14   30 s window      TTFT p95 A/B 0.82`."""
-    lane, verdict = comparison.lead, comparison.verdict
-    word_role = f"{lane} strong" if lane else "warn strong" if comparison.warning else "strong"
-    spans: list[Span] = [(f" {'▲ ' if lane else ''}{verdict.word}", word_role)]
-    if comparison.label:
-        spans += [(f"  {comparison.label} ", "muted"), (f"A/B {numbers.ratio(comparison.ratio):>4}", "strong")]
-    if interval := numbers.interval(verdict.low, verdict.high):
-        spans.append((f" [{interval}]", ""))
-    if comparison.warning:
-        spans.append((f"  ! {comparison.warning}", "warn"))
-    elif comparison.note:
-        spans.append((f"  {_short_note(comparison.note, width - length(spans) - 2)}", "muted"))
-    for label, ratio in comparison.other_ratios:
-        more: list[Span] = [(f"   {label} ", "muted"), (f"{numbers.ratio(ratio):>4}", "")]
-        if length([*spans, *more]) <= width:
-            spans += more
+BAR_CELLS = 10
+TONES = {"strong": "strong", "plain": "", "muted": "muted", "warn": "warn"}
+
+
+def verdict_row(sentence: Sentence, width: int) -> Row:
+    """` ▲ B SGLang gives 1.72× A vLLM's tokens/s (95 %: 1.54 to 1.92), after 87 s`, or as much of it as fits."""
+    spans = sentence_spans(sentence, width - 4)
+    if sentence.progress is not None and length(spans) + BAR_CELLS + 2 <= width:
+        full = min(max(round(sentence.progress * BAR_CELLS), 0), BAR_CELLS)
+        spans += [(f"  {'▓' * full}", "muted"), ("░" * (BAR_CELLS - full), "muted")]
     return fit(spans, width)
 
 
-def _short_note(note: str, cells: int) -> str:
-    """The note without the last clauses that do not fit: a number that is cut short is another number."""
-    while len(note) > cells and ", " in note:
-        note = note.rpartition(", ")[0]
-    return note
+def sentence_spans(sentence: Sentence, width: int) -> list[Span]:
+    """The sentence with the sign and the colour of the lane that is ahead."""
+    lane = f"{sentence.ahead} strong" if sentence.ahead else "strong"
+    spans = [(part.text, lane if part.tone == "lane" else TONES[part.tone]) for part in sentence.within(width)]
+    return [(" ▲ " if sentence.ahead else " ", lane), *spans]
 
 
 def key_sign(key: str) -> str:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from textual.events import Resize, Show
 
+from tui.judge.sentence import joined
 from tui.model.dials import DIAL
 from tui.model.metrics import NS_PER_S
 from tui.model.rows import EventRow, Lane
@@ -130,7 +131,7 @@ def event_text(event: EventRow) -> str:
 
 
 def tiny_rows(state: ScreenState, width: int, height: int) -> list[Row]:
-    """`A 2 481  B 2 172 tok/s  A/B 1.14  undecided`: what is left where there is no room for anything else.
+    """`A 2,481  B 2,172 tok/s  A 1.14× B`: what is left where there is no room for anything else.
 
     A new row begins whenever the next piece does not fit.
     """
@@ -140,10 +141,7 @@ def tiny_rows(state: ScreenState, width: int, height: int) -> list[Row]:
         pieces.append([(f"{lane.upper()} ", f"{lane} strong"), (value, "strong")])
     pieces[-1].append((" tok/s", "muted"))
     if len(state.lanes) > 1:
-        pieces += [
-            [(f"A/B {numbers.ratio(state.comparison.ratio)}", "strong")],
-            [(state.comparison.verdict.word, "")],
-        ]
+        pieces.append([(joined(state.comparison.sentence.within(0)), "strong")])
     if state.view.simulated:
         pieces.append([("SIMULATED", "warn strong")])
     rows: list[list[Span]] = [[]]

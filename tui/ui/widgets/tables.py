@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from tui.judge.sentence import cell, cell_factor, cell_interval
 from tui.model.dials import DIAL, DIALS
 from tui.model.metrics import SHOWN_PERCENTILES
 from tui.model.rows import LANES, Lane
 from tui.session.source import WindowView
 from tui.session.view import View
-from tui.ui.comparison import LANE_AHEAD, UNDECIDED, window_ratio, window_values
+from tui.ui.comparison import LANE_AHEAD, UNDECIDED, ledger_holds, window_ratio, window_values
 from tui.ui.widgets import numbers
 from tui.ui.widgets.panel import Panel, ScreenState
 from tui.ui.widgets.rows import Row, Span, fit, length, spread
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from tui.judge.ledger import LedgerRow
 
 
-SHORT_CELLS = 37  # of the columns after the setting
-LEDGER_CELLS = 52  # the same with the interval
+SHORT_CELLS = 44  # of the columns after the setting
+LEDGER_CELLS = 59  # the same with the interval
 TTFT_CELLS = 28
 TTFT_FROM_CELLS = 96
 MAX_SETTING_CELLS = 28  # more would part it from its figures
@@ -29,13 +30,14 @@ NO_CROSSOVER = "Where the leader changes is shown once two settings have a verdi
 
 
 def settings_rows(view: View, width: int, height: int) -> list[Row]:
-    """`setting   A tok/s  B tok/s    A/B  verdict`, the newest that fit, in the order of the first visit."""
-    names = moved_dials(view.ledger)
+    """`setting   A tok/s  B tok/s    ahead  verdict`, the newest that fit, in the order of the first visit."""
+    names, significant = moved_dials(view.ledger), ledger_holds(view.ledger)
     room = max(width - SHORT_CELLS, 8)
     rows = [fit([_head(room)], width)]
     newest = max(height - 1 - bool(view.crossover), 1)
     for place, row in list(enumerate(view.ledger))[-newest:]:
-        rows.append(fit(_setting_row(row, names, room, now=place == view.ledger_now), width))
+        cells = [*_setting_row(row, names, room, now=place == view.ledger_now), _word(row, significant[place])]
+        rows.append(fit(cells, width))
     if view.crossover:
         rows.append(fit([(f" {view.crossover}", "strong")], width))
     return rows
@@ -48,7 +50,7 @@ def ledger_rows(view: View, width: int, height: int, first: int | None = None) -
     """
     if not view.ledger:
         return [fit([(f" {NO_SETTINGS}", "muted")], width)]
-    names, page = moved_dials(view.ledger), height - 2
+    names, page, significant = moved_dials(view.ledger), height - 2, ledger_holds(view.ledger)
     with_ttft = width >= TTFT_FROM_CELLS
     room = min(max(width - LEDGER_CELLS - (TTFT_CELLS if with_ttft else 0), 8), MAX_SETTING_CELLS)
     first = first_on_page(view, page, first)
@@ -56,9 +58,10 @@ def ledger_rows(view: View, width: int, height: int, first: int | None = None) -
     ttft_head = f"{'A TTFT p95':>14}{'B TTFT p95':>14}" if with_ttft else ""
     rows = [fit([_head(room, f"{'interval':^15}{ttft_head}")], width)]
     for place, row in shown:
-        more: list[Span] = [(f"{numbers.interval(row.verdict.low, row.verdict.high):^15}", "muted")]
+        more: list[Span] = [(f"{cell_interval(row.verdict):^15}", "muted")]
         more += [_ttft(row, lane) for lane in LANES] if with_ttft else []
-        rows.append(fit(_setting_row(row, names, room, more, now=place == view.ledger_now), width))
+        cells = [*_setting_row(row, names, room, now=place == view.ledger_now), *more, _word(row, significant[place])]
+        rows.append(fit(cells, width))
     rows += [fit((), width)] * (page - len(shown))
     return [*rows, _below(view, first, len(shown), width)]
 
@@ -72,40 +75,30 @@ def moved_dials(rows: Sequence[LedgerRow]) -> list[str]:
 
 
 def _head(room: int, more: str = "") -> Span:
-    return f" {'setting':<{room}}{'A tok/s':>8}{'B tok/s':>8}{'A/B':>6}{more}  {'verdict':<12}", "muted"
+    return f" {'setting':<{room}}{'A tok/s':>8}{'B tok/s':>8}{'ahead':>9}{more}  {'verdict':<16}", "muted"
 
 
-def _setting_row(
-    row: LedgerRow, names: Sequence[str], room: int, more: Sequence[Span] = (), *, now: bool
-) -> list[Span]:
+def _setting_row(row: LedgerRow, names: Sequence[str], room: int, *, now: bool) -> list[Span]:
     a, b = (row.tps.get(lane) if row.settled_s else None for lane in LANES)
-    plain = a / b if a is not None and b else None
-    ratio = plain if row.verdict.ratio is None else row.verdict.ratio
     return [
         (f"{'▸' if now else ' '}{_cut(setting_text(row, names), room - 1):<{room}}", "strong" if now else ""),
         (f"{numbers.whole(a):>8}", "a"),
         (f"{numbers.whole(b):>8}", "b"),
-        (f"{numbers.ratio(ratio):>6}", "strong" if now else ""),
-        *more,
-        _word(row),
+        (f"{cell_factor(row.verdict, row.ratio):>9}", "strong" if now else ""),
     ]
+
+
+def _word(row: LedgerRow, holds: bool) -> Span:
+    """The word of this setting, among all that are judged."""
+    lane = LANE_AHEAD.get(row.verdict.word, "")
+    return (
+        f"  {cell(row.verdict, holds=holds) if row.settled_s else 'settling':<16}",
+        f"{lane} strong" if lane else "muted",
+    )
 
 
 def _cut(text: str, cells: int) -> str:
     return text if len(text) <= cells else f"{text[: cells - 1]}…"
-
-
-def _word(row: LedgerRow) -> Span:
-    """The word of this setting, or why there is none."""
-    lane = LANE_AHEAD.get(row.verdict.word, "")
-    word: str = row.verdict.word
-    if row.bound:
-        word = "client-bound"
-    elif word == "not comparable":
-        word = "no verdict"
-    elif word == "undecided" and not row.settled_s:
-        word = "settling"
-    return f"  {word:<12}", f"{lane} strong" if lane else "muted"
 
 
 def setting_text(row: LedgerRow, names: Sequence[str]) -> str:
@@ -149,6 +142,8 @@ def _below(view: View, first: int, shown: int, width: int) -> Row:
     total = len(view.ledger)
     right: list[Span] = [(f"{first + 1}–{first + shown} of {total}, pgup pgdn ", "muted")] if shown < total else []
     left: list[Span] = [(f" {view.crossover}", "strong")] if view.crossover else []
+    if not all(ledger_holds(view.ledger)):
+        left.append((" alone: not among all settings at once", "muted"))
     if not left and length(right) < width - 50:
         left = [(f" {NO_CROSSOVER}", "muted")]
     return spread(left, right, width)
@@ -222,7 +217,7 @@ def _metric_row(window: WindowView, kind: str, label: str, write: Callable[[floa
     # Why the lanes are not comparable is said once, below.
     if ratio is not None and kind in window.verdicts and verdict.word != "not comparable":
         lane = LANE_AHEAD.get(verdict.word, "")
-        spans.append((f"  {'▲ ' if lane else ''}{verdict.word}", f"{lane} strong" if lane else ""))
+        spans.append((f"  {'▲ ' if lane else ''}{cell(verdict)}", f"{lane} strong" if lane else ""))
     return spans
 
 
