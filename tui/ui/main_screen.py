@@ -35,6 +35,7 @@ from tui.ui.widgets.dials import DialStrip
 from tui.ui.widgets.header import Hints, status_line, verdict_row
 from tui.ui.widgets.lane_pane import LanePane
 from tui.ui.widgets.panel import Panel, ScreenState, event_rows, tiny_rows
+from tui.ui.widgets.rows import RowCompositor
 from tui.ui.widgets.theme import PALETTE_BY_NAME, PALETTES, THEME_PREFIX
 
 Middle = Literal["lanes", "curve", "ledger", "window"]  # what can fill the middle
@@ -107,6 +108,7 @@ class MainScreen(Screen[None]):
     def __init__(self, source: Source, session_argument: Callable[[str], str] = str) -> None:
         """`session_argument`: how a command line spells the session that is recorded under a name."""
         super().__init__()
+        self._compositor = RowCompositor()
         self.source = source
         self.user_config = UserConfig()
         self.lanes = {lane: server.url for lane, server in source.profile.lanes.items()}

@@ -1,5 +1,14 @@
 """Rows are fitted to a width, and a change sends no more cells than it must, and no fewer."""
 
+from collections.abc import Iterator
+
+import pytest
+from rich.style import Style
+from textual._compositor import ChopsUpdate, Compositor
+
+from tests.ui.fake_source import FakeSource
+from tests.ui.pilots import SIZE, live, settled
+from tui.ui.app import DragstripApp
 from tui.ui.widgets.rows import Row, changed_cells, fit, printable, spread
 from tui.ui.widgets.theme import to_ascii
 
@@ -28,3 +37,56 @@ def test_no_control_character_passes_to_the_terminal() -> None:
     assert printable(hostile) == "a[2Jb 模型"
     assert to_ascii(hostile) == "a[2Jb ????"
     assert printable("● 12.3 …") == "● 12.3 …"
+
+
+def painted(update: ChopsUpdate | None) -> dict[tuple[int, int], tuple[str, Style | None]]:
+    """What an update sends, cell by cell."""
+    assert update is not None
+    cells = {}
+    for y, left, right in update.spans:
+        for x, strip in update.chops[y].items():
+            if strip is not None and left <= x < right:
+                for at, (ch, style) in enumerate(_cells(strip.crop(0, right - x)), x):
+                    cells[at, y] = (ch, style)
+    return cells
+
+
+def _cells(strip: object) -> Iterator[tuple[str, Style | None]]:
+    for text, style, _ in strip:  # type: ignore[attr-defined]
+        for ch in text:
+            yield ch, style
+
+
+@pytest.mark.parametrize("theme", ["dragstrip-dark", "dragstrip-light", "dragstrip-sixteen"])
+async def test_a_second_is_painted_as_textual_would_and_no_widget_but_those_that_changed(
+    theme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = FakeSource(second=150)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        app.theme = theme
+        await settled(pilot)
+        compositor = live(app)._compositor
+        ours: list[dict[tuple[int, int], tuple[str, Style | None]]] = []
+        theirs: list[dict[tuple[int, int], tuple[str, Style | None]]] = []
+
+        def both() -> ChopsUpdate | None:
+            dirty = set(compositor._dirty_regions)
+            update = type(compositor).render_partial_update(compositor)
+            ours.append(painted(update))
+            compositor._dirty_regions = dirty
+            theirs.append(painted(Compositor.render_partial_update(compositor)))
+            return update
+
+        monkeypatch.setattr(compositor, "render_partial_update", both)
+        source.advance()
+        await settled(pilot)
+    assert sum(map(len, ours)) > 500
+    for mine, textuals in zip(ours, theirs, strict=True):
+        assert mine.keys() == textuals.keys()
+        assert {at: ch for at, (ch, _) in mine.items()} == {at: textuals[at][0] for at in mine}
+        assert {at: _look(style) for at, (_, style) in mine.items()} == {at: _look(textuals[at][1]) for at in mine}
+
+
+def _look(style: Style | None) -> tuple[object, ...]:
+    return () if style is None else (style.color, style.bgcolor, style.bold, style.reverse)
