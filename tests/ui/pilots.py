@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from textual.app import App
 from textual.pilot import Pilot
@@ -18,7 +19,7 @@ from tui.ui.widgets.rows import Row
 SIZE = (120, 40)
 
 
-def screen_text(app: App[int]) -> str:
+def screen_text(app: App[Any]) -> str:
     """The whole screen as plain text, trailing spaces cut."""
     strips = app.screen._compositor.render_strips()
     return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
@@ -34,7 +35,7 @@ def hints(app: App[int]) -> list[str]:
     return [f"{keys} {label}" for keys, label in grouped(shown)]
 
 
-async def shows(pilot: Pilot[int], text: str) -> None:
+async def shows(pilot: Pilot[Any], text: str) -> None:
     """Wait until the screen shows it, as the command palette does once it has searched."""
     while text not in screen_text(pilot.app):
         await pilot.pause(0.01)

@@ -114,9 +114,14 @@ def call_in_lines(command: Command, args: argparse.Namespace, name: str, *positi
     return command.call(argparse.Namespace(**{**defaults, **vars(args)}))
 
 
+def has_terminal() -> bool:
+    """Whether Textual can read keys on stdin and draw on stderr."""
+    return all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__))
+
+
 def require_terminal(instead: str) -> None:
-    """UserError that names what to do instead, unless Textual can read keys on stdin and draw on stderr."""
-    if not all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__)):
+    """UserError that names what to do instead, unless there is a terminal."""
+    if not has_terminal():
         raise UserError(f"there is no terminal to draw on; {instead}")
 
 

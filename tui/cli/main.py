@@ -10,7 +10,7 @@ from io import TextIOWrapper
 from typing import NoReturn
 
 from tui import __version__
-from tui.cli.console import print_notice
+from tui.cli.console import has_terminal, is_dumb, print_notice
 from tui.model.text import UserError, sanitize
 
 # In the order of help; a module each. Only the one that is called is imported: the first paint waits for it.
@@ -105,6 +105,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _call(typed: Sequence[str]) -> int:
+    if not typed and has_terminal() and not is_dumb():
+        from tui.cli.start import choose
+
+        chosen, code = choose()
+        return _call(chosen) if chosen else code
     typed = [ALIASES.get(typed[0], typed[0]), *typed[1:]] if typed else []
     command = typed[0] if typed else ""
     for words, sentence in REMOVED.items():

@@ -27,7 +27,7 @@ from tui.session.source import Source
 from tui.ui.comparison import summary_lines
 from tui.ui.live_screen import LiveScreen
 from tui.ui.main_screen import Export, MainScreen
-from tui.ui.terminal import abandon_terminal, has_shell, is_closed, speaks_utf8, watch_terminal
+from tui.ui.terminal import SIGNALS, abandon_terminal, has_shell, is_closed, speaks_utf8, watch_terminal
 from tui.ui.widgets.chart import GLYPHS
 from tui.ui.widgets.header import key_sign
 from tui.ui.widgets.theme import PALETTE_BY_NAME, PALETTES, first_theme, theme_of
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 
 NOT_OFFERED = ("app.focus", "screen.copy_text")
-SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 CRASHED = 1
 REFUSED = 2
 

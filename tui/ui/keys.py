@@ -95,6 +95,18 @@ REPLAY_KEYS: list[BindingType] = [
 REPLAY_MOUSE = (("click, drag", "on the bar: go there"), ("click", "on the time: play or pause"))
 DIAL_MOUSE = (("click ◀ ▶", "or the wheel over a dial: one notch"), ("2× click", "on a value: type it"))
 
+CHOOSE = Binding.Group("choose")
+# The start screen's; a focused field takes characters as text.
+START_KEYS: list[BindingType] = [
+    Binding("enter", "start", "start"),
+    Binding("up", "move(-1)", "the field above", group=CHOOSE, priority=True),
+    Binding("down", "move(1)", "the field below, then the list", group=CHOOSE, priority=True),
+    Binding("escape", "fields", "back to the URLs"),
+    Binding("c", "colours", "colours"),
+    Binding("ctrl+q", "leave", "quit", priority=True),
+    Binding("q,ctrl+c", "leave", "quit", show=False),
+]
+
 # A narrow footer drops what does not fit from the end of this.
 FOOTER = (
     "help", "quit", "conc", "prompt", "out", "freeze", "play", "5 s", "speed", "events", "go to", "select", "mark",

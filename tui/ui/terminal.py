@@ -4,6 +4,7 @@ import errno
 import gc
 import os
 import select
+import signal
 import stat
 import sys
 import termios
@@ -13,6 +14,7 @@ from contextlib import suppress
 from queue import Empty
 from typing import Any
 
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)  # that end the program in order
 EXIT_S = 0.5
 DRAIN_S = 0.05
 SSH_FPS = "15"  # bounds what a held key sends; one key press still echoes at once
