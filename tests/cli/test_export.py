@@ -1,29 +1,13 @@
 """`dragstrip export` takes a part of a session, shows progress and names every format."""
 
-import io
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from tests.recording import synthetic
-from tui.cli.export import ProgressBar
 from tui.cli.main import main
 from tui.export.formats import FORMATS
-
-
-def test_the_bar_comes_when_it_takes_long_and_goes_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = io.StringIO()
-    monkeypatch.setattr(said, "isatty", lambda: True)
-    monkeypatch.setattr("sys.stderr", said)
-    bar = ProgressBar(after_s=60)
-    bar.show("requests", 1, 4)
-    assert said.getvalue() == ""
-    bar = ProgressBar(after_s=0)
-    bar.show("requests", 1, 4)
-    assert said.getvalue() == f"\rrequests  {'█' * 8:<30}  25%"
-    bar.clear()
-    assert said.getvalue().endswith(" \r")
 
 
 def test_help_names_every_format(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from tui.model.profile import Step
 from tui.profile.reading import parse_profile, read_profile
 from tui.recording.reader import open_session
 from tui.session.live import LiveSession
+from tui.stats.verdict import MIN_SETTLED_S
 
 __all__ = ["virtual_time"]
 
@@ -86,6 +87,54 @@ def test_a_sweep_of_listed_settings_goes_there_and_back(tmp_path: Path, capsys: 
     session = open_session(tmp_path / "out" / json.loads(capsys.readouterr().out)["session"])
     steps = session.scan("events").filter(pl.col("kind") == "plan").collect()["text"].to_list()
     assert [text.rpartition(" ")[2] for text in steps if text.startswith("step")] == ["1", "3", "3", "1"]
+
+
+@pytest.mark.usefixtures("virtual_time")
+def test_a_step_lasts_until_its_verdict_and_is_reported_by_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p.toml").write_text(PROFILE)
+    sweep = ["run", str(tmp_path / "p.toml"), "--sweep", "concurrency=3", "--until-decided", "--no-record"]
+    assert main([*sweep, "--at-most", "5m", "--json"]) == 0
+    out, err = capsys.readouterr()
+    summary = json.loads(out)
+    (step,) = summary["steps"]
+    assert step["dials"]["b"]["concurrency"] == "3"
+    assert step["verdict"]["word"] == "level"  # the scripted lanes are equal
+    assert MIN_SETTLED_S <= step["settled_s"] < 300
+    assert set(step["a"]) == set(summary["lanes"]["a"])
+    assert step["a"]["itl_ms"]["n"] > 0
+    assert summary["session_path"] is None
+    lines = err.splitlines()
+    assert lines[0] == "1 step: at most 5:00 and the time to settle"
+    assert lines[1].startswith("step 1 of 1  conc 3  0 s of at most 300  at most 5:00 left  A ")
+
+
+@pytest.mark.usefixtures("virtual_time")
+def test_a_sweep_ends_with_its_ledger_and_says_before_that_its_steps_are_too_short(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p.toml").write_text(PROFILE)
+    assert main(["run", str(tmp_path / "p.toml"), "--sweep", "concurrency=1,3", "--for", "4s", "--no-record"]) == 0
+    out, err = capsys.readouterr()
+    assert "4 s are too short for a verdict" in err.splitlines()[1]
+    assert "| conc 1 streams |" in out
+    assert "| conc 3 streams |" in out
+    assert "tok/s out" not in out  # a mean over settings
+    assert "SIMULATED" in out
+    steps = [line.partition("  ")[0] for line in err.splitlines() if line.startswith("step")]
+    assert list(dict.fromkeys(steps)) == ["step 1 of 2", "step 2 of 2"]
+
+
+def test_a_verdict_cannot_be_waited_for_without_a_second_server_or_for_a_given_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["run", "demo", "--for", "9s", "--until-decided"]) == 2
+    assert "--at-most limits how long" in capsys.readouterr().err
+    assert main(["run", "--a", "http://127.0.0.1:1", "--until-decided"]) == 2
+    assert "one alone has no verdict" in capsys.readouterr().err
+    assert main(["run", "demo", "--at-most", "9s"]) == 2
+    assert "--at-most needs --until-decided" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("virtual_time")

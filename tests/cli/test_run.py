@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -46,6 +47,8 @@ def test_the_demo_profile_runs_and_prints_the_contract(capsys: pytest.CaptureFix
     assert summary["verdict"]["word"] == "undecided"
     (session,) = sessions()
     assert session.name == summary["session"]
+    assert summary["session_path"] == str(session)
+    assert summary["steps"] == []
     assert "SIMULATED" in (session / "session.toml").read_text().upper()
     for table in TABLES:
         assert pl.scan_parquet(session / table / "*.parquet").collect().height, table
@@ -94,12 +97,14 @@ def test_one_lane_on_a_real_llamacpp_server_is_recorded_and_exported(
     assert json.loads(next((tmp_path / "json").glob("*.json")).read_text())
 
 
-def start(*flags: str, seconds: int) -> subprocess.Popen[str]:
-    """A run that has recorded so many seconds."""
-    process = subprocess.Popen([*DRAGSTRIP, "run", "demo", "--for", "60s", *flags], stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    for _ in range(seconds):
-        assert "tok/s" in process.stderr.readline()
+def start(*flags: str, seconds: int) -> subprocess.Popen[bytes]:
+    """A run on a terminal, which has recorded so many seconds: each is drawn over the one before."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([*DRAGSTRIP, "run", "demo", "--for", "60s", *flags], stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    while seen.count(b" tok/s") < seconds:
+        seen += os.read(ours, 4096)
     return process
 
 

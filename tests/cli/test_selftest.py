@@ -24,7 +24,7 @@ def called(*flags: str) -> int:
 def test_the_sentence_is_the_last_line(
     measured: Accuracy, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def measure(step_s: float) -> Accuracy:
+    async def measure(step_s: float, _: object) -> Accuracy:
         assert step_s == 2.0
         return measured
 
@@ -37,7 +37,7 @@ def test_the_sentence_is_the_last_line(
 def test_its_former_name_is_still_accepted(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def measure(_: float) -> Accuracy:
+    async def measure(*_: object) -> Accuracy:
         return QUIET
 
     monkeypatch.setattr(measuring, "measure", measure)

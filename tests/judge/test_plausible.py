@@ -94,7 +94,7 @@ def replace_first(row: RequestRow) -> RequestRow:
 
 def test_a_lane_whose_answers_come_whole_has_no_tpot_and_the_rest() -> None:
     tables = buffered()
-    lane = summary(tables.session, tables.requests, tables.seconds, {})["lanes"]["b"]
+    lane = summary(replace(tables, events=()), {})["lanes"]["b"]
     assert lane["tpot_ms"] == {"p50": None, "p95": None, "p99": None, "n": 0}
     assert set(lane["unknown"]) == {"tpot_ms", "itl_ms"}
     assert "one piece" in lane["unknown"]["tpot_ms"]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from msgspec import structs
@@ -89,7 +89,7 @@ def unlike(texts: Iterable[str], usual_texts: Iterable[str]) -> list[str]:
 @pytest.mark.parametrize("pair", cases("work json", PAIRS))
 async def test_the_json_says_that_the_work_was_not_the_same(pair: OddPair) -> None:
     tables, same = await tables_of(pair), await tables_of(PAIRS[0])
-    objects = [summary(each.session, each.requests, each.seconds, {}, []) for each in (tables, same)]
+    objects = [summary(replace(each, events=()), {}) for each in (tables, same)]
     if pair.says:
         assert says(pair.says, unlike(*map(sentences, objects)))
     else:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.judge.made import MS, T0, failed, request, requests_frame, second, seconds_frame, session
 from tests.judge.simulated import seconds_of
+from tui.judge.tables import Tables
 from tui.model.rows import Lane
 from tui.report.summary import summary
 from tui.session.state import LatencyHistogram
@@ -35,12 +36,12 @@ def small(lanes: str = "ab") -> dict[str, Any]:
     ticks += [second("b", i, 50) for i in range(10)]
     itl: dict[Lane, LatencyHistogram] = {"a": LatencyHistogram(), "b": LatencyHistogram()}
     itl["a"].add([20.0, 40.0], [3, 1])
-    return summary(session(10.0, lanes=lanes), requests_frame(rows), seconds_frame(ticks), itl)
+    return summary(Tables(session(10.0, lanes=lanes), requests_frame(rows), seconds_frame(ticks)), itl)
 
 
 def test_the_object_has_the_keys_of_the_contract() -> None:
     figures = small()
-    assert set(figures) == {"schema", "session", "duration_s", "lanes", "verdict", "ledger", "crossover"}
+    assert set(figures) == {"schema", "session", "duration_s", "lanes", "verdict", "ledger", "crossover", "steps"}
     (row,) = figures["ledger"]
     assert row["dials"]["a"]["concurrency"] == "8"
     assert row["verdict"]["reason"] == figures["verdict"]["reason"]
@@ -88,7 +89,7 @@ def test_the_verdict_is_of_the_settled_seconds() -> None:
     a, b = seconds_of(rng, 1, 300, 0.3, 1200)[0], seconds_of(rng, 1, 300, 0.3)[0]
     ticks = [second("a", i, int(a[i])) for i in range(300)] + [second("b", i, int(b[i])) for i in range(300)]
     rows = [request(lane, i, at_s=i) for i in range(290) for lane in ("a", "b")]
-    verdict = summary(session(300), requests_frame(rows), seconds_frame(ticks), {})["verdict"]
+    verdict = summary(Tables(session(300), requests_frame(rows), seconds_frame(ticks)), {})["verdict"]
     assert verdict["word"] == "A ahead"
     assert (verdict["state"], verdict["level"], verdict["method"]) == ("decided", 0.95, METHOD)
     assert verdict["low"] < 1.2 < verdict["high"]
@@ -99,7 +100,7 @@ def test_the_verdict_is_of_the_settled_seconds() -> None:
 def test_under_an_arrival_rate_the_wait_before_sending_is_reported() -> None:
     rows = [request("a", i, t_sched_ns=T0 - 500 * MS) for i in range(5)]
     ticks = [second("a", i, 10, concurrency=0) for i in range(5)]
-    a = summary(session(5, lanes="a"), requests_frame(rows), seconds_frame(ticks), {})["lanes"]["a"]
+    a = summary(Tables(session(5, lanes="a"), requests_frame(rows), seconds_frame(ticks)), {})["lanes"]["a"]
     assert a["ttft_ms"]["p50"] == pytest.approx(100)
     assert a["ttft_sched_ms"]["p50"] == pytest.approx(600)
 
@@ -107,13 +108,13 @@ def test_under_an_arrival_rate_the_wait_before_sending_is_reported() -> None:
 def test_a_session_that_was_cut_short_is_as_long_as_its_seconds() -> None:
     info = session(0.0, lanes="a")
     ticks = [second("a", i, 100) for i in range(4)]
-    figures = summary(info, requests_frame([]), seconds_frame(ticks), {})
+    figures = summary(Tables(info, requests_frame([]), seconds_frame(ticks)), {})
     assert figures["duration_s"] == 4.0
     assert figures["lanes"]["a"]["output_tps"] == 100.0
 
 
 def test_an_empty_session_has_an_empty_summary() -> None:
-    figures = summary(session(0.0), requests_frame([]), seconds_frame([]), {})
+    figures = summary(Tables(session(0.0), requests_frame([]), seconds_frame([])), {})
     assert figures["lanes"]["a"]["output_tps"] == 0.0
     assert figures["lanes"]["a"]["ttft_ms"] == {"p50": None, "p95": None, "p99": None, "n": 0}
     assert figures["verdict"]["word"] == "not comparable"
@@ -123,6 +124,6 @@ def test_how_tokens_were_counted_and_how_many_shared_a_chunk_is_of_whole_answers
     rows = [request("a", i, at_s=i / 10, tokens_from="usage at end") for i in range(3)]
     rows += [request("a", 3, output_tokens=20, chunks=10), failed("a", 4, tokens_from="chunks")]
     ticks = seconds_frame([second("a", i, 50) for i in range(10)])
-    client = summary(session(10.0, lanes="a"), requests_frame(rows), ticks, {})["lanes"]["a"]["client"]
+    client = summary(Tables(session(10.0, lanes="a"), requests_frame(rows), ticks), {})["lanes"]["a"]["client"]
     assert client["tokens_from"] == {"usage at end": 3, "usage": 1}
     assert client["tokens_a_chunk"] == pytest.approx(53 / 43)

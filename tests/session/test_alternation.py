@@ -129,7 +129,7 @@ def test_streams_are_spread_in_turns_and_sweeps_and_not_where_an_operator_waits_
         ("alternate", counted, False, False),
     ):
         schedule = schedule_for(mode=mode)
-        schedule.start_plan([step], dict(schedule.dials), lambda _: (), 0, settled_only=sweeps)
+        schedule.start_plan([step], dict(schedule.dials), lambda _: (), 0, "settled" if sweeps else "time")
         assert schedule.settings(load_on=True)["a"].ramp == spread
 
 

@@ -15,7 +15,8 @@ from tui.model.profile import Step
 from tui.model.rows import LANES, Batch, Lane, RequestRow
 from tui.model.text import UserError
 from tui.session.messages import PlanMoved
-from tui.session.plan import PlanRun, checked
+from tui.session.plan import PlanRun, StepEnd, checked
+from tui.stats.verdict import MIN_SETTLED_S, State
 
 ROW = Run()._row("a", 0, 0)
 BASE: dict[Lane, Dials] = {lane: Dials(concurrency=4) for lane in LANES}
@@ -24,11 +25,11 @@ BASE: dict[Lane, Dials] = {lane: Dials(concurrency=4) for lane in LANES}
 class Hands:
     """A plan, and the dials that it or a hand puts in force."""
 
-    def __init__(self, *steps: Step, repeat: int = 1) -> None:
+    def __init__(self, *steps: Step, repeat: int = 1, step_end: StepEnd = "time") -> None:
         self.dials = dict(BASE)
         self.history: list[int] = []
         self.moves: list[PlanMoved] = []
-        self.plan = PlanRun(checked(steps, BASE), BASE, repeat=repeat)
+        self.plan = PlanRun(checked(steps, BASE), BASE, repeat=repeat, step_end=step_end)
         self.follow(self.plan.begin(0.0))
 
     def follow(self, move: PlanMoved) -> None:
@@ -46,11 +47,12 @@ class Hands:
         resting: Collection[Lane] = (),
         down: Collection[Lane] = (),
         settling: bool = False,
+        state: State | None = None,
     ) -> None:
         """A second ends, in which these requests ended."""
         rows = [replace(ROW, lane=lane, resting=lane in resting, up=lane not in down) for lane in LANES]
         batch = Batch(end_s * NS_PER_S, requests=list(requests), seconds=rows)
-        for move in self.plan.second(batch, segment, self.dials, settling=settling):
+        for move in self.plan.second(batch, segment, self.dials, settling=settling, state=state):
             self.follow(move)
 
 
@@ -169,6 +171,20 @@ def test_the_time_of_a_sweeps_step_runs_from_when_it_is_settled() -> None:
     assert not plan.over
     hands.second(33)
     assert plan.over
+
+
+def test_a_step_until_its_verdict_ends_with_it_and_not_later_than_its_time() -> None:
+    hands = Hands(*(Step(dials={"concurrency": n}, for_s=300) for n in (8, 16, 32)), step_end="verdict")
+    hands.second(30, state="measuring")
+    assert hands.history == [8]
+    hands.second(31, state="decided")
+    assert hands.history == [8, 16]
+    hands.second(32, state="cannot_tell")  # as while a lane is down: it may come back
+    assert hands.history == [8, 16]
+    hands.second(31 + MIN_SETTLED_S, state="cannot_tell")
+    assert hands.history == [8, 16, 32]
+    hands.second(31 + MIN_SETTLED_S + 300, state="measuring")
+    assert hands.plan.over
 
 
 @pytest.mark.parametrize(

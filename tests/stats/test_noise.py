@@ -5,6 +5,7 @@ import pytest
 
 from tests.judge.made import requests_frame, second, seconds_frame, session
 from tests.judge.simulated import seconds_of
+from tui.judge.tables import Tables
 from tui.model.rows import LANES
 from tui.model.text import UserError
 from tui.report.summary import summary
@@ -52,7 +53,7 @@ def test_a_session_is_judged_by_its_margin_and_says_where_it_is_from(
     info = session(200)
     info.profile.update(profile)
     rows = [second(lane, i, 1020 + i % 3 if lane == "a" else 1000 + i % 3) for i in range(200) for lane in LANES]
-    judged = summary(info, requests_frame([]), seconds_frame(rows), {})["verdict"]
+    judged = summary(Tables(info, requests_frame([]), seconds_frame(rows)), {})["verdict"]
     assert (judged["delta"], judged["delta_from"]) == (delta, source)
     assert judged["word"] == ("A ahead" if delta < 0.02 else "level")
 

@@ -17,6 +17,7 @@ import msgspec
 
 from tui.cli.console import print_notice, print_result, until_one_ends
 from tui.cli.options import profile_from, target_flags
+from tui.cli.progress import StatusLine, rates_text, time_text
 from tui.model.dials import DIALS, dial_text
 from tui.model.profile import Profile
 from tui.model.rows import Lane
@@ -66,6 +67,7 @@ def call(args: argparse.Namespace) -> int:
     for_s = duration_s(args.duration)
     if for_s < MIN_S:
         raise UserError(f"{for_s:g} s are too short for a noise floor: run at least {MIN_S} s")
+    print_notice(f"measuring one server against itself: {time_text(for_s)} and the time to settle")
     tps = asyncio.run(settled_tps(profile, for_s))
     noise = noise_floor(tps["a"], tps["b"])
     _store(
@@ -96,14 +98,22 @@ async def settled_tps(profile: Profile, for_s: float) -> dict[Lane, list[float]]
     simulated = SimulatedLanes()
     alone = await simulated.start(msgspec.structs.replace(profile, b=None, mode="together"))
     session = LiveSession(msgspec.structs.replace(alone, b=alone.a))
+    line = StatusLine()
     try:
         await session.reach()
-        await session.start(lambda: None)
+        await session.start(lambda: line.show(_settled_text(session, for_s)))
         await until_one_ends(session.ended(), _settled(session, for_s))
         return {lane: list(values) for lane, values in session.view(10).segment_tps.items()}
     finally:
+        line.clear()
         await session.stop("done")
         await simulated.stop()
+
+
+def _settled_text(session: LiveSession, for_s: float) -> str:
+    view = session.view(10)
+    settled_s = min(map(len, view.segment_tps.values()), default=0)
+    return f"{settled_s} settled s of {for_s:g}  {time_text(max(for_s - settled_s, 0))} left  {rates_text(view)}"
 
 
 async def _settled(session: LiveSession, for_s: float) -> None:

@@ -4,6 +4,7 @@ import argparse
 
 from tui.cli import report
 from tui.cli.console import print_notice
+from tui.cli.progress import Working
 from tui.model.text import UserError
 
 HELP = "compare A and B over several sessions; --fail-if sets the exit code, for CI"
@@ -35,13 +36,13 @@ def call(args: argparse.Namespace) -> int:
             raise UserError(f"{args.sessions[number]} is given twice: each session counts once")
     if args.fail_if is not None:
         parse(args.fail_if)  # refuse a mistake before the work
-    tables = [tables_of(open_session(folder)) for folder in folders]
     limits = report.limits_from(args)
-    figures = [measured(table, limits=limits) for table in tables]
-    condition = fail_if(args.fail_if, figures) if args.fail_if else None
-    report.write_document(
-        args, comparison_report([table.session for table in tables], compare(tables, limits), condition)
-    )
+    with Working("reading the recordings"):
+        tables = [tables_of(open_session(folder)) for folder in folders]
+        figures = [measured(table, limits=limits) for table in tables]
+        condition = fail_if(args.fail_if, figures) if args.fail_if else None
+        document = comparison_report([table.session for table in tables], compare(tables, limits), condition)
+    report.write_document(args, document)
     if condition is not None:
         why = f" (not comparable, because {condition.obstacle})" if condition.obstacle else ""
         note = f" ({condition.note})" if condition.note else ""

@@ -7,13 +7,16 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tui.model.text import UserError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from tui.report.document import Block, Document
     from tui.session.source import Source
 
 # Escape codes would steer the terminal and bidi overrides reverse a line. Servers and recordings may contain both;
@@ -23,10 +26,15 @@ _REMOVED: Final = dict.fromkeys(
 )
 
 
+def printable(text: str) -> str:
+    """The text without what would steer a terminal."""
+    return text.translate(_REMOVED)
+
+
 def print_result(text: str = "") -> None:
     """Print a line on stdout. BrokenPipeError when the pipe was closed or the terminal is gone (EIO)."""
     try:
-        sys.stdout.write(text.translate(_REMOVED) + "\n")
+        sys.stdout.write(printable(text) + "\n")
         sys.stdout.flush()
     except OSError as error:
         if error.errno == errno.EIO:
@@ -40,11 +48,61 @@ def print_notice(text: str) -> None:
     Lost when nobody can read it: the work matters more than the sentence about it.
     """
     try:
-        sys.stderr.write(text.translate(_REMOVED) + "\n")
+        sys.stderr.write(printable(text) + "\n")
         sys.stderr.flush()
     except OSError as error:
         if error.errno not in {errno.EPIPE, errno.EIO}:
             raise
+
+
+def print_document(document: Document) -> None:
+    """A report on stdout: laid out on a terminal, Markdown into a pipe."""
+    from tui.report.document import SIMULATED, Heading, Paragraph, markdown
+
+    if not sys.stdout.isatty():
+        print_result(markdown(document).rstrip("\n"))
+        return
+    warning: list[Block] = [Paragraph(SIMULATED, strong=True)] if document.simulated else []
+    print_blocks([Heading(document.title), *warning, *document.blocks])
+
+
+def print_blocks(blocks: Sequence[Block]) -> None:
+    """A part of a report, in the same way."""
+    from tui.report.document import markdown_blocks
+
+    if not sys.stdout.isatty():
+        print_result(markdown_blocks(blocks).rstrip("\n"))
+        return
+    from rich.console import Console, Group
+
+    console = Console(markup=False, highlight=False, emoji=False)
+    try:
+        console.print(Group(*(part for block in blocks for part in _laid_out(block))))
+    except OSError as error:
+        raise BrokenPipeError(errno.EPIPE, "the terminal is gone") from error
+
+
+def _laid_out(block: Block) -> list[RenderableType]:
+    """A block as Rich draws it; a chart is left out, as in Markdown."""
+    from rich import box
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    from tui.report.document import Heading, Paragraph, Table
+
+    match block:
+        case Heading(text):
+            return [Text(printable(text), style="bold cyan"), Text()]
+        case Paragraph(text, strong):
+            return [Text(printable(text), style="bold" if strong else ""), Text()]
+        case Table():
+            grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+            for name, right in zip(block.header, block.of_numbers(), strict=True):
+                grid.add_column(Text(printable(name)), justify="right" if right else "left")
+            for row in block.rows:
+                grid.add_row(*(Text(printable(cell)) for cell in row))
+            return [grid]
+    return []
 
 
 def save_text(path: Path, text: str) -> None:

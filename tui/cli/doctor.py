@@ -5,6 +5,7 @@ import asyncio
 
 from tui.cli.console import print_result
 from tui.cli.options import profile_from, target_flags
+from tui.cli.progress import Working
 from tui.model.profile import Profile
 
 HELP = "are these two servers comparable? settings side by side, and the flags that change those that differ"
@@ -27,8 +28,9 @@ async def _examine(profile: Profile, *, reset_cache: bool) -> int:
 
     simulated = SimulatedLanes()
     try:
-        profile = await simulated.start(profile)
-        report = await examine(profile)
+        with Working("asking both servers" if profile.b is not None else "asking the server"):
+            profile = await simulated.start(profile)
+            report = await examine(profile)
         print_result(text(report))
         for line in await empty_caches(profile) if reset_cache else ():
             print_result(line)

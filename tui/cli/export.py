@@ -1,13 +1,12 @@
 """`dragstrip export`: a recorded session in other file formats."""
 
 import argparse
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui.cli.console import print_result
 from tui.cli.options import session_flag
+from tui.cli.progress import Working
 from tui.model.rows import TABLES
 from tui.model.text import UserError
 from tui.ui.widgets.numbers import counted, size
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from tui.recording.reader import RecordedSession
 
 HELP = "write a recorded session as CSV, Parquet, JSON and other formats"
-PROGRESS_AFTER_S = 1.0
 # Written out, because the formats themselves import polars and help must not wait for it.
 FORMATS = "bundle, csv, parquet, json, ndjson, vllm, sglang, guidellm, aiperf, markdown, html, svg, png"
 
@@ -48,9 +46,9 @@ def call(args: argparse.Namespace) -> int:
         raise UserError(f"{recorded.name} has no segment {args.segment}: `dragstrip report` lists its settings")
     selection = Selection(tuple(args.table or TABLES), t0_ns, t1_ns, args.lane, args.segment, args.redact)
     target = Path(args.to or f"{recorded.name}-{args.format}")
-    bar = ProgressBar()
-    for file in export(recorded, args.format, target, selection, bar.show):
-        bar.clear()
+    with Working("reading") as working:
+        files = export(recorded, args.format, target, selection, working.share)
+    for file in files:
         print_result(f"{file.path}  {file.what}, {counted(file.rows, 'row')}, {size(file.size_bytes)}")
     for missing in recorded.missing:
         print_result(f"missing: {missing}")
@@ -61,23 +59,3 @@ def _has_segment(recorded: "RecordedSession", number: int) -> bool:
     import polars as pl
 
     return recorded.scan("seconds").filter(pl.col("segment") == number).limit(1).collect().height > 0
-
-
-class ProgressBar:
-    """On stderr, once the work has taken a second."""
-
-    def __init__(self, after_s: float = PROGRESS_AFTER_S) -> None:
-        self._from_s = time.monotonic() + after_s
-        self._shown = False
-
-    def show(self, table: str, done: int, total: int) -> None:
-        if sys.stderr.isatty() and time.monotonic() >= self._from_s:
-            share = done / max(total, 1)
-            sys.stderr.write(f"\r{table:<9} {'█' * round(30 * share):<30} {share:4.0%}")
-            sys.stderr.flush()
-            self._shown = True
-
-    def clear(self) -> None:
-        if self._shown:
-            sys.stderr.write("\r" + " " * 50 + "\r")
-            self._shown = False

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.cli.console import print_result, save_text
+from tui.cli.console import print_document, print_result, save_text
 from tui.cli.options import session_flag
+from tui.cli.progress import Working
 
 if TYPE_CHECKING:
     from tui.model.profile import Limits
@@ -52,9 +53,13 @@ def call(args: argparse.Namespace) -> int:
     from tui.report.session import session_report
     from tui.report.study import study, study_csv
 
-    recorded = open_session(session_named(args.session))
-    tables = tables_of(recorded)
-    write_document(args, session_report(tables, token_gaps(recorded), limits_from(args)))
+    with Working("reading the recording") as working:
+        recorded = open_session(session_named(args.session))
+        tables = tables_of(recorded)
+        gaps = token_gaps(recorded)
+        working.at("judging")
+        document = session_report(tables, gaps, limits_from(args))
+    write_document(args, document)
     if args.study_csv:
         save_text(Path(args.study_csv), study_csv(study(tables)))
     return 0
@@ -64,8 +69,11 @@ def write_document(args: argparse.Namespace, document: "Document") -> None:
     """Write a document in the form and to the place asked for."""
     from tui.report.document import markdown, page
 
+    if not args.to and args.format == "markdown":
+        print_document(document)
+        return
     text = page(document) if args.format == "html" else markdown(document)
-    if args.to:
+    if args.to and args.to != "-":
         save_text(Path(args.to), text)
     else:
         print_result(text.rstrip("\n"))

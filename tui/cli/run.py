@@ -10,25 +10,28 @@ import asyncio
 import json
 import re
 import signal
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tui.cli.calibrate import with_noise_floor
-from tui.cli.console import Interruption, print_notice, print_result, until_one_ends
+from tui.cli.console import Interruption, print_blocks, print_notice, print_result, until_one_ends
 from tui.cli.options import profile_from, recorder_from, recording_flags, session_argument, target_flags
+from tui.cli.progress import RunProgress, time_text
 from tui.judge.itl import ChunkGaps
 from tui.model.profile import Profile, Step
 from tui.model.rows import LANES, Batch, EventRow, Lane, RequestRow, SecondRow
 from tui.model.session import SessionInfo
 from tui.model.text import UserError
 from tui.profile.reading import MAX_REPEATS, lane_dials
+from tui.session.plan import StepEnd
 from tui.session.state import LatencyHistogram
 from tui.session.view import View
 
 if TYPE_CHECKING:
+    from tui.judge.tables import Tables
     from tui.session.live import LiveSession, Record
 
 
@@ -38,8 +41,9 @@ class Work:
 
     for_s: float
     steps: Sequence[Step] = ()
-    sweep: bool = False  # the steps are the first pass of a sweep: only settled time counts
-    refined: bool = False  # further passes of the sweep follow
+    step_end: StepEnd = "time"
+    refined: bool = False  # the steps are the first pass of a sweep, and others follow
+    announced: Sequence[str] = ()  # said before it begins
 
     async def run(self, session: LiveSession) -> None:
         if not self.steps:
@@ -50,7 +54,7 @@ class Work:
         session.start_plan(
             self.steps,
             lambda step: passes.next_steps(step, session.view(1)) if passes is not None else [],
-            settled_only=self.sweep,
+            self.step_end,
         )
         await session.plan_over()
 
@@ -63,13 +67,17 @@ async def measure(
 
     session = LiveSession(profile, record=record)
     session.listen(listener)
+    progress = RunProgress(work.for_s, until_decided=work.step_end == "verdict")
     try:
         for lane, info in (await session.reach()).items():
             for sentence in info.adapted:
                 print_notice(f"lane {lane.upper()}: {sentence}")
-        await session.start(lambda: None)
+        for line in work.announced:
+            print_notice(line)
+        await session.start(lambda: progress.second(session))
         await until_one_ends(session.ended(), work.run(session), interruption.event.wait())
     finally:
+        progress.clear()
         number = interruption.signal
         await session.stop(f"signal {signal.Signals(number).name}" if number else "done")
     return session
@@ -100,28 +108,33 @@ class SweepPasses:
 class CollectedRows:
     """A listener that keeps what a summary needs; the recording is not read back.
 
-    `on_second` is given the rows of each complete second, one a lane.
+    `frozen`: the run is not ended by its verdict.
     """
 
-    def __init__(self, on_second: Callable[[list[SecondRow]], None] | None = None) -> None:
-        self._on_second = on_second
+    def __init__(self, *, frozen: bool = True) -> None:
+        self._frozen = frozen
         self._requests: list[RequestRow] = []
         self._seconds: list[SecondRow] = []
         self._events: list[EventRow] = []
         self._gaps: dict[Lane, ChunkGaps] = {lane: ChunkGaps() for lane in LANES}
-        self._itl: dict[Lane, LatencyHistogram] = {lane: LatencyHistogram() for lane in LANES}
+        self._itl = _histograms()
+        self._steps_itl: list[dict[Lane, LatencyHistogram]] = []  # each from when it was settled
 
     def __call__(self, batch: Batch) -> None:
         self._requests += batch.requests
         self._events += batch.events
+        for event in batch.events:
+            if event.kind == "plan" and event.name == "step":
+                self._steps_itl.append(_histograms())
+            elif event.kind == "settled" and self._steps_itl:
+                self._steps_itl[-1] = _histograms()
         for lane, chunks in batch.chunks:
             gaps = self._gaps[lane].feed(chunks)
-            self._itl[lane].add(gaps.itl_ms, gaps.tokens)
+            for histograms in (self._itl, *self._steps_itl[-1:]):
+                histograms[lane].add(gaps.itl_ms, gaps.tokens)
         for lane in LANES:
             self._gaps[lane].forget([r.request for r in batch.requests if r.lane == lane])
         self._seconds += batch.seconds
-        if batch.seconds and self._on_second is not None:
-            self._on_second(batch.seconds)
 
     def down(self) -> list[Lane]:
         """The lanes whose server no longer answered as the run ended."""
@@ -130,16 +143,35 @@ class CollectedRows:
 
     def summary(self, info: SessionInfo) -> dict[str, Any]:
         """The object of `run --json`."""
-        from tui.recording.schema import frame_of_rows
         from tui.report.summary import summary
 
+        tables = self.tables(info)
+        itl, steps_itl, frozen = self._itl, self._steps_itl, self._frozen
+        return summary(tables, itl, steps_itl, frozen=frozen)
+
+    def tables(self, info: SessionInfo) -> Tables:
+        """What a ledger is made of."""
+        from tui.judge.tables import Tables
+        from tui.recording.schema import frame_of_rows
+
         requests, seconds = frame_of_rows("requests", self._requests), frame_of_rows("seconds", self._seconds)
-        return summary(info, requests, seconds, self._itl, self._events)
+        return Tables(info, requests, seconds, self._events)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the run's end did not depend on its verdict, so that there is one look at it."""
+        return self._frozen
+
+
+def _histograms() -> dict[Lane, LatencyHistogram]:
+    return {lane: LatencyHistogram() for lane in LANES}
 
 
 HELP = "measure without a terminal; --json prints one JSON object"
 DEFAULT_TIME = "60s"
-SWEEP_STEP_TIME = "100s"  # a verdict needs 80 settled seconds
+SWEEP_STEP_TIME = "100s"  # of which at least `MIN_SETTLED_S` are settled
+AT_MOST = "10m"
+MIN_TURNS = 4  # of each lane, before lanes that take turns have a verdict
 WARM_S = 60.0
 WARM_STEP_S = 10.0  # of each of several settings: what a server compiles or caches for one is there after an answer
 FAILURES_SHOWN = 3  # of a lane, on stderr
@@ -152,6 +184,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     recording_flags(parser)
     time_help = f"duration: 30s, 10m, 1h (default {DEFAULT_TIME}; each step of a sweep {SWEEP_STEP_TIME})"
     parser.add_argument("--for", dest="duration", metavar="TIME", help=time_help)
+    parser.add_argument(
+        "--until-decided", action="store_true", help="hold the load, or each step, until its verdict has fallen"
+    )
+    parser.add_argument(
+        "--at-most", metavar="TIME", help=f"the longest that --until-decided waits (default {AT_MOST})"
+    )
     parser.add_argument("--plan", action="store_true", help="run the profile's plan to its end, instead of --for")
     repeat_help = "run the plan or the listed sweep N times, every second time backwards"
     parser.add_argument("--repeat", type=int, metavar="N", help=repeat_help)
@@ -172,12 +210,19 @@ def call(args: argparse.Namespace) -> int:
         raise UserError("concurrency is 0, so there is no load to measure: give --max-concurrency 1 or more")
     if args.sweep or args.repeat:
         profile = msgspec.structs.replace(profile, repeat=args.repeat or 1)
-    return asyncio.run(_run(args, profile, _work(args, profile)))
+    if args.until_decided and len(profile.lanes) < 2:
+        raise UserError("--until-decided needs two servers: one alone has no verdict")
+    work = _work(args, profile)
+    return asyncio.run(_run(args, profile, replace(work, announced=announcement(work, profile))))
 
 
 def _check_flags(args: argparse.Namespace) -> None:
     from tui.judge.sweep import is_refined
 
+    if args.until_decided and args.duration:
+        raise UserError("give --for or --until-decided, not both: --at-most limits how long a step may take")
+    if args.at_most and not args.until_decided:
+        raise UserError("--at-most needs --until-decided")
     if args.plan and args.sweep:
         raise UserError("give --plan or --sweep, not both")
     if args.repeat is not None and not args.plan and (not args.sweep or is_refined(args.sweep)):
@@ -191,13 +236,50 @@ def _work(args: argparse.Namespace, profile: Profile) -> Work:
     from tui.judge.sweep import is_refined, sweep_plan
     from tui.session.plan import checked
 
+    until = args.until_decided
     for_s = duration_s(args.duration or (SWEEP_STEP_TIME if args.sweep else DEFAULT_TIME))
-    if not args.plan and not args.sweep:
-        return Work(for_s)
+    if until:
+        for_s = duration_s(args.at_most or AT_MOST)
     dials = {lane: lane_dials(profile, server) for lane, server in profile.lanes.items()}
+    if args.sweep:
+        steps = checked(sweep_plan(args.sweep, for_s), dials)
+        return Work(for_s, steps, "verdict" if until else "settled", refined=is_refined(args.sweep))
     if args.plan:
-        return Work(for_s, checked(profile.plan, dials))
-    return Work(for_s, checked(sweep_plan(args.sweep, for_s), dials), sweep=True, refined=is_refined(args.sweep))
+        longest = [msgspec.structs.replace(step, for_s=for_s) if step.for_s else step for step in profile.plan]
+        return Work(for_s, checked(longest if until else profile.plan, dials), "verdict" if until else "time")
+    return Work(for_s, [Step(for_s=for_s)], "verdict") if until else Work(for_s)
+
+
+def announcement(work: Work, profile: Profile) -> list[str]:
+    """How long the work takes, and whether that is too short for what it is to show."""
+    from tui.session.schedule import BLOCK_S
+    from tui.stats.verdict import MIN_SETTLED_S
+
+    in_turns = profile.mode == "alternate" and profile.b is not None
+    needed_s = BLOCK_S * MIN_TURNS if in_turns else MIN_SETTLED_S
+    timed_s = [step.for_s for step in work.steps if step.for_s] if work.steps else [work.for_s]
+    lines = [_total_text(work, profile.repeat, 2 if in_turns else 1)]
+    if profile.b is not None and timed_s and min(timed_s) < needed_s:
+        lines.append(
+            f"dragstrip: {min(timed_s):g} s are too short for a verdict, which takes at least {needed_s:g} settled "
+            "seconds: give --for more time, or --until-decided"
+        )
+    return lines
+
+
+def _total_text(work: Work, repeat: int, turns: int) -> str:
+    """`6 steps: 8:24 and the time to settle`."""
+    if not work.steps:
+        return f"measuring for {time_text(work.for_s)}"
+    count = len(work.steps) * repeat
+    steps = f"{count} step{'s' if count > 1 else ''}" + (", more around the knee" if work.refined else "")
+    most = "at most " if work.step_end == "verdict" else ""
+    time_s = sum(step.for_s or 0 for step in work.steps) * repeat * turns
+    requests = sum(step.requests or 0 for step in work.steps) * repeat
+    parts = [f"{most}{time_text(time_s)}"] if time_s else []
+    parts += [f"{requests} requests a lane"] if requests else []
+    settling = "" if work.step_end == "time" else " and the time to settle"
+    return f"{steps}: {' and '.join(parts)}{settling}"
 
 
 def duration_s(text: str) -> float:
@@ -211,49 +293,39 @@ async def _run(args: argparse.Namespace, profile: Profile, work: Work) -> int:
     record = recorder_from(args, profile)
     interruption = Interruption()
     if args.warm_up:
-        print_notice("warming up: not recorded, not counted")
         once = msgspec.structs.replace(profile, repeat=1)
         await measure(once, _warm_up(work), interruption, CollectedRows())
+        work = replace(work, announced=())
         if interruption.signal:
             print_notice("dragstrip: interrupted during warm-up: nothing was measured")
             return 128 + interruption.signal
-    rows = CollectedRows(None if args.json else _print_second)
+    rows = CollectedRows(frozen=work.step_end != "verdict")
     session = await measure(profile, work, interruption, rows, record)
     if interruption.signal:
         recorded = "; the measurement so far is recorded" if session.recorder else ""
         print_notice(f"dragstrip: interrupted{recorded}")
         return 128 + interruption.signal
-    return _print_summary(args, session, rows)
+    return _print_summary(args, session, rows, by_step=bool(work.steps))
 
 
 def _warm_up(work: Work) -> Work:
-    replace = msgspec.structs.replace
-    steps = [replace(step, requests=None, for_s=min(step.for_s or WARM_STEP_S, WARM_STEP_S)) for step in work.steps]
-    return Work(min(work.for_s, WARM_S), steps)
+    shortened = msgspec.structs.replace
+    steps = [shortened(step, requests=None, for_s=min(step.for_s or WARM_STEP_S, WARM_STEP_S)) for step in work.steps]
+    announced = [*work.announced, "warming up: not recorded, not counted"]
+    return Work(min(work.for_s, WARM_S), steps, announced=announced)
 
 
-def _print_second(rows: list[SecondRow]) -> None:
-    print_notice("   ".join(map(_second_text, rows)))
-
-
-def _second_text(row: SecondRow) -> str:
-    failed = f" {row.failed} failed" if row.failed else ""
-    state = " down" if not row.up else " resting" if row.resting else ""
-    return f"{row.lane.upper()} {row.output_tokens:6d} tok/s {row.in_flight:4d} in flight{failed}{state}"
-
-
-def _print_summary(args: argparse.Namespace, session: LiveSession, rows: CollectedRows) -> int:
+def _print_summary(args: argparse.Namespace, session: LiveSession, rows: CollectedRows, *, by_step: bool) -> int:
     assert session.info is not None
     summary = rows.summary(session.info)
+    path = None if session.recorder is None else str(session.recorder.directory)
     if args.json:
-        print_result(json.dumps(summary, allow_nan=False))
+        print_result(json.dumps({**summary, "session_path": path}, allow_nan=False))
     else:
-        for name, lane in summary["lanes"].items():
-            print_result(_lane_text(name, lane))
-        if summary["verdict"]:
-            print_result(_verdict_text(summary["verdict"]))
-        if sentence := session.view(1).crossover:
-            print_result(f"{sentence}.")
+        if by_step:
+            _print_ledger(rows, session.info)
+        else:
+            _print_lanes(summary)
         if session.recorder is not None:
             name = session_argument(args, session.profile, session.info.name)
             print_result(f"recorded as {name}: `dragstrip report {name}`, `dragstrip replay {name}`")
@@ -265,6 +337,27 @@ def _print_summary(args: argparse.Namespace, session: LiveSession, rows: Collect
     if session.incomparable:
         print_notice(f"dragstrip: {session.incomparable}; accept a difference with --waive KEY")
     return 1 if failed or session.incomparable else 0
+
+
+def _print_lanes(summary: Mapping[str, Any]) -> None:
+    for name, lane in summary["lanes"].items():
+        print_result(_lane_text(name, lane))
+    if summary["verdict"]:
+        print_result(_verdict_text(summary["verdict"]))
+
+
+def _print_ledger(rows: CollectedRows, info: SessionInfo) -> None:
+    """Every setting with its verdict, and where the lead changes hands: a mean over settings says nothing."""
+    from tui.judge.ledger import ledger
+    from tui.judge.sweep import crossover
+    from tui.report.document import SIMULATED, Paragraph
+    from tui.report.session import ledger_blocks
+
+    tables = rows.tables(info)
+    held = ledger(tables, frozen=rows.frozen)
+    lines = [SIMULATED] if info.simulated else []
+    lines += [f"{sentence}."] if (sentence := crossover(held)) else []
+    print_blocks([*ledger_blocks(tables, held), *(Paragraph(line, strong=True) for line in lines)])
 
 
 def _print_doubts(lanes: Mapping[str, Mapping[str, Any]]) -> None:

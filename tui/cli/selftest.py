@@ -4,6 +4,7 @@ import argparse
 import asyncio
 
 from tui.cli.console import print_result
+from tui.cli.progress import Working
 from tui.model.text import UserError
 
 HELP = "measure client overhead on this machine, and the load up to which its figures can be trusted"
@@ -25,7 +26,8 @@ def call(args: argparse.Namespace) -> int:
         raise UserError(f"--step is {args.step:g}, but must lie between 1 and 600 seconds")
     from tui.load.accuracy import measure
 
-    accuracy = asyncio.run(measure(args.step))
+    with Working("starting") as working:
+        accuracy = asyncio.run(measure(args.step, working.at))
     for line in accuracy.lines():
         print_result(line)
     return 0 if accuracy.trusted_tokens_s else 1

@@ -3,6 +3,7 @@
 A running session and a recorded one build it in the same way: from settings, each a list of segments.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
@@ -193,18 +194,38 @@ class VisitedSetting:
 
 def visited(tables: Tables) -> list[VisitedSetting]:
     """The settings of a session in order of their first visit; without dial events each segment is a setting."""
-    session = tables.session
-    settled_ns = sorted(event.t_ns for event in tables.events if event.kind == "settled")
-    parts = segments(tables.seconds, tables.requests, settled_ns)
-    # A turn is in force for the whole of the second in which it was made (`Segment` counts whole seconds).
-    moments = [segment.start_ns + NS_PER_S - 1 for segment in parts]
-    in_force = settings_at(session.profile, session.lanes, tables.events, moments)
     visits: dict[str, tuple[Settings, list[Segment]]] = {}
     dials_are_known = any(event.kind == "dial" for event in tables.events)
-    for segment, setting in zip(parts, in_force, strict=True):
+    for segment, setting in _segments_and_settings(tables):
         key = repr(setting) if dials_are_known else str(segment.number)
         visits.setdefault(key, (setting, []))[1].append(segment)
     return [VisitedSetting(dials, pooled) for dials, pooled in visits.values()]
+
+
+def _segments_and_settings(tables: Tables) -> list[tuple[Segment, Settings]]:
+    session = tables.session
+    settled_ns = sorted(event.t_ns for event in tables.events if event.kind == "settled")
+    parts = segments(tables.seconds, tables.requests, settled_ns)
+    in_force = settings_at(session.profile, session.lanes, tables.events, list(map(_turned_by, parts)))
+    return list(zip(parts, in_force, strict=True))
+
+
+def _turned_by(segment: Segment) -> int:
+    """A turn is in force for the whole of the second in which it was made: `Segment` counts whole seconds."""
+    return segment.start_ns + NS_PER_S - 1
+
+
+def steps_held(tables: Tables) -> dict[int, VisitedSetting]:
+    """The steps of the plan or sweep that ran, each by the number of the event that began it."""
+    starts = [event.t_ns for event in tables.events if event.kind == "plan" and event.name == "step"]
+    parts = _segments_and_settings(tables) if starts else []
+    steps: dict[int, VisitedSetting] = {}
+    for segment, setting in parts:
+        number = bisect_right(starts, _turned_by(segment)) - 1
+        if number >= 0:
+            held = steps[number].segments if number in steps else []
+            steps[number] = VisitedSetting(setting, [*held, segment])
+    return steps
 
 
 _Setting = TypeVar("_Setting", LedgerRow, VisitedSetting)

@@ -6,7 +6,7 @@ like any server. Our times less the source's are what client and loopback add.
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -86,10 +86,16 @@ class Accuracy:
         )
 
 
-async def measure(step_s: float = 3.0) -> Accuracy:
-    """Three measurements of `step_s` seconds each: one stream, many paced streams, and as fast as possible."""
+async def measure(step_s: float = 3.0, at: Callable[[str], None] = lambda _: None) -> Accuracy:
+    """Three measurements of `step_s` seconds each: one stream, many paced streams, and as fast as possible.
+
+    `at` is called with each as it begins.
+    """
+    at("1 of 3: one stream")
     single = await _paced(1, SINGLE_US, step_s)
+    at(f"2 of 3: {PACED_STREAMS} paced streams")
     paced = await _paced(PACED_STREAMS, PACED_US, step_s)
+    at("3 of 3: as fast as possible")
     bulk = await _bulk(step_s)
     itl_us = np.abs(np.concatenate([np.diff(errors) for errors in single.errors_us]))
     return Accuracy(

@@ -72,6 +72,11 @@ class Recorder:
         """Take a batch. Never blocks."""
         self._inbox.append(batch)
 
+    @property
+    def directory(self) -> Path:
+        """The session's folder."""
+        return self._directory
+
     def close(self, ended: str, duration_s: float) -> None:
         """Write what is left, compact each table into one file, note how the session ended. Blocks."""
         self._closing.set()

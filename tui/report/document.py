@@ -16,6 +16,7 @@ from tui.judge.sentence import ENDLESS
 from tui.model.metrics import PERCENTILES
 from tui.stats.verdict import Margin, Verdict
 
+SIMULATED: Final = "SIMULATED: these numbers come from simulated engines, not from real ones."
 _NUMBER = frozenset("0123456789+-–∞")
 
 
@@ -106,9 +107,7 @@ def page(document: Document) -> str:
     title = escape(document.title)
     simulated = ""
     if document.simulated:
-        simulated = (
-            '<p class="simulated">SIMULATED: these numbers come from simulated engines, not from real ones.</p>'
-        )
+        simulated = f'<p class="simulated">{SIMULATED}</p>'
     body = "\n".join(_html_block(block, simulated=document.simulated) for block in document.blocks)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -152,9 +151,13 @@ def markdown(document: Document) -> str:
     """The whole report; ends with a newline."""
     parts = [f"# {escaped(document.title)}"]
     if document.simulated:
-        parts.append("**SIMULATED: these numbers come from simulated engines, not from real ones.**")
-    parts += [text for text in map(_markdown_block, document.blocks) if text]
-    return "\n\n".join(parts) + "\n"
+        parts.append(f"**{SIMULATED}**")
+    return "\n\n".join([*parts, markdown_blocks(document.blocks)])
+
+
+def markdown_blocks(blocks: Sequence[Block]) -> str:
+    """A part of a report; ends with a newline."""
+    return "\n\n".join(text for text in map(_markdown_block, blocks) if text) + "\n"
 
 
 def escaped(text: str) -> str:

@@ -43,7 +43,7 @@ from tui.report.document import (
     range_ms,
 )
 from tui.report.study import study_blocks
-from tui.report.summary import Distribution, summary, unknown_sentences
+from tui.report.summary import Distribution, lanes_summary, unknown_sentences
 from tui.report.svg import charts
 from tui.stats.latency import LatencyFigure, goodput, latency_figure
 from tui.stats.verdict import METHOD, Verdict, holm, not_comparable
@@ -233,9 +233,13 @@ def session_report(
     """
     limits = limits or tables.limits
     lacks = [] if itl or not tables.requests.height else [Paragraph(f"{NO_CHUNKS[0].upper()}{NO_CHUNKS[1:]}.")]
-    figures = summary(tables.session, tables.requests, tables.seconds, itl or {}, tables.events)
     rows = ledger(tables)
-    blocks: list[Block] = [*_head(tables, rows), *_lanes(figures["lanes"]), *lacks, *_ledger(tables, rows)]
+    blocks: list[Block] = [
+        *_head(tables, rows),
+        *_lanes(lanes_summary(tables, itl or {})),
+        *lacks,
+        *ledger_blocks(tables, rows),
+    ]
     blocks += charts(tables, rows)
     blocks += latency_blocks(tables)
     if limits.by_metric:
@@ -364,7 +368,7 @@ def _failed(lane: Mapping[str, Any]) -> str:
     return f"{lane['failed']} ({causes})" if causes else str(lane["failed"])
 
 
-def _ledger(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
+def ledger_blocks(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
     if not rows:
         return []
     lanes = list(rows[0].dials)

@@ -7,14 +7,14 @@ from typing import Any, Final, Protocol
 
 import polars as pl
 
-from tui.judge.ledger import LedgerRow, ledger, main_setting
+from tui.judge.ledger import LedgerRow, VisitedSetting, ledger, main_setting, steps_held
 from tui.judge.plausible import unknown_of
 from tui.judge.sentence import Setup, lane_names, settings_named, verdict_sentence
 from tui.judge.sweep import crossover
-from tui.judge.tables import LATENCY, Tables, for_lane
-from tui.model.metrics import METRICS, PERCENTILES, SHOWN_PERCENTILES
-from tui.model.rows import LANES, EventRow, Lane
-from tui.model.session import LaneInfo, SessionInfo
+from tui.judge.tables import LATENCY, Tables, for_lane, within
+from tui.model.metrics import METRICS, NS_PER_S, PERCENTILES, SHOWN_PERCENTILES
+from tui.model.rows import LANES, Lane
+from tui.model.session import LaneInfo
 from tui.stats.distributions import summary_percentiles
 from tui.stats.verdict import not_comparable
 
@@ -37,13 +37,13 @@ class Distribution(Protocol):
 
 
 def summary(
-    session: SessionInfo,
-    requests: pl.DataFrame,
-    seconds: pl.DataFrame,
+    tables: Tables,
     itl: Mapping[Lane, Distribution],
-    events: Sequence[EventRow] = (),
+    steps_itl: Sequence[Mapping[Lane, Distribution]] = (),
+    *,
+    frozen: bool = True,
 ) -> dict[str, Any]:
-    """The object of `run --json`, from the tables `requests` and `seconds` of one session.
+    """The object of `run --json`, of one session.
 
     Rates are over the whole seconds of the session, of lanes that take turns over their own; output tokens are those
     that arrived, of whatever request. `requests` counts those that ended well, next to `failed` and those cut off by
@@ -52,27 +52,54 @@ def summary(
     decides (the screen shows none under `PERCENTILES`). A figure that
     most answers do not support is null, and `unknown` says why. `ttft_sched_ms`, from the moment when a
     request was due, is there when requests came at a rate. The verdict is of the main setting, which its `dials`
-    name, at one look; with `events`, all visits to it count. `ledger` has every setting visited, and `crossover`
-    where the lead changes hands, of two lanes. `sentence` is the verdict in the words of the screen and the report.
+    name, with all visits to it. `ledger` has every setting visited, and `crossover`
+    where the lead changes hands, of two lanes. `steps` has every step of a plan or sweep in the order in which they
+    were held, with both lanes over its settled time (`steps_itl`: their inter-token latencies). `frozen`: the run
+    was not ended by its verdict, so that this is the one look at it. `sentence` is the verdict in the words of the
+    screen and the report.
     """
-    duration_s = session.duration_s or seconds["t_ns"].n_unique() * 1.0
-    lanes: dict[Lane, dict[str, Any]] = {}
-    for lane in LANES:
-        if lane in session.lanes:
-            info = session.lanes[lane]
-            lanes[lane] = _lane(info, for_lane(requests, lane), for_lane(seconds, lane))
-            lanes[lane]["itl_ms"] = _itl(itl.get(lane))
-            _without_unknown(lanes[lane], unknown_of(for_lane(requests, lane)))
+    session = tables.session
+    duration_s = session.duration_s or tables.seconds["t_ns"].n_unique() * 1.0
+    lanes = lanes_summary(tables, itl)
+    judged = _judged(tables, frozen=frozen) if len(lanes) == 2 else {"verdict": {}}
+    steps = [
+        _step(tables, visit, steps_itl[number] if number < len(steps_itl) else {}, frozen=frozen)
+        for number, visit in steps_held(tables).items()
+    ]
+    head = {"schema": SUMMARY_SCHEMA, "session": session.name, "duration_s": round(duration_s, 3)}
+    return {**head, "lanes": lanes, **judged, "steps": steps}
+
+
+def lanes_summary(tables: Tables, itl: Mapping[Lane, Distribution]) -> dict[str, dict[str, Any]]:
+    """The figures of each lane over the whole session."""
+    infos = tables.session.lanes
     return {
-        "schema": SUMMARY_SCHEMA,
-        "session": session.name,
-        "duration_s": round(duration_s, 3),
-        "lanes": lanes,
-        **(_judged(Tables(session, requests, seconds, events)) if len(lanes) == 2 else {"verdict": {}}),
+        lane: _lane(infos[lane], for_lane(tables.requests, lane), for_lane(tables.seconds, lane), itl.get(lane))
+        for lane in LANES
+        if lane in infos
     }
 
 
-def _lane(info: LaneInfo, requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
+def _step(tables: Tables, visit: VisitedSetting, itl: Mapping[Lane, Distribution], *, frozen: bool) -> dict[str, Any]:
+    """Requests sent in the settled time of the step, and its seconds that count."""
+    lanes: dict[str, Any] = {}
+    for lane in visit.dials:
+        counted_ns = [round(at_s * NS_PER_S) for segment in visit.segments for at_s in segment.lane(lane).at_s]
+        seconds = for_lane(tables.seconds, lane).filter(pl.col("t_ns").is_in(counted_ns))
+        requests = for_lane(tables.requests, lane).filter(within(visit.spans(lane), "t_send_ns"))
+        lanes[lane] = _lane(tables.session.lanes[lane], requests, seconds, itl.get(lane))
+    row = visit.row(tables.circumstances, delta=tables.margin.delta, frozen=frozen)
+    verdict = asdict(row.verdict) if len(lanes) == 2 else {}
+    return {"dials": visit.dials, **lanes, "verdict": verdict, "settled_s": visit.settled_s}
+
+
+def _lane(info: LaneInfo, requests: pl.DataFrame, seconds: pl.DataFrame, itl: Distribution | None) -> dict[str, Any]:
+    figures = {**_figures(info, requests, seconds), "itl_ms": _itl(itl)}
+    _without_unknown(figures, unknown_of(requests))
+    return figures
+
+
+def _figures(info: LaneInfo, requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
     outcome = requests["outcome"]
     failed = requests.filter(pl.col("outcome") == "failed")
     causes = failed.group_by("cause").len().sort("len", "cause", descending=[True, False])
@@ -179,9 +206,9 @@ def _shown_tokens(requests: pl.DataFrame) -> int:
     return int(requests["output_tokens"].sum()) - int(requests["hidden_tokens"].fill_null(0).sum())
 
 
-def _judged(tables: Tables) -> dict[str, Any]:
+def _judged(tables: Tables, *, frozen: bool) -> dict[str, Any]:
     """The verdict with the δ that it was given and where that comes from, and the ledger."""
-    rows, margin = ledger(tables), tables.margin
+    rows, margin = ledger(tables, frozen=frozen), tables.margin
     names = lane_names({lane: tables.session.lanes.get(lane) for lane in LANES})
     sentences = [sentence.text for _, sentence in settings_named(rows, names, margin.delta)]
     first = main_setting(rows)

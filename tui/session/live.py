@@ -38,7 +38,7 @@ from tui.session.messages import (
     PlanMoved,
     ServerDetected,
 )
-from tui.session.plan import FurtherSteps, PlanRun
+from tui.session.plan import FurtherSteps, PlanRun, StepEnd
 from tui.session.schedule import TICKS_PER_S, LoadSchedule
 from tui.session.timeline import dials_after
 from tui.session.view import HISTORY_S, Judgement, View, blank_view
@@ -140,12 +140,11 @@ class LiveSession:
             await self._second_over.wait()
 
     def start_plan(
-        self, steps: Sequence[Step], more: FurtherSteps = lambda _: (), *, settled_only: bool = False
+        self, steps: Sequence[Step], more: FurtherSteps = lambda _: (), step_end: StepEnd = "time"
     ) -> None:
         """Run these steps from now on. UserError when there is none, or one cannot be put in force."""
         base = {lane: self.board.in_force(lane) for lane in self._first_dials}
-        now_ns = self.clock.now_ns()
-        self._follow_plan(self.schedule.start_plan(steps, base, more, now_ns, settled_only=settled_only))
+        self._follow_plan(self.schedule.start_plan(steps, base, more, self.clock.now_ns(), step_end))
 
     def toggle_plan(self) -> str:
         """Start the profile's plan, pause it or go on; returns one sentence where there is none."""
@@ -377,7 +376,9 @@ class LiveSession:
         self._say_settled()
         asked = {lane: self.board.asked(lane) for lane in self._first_dials}
         settling = self._state.settled_ns is None
-        for move in self.schedule.second(batch, asked, settling=settling):
+        verdict = self.view(1).verdicts.get("output_tps") if self.schedule.waits_for_verdict else None
+        state = verdict.state if verdict is not None else None
+        for move in self.schedule.second(batch, asked, settling=settling, state=state):
             self._follow_plan(move)
 
     def _judge(self) -> None:

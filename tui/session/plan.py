@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -12,10 +12,27 @@ from tui.model.profile import Step
 from tui.model.rows import Batch, Lane
 from tui.model.text import UserError
 from tui.session.messages import PlanMoved
+from tui.stats.verdict import MIN_SETTLED_S, State
 
 FurtherSteps = Callable[[Step], Sequence[Step]]  # what a sweep measures next, from the step that ended
 
+StepEnd = Literal["time", "settled", "verdict"]
+"""What ends a step of a time: that time, that much settled time, or the verdict and at the latest that time."""
+
 MAX_DOWN_S: Final = 60.0  # then the lane is given up for this step: until then its server may be restarted
+
+
+class PlanProgress(msgspec.Struct, frozen=True):
+    """How far a plan is, in the slower lane."""
+
+    number: int  # of the step that runs, from 1
+    of: int
+    setting: str
+    held_s: float
+    for_s: float | None
+    ended: int  # requests
+    requests: int | None
+    left_s: float  # of this step and of those after it that have a time; at most, where a verdict ends them
 
 
 class PlanRun(msgspec.Struct):
@@ -30,12 +47,14 @@ class PlanRun(msgspec.Struct):
     base: dict[Lane, Dials]
     more: FurtherSteps = lambda _: ()
     repeat: int = 1
+    step_end: StepEnd = "time"
     at: int = -1  # the place in `order` of the step that runs
     begun: int = 0  # how often a step was begun, repeats included
     paused: bool = False
     order: list[int] = msgspec.field(default_factory=list)  # of the steps, by their number
     _since_s: float = 0.0
     _settles: bool = False
+    _state: State | None = None  # of the verdict at the setting in force
     _held_s: dict[Lane, float] = msgspec.field(default_factory=dict)
     _ended: Counter[Lane] = msgspec.field(default_factory=Counter)
     _down_s: dict[Lane, float] = msgspec.field(default_factory=dict)
@@ -69,11 +88,17 @@ class PlanRun(msgspec.Struct):
         return self._go_to(self.at, now_s)
 
     def second(
-        self, batch: Batch, segment: int, asked: Mapping[Lane, Dials], *, settling: bool = False
+        self,
+        batch: Batch,
+        segment: int,
+        asked: Mapping[Lane, Dials],
+        *,
+        settling: bool = False,
+        state: State | None = None,
     ) -> list[PlanMoved]:
         """A second is complete: go on when the step has been held. A dial that was turned pauses the plan.
 
-        `settling`: the time of the step does not run.
+        `settling`: the time of the step does not run. `state`: where the verdict on the dials in force is.
         """
         if self.over or self.paused:
             return []
@@ -84,6 +109,7 @@ class PlanRun(msgspec.Struct):
         if settling or self._settles:  # the second at whose end it was settled does not count
             self._settles = settling
             return []
+        self._state = state
         moves = []
         for row in batch.seconds:
             if not row.resting:
@@ -101,17 +127,33 @@ class PlanRun(msgspec.Struct):
 
     def text(self) -> str:
         """`plan 2/3  conc 16  0:41 left`; empty when it is over."""
-        if self.over or self.at < 0:
+        if (now := self.progress()) is None:
             return ""
-        step = self.step
-        place = f"plan {self.at + 1}/{len(self.order)}  {setting_text(step)}"
+        place = f"plan {now.number}/{now.of}  {now.setting}"
         if self.paused:
             return f"{place}  paused: P goes on"
-        if step.requests is not None:
-            return f"{place}  {self._fewest()}/{step.requests} requests"
-        later = [self.steps[number].for_s or 0 for number in self.order[self.at + 1 :]]
-        left_s = round(max((step.for_s or 0) - min(self._held_s.values()), 0) + sum(later))
+        if now.requests is not None:
+            return f"{place}  {now.ended}/{now.requests} requests"
+        left_s = round(now.left_s)
         return f"{place}  {left_s // 60}:{left_s % 60:02d} left"
+
+    def progress(self) -> PlanProgress | None:
+        """None before it began and once it is over."""
+        if self.over or self.at < 0:
+            return None
+        step, held_s = self.step, min(self._held_s.values())
+        later = [self.steps[number].for_s or 0 for number in self.order[self.at + 1 :]]
+        left_s = max((step.for_s or 0) - held_s, 0) + sum(later)
+        return PlanProgress(
+            number=self.at + 1,
+            of=len(self.order),
+            setting=setting_text(step),
+            held_s=held_s,
+            for_s=step.for_s,
+            ended=self._fewest(),
+            requests=step.requests,
+            left_s=left_s,
+        )
 
     def enough(self, lane: Lane) -> bool:
         """Whether the lane has had all of the step that runs."""
@@ -119,8 +161,14 @@ class PlanRun(msgspec.Struct):
             return False
         step = self.step
         if step.for_s is not None:
-            return self._held_s[lane] >= step.for_s
+            return self._held_s[lane] >= step.for_s or self._has_fallen(lane)
         return self._ended[lane] >= (step.requests or 0) or self._down_s.get(lane, 0.0) >= MAX_DOWN_S
+
+    def _has_fallen(self, lane: Lane) -> bool:
+        """Whether there is no more to wait for: what cannot be told now may be told once a lane is back."""
+        if self.step_end != "verdict" or self._state not in {"decided", "cannot_tell"}:
+            return False
+        return self._state == "decided" or self._held_s[lane] >= MIN_SETTLED_S
 
     def max_requests(self, lane: Lane, dials: Dials) -> int | None:
         """How many requests the step sends a lane that has its dials; None: as many as there is time for."""
@@ -149,7 +197,7 @@ class PlanRun(msgspec.Struct):
 
     def _go_to(self, at: int, now_s: float) -> PlanMoved:
         self.at, self._since_s, self._held_s = at, now_s, dict.fromkeys(self.base, 0.0)
-        self._settles = False
+        self._settles, self._state = False, None
         self._ended.clear()
         self._down_s.clear()
         self.begun += 1

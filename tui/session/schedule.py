@@ -18,7 +18,8 @@ from tui.model.profile import Profile, Step
 from tui.model.rows import LANES, Batch, EventRow, Lane
 from tui.session.dial_board import dial_events, stopped
 from tui.session.messages import PlanMoved, TurnGiven
-from tui.session.plan import FurtherSteps, PlanRun, checked
+from tui.session.plan import FurtherSteps, PlanRun, StepEnd, checked
+from tui.stats.verdict import State
 
 if TYPE_CHECKING:
     from tui.session.seconds import LaneCutter
@@ -152,22 +153,28 @@ class LoadSchedule:
         base: dict[Lane, Dials],
         more: FurtherSteps,
         now_ns: int,
-        *,
-        settled_only: bool,
+        step_end: StepEnd = "time",
     ) -> PlanMoved:
         """Run these steps from now on. UserError when there is none, or one cannot be put in force.
 
-        `settled_only`: the time of a step runs once the figures no longer mix two settings.
+        Settled time runs once the figures no longer mix two settings.
         """
-        self.plan = PlanRun(checked(steps, base), base, more, self._repeat)
-        self._sweeps = settled_only
+        self.plan = PlanRun(checked(steps, base), base, more, self._repeat, step_end)
+        self._sweeps = step_end != "time"
         return self.plan.begin(now_ns / NS_PER_S)
 
-    def second(self, batch: Batch, asked: Mapping[Lane, Dials], *, settling: bool) -> list[PlanMoved]:
+    @property
+    def waits_for_verdict(self) -> bool:
+        """Whether the step that runs ends with its verdict."""
+        return self.plan is not None and self.plan.step_end == "verdict" and not self.plan.over
+
+    def second(
+        self, batch: Batch, asked: Mapping[Lane, Dials], *, settling: bool, state: State | None = None
+    ) -> list[PlanMoved]:
         """A second is complete: the plan may go on to its next step."""
         if self.plan is None:
             return []
-        return self.plan.second(batch, self.segment, asked, settling=settling and self._sweeps)
+        return self.plan.second(batch, self.segment, asked, settling=settling and self._sweeps, state=state)
 
     def tick(self, now_ns: int, cutters: Cutters, slow_ms: float) -> TurnGiven | None:
         """Turns go on; returns whose turn it is when that changes."""

@@ -20,6 +20,7 @@ import termios
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def measured(folder: Path, log: list[Sent]) -> tuple[Figures, Figures]:
     recorded = open_session(next(folder.iterdir()))
     chosen = Selection(t0_ns=recorded.info.t0_ns + round(SETTLED_S * 1e9))
     tables = tables_of(recorded, chosen)
-    report = summary(tables.session, tables.requests, tables.seconds, token_gaps(recorded, chosen))["lanes"]["a"]
+    report = summary(replace(tables, events=()), token_gaps(recorded, chosen))["lanes"]["a"]
     ours = {f"{name} p{p}": report[name][f"p{p}"] for name in FIGURES for p in PERCENTS}
     ends_ns = tables.requests["t_end_ns"]
     late = [line for line in log if int(ends_ns[0]) <= line.t_ns[-1] <= int(ends_ns[-1])]
