@@ -12,7 +12,7 @@ from tui.model.session import LaneInfo
 from tui.session.clock import Clock
 from tui.session.dial_board import DialBoard
 from tui.session.source import Board
-from tui.session.view import GpuView, LaneView, Percentiles, ServerView, View, blank_view
+from tui.session.view import Curve, GpuView, LaneView, Percentiles, ServerView, View, blank_view
 from tui.stats.verdict import Verdict
 
 NS = 1_000_000_000
@@ -114,6 +114,8 @@ def fake_view(second: int, window_s: int, lanes: list[Lane], board: Board) -> Vi
         recording="2026-11-23_140207_vllm-vs-sglang",
         durable_age_s=0.4,
         recorded_bytes=2_400 * second,
+        history=fake_history(second),
+        segment_starts=[s for s in (40, 75) if s < second],
     )
 
 
@@ -166,6 +168,7 @@ def fake_lane(lane: Lane, second: int, window_s: int, dials: Dials) -> LaneView:
             kv_preallocated=True,
             kv_pool_bytes=(44.0 if lane == "a" else 47.6) * 2**30,
             weights_bytes=15.0 * 2**30,
+            kv_curve=[min(0.1 + s / 400, 0.38) for s in range(max(second - 120, 0), second)],
         ),
         gpus=[fake_gpu(lane, second)],
         gpu_note="",
@@ -174,7 +177,31 @@ def fake_lane(lane: Lane, second: int, window_s: int, dials: Dials) -> LaneView:
         bound=False,
         stamp="kernel",
         tokens_per_joule=tps / 600,
+        curves={
+            name: Curve([19 * latency_ms(name, slow, s) for s in range(second)], [19] * second)
+            for name in ("ttft", "tpot", "e2e")
+        },
+        itl_curve=[13.9 / slow] * second,
     )
+
+
+def latency_ms(name: str, slow: float, second: int) -> float:
+    """The mean of one second's requests."""
+    base = {"ttft": 84.1 * slow, "tpot": 13.2 / slow, "e2e": 1910 / slow}[name]
+    return base * (0.6 if second < 40 else 0.8 if second < 75 else 1.0) * (1 + 0.1 * math.sin(second / 9))
+
+
+def fake_history(second: int) -> list[dict[str, Verdict]]:
+    """What was said of each second: a ratio from 30 s after the last turn of a dial on, ever surer."""
+    said = []
+    for at in range(1, second + 1):
+        since = at - max([0, *(turn for turn in (40, 75) if turn < at)])
+        verdict = Verdict("output_tps", "undecided", reason="settling")
+        if since >= 30:
+            half = 12.0 / since
+            verdict = Verdict("output_tps", "undecided", 1.14, 1.14 - half, 1.14 + half)
+        said.append({"output_tps": verdict})
+    return said
 
 
 def percentiles(p50: float, p95: float, p99: float, n: int) -> Percentiles:

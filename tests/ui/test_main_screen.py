@@ -15,10 +15,13 @@ async def test_keys_of_the_view() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("w")
         assert "over 60 s" in await settled(pilot)
+        assert "tok/s -100 s" in await settled(pilot)
         await pilot.press("v")
-        assert "measuring TTFT p95: B SGLang" in await settled(pilot)
+        text = await settled(pilot)
+        assert "measuring TTFT p95: B SGLang" in text
+        assert "TTFT ms -100 s" in text
         await pilot.press("b")
-        assert live(app).glyphs.kind == "block"
+        assert live(app).glyphs.kind == "braille"
         await pilot.press("2")
         text = await settled(pilot)
         assert "SGLang" in text
@@ -28,7 +31,7 @@ async def test_keys_of_the_view() -> None:
         await pilot.press("1")
         assert "B SGLang" in await settled(pilot)
         await pilot.press("o")
-        assert "A solid" in await settled(pilot)
+        assert "A thin" in await settled(pilot)
         before = app.theme
         await pilot.press("c")
         assert app.theme != before
@@ -76,12 +79,18 @@ async def test_a_message_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None
             await pilot.pause(0.01)
 
 
-async def test_in_ascii_the_key_of_the_characters_says_that_there_are_no_others() -> None:
+async def test_in_ascii_the_key_of_the_charts_shows_each_second_and_the_mean_again() -> None:
     app = DragstripApp(FakeSource(second=150), ascii_only=True)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
+        before = await settled(pilot)
         await pilot.press("b")
-        assert live(app).glyphs.kind == "ascii"
-        assert "charts stay in ASCII" in " ".join((await settled(pilot)).split())
+        assert live(app).glyphs.kind == "ascii seconds"
+        text = await settled(pilot)
+        assert "each second" in text
+        assert text.isascii()
+        await pilot.press("b")
+        live(app).show_message("")
+        assert await settled(pilot) == before
 
 
 async def test_a_message_too_long_for_its_place_is_a_notification() -> None:

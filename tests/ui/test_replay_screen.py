@@ -257,9 +257,9 @@ async def test_the_keys_of_the_view_work_as_live(tmp_path: Path, monkeypatch: py
         await pilot.press("2")
         assert "A vLLM" not in await settled(pilot)
         await pilot.press("escape", "o")
-        assert "A solid" in await settled(pilot)
+        assert "A thin" in await settled(pilot)
         await pilot.press("o", "b")
-        assert replay(app).glyphs.kind == "block"
+        assert replay(app).glyphs.kind == "braille"
         before = app.theme
         await pilot.press("c")
         assert app.theme != before

@@ -45,7 +45,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Everything that can be remembered. An empty text leaves the choice to dragstrip."""
 
     theme: str = ""  # colour theme; empty: the one that suits the terminal. The key `c` sets it
-    glyphs: str = ""  # characters of charts; empty: braille, or ASCII without UTF-8. The key `b` sets it
+    glyphs: str = ""  # characters of charts; empty: blocks, or ASCII without UTF-8. The key `b` sets it
     window_s: Literal[10, 30, 60, 300] = 30  # [s] window of rates and percentiles. The key `w` sets it
     compare_by: str = ""  # figure that lanes are compared by; empty: output tokens. The key `v` sets it
     bell: bool = True  # ring the terminal's bell and set its title when a lane goes down, or a verdict falls

@@ -51,7 +51,7 @@ VIEW_KEYS: list[BindingType] = [
     Binding("1", "zoom('a')", "lane A alone", group=ZOOM),
     Binding("2", "zoom('b')", "lane B alone", group=ZOOM),
     Binding("escape", "back", "back to both lanes, no dial in focus", show=False),
-    Binding("b", "glyphs", "chart characters: braille, blocks, ASCII", show=False),
+    Binding("b", "glyphs", "charts: the mean in blocks, braille or ASCII, or each second", show=False),
     Binding("c", "colours", "colour theme", show=False),
 ]
 SESSION_KEYS: list[BindingType] = [

@@ -30,7 +30,7 @@ from tui.session.view import WINDOWS_S, View
 from tui.ui.comparison import OBJECTIVES, compare
 from tui.ui.keys import SESSION_KEYS, VIEW_KEYS, ZOOM, in_footer_order
 from tui.ui.terminal import painted
-from tui.ui.widgets.chart import GLYPHS
+from tui.ui.widgets.chart import ASCII_GLYPHS, GLYPHS
 from tui.ui.widgets.dials import DialStrip
 from tui.ui.widgets.header import Hints, status_line, verdict_row
 from tui.ui.widgets.lane_pane import LanePane
@@ -74,10 +74,9 @@ def third_column() -> Vertical:
 
 def overlay_box() -> Vertical:
     """Both curves in one chart."""
-    from tui.ui.widgets.plots import OVERLAY_MIN_SIZE, overlay_rows
+    from tui.ui.widgets.overlay import OverlayPanel
 
-    panel = Panel(overlay_rows, id="overlay", min_size=OVERLAY_MIN_SIZE)
-    return framed(panel, "Output tok/s   A solid   B dotted")
+    return framed(OverlayPanel())
 
 
 def middle_box(middle: Middle) -> Vertical:
@@ -216,7 +215,9 @@ class MainScreen(Screen[None]):
         board = self.source.board
         comparison = compare(view, self.objective, dials_differ=board.shown("a") != board.shown("b"))
         replay = self.source.replay
-        return ScreenState(view, comparison, self.glyphs, replay, load_on=self.load_on, behind_s=self.behind_s)
+        return ScreenState(
+            view, comparison, self.glyphs, replay, self.objective.kind, load_on=self.load_on, behind_s=self.behind_s
+        )
 
     def redraw(self) -> None:
         """Something other than the numbers changed."""
@@ -352,13 +353,12 @@ class MainScreen(Screen[None]):
             self.overlay_wanted = False
 
     def action_glyphs(self) -> None:
-        """The next set of chart characters, where there is more than one."""
-        if getattr(self.app, "ascii_only", False):
-            self.show_message("charts stay in ASCII here: --ascii, or a locale without UTF-8")
-            return
-        self.glyphs = after(GLYPHS, self.glyphs)
-        self.keep(glyphs=self.glyphs.kind)
-        self.show_message(f"charts in {self.glyphs.label}")
+        """The next way to draw charts."""
+        ascii_only = getattr(self.app, "ascii_only", False)
+        self.glyphs = after(ASCII_GLYPHS if ascii_only else GLYPHS, self.glyphs)
+        if not ascii_only:  # another terminal may have more characters
+            self.keep(glyphs=self.glyphs.kind)
+        self.show_message(f"charts: {self.glyphs.label}")
         self.redraw()
 
     def action_colours(self) -> None:

@@ -12,7 +12,7 @@ def test_a_count_takes_at_most_four_characters() -> None:
 
 
 def test_one_is_no_plural_and_a_small_file_has_a_size() -> None:
-    assert [numbers.counted(count, "row") for count in (0, 1, 2481)] == ["0 rows", "1 row", "2 481 rows"]
+    assert [numbers.counted(count, "row") for count in (0, 1, 2481)] == ["0 rows", "1 row", "2,481 rows"]
     assert [numbers.size(count) for count in (17, 4_200, 612_345, 6_100_000)] == [
         "17 B",
         "4.2 kB",

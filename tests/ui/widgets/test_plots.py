@@ -50,7 +50,7 @@ async def test_only_ascii_and_without_colours(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("NO_COLOR", "1")
     app = DragstripApp(FakeSource(second=150, change=swept()), ascii_only=True)
     async with app.run_test(size=(80, 24)) as pilot:
-        for key, wanted in (("k", "A64"), ("t", "> conc 128"), ("o", "A solid")):
+        for key, wanted in (("k", "A64"), ("t", "> conc 128"), ("o", "A thin")):
             await pilot.press(key)
             text = (await settled(pilot)).replace(">conc", "> conc")
             assert text.isascii()
@@ -87,7 +87,7 @@ def test_close_points_never_write_over_one_another() -> None:
 def test_wide_spans_of_latency_are_logarithmic_and_narrow_ones_begin_near_their_least() -> None:
     view = swept()(FakeSource(second=150).view(30))
     below = plain(sweep_rows(view, curve(view.ledger), GLYPHS[0], (118, 30))[-2:-1])
-    assert [word for word in below.split() if word != "ms"] == ["50", "100", "200", "500", "1000"]
+    assert [word for word in below.split() if word != "ms"] == ["50", "100", "200", "500", "1,000"]
     few = swept(2)(view)
     below = plain(sweep_rows(few, curve(few.ledger), GLYPHS[0], (118, 30))[-2:-1])
     assert below.split()[0] == "20"

@@ -21,42 +21,44 @@ def text(rows: list[Row]) -> str:
     return "\n".join("".join(part for part, _ in row).rstrip() for row in rows)
 
 
-def test_memory_of_a_preallocated_pool_is_said_to_be_flat_and_what_fills_it() -> None:
-    assert "flat by design: weights 15 + KV 44 GiB" in text(gpu_rows(lane(), 38, BARS, tall=False))
-    tall = text(gpu_rows(lane(), 56, BARS, tall=True, any_flat=True)).splitlines()
-    assert tall[0] == "GPU0  memory 61.2/79.6 GiB  flat by design"
-    assert tall[1].strip() == "weights 15.0 + KV pool 44.0 GiB, 38 % in use"
-    assert "▇" in tall[2]
-    assert "▇" in tall[3]
+def test_memory_and_kv_cache_are_curves_at_every_size_for_every_engine() -> None:
+    for server in (lane().server, ServerView(kv_usage=0.38, kv_curve=[0.1] * 60 + [0.9] * 60)):  # pool taken, or not
+        low = text(gpu_rows(lane(server=server), 38, BARS, tall=False)).splitlines()
+        assert low[0] == "GPU0 61.2/79.6 GiB  97 %  606 W"
+        memory, _, kv = low[1].partition(" KV 38 %  ")
+        assert memory.startswith("mem ▆▆▆")
+        assert len(set(kv)) > 1
+        tall = text(gpu_rows(lane(server=server), 56, BARS, tall=True)).splitlines()
+        assert tall[0].startswith("GPU0  mem  61.2/79.6 GiB  ")
+        assert tall[0].endswith("▆▆▆")
+        assert tall[1].startswith("      KV   38 %")
+        assert len(set(tall[1][32:])) > 1
+        assert "util 97 %" in tall[2]
+        assert "power 606 W ▆" in tall[2]
+        assert "flat" not in "".join([*low, *tall])
 
 
-def test_a_pool_of_unknown_size_is_shown_as_far_as_it_is_known() -> None:
+def test_the_size_of_a_pool_is_shown_as_far_as_it_is_known() -> None:
+    assert "38 % of 44.0 GiB" in text(gpu_rows(lane(), 56, BARS, tall=True))
     tokens = ServerView(kv_usage=0.5, kv_preallocated=True, kv_pool_tokens=182_400)
-    assert "KV pool 182k tokens, 50 % in use" in text(
-        gpu_rows(lane(server=tokens), 56, BARS, tall=True, any_flat=True)
-    )
-    both = replace(tokens, weights_bytes=15 * GIB)
-    assert "weights 15.0 GiB + KV pool 182k tokens" in text(gpu_rows(lane(server=both), 60, BARS, tall=False))
-    nothing = ServerView(kv_preallocated=True)
-    assert "flat by design: KV pool preallocated" in text(gpu_rows(lane(server=nothing), 38, BARS, tall=False))
+    assert "50 % of 182k tok" in text(gpu_rows(lane(server=tokens), 56, BARS, tall=True))
+    assert "KV   –" in text(gpu_rows(lane(server=ServerView()), 56, BARS, tall=True))
 
 
-def test_memory_that_follows_the_load_has_its_curve_and_keeps_the_other_lanes_rows() -> None:
-    grows = lane(server=ServerView(running=1))
-    assert "mem ▆" in text(gpu_rows(grows, 38, BARS, tall=False))
-    rows = text(gpu_rows(grows, 56, BARS, tall=True, any_flat=True)).splitlines()
-    assert "▆" in rows[0]
-    assert "flat" not in rows[0]
-    assert rows[1] == ""
-    assert len(rows) == 4
+def test_without_a_gpu_the_kv_cache_that_the_server_reports_has_its_curve() -> None:
+    remote = lane(gpus=[], gpu_note="no NVIDIA driver on this host")
+    rows = text(gpu_rows(remote, 38, BARS, tall=False)).splitlines()
+    assert rows[0] == "GPU  no NVIDIA driver on this host"
+    assert rows[1].startswith("      KV   38 %   ▂▂")
+    assert len(gpu_rows(lane(gpus=[], server=ServerView()), 38, BARS, tall=False)) == 1
 
 
 def test_several_gpus_are_one_in_memory_and_power() -> None:
     two = lane(gpus=[fake_gpu("a", 150), fake_gpu("b", 150)])
-    shown = text(gpu_rows(two, 56, BARS, tall=True, any_flat=True))
-    assert "2 GPU memory 126.0/159.2 GiB" in shown
-    assert "weights 30.0 + KV pool 88.0 GiB" in shown
-    assert "1 213 W" in shown
+    shown = text(gpu_rows(two, 56, BARS, tall=True))
+    assert "2 GPU mem  126.0/159.2 GiB" in shown
+    assert "38 % of 88.0 GiB" in shown
+    assert "1,213 W" in shown
     assert power_top([two]) == 1300.0
     unread = replace(fake_gpu("b", 150), power_w=None)
     assert "– W" in text(gpu_rows(lane(gpus=[fake_gpu("a", 150), unread]), 56, BARS, tall=True))

@@ -87,7 +87,7 @@ def _recording(view: View) -> list[Span]:
         return [("not recorded ", "muted")]
     if view.durable_age_s is not None and view.durable_age_s > DURABLE_LATE_S:
         return [(f"● REC {view.durable_age_s:.0f} s behind ", "warn")]
-    return [("● REC ", "error"), (f"{numbers.size(view.recorded_bytes)} ", "muted")]
+    return [("● REC ", "strong"), (f"{numbers.size(view.recorded_bytes)} ", "muted")]
 
 
 BAR_CELLS = 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
@@ -12,15 +13,18 @@ from tui.model.rows import Lane
 from tui.model.text import sanitize
 from tui.session.view import LaneView, Percentiles
 from tui.ui.widgets import numbers
-from tui.ui.widgets.chart import AXIS_CELLS, chart_rows, ground
+from tui.ui.widgets.chart import AXIS_CELLS, Pen, Rule, area_rows, chart_rows, ground, line_rows, means, spark_text
 from tui.ui.widgets.panel import Panel, ScreenState
 from tui.ui.widgets.rows import Row, Span, fit, length
 from tui.ui.widgets.server_rows import WORDS_CELLS, Bars, efficiency, gpu_rows, ink, server_row, trouble_row
+from tui.ui.widgets.trailing import unit_of
 
-TALL_ROWS = 26  # from this height on there is room for more than is needed each second
+TALL_ROWS = 20  # from this height on each gauge of the GPU has a curve
+CLIENT_ROWS = 24  # and from this on there is room for what is looked up, not watched
 NAME_CELLS = 14  # of the engine's name that stay when the reason why a lane is down is long
-CHART_MIN_S = 100
-CHART_MAX_ROWS = 16
+CHART_MAX_ROWS = 24
+SPARK_FROM_CELLS = 54  # of a lane: its latencies have sparklines
+SPARK_CELLS = 12  # with the blank after it
 TTFT_DUE = Metric("ttft_sched", "due", "ms", "lower", "t_first - t_sched, under an arrival rate")
 
 
@@ -91,19 +95,25 @@ def lane_rows(state: ScreenState, lane: Lane, width: int, height: int) -> list[R
     """
     view, tall = state.lanes[lane], height >= TALL_ROWS
     above = [_throughput_row(state, view, width), _counts_row(view, width)]
-    if tall:
-        above.append(_work_row(view, width))
+    if view.goodput is not None and tall:
+        above.append(_goodput_row(view, width))
     bars = Bars(state.view.second, state.power_top, state.glyphs.spark)
-    gpus = gpu_rows(view, width, bars, tall=tall, any_flat=state.any_flat)
+    gpus = gpu_rows(view, width, bars, tall=tall)
     if state.any_gpu:
-        gpus += [fit((), width)] * ((3 + state.any_flat if tall else 2) - len(gpus))
+        gpus += [fit((), width)] * ((3 if tall else 2) - len(gpus))
     below = [*_latency_rows(state, view, width), server_row(view, width), *gpus, trouble_row(view, width)]
-    if tall:
+    if height >= CLIENT_ROWS:
         below.append(_client_row(view, width))
     room = height - len(above) - len(below)
-    chart = _chart(state, view, width, min(room, CHART_MAX_ROWS)) if room >= 3 else []
+    chart = _chart(state, view, width, chart_height(room)) if room >= 3 else []
     blank = [fit((), width)] * max(room - len(chart), 0)
     return [*above, *chart, *below, *blank][:height]
+
+
+def chart_height(room: int) -> int:
+    """Rows of a chart and the row below it: so many that ticks are rows apart and evenly so."""
+    rows = min(room, CHART_MAX_ROWS) - 1
+    return rows + 1 if rows < 5 or rows % 2 else rows
 
 
 def _throughput_row(state: ScreenState, view: LaneView, width: int) -> Row:
@@ -133,62 +143,92 @@ def _counts_row(view: LaneView, width: int) -> Row:
         (" done", "muted"),
     ]
     if wide:
-        spans += [(f"{numbers.whole(view.failed):>6}", "error" if view.failed else ink(view)), (" failed", "muted")]
+        failed = numbers.whole(view.failed)
+        spans += [
+            (" " * (6 - len(failed)), ""),
+            (failed, "error" if view.failed else ink(view)),
+            (" failed", "muted"),
+        ]
     return fit(spans, width)
 
 
-def _work_row(view: LaneView, width: int) -> Row:
-    """The size of a request as the server counted it, and how many met the limits."""
-    good: list[Span] = []
-    if view.goodput is not None:
-        good = [(f"{numbers.figure(view.goodput):>6}", ""), (" good/s", "muted")]
+def _goodput_row(view: LaneView, width: int) -> Row:
+    """How many requests met the limits."""
     met: list[Span] = [(f"  limits {view.limits_met}", "muted")] if view.limits_met else []
-    for before, between in ((" prompt tok", " output tok a request"), (" in", " out tok a request")):
-        work: list[Span] = [
-            (f"{numbers.whole(view.prompt_tokens_seen):>8}", ""), (before, "muted"),
-            (f"{numbers.whole(view.output_tokens_seen):>7}", ""), (between, "muted"),
-        ]  # fmt: skip
-        for spans in ([*work, *good, *met], [*work, *good]):
-            if length(spans) <= width:
-                return fit(spans, width)
-    return fit([*work, *good], width)
+    return fit([(f"{numbers.figure(view.goodput):>8}", ""), (" good/s", "muted"), *met], width)
 
 
 def _chart(state: ScreenState, view: LaneView, width: int, height: int) -> list[Row]:
-    shown = state.view
-    on = ground(shown.second, width - AXIS_CELLS, max(CHART_MIN_S, shown.window_s), state.scale, shown.dial_marks)
-    return chart_rows(view.curve, on, height, view.lane, state.glyphs)
+    second, glyphs, shown = state.view.second, state.glyphs, state.trailing[view.lane]
+    on = ground(second, width - AXIS_CELLS, state.chart_s, state.view.dial_marks, even=glyphs.each_second)
+    pen = Pen(view.lane, glyphs, state.top)
+    if glyphs.each_second:
+        dots = means(shown.each, on.start - (second - len(shown.each)), on.cells * 2, on.cell_s // 2)
+        cells = line_rows(dots, height - 1, pen)
+    else:
+        cells = area_rows(shown.area(on), on, height - 1, pen, _rule(state, view))
+    return chart_rows(cells, on, state.top, unit_of(state.figure))
+
+
+def _rule(state: ScreenState, view: LaneView) -> Rule | None:
+    """Where the other lane is, by its mean over the window."""
+    for lane, other in state.lanes.items():
+        mean = state.trailing[lane].mean(state.view.second - 1, state.view.window_s)
+        if lane != view.lane and mean is not None and other.state == "up":
+            write = numbers.whole if state.figure == "output_tps" else numbers.figure
+            return Rule(mean, f"{lane.upper()} {write(mean)}", lane)
+    return None
 
 
 def _latency_rows(state: ScreenState, view: LaneView, width: int) -> list[Row]:
-    widths = _columns(width)
+    columns = _columns(width)
     over = f"{'over ' if width >= WORDS_CELLS else ''}{view.over_s or state.view.window_s} s"
-    head = zip((*SHOWN_PERCENTILES, "n"), widths[1:], strict=True)
-    rows = [fit([(over.ljust(widths[0]), "muted"), *((text.rjust(cells), "muted") for text, cells in head)], width)]
+    spans: list[Span] = [(over.ljust(columns.label), "muted")]
+    if columns.spark:
+        spans.append((f"{'2 min':<{columns.spark}}", "muted"))
+    spans += [(name.rjust(cells), "muted") for name, cells in zip(SHOWN_PERCENTILES, columns.values, strict=True)]
+    rows = [fit([*spans, ("n".rjust(columns.n), "muted")], width)]
     shown = [LATENCIES[0], TTFT_DUE, *LATENCIES[1:]] if state.any_due else LATENCIES
-    return [*rows, *(_latency_row(view, metric, widths, width) for metric in shown)]
+    return [*rows, *(_latency_row(state, view, metric, columns, width) for metric in shown)]
 
 
-def _columns(width: int) -> list[int]:
-    """Label, percentiles, n."""
+class Columns(msgspec.Struct, frozen=True):
+    """Cells of the latency table; `spark` is 0 where there is no room."""
+
+    label: int
+    spark: int
+    values: Sequence[int]
+    n: int
+
+
+def _columns(width: int) -> Columns:
     count = len(SHOWN_PERCENTILES)
     if width < WORDS_CELLS:
-        return [8, 7, *[9] * (count - 1), 5]
-    return [10, *[min((width - 10) // (count + 1), 12)] * (count + 1)]
+        return Columns(8, 0, [7, *[9] * (count - 1)], 5)
+    if width < SPARK_FROM_CELLS:
+        cells = min((width - 10) // (count + 1), 12)
+        return Columns(10, 0, [cells] * count, cells)
+    spark = SPARK_CELLS + max(width - SPARK_FROM_CELLS - 10, 0)
+    return Columns(10, spark, [min((width - 10 - spark - 7) // count, 11)] * count, 7)
 
 
-def _latency_row(view: LaneView, metric: Metric, widths: Sequence[int], width: int) -> Row:
+def _latency_row(state: ScreenState, view: LaneView, metric: Metric, columns: Columns, width: int) -> Row:
     latency = view.latencies.get(metric.name, Percentiles())
     unit, write = ("s", numbers.seconds) if metric.name == "e2e" else ("ms", numbers.figure)
-    spans: list[Span] = [(f"{metric.label:<5}{unit:>2} ".ljust(widths[0])[: widths[0]], "muted")]
-    for name, cells in zip(SHOWN_PERCENTILES, widths[1:-1], strict=True):
+    spans: list[Span] = [(f"{metric.label:<5}{unit:>2} ".ljust(columns.label)[: columns.label], "muted")]
+    if columns.spark:
+        lanes, top = state.latency_cells(metric.name, columns.spark - 1)
+        drawn = spark_text(lanes[view.lane], top, state.glyphs.spark)
+        spans.append((f"{drawn:<{columns.spark}}", view.lane))
+    for name, cells in zip(SHOWN_PERCENTILES, columns.values, strict=True):
         value = latency.ms.get(name)
         missing = PERCENTILES[name].samples - latency.n
         if value is None and latency.n and missing > 0:
-            spans.append((f"need {missing}".rjust(cells), "muted"))
+            spans.append((f"{missing} more".rjust(cells), "muted"))
         else:
             spans.append((write(value).rjust(cells), ink(view)))
-    spans.append((numbers.short(latency.n).rjust(widths[-1]), "muted"))
+    n = numbers.whole(latency.n)
+    spans.append(((n if len(n) < columns.n else numbers.short(latency.n)).rjust(columns.n), "muted"))
     return fit(spans, width)
 
 

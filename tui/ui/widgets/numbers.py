@@ -1,11 +1,19 @@
-"""How numbers are written: fixed width where they change, a space between thousands, a dash where there is none."""
+"""How numbers are written: fixed width where they change, a comma between thousands, a dash where there is none.
+
+`1,438` everywhere; `1.4k` only where a whole number has no room, and then in all of its axis or column.
+"""
 
 NONE = "–"
 
 
 def whole(value: float | None) -> str:
-    """`2 481`."""
-    return NONE if value is None else f"{value:,.0f}".replace(",", " ")
+    """`2,481`."""
+    return NONE if value is None else f"{value:,.0f}"
+
+
+def thousands(value: float) -> str:
+    """`12.5k`, `1.2M`, and 0 as it is."""
+    return f"{value / 1e6:.4g}M" if value >= 1e6 else f"{value / 1e3:.4g}k" if value else "0"
 
 
 def short(value: float) -> str:
@@ -20,12 +28,12 @@ def short(value: float) -> str:
 
 
 def counted(number: int, what: str) -> str:
-    """`1 row`, `2 481 rows`."""
+    """`1 row`, `2,481 rows`."""
     return f"{whole(number)} {what}{'' if number == 1 else 's'}"
 
 
 def figure(value: float | None) -> str:
-    """A rate or a latency in three significant digits: `0.42`, `84.1`, `1 204`."""
+    """A rate or a latency in three significant digits: `0.42`, `84.1`, `1,204`."""
     if value is None:
         return NONE
     if value < 10:

@@ -17,11 +17,12 @@ from tui.session.source import WindowView
 from tui.session.view import LaneView, View
 from tui.ui.comparison import Comparison
 from tui.ui.widgets import numbers
-from tui.ui.widgets.chart import Glyphs, Scale, scale_for
+from tui.ui.widgets.chart import Curve, Glyphs, spark_ground
 from tui.ui.widgets.rows import Row, Rows, Span, fit, length
-from tui.ui.widgets.server_rows import is_flat, power_top
+from tui.ui.widgets.server_rows import power_top
+from tui.ui.widgets.trailing import Trailing, latency_cells, shared_top, trailing
 
-SCALE_HISTORY_S = 300
+CHART_MIN_S = 100
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class ScreenState:
     comparison: Comparison
     glyphs: Glyphs
     replay: bool = False
+    figure: str = "output_tps"  # that the lanes are compared by
     load_on: bool = True
     behind_s: int | None = None  # how long the screen has been frozen; None while it is not
     window: WindowView | None = None  # of a replay; None while it is being worked out
@@ -40,10 +42,35 @@ class ScreenState:
     def lanes(self) -> Mapping[Lane, LaneView]:
         return self.view.lanes
 
+    @property
+    def chart_s(self) -> int:
+        """How many seconds the charts of the lanes cover, at least."""
+        return max(CHART_MIN_S, self.view.window_s)
+
     @cached_property
-    def scale(self) -> Scale:
-        """Of the throughput."""
-        return scale_for(lane.curve[-SCALE_HISTORY_S:] for lane in self.lanes.values())
+    def trailing(self) -> Mapping[str, Trailing]:
+        """The figure that the lanes are compared by, over time."""
+        return trailing(self.view, self.figure)
+
+    @cached_property
+    def top(self) -> float:
+        """Of the charts of all lanes."""
+        return shared_top(self.trailing, self.view.second, self.chart_s, each_second=self.glyphs.each_second)
+
+    @cached_property
+    def _latency_cells(self) -> dict[tuple[str, int], tuple[Mapping[Lane, Curve], float]]:
+        return {}
+
+    def latency_cells(self, name: str, cells: int) -> tuple[Mapping[Lane, Curve], float]:
+        """A latency's sparkline in each lane, and the value at full height."""
+        key = (name, cells)
+        if key not in self._latency_cells:
+            second = self.view.second
+            on = spark_ground(second, cells)
+            lanes = {lane: latency_cells(shown, name, second, on) for lane, shown in self.lanes.items()}
+            known = [value for curve in lanes.values() for value in curve if value is not None]
+            self._latency_cells[key] = (lanes, max(known, default=0.0))
+        return self._latency_cells[key]
 
     @cached_property
     def power_top(self) -> float:
@@ -53,11 +80,6 @@ class ScreenState:
     @cached_property
     def any_gpu(self) -> bool:
         return any(lane.gpus for lane in self.lanes.values())
-
-    @cached_property
-    def any_flat(self) -> bool:
-        """Whether GPU memory is flat by design in one lane."""
-        return any(map(is_flat, self.lanes.values()))
 
     @cached_property
     def any_due(self) -> bool:

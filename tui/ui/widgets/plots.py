@@ -1,4 +1,4 @@
-"""The two large charts, drawn by plotext: both lanes over time, and throughput against latency.
+"""Throughput against latency, drawn by plotext.
 
 Plotext is imported when something is first drawn with it, because that costs a tenth of a second. `Plot` is plotext
 as this program uses it: an independent figure, roles in place of colours, rows in place of a string.
@@ -19,8 +19,7 @@ from textual.widget import Widget
 from tui.model.dials import DIAL
 from tui.model.rows import Lane
 from tui.session.view import View
-from tui.ui.widgets import numbers
-from tui.ui.widgets.chart import Curve, Glyphs, scale_for, tick_text
+from tui.ui.widgets.chart import Glyphs, tick_texts, ticks_of, top_for
 from tui.ui.widgets.panel import Panel, ScreenState
 from tui.ui.widgets.rows import Row, Span, fit, spread
 
@@ -88,11 +87,17 @@ class Plot:
         self._figure.ruler(axis).lim(low, high)
         self._figure.ruler(axis).ticks([value for value, _ in at], [text for _, text in at])
 
-    def set_y_axis(self, series: Iterable[Iterable[float | None]]) -> float:
+    def set_y_axis(self, highest: float) -> float:
         """From 0 to the top that holds every value, which is returned."""
-        scale = scale_for(series)
-        self.set_axis("y", 0, scale.top, [(tick, f"{tick:>{TICK_CELLS}g}") for tick in scale.ticks])
-        return scale.top
+        top = top_for(highest)
+        ticks = ticks_of(top, self.lines)
+        self.set_axis(
+            "y",
+            0,
+            top,
+            [(tick, f"{text:>{TICK_CELLS}}") for tick, text in zip(ticks, tick_texts(ticks), strict=True)],
+        )
+        return top
 
     def rows(self) -> list[Row]:
         text = Text.from_ansi(self._figure.build().string().rstrip("\n"))
@@ -123,63 +128,6 @@ def dotted(points: Points, step: float) -> list[tuple[float, float]]:
     return dots
 
 
-# The seconds that the chart over time may span: within one of these a new second adds to the curves and moves
-# nothing, and the steps are so small that the chart is never mostly empty.
-SPANS_S = (60, 120, 180, 240, 300, 450, 600)
-STEP_S = 10  # once the longest is full, the chart moves by so many seconds
-
-
-OVERLAY_MIN_SIZE = (TICK_CELLS + 11, 4)
-
-
-def overlay_rows(state: ScreenState, width: int, height: int) -> list[Row]:
-    """Output tokens a second of both lanes on one scale, of all of the session, at most ten minutes."""
-    view = state.view
-    start, end = spanned(view.second)
-    runs = {lane: runs_since(lane_view.curve, view.second, start) for lane, lane_view in view.lanes.items()}
-    plot = Plot(width, height, state.glyphs)
-    dot_s = (end - start) / max(plot.columns * 2, 1)
-    for lane, lane_runs in runs.items():
-        for run in lane_runs:
-            plot.draw_lane(lane, run if lane == "a" else dotted(run, 2 * dot_s))
-    plot.set_y_axis([y for _, y in run] for lane_runs in runs.values() for run in lane_runs)
-    for lane, lane_runs in runs.items():
-        if lane_runs:
-            last_s, value = lane_runs[-1][-1]
-            plot.write(last_s + 2 * dot_s, value, lane.upper(), f"{lane} strong")
-    plot.set_axis("x", start, end + 4 * dot_s, _time_ticks(view, start))  # with room for the letters
-    return plot.rows()
-
-
-def spanned(second: int) -> tuple[int, int]:
-    """From which second to which the chart over time goes at `second` of the session."""
-    end, longest = max(second, 1), SPANS_S[-1]
-    if end > longest:
-        end = -(-end // STEP_S) * STEP_S
-        return end - longest, end
-    return 0, next(span for span in SPANS_S if span >= end)
-
-
-def runs_since(curve: Curve, second: int, start: int) -> list[list[tuple[float, float]]]:
-    """The stretches of a curve between gaps, from `start` on. `curve` ends with second `second - 1`."""
-    runs: list[list[tuple[float, float]]] = [[]]
-    for at, value in enumerate(curve, second - len(curve)):
-        if at >= start and value is not None:
-            runs[-1].append((float(at), value))
-        elif runs[-1]:
-            runs.append([])
-    return [run for run in runs if run]
-
-
-def _time_ticks(view: View, start: int) -> list[tuple[float, str]]:
-    """Where the chart begins, now, and each turn of a dial that it shows."""
-    ticks = [(float(start), numbers.short_clock(start))]
-    if view.second > start:
-        ticks.append((float(view.second - 1), "now"))
-    # Blanks around a mark, because a label is left out where it would overlap another, but not where it touches it.
-    return ticks + [(float(second), f" {text} ") for second, text in view.dial_marks if second > start]
-
-
 LOG_FROM = 8.0  # latencies with a wider range than this are drawn by their logarithm
 LABEL_CELLS = 6  # kept free at the right for the last point's value
 
@@ -192,7 +140,7 @@ class SweepPlot(Plot):
         self.written: set[tuple[int, int]] = set()
         lowest, highest = _latency_range(points)
         self.logarithmic = highest > LOG_FROM * lowest
-        self.top = self.set_y_axis([[point.throughput_high or point.throughput for point in points]])
+        self.top = self.set_y_axis(max(point.throughput_high or point.throughput for point in points))
         self._set_x_axis(lowest, highest)
 
     def _set_x_axis(self, low: float, high: float) -> None:
@@ -201,11 +149,12 @@ class SweepPlot(Plot):
             ticks = [value for value in _log_steps(low, high) if low / 1.2 <= value <= high * 1.2]
             self.left, self.right = math.log10(low / 1.2), math.log10(high * 1.2)
         else:
-            step = scale_for([[high - low / 2 if low > high / 3 else high]]).step
+            step = _step_for(high - low / 2 if low > high / 3 else high)
             first, last = (math.floor(low / step) if low > high / 3 else 0), math.ceil(high / step)
             ticks, self.left, self.right = [step * n for n in range(first, last + 1)], step * first, step * last
         self.right += (self.right - self.left) * LABEL_CELLS / self.columns
-        texts = [f"{tick_text(value)} ms" if value == ticks[-1] else tick_text(value) for value in ticks]
+        texts = tick_texts(ticks)
+        texts[-1] += " ms"
         self.set_axis("x", self.left, self.right, zip(map(self.x, ticks), texts, strict=True))
 
     def x(self, latency: float) -> float:
@@ -260,6 +209,12 @@ class SweepPlot(Plot):
         """Column and row of a place, as plotext rounds it."""
         column = round((x - self.left) / (self.right - self.left) * (self.columns - 1))
         return column, round((1 - y / self.top) * (self.lines - 1))
+
+
+def _step_for(highest: float) -> float:
+    """The least of 1-2-5 steps of which at most four reach so far."""
+    power = 10.0 ** math.floor(math.log10(highest / 4))
+    return next(power * m for m in (1, 2, 5, 10) if math.ceil(highest / (power * m)) <= 4)
 
 
 def _latency_range(points: Iterable[Point]) -> tuple[float, float]:

@@ -1,8 +1,8 @@
 """The rows of a lane's pane about its server and its GPUs, and what went wrong.
 
-A lane's GPUs are shown as one: memory used of total, utilisation, power, and their last two minutes. Where the server
-takes its KV pool at the start, used memory says nothing about the load: this is said, and what the pool and the
-weights take is shown in place of the memory's curve.
+A lane's GPUs are shown as one: memory used of total, utilisation, power, and their last two minutes. With them stands
+how much of its KV cache the server uses: where the pool is taken at the start, memory stays flat, and the cache
+is what moves with the load.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +19,6 @@ from tui.ui.widgets.rows import Row, Span, fit, length, spread
 WORDS_CELLS = 50  # from this width on there is room for full words
 MANY_UNSCHEDULED = 0.2  # of the requests in flight: the limit is not the engine, but what is in front of it
 STALE_S = 3.0  # three readings missed; an older one is dim and says its age
-FLAT = "flat by design"
 SHARED_FROM = 0.05  # of the memory in use; less is the driver's
 
 
@@ -34,16 +33,16 @@ def efficiency(view: LaneView) -> Span:
 
 
 def server_row(view: LaneView, width: int) -> Row:
-    """`running 32    waiting 0     KV 38 %   prefix hit 31 %`, with the age of old readings."""
+    """`running 32    waiting 0     prefix hit 31 %`, with the age of old readings."""
     server = view.server
     if all(v is None for v in (server.running, server.waiting, server.kv_usage, server.prefix_hit_rate)):
         return fit([("server  ", "muted"), (sanitize(server.note) or "no metrics yet", "muted")], width)
     old = f" {server.age_s:.0f} s old" if server.age_s is not None and server.age_s > STALE_S else ""
     full = width >= WORDS_CELLS and not old
-    words = ("running ", "  waiting ", "  KV ", "  prefix hit ") if full else ("run ", " wait ", " KV ", " hit ")
+    words = ("running ", "  waiting ", "  prefix hit ") if full else ("run ", " wait ", " prefix hit ")
     values = (
         f"{numbers.whole(server.running):<4}", f"{numbers.whole(server.waiting):<4}",
-        f"{numbers.percent(server.kv_usage):<5}", f"{numbers.percent(server.prefix_hit_rate):<5}",
+        f"{numbers.percent(server.prefix_hit_rate):<5}",
     )  # fmt: skip
     role = "muted" if old else ink(view)
     spans = [span for word, value in zip(words, values, strict=True) for span in ((word, "muted"), (value, role))]
@@ -118,58 +117,98 @@ class Bars(msgspec.Struct, frozen=True):
 
 
 class Gauge(msgspec.Struct, frozen=True):
-    """A figure of the GPUs, with its curve and the value at full height."""
+    """A figure with its curve and the value at full height."""
 
     label: str
-    short_label: str
     value: str
     curve: Curve
     top: float
-    detail: str = ""  # where there is height
+    age: str = ""  # of an old reading
 
 
-def gpu_rows(view: LaneView, width: int, bars: Bars, *, tall: bool, any_flat: bool = False) -> list[Row]:
-    """Two rows, three where there is height; one more where either lane's memory is flat by design.
+Style = tuple[Bars, str]  # and the lane
 
-    One row with the reason where there is no GPU.
+
+def gpu_rows(view: LaneView, width: int, bars: Bars, *, tall: bool) -> list[Row]:
+    """Memory and KV cache in use over time, with the GPU's other figures: two rows, three where there is height.
+
+    Without a GPU the reason, and the KV cache where the server reports it.
     """
+    style = (bars, view.lane)
+    kv = Gauge("KV", _kv_text(view, tall=tall), view.server.kv_curve, 1.0)
+    known_kv = view.server.kv_usage is not None
     if not view.gpus:
-        return [fit([("GPU     ", "muted"), (sanitize(view.gpu_note) or "not read yet", "muted")], width)]
+        why = fit([("GPU  ", "muted"), (sanitize(view.gpu_note) or "not read yet", "muted")], width)
+        return [why, _gauge_row("", kv, len(kv.value), width, style)] if known_kv else [why]
     gpu = combined(view.gpus)
     name = f"GPU{gpu.index}" if len(view.gpus) == 1 else f"{len(view.gpus)} GPU"
     age = f" {gpu.age_s:.0f} s old" if gpu.age_s > STALE_S else ""
-    gauges = _gauges(gpu, bars.power_top)
-    if tall:
-        rows = _tall_rows(view, gauges, width, bars, (name, age))
-        pool = [_pool_row(view, width) if is_flat(view) else fit((), width)] if any_flat else []
-        return [rows[0], *pool, *rows[1:]]
-    memory, utilization, power = (gauge.value for gauge in gauges)
+    memory, utilization, power = _gauges(gpu, bars.power_top)
     role = "muted" if age else ""
-    first = [(f"{name} ", "muted"), (memory, role), (f" {utilization:>5} {power:>6}", role), (age, "muted")]
-    return [fit(first, width), _flat_row(view, width) if is_flat(view) else _spark_row(view, gauges, width, bars)]
+    if not tall:
+        figures = [(f"{name} ", "muted"), (memory.value, role), (f" {utilization.value:>5} {power.value:>6}", role)]
+        return [fit([*figures, (age, "muted")], width), _beside(memory, kv, width, style)]
+    heat = "" if gpu.temperature_c is None else f" {gpu.temperature_c:.0f} °C"
+    cells = max(14, len(memory.value), len(kv.value))
+    return [
+        _gauge_row(name, replace(memory, age=age), cells, width, style),
+        _gauge_row("", kv, cells, width, style),
+        _two_gauges(utilization, replace(power, value=power.value + heat), width, style),
+    ]
 
 
 def _gauges(gpu: GpuView, power_top: float) -> list[Gauge]:
     memory_top = gpu.memory_total_bytes or max((v for v in gpu.memory_curve if v is not None), default=0.0) * 1.25
-    heat = "" if gpu.temperature_c is None else f" {gpu.temperature_c:.0f} °C"
     return [
-        Gauge("memory", "mem ", _memory(gpu), gpu.memory_curve, memory_top),
-        Gauge("util", " util ", f"{numbers.whole(gpu.utilization_pct)} %", gpu.utilization_curve, 100.0),
-        Gauge("power", " W ", f"{numbers.whole(gpu.power_w)} W", gpu.power_curve, power_top, heat),
+        Gauge("mem", _memory(gpu), gpu.memory_curve, memory_top),
+        Gauge("util", f"{numbers.whole(gpu.utilization_pct)} %", gpu.utilization_curve, 100.0),
+        Gauge("power", f"{numbers.whole(gpu.power_w)} W", gpu.power_curve, power_top),
     ]
 
 
-def _spark_row(view: LaneView, gauges: Sequence[Gauge], width: int, bars: Bars) -> Row:
-    spans: list[Span] = []
-    for gauge in gauges:
-        drawn = sparkline(gauge.curve, bars.second, (width - 13) // 3, gauge.top, bars.spark)
-        spans += [(gauge.short_label, "muted"), (drawn, view.lane)]
+def _kv_text(view: LaneView, *, tall: bool) -> str:
+    """`38 %`, and of how much where there is room and it is known."""
+    server = view.server
+    used = numbers.percent(server.kv_usage)
+    if not tall or server.kv_usage is None:
+        return used
+    if server.kv_pool_bytes is not None:
+        return f"{used} of {numbers.gib(server.kv_pool_bytes * max(len(view.gpus), 1))} GiB"
+    return used if server.kv_pool_tokens is None else f"{used} of {numbers.short(server.kv_pool_tokens)} tok"
+
+
+def _gauge_row(label: str, gauge: Gauge, cells: int, width: int, style: Style) -> Row:
+    """`GPU0 mem  61.2/79.6 GiB ▅▅▅▅▅▅`."""
+    bars, lane = style
+    role, age = ("muted", f" {gauge.age}") if gauge.age else ("", "")
+    spans: list[Span] = [
+        (f"{label:<5} {gauge.label:<4} ", "muted"),
+        (f"{gauge.value:<{cells}}", role),
+        (age, "muted"),
+    ]
+    drawn = sparkline(gauge.curve, bars.second, width - length(spans) - 1, gauge.top, bars.spark)
+    return fit([*spans, (f" {drawn}", lane)], width)
+
+
+def _two_gauges(first: Gauge, second: Gauge, width: int, style: Style) -> Row:
+    """`      util  97 % ▇▇▇▇▇▇  power 606 W ▆▆▆▆▆▆`."""
+    bars, lane = style
+    spans: list[Span] = [(f"{'':5} {first.label:<4} ", "muted"), (f"{first.value:<6}", ""), ("", lane)]
+    spans += [(f"  {second.label} ", "muted"), (f"{second.value} ", ""), ("", lane)]
+    cells = max(width - length(spans), 0)
+    halves = (cells - cells // 2, cells // 2)
+    for place, gauge, half in zip((2, 5), (first, second), halves, strict=True):
+        spans[place] = (sparkline(gauge.curve, bars.second, half, gauge.top, bars.spark), lane)
     return fit(spans, width)
 
 
-def is_flat(view: LaneView) -> bool:
-    """Whether the memory in use cannot say anything about the load."""
-    return bool(view.gpus) and view.server.kv_preallocated
+def _beside(memory: Gauge, kv: Gauge, width: int, style: Style) -> Row:
+    """`mem ▅▅▅▅▅▅▅▅ KV 38 % ▁▃▆▇▇▇▇▇`."""
+    bars, lane = style
+    head, middle = f"{memory.label} ", f" {kv.label} {kv.value:<5} "
+    half = (width - len(head) - len(middle)) // 2
+    curves = [sparkline(gauge.curve, bars.second, half, gauge.top, bars.spark) for gauge in (memory, kv)]
+    return fit([(head, "muted"), (curves[0], lane), (middle, "muted"), (curves[1], lane)], width)
 
 
 def combined(gpus: Sequence[GpuView]) -> GpuView:
@@ -217,50 +256,3 @@ def _memory(gpu: GpuView) -> str:
     if used is None or engine is None or used - engine < SHARED_FROM * used:
         return f"{numbers.gib(used)}{total} GiB"
     return f"{numbers.gib(engine)}+{numbers.gib(used - engine)}{total} GiB"
-
-
-def _tall_rows(
-    view: LaneView, gauges: Sequence[Gauge], width: int, bars: Bars, name_age: tuple[str, str]
-) -> list[Row]:
-    name, age = name_age
-    values = [gauge.value + gauge.detail for gauge in gauges]
-    cells = max(13, *map(len, values))
-    rows = []
-    for at, (gauge, value) in enumerate(zip(gauges, values, strict=True)):
-        spans: list[Span] = [
-            (f"{'' if at else name:<6}{gauge.label:<7}", "muted"),
-            (f"{value:>{cells}}", "muted" if age else ""),
-            (f"{'' if at else age}  ", "muted"),
-        ]
-        drawn = sparkline(gauge.curve, bars.second, width - length(spans), gauge.top, bars.spark)
-        rows.append(fit([*spans, (FLAT, "muted") if is_flat(view) and not at else (drawn, view.lane)], width))
-    return rows
-
-
-def _flat_row(view: LaneView, width: int) -> Row:
-    """What fills the memory and that the load does not, in the longest words that fit."""
-    exact, rounded = _memory_parts(view), _memory_parts(view, rounded=True).replace("KV pool", "KV")
-    texts = (f"{FLAT}: {exact}", f"{FLAT}: {rounded}", f"flat: {exact}")
-    return fit([(next((text for text in texts if len(text) <= width), texts[-1]), "muted")], width)
-
-
-def _memory_parts(view: LaneView, *, rounded: bool = False) -> str:
-    """`weights 15.0 + KV pool 41.2 GiB`, on all of the lane's GPUs, as far as it is known."""
-
-    def gib(each: float) -> str:
-        total = each * len(view.gpus)
-        return numbers.whole(total / 2**30) if rounded else numbers.gib(total)
-
-    server = view.server
-    parts = [] if server.weights_bytes is None else [f"weights {gib(server.weights_bytes)}"]
-    if server.kv_pool_bytes is not None:
-        return " + ".join([*parts, f"KV pool {gib(server.kv_pool_bytes)} GiB"])
-    if server.kv_pool_tokens is not None:
-        parts.append(f"KV pool {numbers.short(server.kv_pool_tokens)} tokens")
-    return " GiB + ".join(parts) or "KV pool preallocated"
-
-
-def _pool_row(view: LaneView, width: int) -> Row:
-    """`      weights 15.0 + KV pool 41.2 GiB, 38 % in use`."""
-    use = "" if view.server.kv_usage is None else f", {numbers.percent(view.server.kv_usage)} in use"
-    return fit([(" " * 6, ""), (_memory_parts(view) + use, "muted")], width)

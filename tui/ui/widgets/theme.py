@@ -1,8 +1,8 @@
 """Colours by role, and the ASCII replacement of every sign.
 
 The lanes are blue and orange, distinguishable under common colour blindness (Okabe and Ito), and always carry
-their letters A and B. Except for high contrast the terminal's background is kept: `ground` is the background that a
-palette is made for.
+their letters A and B. Next to orange neither red nor yellow is safe: an error is reversed, a warning bold. Except for
+high contrast the terminal's background is kept: `ground` is the background that a palette is made for.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class Palette(msgspec.Struct, frozen=True):
     label: str
     ground: str
     text: str
-    roles: Mapping[str, str]  # a b muted warn error
+    roles: Mapping[str, str]  # a b muted warn error; a warning is bold in the text's colour, an error reversed
+    dims: Mapping[str, str]  # a b: behind something else, never for text
     paint_ground: bool = False
     dark: bool = True
 
@@ -32,20 +33,23 @@ class Palette(msgspec.Struct, frozen=True):
 PALETTES: tuple[Palette, ...] = (
     Palette(
         "dragstrip-dark", "for a dark terminal", "#000000", "#d0d0d0",
-        {"a": "#56b4e9", "b": "#e69f00", "muted": "#949494", "warn": "#f0e442", "error": "#ff8a3c"},
+        {"a": "#56b4e9", "b": "#e69f00", "muted": "#949494", "warn": "#d0d0d0", "error": "#ff5f87"},
+        {"a": "#2b5a75", "b": "#735000"},
     ),
     Palette(
         "dragstrip-light", "for a light terminal", "#ffffff", "#202020",
-        {"a": "#0072b2", "b": "#9a5b00", "muted": "#5f5f5f", "warn": "#7a6000", "error": "#b03a00"}, dark=False,
+        {"a": "#0072b2", "b": "#9a5b00", "muted": "#5f5f5f", "warn": "#202020", "error": "#b3003c"},
+        {"a": "#8fc3e0", "b": "#d9b98a"}, dark=False,
     ),
     Palette(
         "dragstrip-contrast", "high contrast", "#000000", "#ffffff",
-        {"a": "#7fd0ff", "b": "#ffc24d", "muted": "#d0d0d0", "warn": "#ffff66", "error": "#ffa070"},
-        paint_ground=True,
+        {"a": "#7fd0ff", "b": "#ffc24d", "muted": "#d0d0d0", "warn": "#ffffff", "error": "#ff87af"},
+        {"a": "#4a7a96", "b": "#96722d"}, paint_ground=True,
     ),
     Palette(
         "dragstrip-sixteen", "sixteen colours", "#000000", "default",
-        {"a": "bright_cyan", "b": "yellow", "muted": "white", "warn": "bright_yellow", "error": "bright_red"},
+        {"a": "bright_cyan", "b": "yellow", "muted": "white", "warn": "bright_white", "error": "bright_magenta"},
+        {"a": "cyan", "b": "yellow"},
     ),
 )  # fmt: skip
 # The same greys as numbers of the 256 colours: 8 bytes less each time, and most labels of a screen are grey.
@@ -60,9 +64,12 @@ def style_of(theme: str, role: str) -> Style:
     palette = PALETTE_BY_NAME.get(theme, PALETTES[0])
     words = role.split()
     default, ground = (palette.text, palette.ground) if palette.paint_ground else (None, None)
-    colour = next((palette.roles[word] for word in words if word in palette.roles), default)
+    colours = palette.dims if "dim" in words else palette.roles
+    colour = next((colours[word] for word in words if word in colours and word != "warn"), default)
     colour = SHORT_GREYS.get(colour or "", colour)
-    return Style(color=colour, bgcolor=ground, bold="strong" in words or None, reverse="reverse" in words or None)
+    bold = "strong" in words or "warn" in words
+    reverse = "reverse" in words or "error" in words
+    return Style(color=colour, bgcolor=ground, bold=bold or None, reverse=reverse or None)
 
 
 def theme_of(palette: Palette) -> Theme:
@@ -117,8 +124,8 @@ SPARK_ASCII = "_.,-=+*#"
 _ASCII = {
     "●": "*", "○": "o", "✖": "x", "◀": "<", "▶": ">", "▲": "^", "▼": "v", "┊": "|", "…": "~", "→": ">", "–": "-",
     "×": "x", "≈": "~", "·": "-", "±": "+", "┤": "|", "└": "+", "─": "-", "│": "|", "╭": "+", "╮": "+", "╰": "+",
-    "╯": "+", "‖": "=", "←": "<", "↑": "^", "↓": "v", "━": "=", "◆": "#", "▸": ">", "◂": "<", "▓": "#", "░": ".",
-    "◇": "o", "≡": "%", "═": "_", "°": "'",
+    "╯": "+", "‖": "=", "←": "<", "↑": "^", "↓": "v", "━": "=", "◆": "#", "▸": ">", "◂": "<",
+    "◇": "o", "≡": "%", "═": "_", "°": "'", "░": ".", "▒": "%", "▓": "#", "┄": "-", "┼": "+", "▀": "'", "▔": "*",
     "“": '"', "”": '"', "’": "'",
     **dict(zip(SPARK_BLOCKS, SPARK_ASCII, strict=True)),
 }  # fmt: skip

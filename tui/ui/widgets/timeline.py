@@ -251,5 +251,5 @@ def _legend() -> list[Span]:
     spans: list[Span] = []
     for kind in LEGEND:
         sign, role = SIGNS[kind]
-        spans += [(f"   {sign}", role), (f" {kind}", "muted")]
+        spans += [("   ", ""), (sign, role), (f" {kind}", "muted")]
     return spans
