@@ -7,7 +7,7 @@ import pytest
 
 from tests.recording import synthetic
 from tui.cli.main import main
-from tui.cli.replay import export_part, moment_of, speed_of
+from tui.cli.replay import moment_of, speed_of
 from tui.model.text import UserError
 from tui.recording.recorder import Recorder
 
@@ -36,18 +36,6 @@ def test_speeds() -> None:
     assert (speed_of("0.25"), speed_of("64"), speed_of("max")) == (0.25, 64.0, math.inf)
     with pytest.raises(UserError, match=r"3 is not a speed: give one of 0\.25, 0\.5, 1, 2, 4, 8, 16, 32, 64, max"):
         speed_of("3")
-
-
-def test_a_part_is_exported_to_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded(tmp_path / "s").close("done", 5.0)
-    monkeypatch.chdir(tmp_path)
-    assert export_part(tmp_path / "s", 1.0, 3.0) == "5 files written to ./s-1-3-csv/"
-    seconds = (tmp_path / "s-1-3-csv" / "seconds.csv").read_text().splitlines()
-    assert len(seconds) == 1 + 2 * 2  # a heading, two lanes, two seconds
-    info = tmp_path / "s" / "session.toml"
-    info.write_text(info.read_text().replace('name = "s"', 'name = "../../elsewhere"'))
-    export_part(tmp_path / "s", None, None)  # what a recording calls itself is no place to write to
-    assert (tmp_path / "s-csv" / "requests.csv").is_file()
 
 
 @pytest.mark.parametrize(

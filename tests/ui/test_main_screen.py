@@ -6,7 +6,7 @@ from textual.widgets import Input
 from tests.ui.fake_source import FakeSource
 from tests.ui.pilots import SIZE, live, screen_text, settled
 from tui.ui.app import DragstripApp
-from tui.ui.dialogs import ExportDialog, HelpDialog, TextDialog
+from tui.ui.dialogs import HelpDialog, TextDialog
 from tui.ui.widgets.theme import PALETTES
 
 
@@ -54,9 +54,8 @@ async def test_mark_note_export_help() -> None:
         await settled(pilot)
         assert source.marks == ["warm", "note: fans loud"]
         await pilot.press("e")
-        assert "dragstrip export 2026-11-23_140207_vllm-vs-sglang" in await settled(pilot)
-        assert isinstance(app.screen, ExportDialog)
-        await pilot.press("escape", "question_mark")
+        assert "nothing is recorded, so there is nothing to export" in await settled(pilot)
+        await pilot.press("question_mark")
         assert "concurrency one notch up" in await settled(pilot)
         assert isinstance(app.screen, HelpDialog)
 

@@ -264,8 +264,8 @@ async def test_the_keys_of_the_view_work_as_live(tmp_path: Path, monkeypatch: py
         await pilot.press("c")
         assert app.theme != before
         await pilot.press("S")
-        assert "screenshot: dragstrip-000150.svg" in await settled(pilot)
-        assert (tmp_path / "dragstrip-000150.svg").is_file()
+        assert "screenshot: 2026-11-23_140207_vllm-vs-sglang-000150.svg" in await settled(pilot)
+        assert (tmp_path / "2026-11-23_140207_vllm-vs-sglang-000150.svg").is_file()
         await pilot.press("k")
         assert replay(app).middle == "curve"
 
@@ -429,32 +429,3 @@ async def test_a_mark_that_cannot_be_kept_says_why() -> None:
     async with opened(app) as pilot:
         await pilot.press("m", "enter")
         assert "could not save the mark: no room" in await settled(pilot)
-
-
-async def test_e_writes_the_window_and_says_where() -> None:
-    asked: list[tuple[float | None, float | None]] = []
-
-    def export(start_s: float | None, end_s: float | None) -> str:
-        asked.append((start_s, end_s))
-        if len(asked) > 2:
-            raise UserError("cannot export to ./x: no room")
-        return "5 files written to ./x/"
-
-    app = DragstripApp(FakeReplay(), export=export)
-    async with opened(app) as pilot:
-        await pilot.press("e")
-        assert "5 files written to ./x/" in await rested(pilot)
-        await pilot.press("z", "right")
-        await rested(pilot)
-        await pilot.press("z", "e")
-        await rested(pilot)
-        assert asked == [(None, None), (150, 155)]
-        await pilot.press("e")
-        assert "cannot export to ./x: no room" in await rested(pilot)
-
-
-async def test_the_export_names_the_session_as_it_was_named() -> None:
-    app = DragstripApp(FakeReplay(), session_argument=lambda _: "'/some/where/a session'")
-    async with opened(app) as pilot:
-        await pilot.press("e")
-        assert "dragstrip export '/some/where/a session' --format csv" in await settled(pilot)

@@ -14,8 +14,8 @@ async def test_a_screenshot_needs_no_network(tmp_path: Path, monkeypatch: pytest
     app = DragstripApp(FakeSource(second=150))
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("S")
-        assert "screenshot: dragstrip-000150.svg" in await settled(pilot)
-    svg = (tmp_path / "dragstrip-000150.svg").read_text(encoding="utf-8")
+        assert "screenshot: 2026-11-23_140207_vllm-vs-sglang-000150.svg" in await settled(pilot)
+    svg = (tmp_path / "2026-11-23_140207_vllm-vs-sglang-000150.svg").read_text(encoding="utf-8")
     assert "SGLang" in svg
     assert "@font-face" not in svg
 

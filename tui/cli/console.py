@@ -188,13 +188,13 @@ def run_screen(
     *,
     ascii_only: bool,
     session_argument: Callable[[str], str],
-    export: Callable[[float | None, float | None], str] | None = None,
+    session_folder: Callable[[str], Path],
 ) -> int:
     """Run the screen until the operator leaves it; returns the exit code.
 
-    `session_argument` turns a session's name into what a command line takes for it. `export` writes a part of the
-    session (seconds from and until, None: all) and says what it wrote. `make_source` is called once the terminal is
-    prepared: the first paint waits for all that is imported before.
+    `session_argument` turns a session's name into what a command line takes for it, `session_folder` into the folder
+    that holds it. `make_source` is called once the terminal is prepared: the first paint waits for all that is
+    imported before.
     """
     from tui.ui.terminal import prepare_terminal
 
@@ -207,7 +207,7 @@ def run_screen(
         make_source(),
         ascii_only=ascii_only,
         session_argument=session_argument,
-        export=export,
+        session_folder=session_folder,
         user_config=UserConfig.open(),
     )
     code = app.run()

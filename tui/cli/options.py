@@ -179,6 +179,11 @@ def session_argument(args: argparse.Namespace, profile: Profile, name: str) -> s
     return shlex.quote(str(root / name))
 
 
+def session_folder(args: argparse.Namespace, profile: Profile, name: str) -> Path:
+    """Where the session of that name is recorded."""
+    return _sessions_root(args, profile) / name
+
+
 def _sessions_root(args: argparse.Namespace, profile: Profile) -> Path:
     from tui.recording.catalog import sessions_root  # the first paint would wait for it
 

@@ -14,7 +14,6 @@ from tui.model.session import SessionInfo
 from tui.model.text import UserError
 from tui.session.source import SPEEDS, Source
 from tui.ui.dialogs import RecordingTimes, parse_time
-from tui.ui.widgets.numbers import counted
 
 if TYPE_CHECKING:
     from tui.recording.tape import Tape
@@ -57,21 +56,8 @@ def call(args: argparse.Namespace) -> int:
         session,
         ascii_only=args.ascii,
         session_argument=lambda _: shlex.quote(args.session),
-        export=partial(export_part, where),
+        session_folder=lambda _: where,
     )
-
-
-def export_part(where: Path, start_s: float | None, end_s: float | None) -> str:
-    """Write a part of a session as CSV in the current directory, and say where."""
-    from tui.export.formats import export
-    from tui.recording.reader import Selection, open_session, window_ns
-
-    recorded = open_session(where)
-    begin_ns, until_ns = window_ns(recorded.info, start_s, end_s)
-    part = "" if start_s is None else f"-{start_s:.0f}-{end_s:.0f}"
-    target = Path(f"{recorded.name}{part}-csv")
-    files = export(recorded, "csv", target, Selection(t0_ns=begin_ns, t1_ns=until_ns))
-    return f"{counted(len(files), 'file')} written to ./{target}/"
 
 
 def speed_of(text: str) -> float:

@@ -5,7 +5,14 @@ from functools import partial
 
 from tui.cli.calibrate import with_noise_floor
 from tui.cli.console import call_in_lines, is_dumb, print_notice, require_terminal, run_screen, screen_flags
-from tui.cli.options import profile_from, recorder_from, recording_flags, session_argument, target_flags
+from tui.cli.options import (
+    profile_from,
+    recorder_from,
+    recording_flags,
+    session_argument,
+    session_folder,
+    target_flags,
+)
 from tui.model.profile import Profile
 from tui.profile.config import UserConfig, pair_of
 from tui.session.source import Source
@@ -37,7 +44,12 @@ def call(args: argparse.Namespace) -> int:
         live.watched = True
         return live
 
-    code = run_screen(session, ascii_only=args.ascii, session_argument=partial(session_argument, args, profile))
+    code = run_screen(
+        session,
+        ascii_only=args.ascii,
+        session_argument=partial(session_argument, args, profile),
+        session_folder=partial(session_folder, args, profile),
+    )
     if code != REFUSED and args.profile != "demo" and (problem := _remember(profile, args.profile or "")):
         print_notice(f"dragstrip: {problem}")
     return code

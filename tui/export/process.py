@@ -52,6 +52,7 @@ class WriteAsked(msgspec.Struct, frozen=True, tag=True):
 
 class Sizes(msgspec.Struct, frozen=True, tag=True):
     by_part: list[dict[str, int]]  # bytes by format, about
+    segments: list[int | None]  # which one each part is, where it is one
 
 
 class Progressed(msgspec.Struct, frozen=True, tag=True):
@@ -81,11 +82,11 @@ class ExportProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._one_at_a_time = asyncio.Lock()
 
-    async def sizes(self, parts: Sequence[Part]) -> list[dict[str, int]]:
+    async def sizes(self, parts: Sequence[Part]) -> Sizes:
         """About how many bytes each part will be, by format. UserError where the session cannot be read."""
         answer = await self._ask(SizesAsked(list(parts)), lambda _: None)
         assert isinstance(answer, Sizes)
-        return answer.by_part
+        return answer
 
     async def write(self, part: Part, form: str, folder: Path, progress: Callable[[Progressed], None]) -> Written:
         """Write a part under a name that is free in the folder. UserError where it cannot be written."""
@@ -154,13 +155,14 @@ def _sizes(directory: Path, question: SizesAsked) -> Sizes:
     from tui.recording.reader import open_session, select_rows
 
     session = open_session(directory)
-    by_part = []
+    by_part, segments = [], []
     for part in question.parts:
         selection = _selection(session, part)
         counts = pl.collect_all([select_rows(session, table, selection).select(pl.len()) for table in TABLES])
         rows = {table: frame.item() for table, frame in zip(TABLES, counts, strict=True)}
         by_part.append(estimated_bytes(rows))
-    return Sizes(by_part)
+        segments.append(selection.segment)
+    return Sizes(by_part, segments)
 
 
 def _selection(session: RecordedSession, part: Part) -> Selection:

@@ -175,7 +175,7 @@ class ReplaySource:
 
     @property
     def duration_s(self) -> float:
-        """ReplayOptions long the recording is, so far."""
+        """How long the recording is, so far."""
         return (self._tape.t_end_ns - self._tape.t0_ns) / NS_PER_S if self._playback else 0.0
 
     @property

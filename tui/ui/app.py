@@ -26,7 +26,7 @@ from tui.profile.config import UserConfig
 from tui.session.source import Source
 from tui.ui.comparison import summary_lines
 from tui.ui.live_screen import LiveScreen
-from tui.ui.main_screen import Export, MainScreen
+from tui.ui.main_screen import MainScreen, SessionFolder
 from tui.ui.terminal import SIGNALS, abandon_terminal, has_shell, is_closed, speaks_utf8, watch_terminal
 from tui.ui.widgets.chart import GLYPHS
 from tui.ui.widgets.header import key_sign
@@ -55,10 +55,10 @@ class DragstripApp(App[int]):
         *,
         ascii_only: bool = False,
         session_argument: Callable[[str], str] = str,
-        export: Export | None = None,
+        session_folder: SessionFolder | None = None,
         user_config: UserConfig | None = None,
     ) -> None:
-        """`session_argument`: how a command line spells a session; `export` writes a part of a recording.
+        """`session_argument`: how a command line spells a session; `session_folder`: where it is recorded.
 
         Without a `user_config` the defaults hold, and nothing is kept.
         """
@@ -70,9 +70,9 @@ class DragstripApp(App[int]):
         self.summary: list[str] = []
         self.log_path: Path | None = None
         self.main_screen: MainScreen = (
-            _replay_screen(source, session_argument, export)
+            _replay_screen(source, session_argument, session_folder)
             if source.replay
-            else LiveScreen(source, session_argument)
+            else LiveScreen(source, session_argument, session_folder)
         )
         self._leaving = False
         self._watch: asyncio.Task[None] | None = None
@@ -144,6 +144,7 @@ class DragstripApp(App[int]):
             self._watch.cancel()
         try:
             try:
+                await self.main_screen.end_export()
                 await self.source.stop(why)
             finally:
                 self._summarize()
@@ -182,11 +183,13 @@ class DragstripApp(App[int]):
         self.leave("internal error", CRASHED)
 
 
-def _replay_screen(source: Source, session_argument: Callable[[str], str], export: Export | None) -> MainScreen:
+def _replay_screen(
+    source: Source, session_argument: Callable[[str], str], session_folder: SessionFolder | None
+) -> MainScreen:
     """Imported here, because a live screen is painted sooner without it."""
     from tui.ui.replay_screen import ReplayScreen
 
-    return ReplayScreen(cast("ReplaySource", source), session_argument, export)
+    return ReplayScreen(cast("ReplaySource", source), session_argument, session_folder)
 
 
 def write_log(error: BaseException) -> Path:

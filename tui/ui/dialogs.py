@@ -1,4 +1,4 @@
-"""The dialogs over the screen, which is not updated while one is open: help, quit, a line of text, a time, export."""
+"""The dialogs over the screen, which is not updated while one is open: help, quit, a line of text, a time."""
 
 from __future__ import annotations
 
@@ -132,24 +132,6 @@ class TextDialog(Dialog[str]):
             self._problem_line.display = True
         else:
             self.dismiss(text)
-
-
-class ExportDialog(LinesDialog):
-    """Which command writes this session's data. `session`: how a command line spells it; empty: not recorded."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("e", "close", "back", show=False)]
-
-    def __init__(self, session: str) -> None:
-        lines: list[list[Span]] = [[("Nothing is recorded, so there is nothing to export.  esc goes back", "")]]
-        if session:
-            lines = [
-                [("This session is recorded as", "")],
-                [("  ", ""), (session, "strong")],
-                [("Export it from any terminal, even while it runs:", "")],
-                [("  ", ""), (f"dragstrip export {session} --format csv", "strong")],
-                [("Formats: csv, parquet, json, html, png, vllm, aiperf, …  esc goes back", "muted")],
-            ]
-        super().__init__("Export", lines)
 
 
 TIME_EXAMPLES: Final = "1:30, 90, 14:03:10 (UTC), 50%"

@@ -56,7 +56,8 @@ VIEW_KEYS: list[BindingType] = [
 ]
 SESSION_KEYS: list[BindingType] = [
     Binding("m", "mark", "mark", tooltip="mark this moment, with or without a text"),
-    Binding("e", "export", "export", show=False, tooltip="the command that exports; in a replay: the window as CSV"),
+    Binding("e", "export", "export", tooltip="write session, window or setting: report, picture, tables, …"),
+    Binding("y", "copy", "copy", tooltip="copy the verdict and the figures as Markdown"),
     Binding("S", "screenshot", "screenshot to a file", show=False),
     Binding("question_mark", "help", "help", tooltip="every key"),
     Binding("ctrl+p", "app.command_palette", "every command by name", show=False),

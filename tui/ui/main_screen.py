@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
@@ -29,7 +29,8 @@ from tui.session.source import Source
 from tui.session.view import WINDOWS_S, View
 from tui.ui.comparison import OBJECTIVES, compare
 from tui.ui.keys import SESSION_KEYS, VIEW_KEYS, ZOOM, in_footer_order
-from tui.ui.terminal import painted
+from tui.ui.terminal import clipboard_problem, painted
+from tui.ui.widgets import numbers
 from tui.ui.widgets.chart import ASCII_GLYPHS, GLYPHS
 from tui.ui.widgets.dials import DialStrip
 from tui.ui.widgets.header import Hints, status_line, verdict_row
@@ -38,8 +39,11 @@ from tui.ui.widgets.panel import Panel, ScreenState, event_rows, tiny_rows
 from tui.ui.widgets.rows import RowCompositor
 from tui.ui.widgets.theme import PALETTE_BY_NAME, PALETTES, THEME_PREFIX
 
+if TYPE_CHECKING:
+    from tui.ui.export_dialog import Exporter, ExportPart
+
 Middle = Literal["lanes", "curve", "ledger", "window"]  # what can fill the middle
-Export = Callable[[float | None, float | None], str]  # seconds from and until, None: all; returns what was written
+SessionFolder = Callable[[str], Path]  # where the session of that name is recorded
 
 PLAIN_SIZE = (80, 24)
 TINY_SIZE = (40, 12)
@@ -104,7 +108,12 @@ class MainScreen(Screen[None]):
     class QuitRequested(Message):
         """The operator wants to leave."""
 
-    def __init__(self, source: Source, session_argument: Callable[[str], str] = str) -> None:
+    def __init__(
+        self,
+        source: Source,
+        session_argument: Callable[[str], str] = str,
+        session_folder: SessionFolder | None = None,
+    ) -> None:
         """`session_argument`: how a command line spells the session that is recorded under a name."""
         super().__init__()
         self._compositor = RowCompositor()
@@ -122,7 +131,8 @@ class MainScreen(Screen[None]):
         self.message = ""
         self.behind_s: int | None = None  # how far the frozen screen is behind; None: not frozen
         self.source_started = asyncio.Event()
-        self._session_argument = session_argument
+        self._session_argument, self._session_folder = session_argument, session_folder
+        self._exporter: Exporter | None = None  # what is written goes on when the box is closed
         self._message_timer: Timer | None = None
         self._fitted = Size(0, 0)  # the size that the classes were set for
 
@@ -234,7 +244,7 @@ class MainScreen(Screen[None]):
     def show_message(self, text: str) -> None:
         """For 4 s or until the next one; as a notification where there is no room for it on the screen."""
         self.set_message(text)
-        if not self.place_message():
+        if not self.place_message() or self.app.screen is not self:
             self.app.notify(text, markup=False, timeout=MESSAGE_S)
 
     def set_message(self, text: str) -> None:
@@ -401,15 +411,76 @@ class MainScreen(Screen[None]):
         self.ask("Note", self.NOTE_HINT, self.note)
 
     def action_export(self) -> None:
-        from tui.ui.dialogs import ExportDialog
+        """The Export box; the same one while something is written."""
+        from tui.ui.export_dialog import ExportDialog, Exporter
 
-        self.app.push_screen(ExportDialog(self.session))
+        recording = self.view.recording if self.view is not None else ""
+        if self._session_folder is None or not recording:
+            self.show_message("nothing is recorded, so there is nothing to export")
+            return
+        if self._exporter is None:
+            self._exporter = Exporter(self.session, self._session_folder(recording), self.export_parts())
+            self.run_worker(self._exporter.read_sizes(), group="export sizes")
+        self.app.push_screen(ExportDialog(self._exporter, self._begin_export, self.copy), self._export_box_closed)
+
+    def export_parts(self) -> list[ExportPart]:
+        """The session, the window of the figures, the setting in force."""
+        from tui.export.process import Part
+        from tui.ui.export_dialog import ExportPart
+        from tui.ui.widgets.tables import moved_dials, setting_text
+
+        assert self.view is not None
+        second, ledger, now = self.view.second, self.view.ledger, self.view.ledger_now
+        setting = setting_text(ledger[now], moved_dials(ledger)) if 0 <= now < len(ledger) else "this setting"
+        window_s = min(self.window_s, second)
+        return [
+            ExportPart(f"whole session {numbers.clock(second)}", Part()),
+            ExportPart(f"last {window_s} s", Part(float(second - window_s), float(second))),
+            ExportPart(setting, Part(segment_at_s=float(max(second - 1, 0)))),
+        ]
+
+    def _begin_export(self) -> None:
+        if self._exporter is not None:
+            self.run_worker(self._export(self._exporter), group="export", exclusive=True)
+
+    async def _export(self, exporter: Exporter) -> None:
+        sentence = await exporter.write()
+        if self.app.screen is self:  # the box was closed meanwhile
+            self.show_message(sentence)
+            await self.end_export()
+
+    async def _export_box_closed(self, _: None) -> None:
+        if self._exporter is not None and not self._exporter.writing:
+            await self.end_export()
+
+    async def end_export(self) -> None:
+        """End the process that exports; what is half written is removed."""
+        exporter, self._exporter = self._exporter, None
+        if exporter is not None:
+            await exporter.close()
+
+    def action_copy(self) -> None:
+        """The verdict and the figures as Markdown."""
+        from tui.ui.excerpt import excerpt
+
+        if self.view is not None and self.view.second:
+            self.copy(excerpt(self.view, self.screen_state(self.view).comparison), "verdict and figures, as Markdown")
+
+    def copy(self, text: str, what: str) -> None:
+        """To the clipboard of the terminal, which never says whether it took it."""
+        self.app.copy_to_clipboard(text)
+        self.run_worker(self._report_copy(what), group="copy", exclusive=True)
+
+    async def _report_copy(self, what: str) -> None:
+        problem = await asyncio.to_thread(clipboard_problem)
+        self.show_message(f"copied: {what}" if not problem else f"not copied: {problem}")
 
     def action_screenshot(self) -> None:
         """The screen as SVG in the current directory."""
         from tui.ui.app import save_svg
 
-        path = Path.cwd() / f"dragstrip-{self.view.second if self.view else 0:06d}.svg"
+        name = sanitize(self.view.recording) if self.view is not None and self.view.recording else "dragstrip"
+        path = Path.cwd() / f"{Path(name).name}-{self.view.second if self.view else 0:06d}.svg"
         try:
             save_svg(self.app, path)
         except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
@@ -23,13 +22,15 @@ from tui.session.view import View
 from tui.ui.comparison import compare_window
 from tui.ui.dialogs import TIME_EXAMPLES, RecordingTimes, moment_from, moments_at, moments_text, parse_time, shown_at
 from tui.ui.keys import REPLAY_KEYS, REPLAY_MOUSE, SESSION_KEYS, VIEW_KEYS
-from tui.ui.main_screen import Export, MainScreen, Middle
+from tui.ui.main_screen import MainScreen, Middle, SessionFolder
+from tui.ui.widgets import numbers
 from tui.ui.widgets.dials import Dial
 from tui.ui.widgets.panel import ScreenState
 from tui.ui.widgets.timeline import Timeline, TimelineBar, TimelineState, TimelineText, clock_in, speed_text
 
 if TYPE_CHECKING:
     from tui.session.replay import ReplaySource
+    from tui.ui.export_dialog import ExportPart
 
 SEEK_REST_S: Final = 0.15
 REPEATS_PER_STRIDE: Final = 10  # at 30 repeats a second, a third of a second
@@ -104,14 +105,16 @@ class ReplayScreen(MainScreen):
     NOTE_HINT = "what should be remembered; kept next to the recording"
 
     def __init__(
-        self, source: ReplaySource, session_argument: Callable[[str], str] = str, export: Export | None = None
+        self,
+        source: ReplaySource,
+        session_argument: Callable[[str], str] = str,
+        session_folder: SessionFolder | None = None,
     ) -> None:
-        super().__init__(source, session_argument)
+        super().__init__(source, session_argument, session_folder)
         self.replay = source
         self.window: tuple[float, float | None] | None = None  # marked on the timeline; None for its end: to come
         self.window_view: WindowView | None = None
         self.seeker = Seeker(self, source.seek)
-        self._export = export
         self._moments: Sequence[Moment] = ()
         self._moments_until_s = -1.0  # the length of the recording that they were read from
 
@@ -338,18 +341,15 @@ class ReplayScreen(MainScreen):
         self._read_moments()
         self.update_view()
 
-    def action_export(self) -> None:
-        """Write the window, or all, as CSV."""
-        if self._export is None:
-            super().action_export()
-        else:
-            self.show_message("exporting …")
-            write = asyncio.to_thread(self._export, *(self.marked or (None, None)))
-            self.run_worker(self._report(write), group="export", exclusive=True)
+    def export_parts(self) -> list[ExportPart]:
+        """With the whole recording, and the window where one is marked."""
+        from tui.export.process import Part
+        from tui.ui.export_dialog import ExportPart
 
-    async def _report(self, write: Awaitable[str]) -> None:
-        try:
-            message = await write
-        except UserError as error:
-            message = str(error)
-        self.show_message(sanitize(message))
+        whole, window, setting = super().export_parts()
+        whole = replace(whole, label=f"whole session {numbers.clock(self.replay.duration_s)}")
+        if self.marked is not None:
+            start_s, end_s = self.marked
+            ends = " – ".join(clock_in(t_s, self.replay.duration_s) for t_s in self.marked)
+            window = ExportPart(f"window {ends}", Part(start_s, end_s))
+        return [whole, window, setting]

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import stat
+import subprocess
 import sys
 import termios
 import threading
@@ -16,6 +17,7 @@ from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)  # that end the program in order
 EXIT_S = 0.5
+TMUX_S = 2.0
 DRAIN_S = 0.05
 SSH_FPS = "15"  # bounds what a held key sends; one key press still echoes at once
 
@@ -82,6 +84,45 @@ def abandon_terminal(code: int) -> None:
     forced = threading.Timer(EXIT_S, os._exit, [code])
     forced.daemon = True
     forced.start()
+
+
+APPLE_TERMINAL, LINUX_CONSOLE = "Apple_Terminal", "linux"
+VTE_TAKES_IT_FROM = 7800  # GNOME Terminal, Tilix, Terminator, xfce4-terminal: 0.78, of September 2024
+
+
+def clipboard_problem() -> str:
+    """Why this terminal is known not to take OSC 52, by which a program fills the clipboard; empty: it may.
+
+    No terminal answers whether it took it. Textual names macOS' Terminal as one that does not; a console has no
+    clipboard; GNU screen passes nothing on; tmux does so only where `set-clipboard` is on, which it is not at first.
+    """
+    if os.environ.get("TMUX"):
+        return _tmux_problem()
+    vte = os.environ.get("VTE_VERSION", "")
+    if os.environ.get("TERM_PROGRAM") == APPLE_TERMINAL:
+        return "macOS' Terminal takes no OSC 52"
+    if os.environ.get("TERM") == LINUX_CONSOLE:
+        return "the console has no clipboard"
+    if os.environ.get("STY"):
+        return "GNU screen passes no OSC 52 on"
+    if vte.isdigit() and int(vte) < VTE_TAKES_IT_FROM:
+        return "this terminal is older than VTE 0.78, which takes OSC 52"
+    return ""
+
+
+def _tmux_problem() -> str:
+    """`on` passes it on to the terminal; `external`, as at first, is only for tmux itself."""
+    try:
+        asked = subprocess.run(
+            ["tmux", "show-options", "-sv", "set-clipboard"],
+            capture_output=True,
+            text=True,
+            timeout=TMUX_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return "" if asked.stdout.strip() == "on" else "tmux keeps it: `tmux set -s set-clipboard on` passes it on"
 
 
 def has_shell() -> bool:
