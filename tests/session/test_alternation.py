@@ -118,9 +118,12 @@ def schedule_for(**changes: Any) -> LoadSchedule:
     return LoadSchedule(profile, {lane: Dials() for lane in LANES})
 
 
-def test_streams_are_spread_in_turns_and_sweeps_and_not_where_an_operator_waits_or_requests_are_counted() -> None:
+def test_streams_are_spread_at_first_in_turns_and_sweeps_and_not_where_an_operator_waits_or_requests_count() -> None:
     timed, counted = Step(dials={"concurrency": 8}, for_s=10), Step(dials={"concurrency": 8}, requests=100)
-    assert not schedule_for().settings(load_on=True)["a"].ramp
+    moved = schedule_for()
+    assert moved.settings(load_on=True)["a"].ramp
+    moved.set_dials(dict(moved.dials), 0)
+    assert not moved.settings(load_on=True)["a"].ramp
     assert schedule_for(mode="alternate").settings(load_on=True)["a"].ramp
     for mode, step, sweeps, spread in (
         ("together", timed, False, False),
@@ -129,6 +132,7 @@ def test_streams_are_spread_in_turns_and_sweeps_and_not_where_an_operator_waits_
         ("alternate", counted, False, False),
     ):
         schedule = schedule_for(mode=mode)
+        schedule.set_dials(dict(schedule.dials), 0)
         schedule.start_plan([step], dict(schedule.dials), lambda _: (), 0, "settled" if sweeps else "time")
         assert schedule.settings(load_on=True)["a"].ramp == spread
 

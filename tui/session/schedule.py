@@ -188,12 +188,13 @@ class LoadSchedule:
 
     @property
     def _spreads(self) -> bool:
-        """Whether streams start at even intervals: in a turn and in a sweep, but not where requests are counted.
+        """Whether streams start at even intervals: at first, in a turn and in a sweep.
 
-        An operator's move is to be in force within a second, and a study's hundred requests are sent as it says.
+        Not where requests are counted: a study's hundred requests are sent as it says. An operator's later move is to
+        be in force within a second.
         """
         counts_requests = self.plan is not None and self.plan.counts_requests
-        return (self.turns is not None or self._sweeps) and not counts_requests
+        return (self.segment == 0 or self.turns is not None or self._sweeps) and not counts_requests
 
     def _under_way_ms(self, slow_ms: float) -> float:
         """How long after the beginning of a turn, or a move in it, older streams may run; 0 where none can."""
