@@ -54,8 +54,10 @@ class LaneSegment:
     ms: Mapping[str, array[float]] = field(default_factory=lambda: {name: _floats() for name in REQUEST_LATENCIES})
     work: Work = field(default_factory=Work)  # of those sent in settled time that ended well
     forgotten: tuple[int, int] = (0, 0)  # requests no longer kept that ended well, and that failed
+    _requests: Requests | None = None  # those kept, as columns; None: made anew when asked for
 
     def add(self, requests: Requests) -> None:
+        self._requests = None
         self.sent_ns.frombytes(requests.sent_ns.tobytes())
         self.end_ns.frombytes(requests.end_ns.tobytes())
         self.ok.frombytes(requests.ok.astype(np.int64).tobytes())
@@ -66,9 +68,19 @@ class LaneSegment:
     @property
     def requests(self) -> Requests:
         """Those kept, as columns."""
-        ms = {name: np.array(column) for name, column in self.ms.items()}
-        sent_ns, end_ns, doubts = map(np.array, (self.sent_ns, self.end_ns, self.doubts))
-        return Requests(sent_ns, end_ns, np.array(self.ok, dtype=bool), doubts, ms)
+        if self._requests is None:
+            ms = {name: np.array(column) for name, column in self.ms.items()}
+            sent_ns, end_ns, doubts = map(np.array, (self.sent_ns, self.end_ns, self.doubts))
+            self._requests = Requests(sent_ns, end_ns, np.array(self.ok, dtype=bool), doubts, ms)
+        return self._requests
+
+    def forget(self, count: int) -> None:
+        """The oldest requests, which the caller has counted."""
+        self._requests = None
+        for whole_numbers in (self.sent_ns, self.end_ns, self.ok, self.doubts):
+            del whole_numbers[:count]
+        for column in self.ms.values():
+            del column[:count]
 
 
 @dataclass(slots=True)
@@ -158,10 +170,7 @@ class Segment:
                 first = np.arange(len(lane.sent_ns)) < MAX_REQUESTS // 2
                 ok, failed = self._outcomes(name, lane.requests[first])
                 lane.forgotten = (lane.forgotten[0] + ok, lane.forgotten[1] + failed)
-                for whole_numbers in (lane.sent_ns, lane.end_ns, lane.ok, lane.doubts):
-                    del whole_numbers[: MAX_REQUESTS // 2]
-                for column in lane.ms.values():
-                    del column[: MAX_REQUESTS // 2]
+                lane.forget(MAX_REQUESTS // 2)
             if len(lane.tps) >= MAX_SECONDS:
                 del lane.tps[:FORGOTTEN_S], lane.at_s[:FORGOTTEN_S]
 
