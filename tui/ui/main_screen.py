@@ -50,6 +50,7 @@ TINY_SIZE = (40, 12)
 COMFORTABLE_SIZE = (110, 32)
 WIDE_CELLS = 160
 OVERLAY_ROWS = 46
+RATIO_ROWS = 38
 MESSAGE_S = 4.0
 
 
@@ -81,6 +82,18 @@ def overlay_box() -> Vertical:
     from tui.ui.widgets.overlay import OverlayPanel
 
     return framed(OverlayPanel())
+
+
+def ratio_row() -> Horizontal:
+    """How sure the verdict has become, and the settings so far."""
+    from tui.ui.widgets.overlay import RATIO_MIN_SIZE, ratio_panel_rows
+    from tui.ui.widgets.tables import settings_rows
+
+    ratio = Panel(ratio_panel_rows, id="ratio", min_size=RATIO_MIN_SIZE)
+    settings = Panel(lambda state, width, height: settings_rows(state.view, width, height), id="newest-settings")
+    return Horizontal(
+        framed(ratio, "B against A, 95 % interval"), framed(settings, "Settings so far"), id="ratio-row"
+    )
 
 
 def middle_box(middle: Middle) -> Vertical:
@@ -163,6 +176,8 @@ class MainScreen(Screen[None]):
                 yield third_column()
         if self.has_class("-overlay"):
             yield overlay_box()
+        if self.has_class("-ratio"):
+            yield ratio_row()
         yield framed(Panel(event_rows, id="events"), "Events")
         yield Hints(id="hints")
         if self.has_class("-tiny"):
@@ -226,8 +241,9 @@ class MainScreen(Screen[None]):
         comparison = compare(view, self.objective, dials_differ=board.shown("a") != board.shown("b"))
         replay = self.source.replay
         return ScreenState(
-            view, comparison, self.glyphs, replay, self.objective.kind, load_on=self.load_on, behind_s=self.behind_s
-        )
+            view, comparison, self.glyphs, replay, self.objective.kind, dials_hidden=self.has_class("-single"),
+            load_on=self.load_on, behind_s=self.behind_s,
+        )  # fmt: skip
 
     def redraw(self) -> None:
         """Something other than the numbers changed."""
@@ -279,6 +295,8 @@ class MainScreen(Screen[None]):
             self.query_one("#middle").mount(third_column(), after="#lanes")
         if self.has_class("-overlay") and not self.query("#overlay-box"):
             self.mount(overlay_box(), after="#middle")
+        if self.has_class("-ratio") and not self.query("#ratio-row"):
+            self.mount(ratio_row(), before="#events-box")
         if self.has_class("-tiny") and not self.query("#tiny"):
             self.mount(Panel(tiny_rows, id="tiny"), after="#hints")
         self.redraw()
@@ -301,12 +319,18 @@ class MainScreen(Screen[None]):
             "-wide": width >= WIDE_CELLS and height >= COMFORTABLE_SIZE[1],
             "-overlay": overlay and not tiny and (height >= OVERLAY_ROWS or self.middle == "lanes"),
             "-overlay-alone": overlay and height < OVERLAY_ROWS and self.middle == "lanes",
+            "-ratio": self._has_ratio_row(width, height, overlay=overlay),
             "-curve": self.middle == "curve",
             "-ledger": self.middle == "ledger",
             "-window": self.middle == "window",
         }
         for name, on in classes.items():
             self.set_class(on, name, update=update)
+
+    def _has_ratio_row(self, width: int, height: int, *, overlay: bool) -> bool:
+        """The overlay has the ratio in it."""
+        room = width >= COMFORTABLE_SIZE[0] and height >= RATIO_ROWS
+        return room and not overlay and self.middle == "lanes" and len(self.lanes) > 1
 
     # The keys of the view.
 

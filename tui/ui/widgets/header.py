@@ -10,6 +10,7 @@ from textual.containers import Horizontal
 from textual.keys import format_key
 
 from tui.judge.sentence import Sentence
+from tui.model.dials import DIAL, DialName, dial_text
 from tui.model.metrics import NS_PER_S
 from tui.model.text import sanitize
 from tui.session.view import View
@@ -40,10 +41,25 @@ def _state_row(state: ScreenState, _width: int, _height: int) -> list[Row]:
 def _facts_row(state: ScreenState, width: int, _height: int) -> list[Row]:
     """The facts that fit uncut, the first before the others: half a word says nothing."""
     kept: list[Span] = []
-    for text, role in _facts(state.view, replay=state.replay, load_on=state.load_on):
+    facts = _facts(state.view, replay=state.replay, load_on=state.load_on)
+    if state.dials_hidden and state.load_on:
+        facts = [(f"{load_text(state.view)}  ", "strong"), *facts]
+    for text, role in facts:
         if not kept or length([*kept, (text.rstrip(), "")]) <= width:
             kept.append((text, role))
     return [tuple(kept)]
+
+
+def load_text(view: View) -> str:
+    """`conc 32 in 256 out 128`, where there is no room for dials; `32|16` where the lanes' differ."""
+    dials = [lane.dials for lane in view.lanes.values()]
+
+    def values(name: DialName) -> str:
+        return "|".join(dict.fromkeys(dial_text(DIAL[name], getattr(one, name)) for one in dials))
+
+    closed = all(one.arrival == "closed" for one in dials)
+    load = f"conc {values('concurrency')}" if closed else f"{values('request_rate')} req/s"
+    return f"{load} in {values('prompt_tokens')} out {values('output_tokens')}"
 
 
 def _recording_row(state: ScreenState, width: int, _height: int) -> list[Row]:

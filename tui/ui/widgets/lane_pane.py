@@ -23,8 +23,10 @@ TALL_ROWS = 20  # from this height on each gauge of the GPU has a curve
 CLIENT_ROWS = 24  # and from this on there is room for what is looked up, not watched
 NAME_CELLS = 14  # of the engine's name that stay when the reason why a lane is down is long
 CHART_MAX_ROWS = 24
-SPARK_FROM_CELLS = 54  # of a lane: its latencies have sparklines
+SPARK_FROM_CELLS = 54  # of a lane: from here on its latencies have sparklines of a fixed length
 SPARK_CELLS = 12  # with the blank after it
+MIN_SPARK_CELLS = 6
+ITL_FROM_ROWS = 15  # a lower pane has no room for what TPOT says nearly as well
 TTFT_DUE = Metric("ttft_sched", "due", "ms", "lower", "t_first - t_sched, under an arrival rate")
 
 
@@ -101,7 +103,8 @@ def lane_rows(state: ScreenState, lane: Lane, width: int, height: int) -> list[R
     gpus = gpu_rows(view, width, bars, tall=tall)
     if state.any_gpu:
         gpus += [fit((), width)] * ((3 if tall else 2) - len(gpus))
-    below = [*_latency_rows(state, view, width), server_row(view, width), *gpus, trouble_row(view, width)]
+    itl = height >= ITL_FROM_ROWS
+    below = [*_latency_rows(state, view, width, itl=itl), server_row(view, width), *gpus, trouble_row(view, width)]
     if height >= CLIENT_ROWS:
         below.append(_client_row(view, width))
     room = height - len(above) - len(below)
@@ -180,7 +183,7 @@ def _rule(state: ScreenState, view: LaneView) -> Rule | None:
     return None
 
 
-def _latency_rows(state: ScreenState, view: LaneView, width: int) -> list[Row]:
+def _latency_rows(state: ScreenState, view: LaneView, width: int, *, itl: bool) -> list[Row]:
     columns = _columns(width)
     over = f"{'over ' if width >= WORDS_CELLS else ''}{view.over_s or state.view.window_s} s"
     spans: list[Span] = [(over.ljust(columns.label), "muted")]
@@ -189,6 +192,7 @@ def _latency_rows(state: ScreenState, view: LaneView, width: int) -> list[Row]:
     spans += [(name.rjust(cells), "muted") for name, cells in zip(SHOWN_PERCENTILES, columns.values, strict=True)]
     rows = [fit([*spans, ("n".rjust(columns.n), "muted")], width)]
     shown = [LATENCIES[0], TTFT_DUE, *LATENCIES[1:]] if state.any_due else LATENCIES
+    shown = [metric for metric in shown if itl or metric.name != "itl"]
     return [*rows, *(_latency_row(state, view, metric, columns, width) for metric in shown)]
 
 
@@ -203,11 +207,9 @@ class Columns(msgspec.Struct, frozen=True):
 
 def _columns(width: int) -> Columns:
     count = len(SHOWN_PERCENTILES)
-    if width < WORDS_CELLS:
-        return Columns(8, 0, [7, *[9] * (count - 1)], 5)
     if width < SPARK_FROM_CELLS:
-        cells = min((width - 10) // (count + 1), 12)
-        return Columns(10, 0, [cells] * count, cells)
+        spare = width - 38
+        return Columns(8, spare if spare >= MIN_SPARK_CELLS else 0, [7, *[9] * (count - 1)], 5)
     spark = SPARK_CELLS + max(width - SPARK_FROM_CELLS - 10, 0)
     return Columns(10, spark, [min((width - 10 - spark - 7) // count, 11)] * count, 7)
 

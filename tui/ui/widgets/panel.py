@@ -34,6 +34,7 @@ class ScreenState:
     glyphs: Glyphs
     replay: bool = False
     figure: str = "output_tps"  # that the lanes are compared by
+    dials_hidden: bool = False  # there is no room for them
     load_on: bool = True
     behind_s: int | None = None  # how long the screen has been frozen; None while it is not
     window: WindowView | None = None  # of a replay; None while it is being worked out
