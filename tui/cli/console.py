@@ -105,8 +105,19 @@ def _laid_out(block: Block) -> list[RenderableType]:
     return []
 
 
-def save_text(path: Path, text: str) -> None:
-    """Write a file and print its name. UserError when the place cannot be written."""
+def confirmed(question: str, without_terminal: str) -> bool:
+    """Ask on the terminal. UserError with `without_terminal` where nobody can answer."""
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UserError(f"{question} Nobody can answer here: {without_terminal}")
+    sys.stderr.write(f"{printable(question)} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def save_text(path: Path, text: str, *, overwrite: bool = False) -> None:
+    """Write a file and print its name. UserError when it exists, or the place cannot be written."""
+    if path.is_file() and not overwrite:
+        raise UserError(f"{path} exists: name another place, or replace it with --overwrite")
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -260,7 +260,7 @@ def _head(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
     began = datetime.fromtimestamp(session.wall_ns / NS_PER_S, UTC)
     ended = f"ended: {session.ended}" if session.ended else "cut short: it has no end"
     facts = f"Began {began:%Y-%m-%d %H:%M:%S} UTC, {session.duration_s:.0f} s, {ended}. dragstrip {session.version}."
-    blocks: list[Block] = [Paragraph(facts)]
+    blocks: list[Block] = [Paragraph(facts), *([Paragraph(f"Note: {session.note}")] if session.note else [])]
     if len(session.lanes) == 2 and rows:
         blocks += [Paragraph(sentence, strong=True) for sentence in _sentences(tables, rows)]
         blocks += [Paragraph(meaning(tables.margin)), Paragraph(_method(session))]
@@ -270,7 +270,7 @@ def _head(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
 def _method(session: SessionInfo) -> str:
     """Of which kind the intervals are, and whether the session was recorded under other rules."""
     if session.watched:
-        text = "An operator watched this session and could stop it at any time: its intervals hold at every look."
+        text = "This session could end once it showed a verdict: its intervals hold at every look."
     else:
         text = (
             "This session's length was set before: its intervals are for one look at the end. Those on the screen "

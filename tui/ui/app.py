@@ -21,7 +21,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from tui.model.text import UserError
+from tui.model.text import UserError, sanitize
 from tui.profile.config import UserConfig
 from tui.session.source import Source
 from tui.ui.comparison import summary_lines
@@ -34,6 +34,7 @@ from tui.ui.widgets.theme import PALETTE_BY_NAME, PALETTES, first_theme, theme_o
 
 if TYPE_CHECKING:
     from tui.session.replay import ReplaySource
+    from tui.session.view import View
 
 
 NOT_OFFERED = ("app.focus", "screen.copy_text")
@@ -202,6 +203,7 @@ def write_log(error: BaseException) -> Path:
 
 CELL_HEIGHT, BASELINE = 24.4, 18.5  # in the SVGs that Rich writes, in user units
 # Rich's cells are 12.2 wide; DejaVu Sans Mono is 0.602 of its size, and not every viewer stretches a run of text.
+MAX_PICTURES = 1000  # of one second
 FONT_PX = "20.27px"
 _FONT_FACE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 _TEXT = re.compile(r'<text class="([^"]+)" x="([\d.]+)" y="([\d.]+)" textLength="([\d.]+)"([^>]*)>([^<]*)</text>')
@@ -218,6 +220,14 @@ def svg_of(app: App[int]) -> str:
         svg = svg.replace(SVG_EXPORT_THEME.foreground_color.hex, palette.text)
     svg = svg.replace("font-size: 20px", f"font-size: {FONT_PX}").replace("arial", "DejaVu Sans, Arial, sans-serif")
     return _TEXT.sub(_dots, svg).replace("Fira Code", "DejaVu Sans Mono")
+
+
+def picture_path(folder: Path, view: View | None) -> Path:
+    """Named after the session and the second that is shown, and a name that no file has yet."""
+    name = (view.recording or view.title if view is not None else "").replace("/", "_").lstrip(".") or "dragstrip"
+    stem = f"{sanitize(name, 100)}-{view.second if view is not None else 0:06d}"
+    names = (folder / f"{stem}{number}.svg" for number in ("", *(f"-{n}" for n in range(2, MAX_PICTURES))))
+    return next((path for path in names if not path.exists()), folder / f"{stem}.svg")
 
 
 def save_svg(app: App[int], path: Path) -> None:

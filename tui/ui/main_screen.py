@@ -501,10 +501,9 @@ class MainScreen(Screen[None]):
 
     def action_screenshot(self) -> None:
         """The screen as SVG in the current directory."""
-        from tui.ui.app import save_svg
+        from tui.ui.app import picture_path, save_svg
 
-        name = sanitize(self.view.recording) if self.view is not None and self.view.recording else "dragstrip"
-        path = Path.cwd() / f"{Path(name).name}-{self.view.second if self.view else 0:06d}.svg"
+        path = picture_path(Path.cwd(), self.view)
         try:
             save_svg(self.app, path)
         except OSError as error:
