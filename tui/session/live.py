@@ -467,7 +467,12 @@ class LiveSession:
 
 
 def _heavy_parts(profile: Profile, clock: Clock) -> tuple[type[LaneRun], SessionState, SessionCutter]:
-    """Import what needs numpy and httpx: a few tenths of a second, spent in a thread."""
+    """Import what needs numpy and httpx: a few tenths of a second, spent in a thread.
+
+    One thread each is enough for the little that numpy and Polars have to do here; by default they start one a core.
+    """
+    for variable in ("POLARS_MAX_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
     from tui.session import make_view  # noqa: F401 - the first view is not to wait for it
     from tui.session.lane import LaneRun
     from tui.session.seconds import LaneCutter, SessionCutter

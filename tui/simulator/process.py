@@ -1,4 +1,4 @@
-"""Simulated engines, each in a process that ends with the one that started it.
+"""Simulated engines, each in a process that ends with the one that started it and needs none of their libraries.
 
 `python -m tui.simulator.process --engine vllm`: serve one simulated engine, print its port, end when stdin does.
 """
@@ -18,8 +18,6 @@ import msgspec
 
 from tui.model.profile import LaneProfile, Profile
 from tui.model.text import UserError, sanitize
-from tui.simulator.scheduler import PRESETS
-from tui.simulator.server import serve
 
 START_WITHIN_S = 20.0
 END_WITHIN_S = 3.0
@@ -114,6 +112,8 @@ async def _cancel_when_stdin_ends(serving: asyncio.Task[None]) -> None:
 
 
 async def _main(args: argparse.Namespace) -> None:
+    from tui.simulator.server import serve  # with aiohttp: 11 MB that the process of the screen need not hold
+
     def ready(port: int) -> None:
         sys.stdout.write(f"{port}\n")
         sys.stdout.flush()
@@ -129,6 +129,8 @@ async def _main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    from tui.simulator.scheduler import PRESETS
+
     parser = argparse.ArgumentParser(prog="python -m tui.simulator.process")
     parser.add_argument("--engine", choices=tuple(PRESETS), default="vllm")
     parser.add_argument("--port", type=int, default=0)
