@@ -21,7 +21,7 @@ from tui.model.dials import DIAL
 from tui.model.metrics import METRICS, NS_PER_S, PERCENTILES
 from tui.model.rows import Lane
 from tui.model.text import UserError
-from tui.recording.tape import CHUNK_NAMES, LaneChunks
+from tui.recording.spread import spread_chunks
 from tui.report.session import title_of
 from tui.report.svg import HEIGHT, WIDTH, Mark, Values, time_chart
 
@@ -141,8 +141,7 @@ def _itl(job: Job, span: _Span) -> dict[Lane, pl.DataFrame]:
     """The ITL of every token, in the second in which it came."""
     lanes = {}
     for lane in job.lanes:
-        rows = job.rows("chunks").filter(pl.col("lane") == lane).select(CHUNK_NAMES)
-        chunks = LaneChunks.from_frame(rows.collect())
+        chunks = spread_chunks(job.rows, job.selection, lane)
         gaps = ChunkGaps().feed_columns(chunks.request, chunks.t_ns, chunks.tokens)
         lanes[lane] = span.values(*(pl.Series(column.repeat(gaps.tokens)) for column in (gaps.t_ns, gaps.itl_ms)))
     return lanes

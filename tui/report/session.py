@@ -217,6 +217,7 @@ MAX_EVENTS: Final = 200
 COUNTED: Final = {
     "usage": "with each chunk",
     "usage at end": "at the end",
+    "spread": "at the end, of chunks with several tokens",
     "chunks": "not reported; one token per chunk assumed",
     "chunks, not usage": "wrong; one token per chunk assumed",
 }
@@ -347,7 +348,8 @@ def _failures(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
 def _usage_warning(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
     """A warning where one lane's server mostly counted with each chunk and the other's did not."""
     main_setting = {name: next(iter(lane["client"]["tokens_from"]), "") for name, lane in lanes.items()}
-    if set(main_setting.values()) != {"usage", "usage at end"}:
+    ways = set(main_setting.values())
+    if "usage" not in ways or not ways & {"usage at end", "spread"}:
         return []
     (each,) = (name.upper() for name, way in main_setting.items() if way == "usage")
     return [

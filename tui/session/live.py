@@ -253,10 +253,9 @@ class LiveSession:
     def _take_frame(self, message: FrameReceived) -> None:
         """It is kept for its second, and handed on at once."""
         lane, frame = message.lane, message.frame
-        if self._cutter is not None:
-            self._cutter.lanes[lane].add(frame)
+        chunks = frame.chunks if self._cutter is None else self._cutter.lanes[lane].add(frame)
         self._frame_came.set()
-        self._hand_on(Batch(frame.t_ns, requests=frame.requests, chunks=[(lane, frame.chunks)]))
+        self._hand_on(Batch(frame.t_ns, requests=frame.requests, chunks=[(lane, chunks)]))
 
     def _add_event(self, row: EventRow) -> None:
         """It counts with its second; at once where that is over already, or before the load runs."""
