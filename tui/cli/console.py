@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tui.report.document import Block, Document
     from tui.session.source import Source
+    from tui.ui.tour import Tour
 
 # Escape codes would steer the terminal and bidi overrides reverse a line. Servers and recordings may contain both;
 # most callers have sanitized them before.
@@ -200,6 +201,7 @@ def run_screen(
     ascii_only: bool,
     session_argument: Callable[[str], str],
     session_folder: Callable[[str], Path],
+    make_tour: Callable[[Source], Tour] | None = None,
 ) -> int:
     """Run the screen until the operator leaves it; returns the exit code.
 
@@ -213,14 +215,18 @@ def run_screen(
 
     from tui.profile.config import UserConfig
     from tui.ui.app import DragstripApp
+    from tui.ui.live_screen import LiveScreen
 
+    source = make_source()
     app = DragstripApp(
-        make_source(),
+        source,
         ascii_only=ascii_only,
         session_argument=session_argument,
         session_folder=session_folder,
         user_config=UserConfig.open(),
     )
+    if make_tour is not None and isinstance(app.main_screen, LiveScreen):
+        app.main_screen.tour = make_tour(source)
     code = app.run()
     for line in app.summary:
         print_result(line)

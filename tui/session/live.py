@@ -280,6 +280,16 @@ class LiveSession:
             if lane in self._lanes:
                 self._lanes[lane].apply(setting)
 
+    async def stop_simulator(self, lane: Lane) -> None:
+        """End the simulated engine of a lane, as a crash would."""
+        if self._simulators is not None:
+            await self._simulators.crash(lane)
+
+    async def start_simulator(self, lane: Lane) -> None:
+        """Start a simulated engine that was ended again, at its URL."""
+        if self._simulators is not None:
+            await self._simulators.revive(lane, self.profile.lanes[lane].simulate)
+
     # The run.
 
     async def _prepare_lanes(self) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from rich.terminal_theme import SVG_EXPORT_THEME
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Event, Key, MouseDown, MouseScrollDown, MouseScrollUp
 from textual.screen import Screen
 
 from tui.model.text import UserError, sanitize
@@ -82,6 +83,12 @@ class DragstripApp(App[int]):
         # Now, or the stylesheet would be read twice.
         self.theme = first_theme(self.console.color_system, self.user_config.config.theme)
         self.main_screen.use_config(self.user_config)
+
+    async def on_event(self, event: Event) -> None:
+        """Any key or click ends a tour, and does what it does besides."""
+        if isinstance(event, Key | MouseDown | MouseScrollDown | MouseScrollUp):
+            self.main_screen.taken_over()
+        await super().on_event(event)
 
     def get_default_screen(self) -> MainScreen:
         """Painted first: no blank screen comes before it."""

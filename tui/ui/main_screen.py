@@ -203,6 +203,9 @@ class MainScreen(Screen[None]):
     def _second_complete(self) -> None:
         self.call_later(self.next_second)
 
+    def taken_over(self) -> None:
+        """The operator pressed a key or a button."""
+
     def before_suspend(self) -> None:
         """The operator suspends the program."""
 
