@@ -26,6 +26,7 @@ from tui.model.text import UserError, sanitize
 from tui.profile.config import UserConfig
 from tui.session.source import Source
 from tui.ui.comparison import summary_lines
+from tui.ui.keys import keys_problem
 from tui.ui.live_screen import LiveScreen
 from tui.ui.main_screen import MainScreen, SessionFolder
 from tui.ui.terminal import SIGNALS, abandon_terminal, has_shell, is_closed, speaks_utf8, watch_terminal
@@ -83,6 +84,10 @@ class DragstripApp(App[int]):
         # Now, or the stylesheet would be read twice.
         self.theme = first_theme(self.console.color_system, self.user_config.config.theme)
         self.main_screen.use_config(self.user_config)
+        keys = self.user_config.config.keys
+        self._config_problem = self.user_config.problem or keys_problem(keys, self.main_screen.HELP_KEYS)
+        if keys and not self._config_problem:
+            self.set_keymap(keys)
 
     async def on_event(self, event: Event) -> None:
         """Any key or click ends a tour, and does what it does besides."""
@@ -107,7 +112,7 @@ class DragstripApp(App[int]):
             watch_terminal(hung_up, lambda: getattr(self._driver, "_writer_thread", None))
             loop.add_signal_handler(signal.SIGTSTP, self._suspend, signal.getsignal(signal.SIGTSTP))
         self._watch = asyncio.create_task(self._watch_source())
-        if problem := self.user_config.problem:
+        if problem := self._config_problem:
             self.call_after_refresh(self.notify, problem, markup=False, severity="warning")
 
     def on_main_screen_quit_requested(self) -> None:

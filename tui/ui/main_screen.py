@@ -28,7 +28,7 @@ from tui.profile.config import UserConfig
 from tui.session.source import Source
 from tui.session.view import WINDOWS_S, View
 from tui.ui.comparison import OBJECTIVES, compare
-from tui.ui.keys import SESSION_KEYS, VIEW_KEYS, ZOOM, in_footer_order
+from tui.ui.keys import SESSION_KEYS, VIEW_KEYS, ZOOM, in_footer_order, remapped
 from tui.ui.terminal import clipboard_problem, painted
 from tui.ui.widgets import numbers
 from tui.ui.widgets.chart import ASCII_GLYPHS, GLYPHS
@@ -517,7 +517,7 @@ class MainScreen(Screen[None]):
     def action_help(self) -> None:
         from tui.ui.dialogs import HelpDialog
 
-        self.app.push_screen(HelpDialog(self.HELP_KEYS, self.HELP_MOUSE))
+        self.app.push_screen(HelpDialog(remapped(self.HELP_KEYS, self.app._keymap), self.HELP_MOUSE))
 
     def action_leave(self) -> None:
         self.leave_if(True)
