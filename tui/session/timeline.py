@@ -66,17 +66,23 @@ def dials_after(first: Mapping[Lane, Dials], events: Iterable[EventRow]) -> dict
 
 
 def _turned(dials: Dials, event: EventRow) -> Dials:
-    """An event holds a dial as the operator reads it."""
-    old: DialValue = getattr(dials, event.name)
-    new: DialValue = event.new
-    if not isinstance(old, str):
+    return dials_of({event.name: event.new}, dials)
+
+
+def dials_of(setting: Mapping[str, str], base: Dials) -> Dials:
+    """The dials with those of a setting, which are as an operator reads them. What is no value changes nothing."""
+    turned: dict[str, DialValue] = {}
+    for name, text in setting.items():
+        old: DialValue = getattr(base, name, "") if name in DIAL else ""
+        if isinstance(old, str):
+            turned |= {name: text} if name in DIAL else {}
+            continue
         try:
-            number = float(event.new)
+            number = float(text) / (100 if DIAL[name].unit == "%" else 1)
         except ValueError:
-            return dials
-        number = number / 100 if DIAL[event.name].unit == "%" else number
-        new = round(number) if isinstance(old, int) else number
-    return msgspec.structs.replace(dials, **{event.name: new})
+            continue
+        turned[name] = round(number) if isinstance(old, int) else number
+    return msgspec.structs.replace(base, **turned)
 
 
 KINDS: Final[dict[str, MomentKind]] = {

@@ -16,6 +16,7 @@ from tui.ui.main_screen import MainScreen
 from tui.ui.widgets.dials import Dial, DialStrip
 
 if TYPE_CHECKING:
+    from tui.judge.ledger import LedgerRow
     from tui.ui.tour import Tour
 
 
@@ -99,6 +100,15 @@ class LiveScreen(MainScreen):
 
     def action_undo(self) -> None:
         self._show_dials("" if self.source.board.undo() else "nothing to undo")
+
+    def go_to_setting(self, row: LedgerRow) -> None:
+        """Turn all dials to a setting of the ledger at once; `u` takes it back."""
+        from tui.session.timeline import dials_of
+
+        board = self.source.board
+        board.jump({lane: dials_of(setting, board.shown(lane)) for lane, setting in row.dials.items()})
+        self._show_dials("back to this setting: u undoes it")
+        self.redraw()
 
     # The load.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.events import Resize
+from textual.events import Click, Resize
 from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
@@ -40,7 +40,9 @@ from tui.ui.widgets.rows import RowCompositor
 from tui.ui.widgets.theme import PALETTE_BY_NAME, PALETTES, THEME_PREFIX
 
 if TYPE_CHECKING:
+    from tui.judge.ledger import LedgerRow
     from tui.ui.export_dialog import Exporter, ExportPart
+    from tui.ui.widgets.ledger import LedgerPanel
 
 Middle = Literal["lanes", "curve", "ledger", "window"]  # what can fill the middle
 SessionFolder = Callable[[str], Path]  # where the session of that name is recorded
@@ -70,9 +72,9 @@ def framed(panel: Panel, title: str = "") -> Vertical:
 
 def third_column() -> Vertical:
     """Every setting and every event, where the screen is wide."""
-    from tui.ui.widgets.tables import settings_rows
+    from tui.ui.widgets.ledger import LedgerPanel
 
-    settings = Panel(lambda state, width, height: settings_rows(state.view, width, height), id="settings")
+    settings = LedgerPanel(short=True)
     events = Panel(event_rows, id="third-events")
     return Vertical(framed(settings, "Settings so far"), framed(events, "Events"), id="third")
 
@@ -102,10 +104,12 @@ def middle_box(middle: Middle) -> Vertical:
         from tui.ui.widgets.plots import SweepPanel
 
         return framed(SweepPanel())
-    from tui.ui.widgets.tables import LedgerPanel, window_rows
-
     if middle == "ledger":
+        from tui.ui.widgets.ledger import LedgerPanel
+
         return framed(LedgerPanel(), "Every setting visited")
+    from tui.ui.widgets.tables import window_rows
+
     return framed(Panel(lambda state, width, height: window_rows(state.window, width, height), id="window"))
 
 
@@ -138,6 +142,7 @@ class MainScreen(Screen[None]):
         self.glyphs = GLYPHS[0]
         self.middle: Middle = "lanes"
         self.zoomed: Lane | None = None
+        self.pinned: LedgerRow | None = None
         self.overlay_wanted: bool | None = None  # None: where there is room
         self.load_on = True
         self.view: View | None = None
@@ -245,7 +250,7 @@ class MainScreen(Screen[None]):
         replay = self.source.replay
         return ScreenState(
             view, comparison, self.glyphs, replay, self.objective.kind, dials_hidden=self.has_class("-single"),
-            load_on=self.load_on, behind_s=self.behind_s,
+            load_on=self.load_on, behind_s=self.behind_s, pinned=self.pinned,
         )  # fmt: skip
 
     def redraw(self) -> None:
@@ -335,6 +340,28 @@ class MainScreen(Screen[None]):
         room = width >= COMFORTABLE_SIZE[0] and height >= RATIO_ROWS
         return room and not overlay and self.middle == "lanes" and len(self.lanes) > 1
 
+    # The mouse. Dials, timeline and ledger have clicks of their own.
+
+    async def on_click(self, event: Click) -> None:
+        """A lane: alone, or both again; the compared figure: the next one; the window; a hint: what its key does."""
+        widget, row = event.widget, event.y
+        if isinstance(widget, Hints):
+            if action := widget.action_at(event.x):
+                await self.run_action(action)
+        elif isinstance(widget, Panel) and isinstance(pane := widget.parent, Vertical):
+            lane = next((one for one in (pane, pane.parent) if isinstance(one, LanePane)), None)
+            if lane is not None and widget.plain_row(row).lstrip("│ ").startswith("over "):
+                self.action_window()
+            elif lane is not None:
+                await self.action_zoom(lane.lane)
+            elif widget.id in {"events", "third-events"}:
+                self.event_clicked(widget, row)
+        elif isinstance(widget, Panel) and widget.id == "verdict":
+            self.action_verdict()
+
+    def event_clicked(self, panel: Panel, row: int) -> None:
+        """An event of the list was clicked."""
+
     # The keys of the view.
 
     def action_window(self) -> None:
@@ -360,9 +387,22 @@ class MainScreen(Screen[None]):
         """The curve or the ledger in place of the lanes, or the lanes again."""
         self._uncover_lanes()
         await self.set_middle("lanes" if self.middle == middle else middle)
+        self.set_focus(self.query_one("#ledger") if self.middle == "ledger" else None)
+
+    def on_ledger_panel_chosen(self, message: LedgerPanel.Chosen) -> None:
+        self.go_to_setting(message.row)
+
+    def go_to_setting(self, row: LedgerRow) -> None:
+        """Measure this setting again, or show it again."""
+
+    def on_ledger_panel_pinned(self, message: LedgerPanel.Pinned) -> None:
+        """Keep its figures as they are now, next to the present ones."""
+        pinned = self.pinned is not None and self.pinned.dials == message.row.dials
+        self.pinned = None if pinned else message.row
+        self.redraw()
 
     def action_page(self, way: int) -> None:
-        from tui.ui.widgets.tables import LedgerPanel
+        from tui.ui.widgets.ledger import LedgerPanel
 
         for ledger in self.query(LedgerPanel):
             ledger.page(way)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from textual.binding import Binding
@@ -142,13 +142,33 @@ def grouped(bindings: Iterable[Binding]) -> list[tuple[str, str]]:
 
 
 class Hints(Rows):
-    """As many keys as fit, in order."""
+    """As many keys as fit, in order; a click does what the key does."""
+
+    _actions: Sequence[tuple[int, str]] = ()  # where each hint ends, and its action
 
     def show(self, bindings: Iterable[Binding]) -> None:
         width = self.size.width or self.app.size.width
+        bindings = list(bindings)
         spans: list[Span] = []
+        actions: list[tuple[int, str]] = []
         for keys, text in grouped(bindings):
             more: list[Span] = [(f" {keys}", "strong"), (f" {text} ", "muted")]
             if length([*spans, *more]) <= width:
                 spans += more
+                of_group = [binding.action for binding in bindings if footer_label(binding) == text]
+                actions += _click_places(of_group, length(spans), keys, text)
+        self._actions = actions
         self.set_rows([fit(spans, width)])
+
+    def action_at(self, x: int) -> str:
+        """What the hint in this cell does; nothing beyond the last one."""
+        return next((action for end, action in self._actions if x < end), "")
+
+
+def _click_places(actions: Sequence[str], end: int, keys: str, text: str) -> Iterator[tuple[int, str]]:
+    """Where a click does which of a hint's actions: on each key its own, on the words the last key's."""
+    x = end - len(text) - 2 - len(keys)
+    for key, action in zip(keys.split(), actions, strict=False):
+        x += len(key) + 1
+        yield x, action
+    yield end, actions[-1]

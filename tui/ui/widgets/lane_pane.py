@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 from textual.app import ComposeResult
@@ -17,7 +18,11 @@ from tui.ui.widgets.chart import AXIS_CELLS, Pen, Rule, area_rows, chart_rows, g
 from tui.ui.widgets.panel import Panel, ScreenState
 from tui.ui.widgets.rows import Row, Span, fit, length
 from tui.ui.widgets.server_rows import WORDS_CELLS, Bars, efficiency, gpu_rows, ink, server_row, trouble_row
+from tui.ui.widgets.tables import moved_dials, setting_text
 from tui.ui.widgets.trailing import unit_of
+
+if TYPE_CHECKING:
+    from tui.judge.ledger import LedgerRow
 
 TALL_ROWS = 20  # from this height on each gauge of the GPU has a curve
 CLIENT_ROWS = 24  # and from this on there is room for what is looked up, not watched
@@ -97,6 +102,8 @@ def lane_rows(state: ScreenState, lane: Lane, width: int, height: int) -> list[R
     """
     view, tall = state.lanes[lane], height >= TALL_ROWS
     above = [_throughput_row(state, view, width), _counts_row(view, width)]
+    if state.pinned is not None:
+        above.append(_pinned_row(state.pinned, view, width))
     if view.goodput is not None and tall:
         above.append(_goodput_row(view, width))
     bars = Bars(state.view.second, state.power_top, state.glyphs.spark)
@@ -111,6 +118,20 @@ def lane_rows(state: ScreenState, lane: Lane, width: int, height: int) -> list[R
     chart = _chart(state, view, width, chart_height(room)) if room >= 3 else []
     blank = [fit((), width)] * max(room - len(chart), 0)
     return [*above, *chart, *below, *blank][:height]
+
+
+def _pinned_row(pinned: LedgerRow, view: LaneView, width: int) -> Row:
+    """`◇ 2,200 tok/s at conc 16, now +14 %  TTFT p50 90.0 p95 108`: the figures of before."""
+    before, figures = pinned.tps.get(view.lane), pinned.figures.get(view.lane)
+    setting = setting_text(pinned, moved_dials([pinned]))
+    spans: list[Span] = [(f"◇{numbers.whole(before):>7}", view.lane), (f" tok/s at {setting}", "muted")]
+    if before and view.output_tps is not None:
+        spans += [(", now ", "muted"), (f"{(view.output_tps / before - 1) * 100:+.0f} %", "strong")]
+    for name in ("p50", "p95") if figures is not None else ():
+        value = figures.ttft[name].value if figures is not None and name in figures.ttft else None
+        more: list[Span] = [(f"{'  TTFT ' if name == 'p50' else ' '}{name} ", "muted"), (numbers.figure(value), "")]
+        spans += more if length([*spans, *more]) <= width else []
+    return fit(spans, width)
 
 
 def chart_height(room: int) -> int:

@@ -95,6 +95,10 @@ class Rows(Widget):
     def plain(self) -> str:
         return "\n".join("".join(text for text, _ in row) for row in self._rows)
 
+    def plain_row(self, y: int) -> str:
+        """Of what is shown; empty below it."""
+        return "".join(text for text, _ in self._rows[y]) if 0 <= y < len(self._rows) else ""
+
     def set_rows(self, rows: Sequence[Row]) -> None:
         """Show these rows, from the top."""
         old, self._rows = self._rows, list(rows)
