@@ -74,7 +74,7 @@ def third_column() -> Vertical:
     """Every setting and every event, where the screen is wide."""
     from tui.ui.widgets.ledger import LedgerPanel
 
-    settings = LedgerPanel(short=True)
+    settings = LedgerPanel("settings")
     events = Panel(event_rows, id="third-events")
     return Vertical(framed(settings, "Settings so far"), framed(events, "Events"), id="third")
 

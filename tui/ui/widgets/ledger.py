@@ -33,7 +33,7 @@ LEDGER_KEYS: list[BindingType] = [
 class LedgerPanel(Panel, can_focus=True):
     """As many settings as there are rows; page up and page down show the others.
 
-    Arrows, enter, `p` and `s` are the ledger's only while it has the focus. `short`: next to the lanes.
+    Arrows, enter, `p` and `s` are the ledger's only while it has the focus.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = LEDGER_KEYS
@@ -48,9 +48,10 @@ class LedgerPanel(Panel, can_focus=True):
     class Pinned(Chosen):
         """Its figures are to stay on the screen, or no longer."""
 
-    def __init__(self, *, short: bool = False) -> None:
-        super().__init__(self._draw, id="settings" if short else "ledger", min_size=(1, 4))
-        self._short = short
+    def __init__(self, short: str = "") -> None:
+        """`short`: the name of one that stands next to the lanes."""
+        super().__init__(self._draw, id=short or "ledger", min_size=(1, 2 if short else 4))
+        self._short = bool(short)
         self.look = LedgerLook()
 
     def _draw(self, state: ScreenState, width: int, height: int) -> list[Row]:
