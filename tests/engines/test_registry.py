@@ -169,7 +169,16 @@ def test_an_unknown_kind_is_named_with_those_there_are() -> None:
 
 
 # Named after the schema of a file, or after a simulator.
-_SCHEMAS_AND_SIMULATORS = ("simulator", "export", "model/profile.py", "cli/export.py", "cli/main.py", "ui/dialogs.py")
+_SCHEMAS_AND_SIMULATORS = (
+    "simulator",
+    "export",
+    "traffic",
+    "model/profile.py",
+    "cli/export.py",
+    "cli/main.py",
+    "ui/dialogs.py",
+    "ui/export_dialog.py",
+)
 
 
 def test_no_other_file_names_an_engine() -> None:

@@ -7,9 +7,9 @@ import pytest
 from tests.judge.made import requests_frame, second, seconds_frame, session, turned
 from tests.report.test_report import ran
 from tui.judge.ledger import ledger
-from tui.judge.sweep import curve, plan_of_moves, sweep_plan, value_of
+from tui.judge.sweep import curve, plan_of_moves, sweep_plan
 from tui.judge.tables import Tables
-from tui.model.dials import DIALS, dial_text
+from tui.model.dials import DIALS, dial_text, dial_value
 from tui.model.profile import Step
 from tui.model.rows import LANES
 from tui.model.text import UserError
@@ -39,8 +39,8 @@ def test_a_move_of_lane_b_alone_is_not_in_the_plan() -> None:
 def test_what_the_operator_read_is_the_value_again() -> None:
     for spec in DIALS:
         for notch in spec.notches:
-            assert value_of(spec, dial_text(spec, notch)) == notch
-            assert type(value_of(spec, dial_text(spec, notch))) is type(notch)
+            assert dial_value(spec, dial_text(spec, notch)) == notch
+            assert type(dial_value(spec, dial_text(spec, notch))) is type(notch)
 
 
 def test_a_sweep_is_a_plan_by_doubling() -> None:

@@ -47,7 +47,7 @@ def test_a_lane_may_depart_from_the_common_dials() -> None:
         (("[load]", "[laod]"), "x.toml:9: laod: there is no such key; did you mean `load`?"),
         (("prompt_tokens = 512", "prompt_tokens = "), "x.toml:11: this is not TOML"),
         (('url = "http://127.0.0.1:8000"', ""), "x.toml:2: a.url: give either url or simulate"),
-        (("{ concurrency = 4 }", "{ speed = 4 }"), "x.toml:7: b.dials.speed: there is no dial speed"),
+        (("{ concurrency = 4 }", "{ pace = 4 }"), "x.toml:7: b.dials.pace: there is no dial pace"),
         (("concurrency = 32", "think_s = -1"), "x.toml:10: load.think_s: must lie between 0 and 600 seconds"),
         (
             ("concurrency = 32", "read_timeout_s = 0"),

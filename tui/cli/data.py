@@ -30,7 +30,7 @@ def call(args: argparse.Namespace) -> int:
     try:
         summary = summarize_traffic(index, args.context)
     finally:
-        Path(index.index_path).unlink(missing_ok=True)
+        index.remove()
     if args.json:
         print_result(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode())
     else:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tui.model.dials import ARRIVALS, check
+from tui.model.dials import ARRIVALS, AS_IN_FILE, SYNTHETIC, TrafficKind, check
 from tui.model.profile import PATHS, LaneProfile, LoadProfile, Profile, parse_limits
 from tui.model.session import SessionInfo
 from tui.model.text import UserError
@@ -30,6 +30,8 @@ DIAL_FLAGS = {
     "--random-output-len": ("output_tokens", int, "tokens per answer"),
     "--shared-prefix": ("shared_prefix", float, "share of each prompt that all prompts have in common, 0 to 0.95"),
     "--temperature": ("temperature", float, "sampling temperature"),
+    "--trace-speed": ("speed", float, "times the clock of a traffic file with --arrival trace, 0.1 to 16"),
+    "--think": ("think", float, "times the pauses of conversations, 0 to 4"),
 }
 
 
@@ -57,6 +59,8 @@ def load_flags(parser: argparse.ArgumentParser) -> None:
         choices=("each", "end"),
         help="token usage reporting: per chunk or at the end (default: end, unless chunks hold several tokens)",
     )
+    parser.add_argument("--data", metavar="FILE", help="play this file of prompts, a trace or conversations")
+    parser.add_argument("--data-form", metavar="FORM", help="its form, where its first record does not tell")
     parser.add_argument("--arrival", choices=ARRIVALS, help="arrival process (default with --request-rate: poisson)")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the request list")
     read_help = "seconds without a byte after which a request fails (default 60)"
@@ -74,12 +78,6 @@ def session_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("session", help="a folder, a name that `dragstrip sessions` lists, or the beginning of one")
 
 
-def file_flags(parser: argparse.ArgumentParser, metavar: str, where: str) -> None:
-    """Where a command writes."""
-    parser.add_argument("--to", metavar=metavar, help=where)
-    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
-
-
 def profile_from(args: argparse.Namespace) -> Profile:
     """The profile that the flags describe. UserError when they contradict each other."""
     if args.api_key_env and args.api_key_env not in os.environ:
@@ -93,11 +91,12 @@ def profile_from(args: argparse.Namespace) -> Profile:
 
         check_waived(waive)
     goodput = getattr(args, "goodput", None)  # not a flag of `doctor` and `calibrate`
+    profile = _with_data(args, profile)
     return msgspec.structs.replace(
         profile,
         a=_lane(args, profile.a),
         b=_lane(args, profile.b) if profile.b is not None else None,
-        load=_load(args, profile.load),
+        load=_load(args, profile),
         slo=parse_limits(" ".join(goodput), profile.slo) if goodput else profile.slo,
         mode="alternate" if args.alternate else profile.mode,
         waive=waive,
@@ -124,7 +123,39 @@ def _lane(args: argparse.Namespace, lane: LaneProfile) -> LaneProfile:
     return msgspec.structs.replace(lane, **{name: value for name, value in flags.items() if value})
 
 
-def _load(args: argparse.Namespace, load: LoadProfile) -> LoadProfile:
+def _with_data(args: argparse.Namespace, profile: Profile) -> Profile:
+    """With the traffic file that is to be played: the dials begin as in the file, and chats go to a chat endpoint.
+
+    The file is read here, so that a wrong one is refused before anything starts.
+    """
+    given = {name: value for name, value in (("file", args.data), ("form", args.data_form)) if value}
+    profile = msgspec.structs.replace(profile, data=msgspec.structs.replace(profile.data, **given))
+    if not profile.data.file:
+        if args.data_form:
+            raise UserError("--data-form needs --data: it names the form of that file")
+        return profile
+    from tui.traffic.index import index_of
+
+    index = index_of(profile.data)
+    load = msgspec.structs.replace(profile.load, prompt_tokens=AS_IN_FILE, output_tokens=AS_IN_FILE)
+    if index.has_times and load.arrival == "closed":
+        load = msgspec.structs.replace(load, arrival="trace")
+    lanes = {
+        lane: _chatting(server, args.endpoint or "") if index.is_chat else server
+        for lane, server in profile.lanes.items()
+    }
+    return msgspec.structs.replace(profile, load=load, **lanes)
+
+
+def _chatting(lane: LaneProfile, flag: str) -> LaneProfile:
+    """The lane with a chat endpoint. UserError where another one is asked for."""
+    if (asked := flag or lane.endpoint) not in ("", "chat"):
+        raise UserError(f"the traffic file holds messages, which the endpoint {asked} does not take: leave it out")
+    return msgspec.structs.replace(lane, endpoint="chat")
+
+
+def _load(args: argparse.Namespace, profile: Profile) -> LoadProfile:
+    load = profile.load
     turned = {
         dial: value
         for flag, (dial, _, _) in DIAL_FLAGS.items()
@@ -141,9 +172,17 @@ def _load(args: argparse.Namespace, load: LoadProfile) -> LoadProfile:
             raise UserError(f"--read-timeout must be more than 0 seconds, not {args.read_timeout:g}")
         turned["read_timeout_s"] = args.read_timeout
     changed = msgspec.structs.replace(load, **turned)
-    if problem := check(changed):
+    if problem := check(changed, _traffic_kind(profile)):
         raise UserError(problem)
     return changed
+
+
+def _traffic_kind(profile: Profile) -> TrafficKind:
+    if not profile.data.file:
+        return SYNTHETIC
+    from tui.traffic.index import index_of
+
+    return TrafficKind(file=True, times=index_of(profile.data).has_times)
 
 
 def recorder_from(args: argparse.Namespace, profile: Profile) -> Callable[[SessionInfo], Recorder] | None:

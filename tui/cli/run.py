@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import re
 import signal
 from collections.abc import Mapping, Sequence
@@ -47,7 +48,7 @@ class Work:
 
     async def run(self, session: LiveSession) -> None:
         if not self.steps:
-            await session.elapsed(self.for_s)
+            await until_one_ends(session.elapsed(self.for_s), session.played())
             return
         await session.started()
         passes = SweepPasses(self.steps) if self.refined else None
@@ -67,7 +68,6 @@ async def measure(
 
     session = LiveSession(profile, record=record)
     session.listen(listener)
-    session.watched = work.step_end == "verdict"  # it ends when it shows what one waits for
     progress = RunProgress(work.for_s, until_decided=work.step_end == "verdict")
     try:
         for lane, info in (await session.reach()).items():
@@ -107,9 +107,13 @@ class SweepPasses:
 
 
 class CollectedRows:
-    """A listener that keeps what a summary needs; the recording is not read back."""
+    """A listener that keeps what a summary needs; the recording is not read back.
 
-    def __init__(self) -> None:
+    `frozen`: the run is not ended by its verdict.
+    """
+
+    def __init__(self, *, frozen: bool = True) -> None:
+        self._frozen = frozen
         self._requests: list[RequestRow] = []
         self._seconds: list[SecondRow] = []
         self._events: list[EventRow] = []
@@ -142,7 +146,9 @@ class CollectedRows:
         """The object of `run --json`."""
         from tui.report.summary import summary
 
-        return summary(self.tables(info), self._itl, self._steps_itl)
+        tables = self.tables(info)
+        itl, steps_itl, frozen = self._itl, self._steps_itl, self._frozen
+        return summary(tables, itl, steps_itl, frozen=frozen)
 
     def tables(self, info: SessionInfo) -> Tables:
         """What a ledger is made of."""
@@ -151,6 +157,11 @@ class CollectedRows:
 
         requests, seconds = frame_of_rows("requests", self._requests), frame_of_rows("seconds", self._seconds)
         return Tables(info, requests, seconds, self._events)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the run's end did not depend on its verdict, so that there is one look at it."""
+        return self._frozen
 
 
 def _histograms() -> dict[Lane, LatencyHistogram]:
@@ -198,6 +209,8 @@ def call(args: argparse.Namespace) -> int:
     profile = with_noise_floor(profile_from(args))
     if not (args.plan or args.sweep) and profile.load.arrival == "closed" and not profile.load.concurrency:
         raise UserError("concurrency is 0, so there is no load to measure: give --max-concurrency 1 or more")
+    if profile.data.file and not (profile.data.repeat or args.duration or args.plan or args.sweep):
+        profile = msgspec.structs.replace(profile, data=msgspec.structs.replace(profile.data, repeat="stop"))
     if args.sweep or args.repeat:
         profile = msgspec.structs.replace(profile, repeat=args.repeat or 1)
     if args.until_decided and len(profile.lanes) < 2:
@@ -237,7 +250,9 @@ def _work(args: argparse.Namespace, profile: Profile) -> Work:
     if args.plan:
         longest = [msgspec.structs.replace(step, for_s=for_s) if step.for_s else step for step in profile.plan]
         return Work(for_s, checked(longest if until else profile.plan, dials), "verdict" if until else "time")
-    return Work(for_s, [Step(for_s=for_s)], "verdict") if until else Work(for_s)
+    if until:
+        return Work(for_s, [Step(for_s=for_s)], "verdict")
+    return Work(math.inf if profile.data.repeat == "stop" and not args.duration else for_s)
 
 
 def announcement(work: Work, profile: Profile) -> list[str]:
@@ -260,7 +275,11 @@ def announcement(work: Work, profile: Profile) -> list[str]:
 def _total_text(work: Work, repeat: int, turns: int) -> str:
     """`6 steps: 8:24 and the time to settle`."""
     if not work.steps:
-        return f"measuring for {time_text(work.for_s)}"
+        return (
+            "measuring to the end of the traffic file"
+            if math.isinf(work.for_s)
+            else f"measuring for {time_text(work.for_s)}"
+        )
     count = len(work.steps) * repeat
     steps = f"{count} step{'s' if count > 1 else ''}" + (", more around the knee" if work.refined else "")
     most = "at most " if work.step_end == "verdict" else ""
@@ -289,7 +308,7 @@ async def _run(args: argparse.Namespace, profile: Profile, work: Work) -> int:
         if interruption.signal:
             print_notice("dragstrip: interrupted during warm-up: nothing was measured")
             return 128 + interruption.signal
-    rows = CollectedRows()
+    rows = CollectedRows(frozen=work.step_end != "verdict")
     session = await measure(profile, work, interruption, rows, record)
     if interruption.signal:
         recorded = "; the measurement so far is recorded" if session.recorder else ""
@@ -344,7 +363,7 @@ def _print_ledger(rows: CollectedRows, info: SessionInfo) -> None:
     from tui.report.session import ledger_blocks
 
     tables = rows.tables(info)
-    held = ledger(tables)
+    held = ledger(tables, frozen=rows.frozen)
     lines = [SIMULATED] if info.simulated else []
     lines += [f"{sentence}."] if (sentence := crossover(held)) else []
     print_blocks([*ledger_blocks(tables, held), *(Paragraph(line, strong=True) for line in lines)])

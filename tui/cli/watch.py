@@ -1,11 +1,7 @@
 """`dragstrip watch`: the live head-to-head."""
 
-from __future__ import annotations
-
 import argparse
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from tui.cli.calibrate import with_noise_floor
 from tui.cli.console import call_in_lines, is_dumb, print_notice, require_terminal, run_screen, screen_flags
@@ -21,9 +17,6 @@ from tui.model.profile import Profile
 from tui.profile.config import UserConfig, pair_of
 from tui.session.source import Source
 
-if TYPE_CHECKING:
-    from tui.ui.tour import Tour
-
 REFUSED = 2  # exit code of a session that did not begin
 HELP = "watch two servers side by side, live"
 
@@ -34,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     screen_flags(parser)
 
 
-def call(args: argparse.Namespace, make_tour: Callable[[Source], Tour] | None = None) -> int:
+def call(args: argparse.Namespace) -> int:
     if is_dumb():
         from tui.cli import run
 
@@ -56,7 +49,6 @@ def call(args: argparse.Namespace, make_tour: Callable[[Source], Tour] | None = 
         ascii_only=args.ascii,
         session_argument=partial(session_argument, args, profile),
         session_folder=partial(session_folder, args, profile),
-        make_tour=make_tour,
     )
     if code != REFUSED and args.profile != "demo" and (problem := _remember(profile, args.profile or "")):
         print_notice(f"dragstrip: {problem}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -32,6 +32,9 @@ class Request:
     temperature: float
     seed: int
     usage: Usage = "each"  # how often the answer should report its token count, where the engine can
+    messages: Sequence[Any] = ()  # of a chat, in place of the prompt
+    fields: Mapping[str, Any] = field(default_factory=dict)  # of the body, as a traffic file has them
+    natural: bool = False  # the answer ends by itself, and `output_tokens` is only the most
 
 
 class BodyChanges(msgspec.Struct, frozen=True):
@@ -220,6 +223,11 @@ async def read_version(site: Site, model: str) -> Settings:
     return {"version": (await site.ask("/version")).json_object().get("version")}
 
 
+def lasting(request: Request) -> dict[str, Any]:
+    """The field that forbids the end token, unless the answer may end by itself."""
+    return {} if request.natural else {"ignore_eos": True}
+
+
 # A field that one engine accepts another refuses (TensorRT-LLM answers 400 to any field it does not know), so each
 # engine file adds its own. Every sampling field that an engine knows is sent, because defaults differ by engine, by
 # endpoint and by the model's `generation_config.json`.
@@ -235,7 +243,9 @@ def official_body(request: Request, *, length_field: str = "max_tokens", chat_id
     there is no field for them.
     """
     body: dict[str, Any] = {"model": request.model}
-    if request.endpoint == "completions":
+    if request.messages:
+        body["messages"] = request.messages
+    elif request.endpoint == "completions":
         body["prompt"] = request.prompt
     elif isinstance(request.prompt, str):
         body["messages"] = [{"role": "user", "content": request.prompt}]
@@ -252,6 +262,7 @@ def official_body(request: Request, *, length_field: str = "max_tokens", chat_id
         "seed": request.seed,
         "stream": True,
         "stream_options": {"include_usage": True},
+        **request.fields,
     }
 
 
@@ -270,4 +281,4 @@ def exact_body(request: Request, *, top_k: int, seed_when_random: bool = True, c
         del body["seed"]
     if request.usage == "each":
         body["stream_options"]["continuous_usage_stats"] = True
-    return body | {"top_k": top_k, "min_p": 0.0, "repetition_penalty": 1.0, "ignore_eos": True}
+    return {"top_k": top_k, "min_p": 0.0, "repetition_penalty": 1.0} | body | lasting(request)

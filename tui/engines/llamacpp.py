@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tui.engines.base import Engine, Flag, Request, Selector, Settings, Sign, Start, Tokenizer, official_body
+from tui.engines.base import Engine, Flag, Request, Selector, Settings, Sign, Start, Tokenizer, lasting, official_body
 from tui.engines.readings import gguf_weights, integer, last_part, table, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
@@ -15,7 +15,7 @@ _PROMPT = Selector("llamacpp:prompt_tokens_total", plus=_CACHED)
 
 def body(request: Request) -> dict[str, Any]:
     """A request of exact length. 0 turns `top_k` off; its own defaults are 40, min_p 0.05 and top_p 0.95."""
-    return official_body(request) | {"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0, "ignore_eos": True}
+    return {"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0} | official_body(request) | lasting(request)
 
 
 async def _props(site: Site) -> dict[str, Any]:

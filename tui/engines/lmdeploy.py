@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tui.engines.base import Engine, Flag, Request, Selector, Settings, Start, Tokenizer, official_body
+from tui.engines.base import Engine, Flag, Request, Selector, Settings, Start, Tokenizer, lasting, official_body
 from tui.engines.readings import boolean, first_samples, integer, negated, text
 from tui.model import gauges
 from tui.model.session import LaneInfo
@@ -14,12 +14,12 @@ _KV_POLICY = {"0": "auto", "4": "int4", "8": "int8"}  # of --quant-policy
 
 def body(request: Request) -> dict[str, Any]:
     """A request of exact length. 0 turns `top_k` off; its own default is 40."""
-    exact = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "ignore_eos": True}
+    exact = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0} | lasting(request)
     if request.endpoint == "generate":
         prompt = {"prompt" if isinstance(request.prompt, str) else "input_ids": request.prompt}
         sampling = {"temperature": request.temperature, "top_p": 1.0}
         return prompt | {"max_tokens": request.output_tokens, "stream": True} | sampling | exact
-    return official_body(request, length_field="max_completion_tokens", chat_ids=_CHAT_IDS) | exact
+    return exact | official_body(request, length_field="max_completion_tokens", chat_ids=_CHAT_IDS)
 
 
 async def read_settings(site: Site, info: LaneInfo) -> Settings:

@@ -32,7 +32,10 @@ def _generate(request: Request) -> dict[str, Any]:
     same = exact_body(replace(request, endpoint="completions"), top_k=-1)
     return {
         "text" if isinstance(request.prompt, str) else "input_ids": request.prompt,
-        "sampling_params": {"max_new_tokens": request.output_tokens, **{name: same[name] for name in _SAMPLING}},
+        "sampling_params": {
+            "max_new_tokens": request.output_tokens,
+            **{name: same[name] for name in _SAMPLING if name in same},
+        },
         "stream": True,
     }
 

@@ -354,13 +354,18 @@ def first_settings(profile: Mapping[str, Any], lanes: Iterable[str]) -> dict[Lan
     for lane in LANES:
         if lane in present:
             dials = {**profile.get("load", {}), **(profile.get(lane) or {}).get("dials", {})}
-            settings[lane] = {spec.name: _text(spec, dials.get(spec.name)) for spec in DIALS}
+            settings[lane] = {spec.name: _text(spec, dials.get(spec.name, _untouched(spec))) for spec in DIALS}
     return settings
 
 
 def dial_texts(dials: Dials) -> dict[str, str]:
     """Each dial's value as the operator reads it."""
     return {spec.name: dial_text(spec, getattr(dials, spec.name)) for spec in DIALS}
+
+
+def _untouched(spec: DialSpec) -> DialValue | None:
+    """Of a dial of traffic files, which recordings made before there were any do not have."""
+    return getattr(Dials(), spec.name) if spec.needs else None
 
 
 def _text(spec: DialSpec, value: DialValue | None) -> str:

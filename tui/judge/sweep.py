@@ -18,7 +18,7 @@ import polars as pl
 from tui.judge.ledger import CURVE_PERCENTILES, LaneFigures, LedgerRow
 from tui.judge.segments import settings_at
 from tui.judge.tables import Tables, for_lane
-from tui.model.dials import ARRIVALS, DIAL, DIALS, DialSpec, DialValue
+from tui.model.dials import DIAL, DIALS, dial_value
 from tui.model.metrics import NS_PER_S
 from tui.model.profile import Step
 from tui.model.rows import LANES, Lane
@@ -110,7 +110,7 @@ def plan_of_moves(tables: Tables) -> list[Step]:
     ):
         dials = setting[lane]
         moved = {
-            name: value_of(DIAL[name], text) for name, text in dials.items() if text and before.get(name) != text
+            name: dial_value(DIAL[name], text) for name, text in dials.items() if text and before.get(name) != text
         }
         if (held_s := _held_s(tables, lane, start_ns, end_ns)) > 0:
             steps.append(Step(dials=moved, for_s=held_s))
@@ -125,16 +125,6 @@ def _held_s(tables: Tables, lane: Lane, start_ns: int, end_ns: int) -> float:
     if not rows.select(rests.any()).item():
         return round((end_ns - start_ns) / NS_PER_S, 1)
     return float(rows.filter(~rests & pl.col("t_ns").is_between(start_ns, end_ns, closed="left")).height)
-
-
-def value_of(spec: DialSpec, text: str) -> DialValue:
-    """A dial's value from what the operator read: the reverse of `model.dials.dial_text`."""
-    if text in ARRIVALS:
-        return text
-    number = float(text)
-    if spec.unit == "%":
-        return number / 100
-    return number if spec.name in {"request_rate", "temperature"} else int(number)
 
 
 def sweep_plan(text: str, for_s: float) -> list[Step]:
@@ -204,7 +194,7 @@ def ladder(rows: Sequence[LedgerRow], name: str) -> list[tuple[float, LedgerRow]
     for row in rows:
         if row.linked and row.dials:
             setting = dict(next(iter(row.dials.values())))
-            if not setting[name]:
+            if not setting[name] or setting[name] in DIAL[name].special.values():
                 continue
             groups.setdefault(repr({**setting, name: ""}), []).append((float(setting[name]), row))
     largest = max(groups.values(), key=len, default=[])

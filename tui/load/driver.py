@@ -23,6 +23,7 @@ from tui.model.dials import Dials
 from tui.model.profile import Endpoint
 from tui.model.rows import Frame, Lane
 from tui.model.text import UserError, sanitize
+from tui.traffic.playlist import PlaylistPlan
 
 _LENGTH = struct.Struct("<I")
 HEADER_BYTES = _LENGTH.size
@@ -42,7 +43,7 @@ class LanePlan(msgspec.Struct, frozen=True, kw_only=True):
     usage: Literal["", "each", "end"] = ""  # empty: at the end, unless chunks hold several tokens
     token_pool: list[int] = []  # ordinary token ids that this server knows, for prompts of ids
     seed: int = 0
-    first_request: int = 0  # request numbers continue where the driver before this one stopped
+    first_request: int = 0  # the list continues where the driver before this one stopped
     salt: str = ""  # new each session and the same in both lanes: no cache is warm by accident
     output_jitter: float = 0.1
     think_s: float = 0.0  # in a closed loop, from a request's end to the next one in its slot
@@ -51,6 +52,8 @@ class LanePlan(msgspec.Struct, frozen=True, kw_only=True):
     verify_tls: bool = True
     headers: dict[str, str] = {}  # with the key, if there is one
     changes: BodyChanges = BodyChanges()
+    traffic: PlaylistPlan | None = None  # in place of synthetic prompts
+    session_header: str = ""  # name of a header that carries the conversation's number
 
 
 class Setting(msgspec.Struct, frozen=True, array_like=True, tag="setting"):
@@ -62,6 +65,7 @@ class Setting(msgspec.Struct, frozen=True, array_like=True, tag="setting"):
     requests: int | None = None  # at a rate, the most requests that are sent
     plan_step_id: int = 0  # when it changes, `requests` counts from here
     ramp: bool = False  # in a closed loop, added streams begin evenly spaced and not at once
+    context: int = 0  # the most tokens that every lane's server takes: longer rows of a traffic file are left out
 
 
 class Stop(msgspec.Struct, frozen=True, array_like=True, tag="stop"):

@@ -1,13 +1,14 @@
 """The load of one lane: how many streams, when they start, on which connection, and what happens when they fail."""
 
 import asyncio
+import math
 import time
+from collections import deque
 from collections.abc import Coroutine
-from itertools import count
 
 from tui.load.driver import LanePlan, Setting
 from tui.load.pacing import Arrivals, Ramp
-from tui.load.requests import RequestBuilder
+from tui.load.requests import RequestBuilder, RequestSpec
 from tui.load.self_check import SelfCheck, max_streams, too_many_streams
 from tui.load.stream import ChunkSink, Stream, Ticket
 from tui.model.rows import Cause, RequestRow
@@ -20,6 +21,7 @@ from tui.net.socket import (
     connect,
     keep_kernel_timestamping_on,
 )
+from tui.traffic.playlist import Play
 
 MAX_IDLE_S = 4.0  # vLLM and SGLang close an idle connection after 5 s
 MAX_LINGER_S = 1.0  # from the end mark to the end of the message
@@ -48,14 +50,14 @@ class LaneLoad:
         self._clock.update()
         self._poller = Poller(self._loop)
         self._timestamping = keep_kernel_timestamping_on()
-        self._numbers = count(plan.first_request)
+        self._turns: deque[Play] = deque()  # conversations whose next request is due, in a closed loop
         self._streams: dict[Stream, None] = {}  # in order of their start; a retry keeps its place
         self._free: list[Wire] = []
         self._sent_at_a_rate = 0
         self._paused_slots = 0  # closed loop: waiting after a failure, or thinking
         self._failures = 0  # in a row
         self._max_streams = max_streams()
-        self._arrivals = Arrivals(plan.seed)
+        self._arrivals = Arrivals(plan.seed, self._builder.gaps_s)
         self._ramp: Ramp | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -71,6 +73,21 @@ class LaneLoad:
     def has_work(self) -> bool:
         """Whether anything runs or should: otherwise our own lateness does no harm."""
         return bool(self._streams) or self._timer is not None or self.setting.dials.concurrency > 0
+
+    @property
+    def position(self) -> int:
+        """Where the list of requests goes on."""
+        return self._builder.position
+
+    @property
+    def dropped_total(self) -> int:
+        """Rows of the traffic file that were left out."""
+        return 0 if self._builder.playlist is None else self._builder.playlist.dropped
+
+    @property
+    def through(self) -> bool:
+        """Whether the traffic file was played to its end, and the last answers are in."""
+        return self._builder.is_over and not (self._streams or self._paused_slots or self._turns)
 
     @property
     def ramping(self) -> bool:
@@ -148,13 +165,19 @@ class LaneLoad:
             self._timer.cancel()
             self._timer = None
         dials, arrivals = self.setting.dials, self._arrivals
-        arrivals.follow(dials.arrival, dials.request_rate, self._loop.time())
+        rate = dials.speed if dials.arrival == "trace" else dials.request_rate
+        arrivals.follow(dials.arrival, rate, self._loop.time())
         if arrivals.is_open_loop and not self._all_sent:
             if was_idle:  # what came due meanwhile was not asked for
                 arrivals.next_due_s = max(arrivals.next_due_s, self._loop.time())
-            self._timer = self._loop.call_at(arrivals.next_due_s, self._send_due)
+            self._wait_for_due()
         else:
             self._fill()
+
+    def _wait_for_due(self) -> None:
+        """Until the next request is due; behind the end of a trace none is."""
+        due_s = self._arrivals.next_due_s
+        self._timer = None if math.isinf(due_s) else self._loop.call_at(due_s, self._send_due)
 
     def _fill(self) -> None:
         """Closed loop: start a request in every free slot; of many, the rest after the streams were read."""
@@ -169,8 +192,10 @@ class LaneLoad:
             if started >= MAX_STARTS_AT_ONCE and self._loop.time() - begun_s > MAX_FILL_S:
                 self._loop.call_soon(self._fill)
                 return
+            stream = self._start(time.monotonic_ns(), self._turns.popleft() if self._turns else None)
+            if stream is None:  # the traffic file is through
+                return
             self.due_total += 1
-            stream = self._start(time.monotonic_ns())
             started += 1
             if ramp is not None and ramp.lead_stream is None:
                 ramp.lead_stream = stream
@@ -190,16 +215,29 @@ class LaneLoad:
                 self.self_check.limited(
                     f"{len(self._streams)} requests are in flight, and no more can be: some are not sent"
                 )
-            elif not self.down:
-                self._start(round(arrivals.next_due_s * 1e9))  # the loop's clock is the monotonic one
+                self._builder.leave_out()
+            elif self.down:
+                self._builder.leave_out()
+            elif self._start(round(arrivals.next_due_s * 1e9)):  # the loop's clock is the monotonic
                 self._sent_at_a_rate += 1
             arrivals.advance()
         if not self._all_sent:
-            self._timer = self._loop.call_at(arrivals.next_due_s, self._send_due)
+            self._wait_for_due()
 
-    def _start(self, t_sched_ns: int) -> Stream:
+    def _start(self, t_sched_ns: int, play: Play | None = None) -> Stream | None:
+        """Start the next request of the list, or the next one of a conversation.
+
+        None where there is none: the traffic file is through, or a row of it that came due is too long.
+        """
+        builder, setting = self._builder, self.setting
+        if play is not None:
+            spec: RequestSpec | None = builder.played(play, setting.dials)
+        else:
+            spec = builder.next(setting.dials, setting.context, pass_over=setting.dials.arrival == "closed")
+        return None if spec is None else self._begin(spec, t_sched_ns)
+
+    def _begin(self, spec: RequestSpec, t_sched_ns: int) -> Stream:
         plan, builder, dials = self._plan, self._builder, self.setting.dials
-        spec = builder.spec(next(self._numbers), dials)
         segment = self.setting.segment
         ticket = Ticket(
             *(plan.lane, spec, segment, t_sched_ns, plan.endpoint, builder.count_empty_chunks, builder.finish_reasons)
@@ -248,11 +286,30 @@ class LaneLoad:
         if row.outcome == "ok":
             self._failures = 0
             self._builder.learn(stream.ticket.spec, row)
-            if self.setting.dials.arrival == "closed":
-                self._pause_slot(self._plan.think_s)
-        elif row.outcome != "cancelled" and not self.down:
-            self._back_off()
+        if row.outcome != "cancelled":
+            self._go_on(stream.ticket.spec.play, failed=row.outcome != "ok")
         self._fill()
+
+    def _go_on(self, play: Play | None, *, failed: bool) -> None:
+        """What follows an answer: the conversation's next request, a pause of the slot, or longer after a failure."""
+        dials = self.setting.dials
+        following = None if play is None else play.following()
+        wait_s = (self._plan.think_s if following is None else following.turn.delay_s) * dials.think
+        if failed and not self.down:
+            wait_s = max(wait_s, self._back_off_s())
+        if dials.arrival == "closed":
+            self._pause_slot(wait_s, following)
+        elif following is not None:
+            self._loop.call_later(wait_s, self._start_turn, following)
+
+    def _start_turn(self, play: Play) -> None:
+        """A conversation goes on whatever the arrivals of others."""
+        if not self.down and self.setting.dials.arrival != "closed":
+            self.due_total += 1
+            self._start(time.monotonic_ns(), play)
+        elif not self.down:
+            self._turns.append(play)
+            self._fill()
 
     def _retry(self, stream: Stream) -> None:
         """Send once more on a new connection: the server closed the kept-alive one before the request reached it."""
@@ -267,19 +324,23 @@ class LaneLoad:
 
     # When the server fails.
 
-    def _back_off(self) -> None:
-        """Pause a slot after a failure, longer each time in a row, so that a failing server is not hammered."""
+    def _back_off_s(self) -> float:
+        """How long a slot pauses after a failure, longer each time in a row: a failing server is not hammered."""
         self._failures += 1
-        wait_s = min(MIN_BACK_OFF_S * 2 ** min(self._failures - 1, 10), MAX_BACK_OFF_S)
-        self._pause_slot(max(wait_s, self._plan.think_s))
+        return min(MIN_BACK_OFF_S * 2.0 ** min(self._failures - 1, 10), MAX_BACK_OFF_S)
 
-    def _pause_slot(self, wait_s: float) -> None:
+    def _pause_slot(self, wait_s: float, following: Play | None = None) -> None:
+        """Keep a slot of the closed loop free so long; then its conversation goes on, if there is one."""
         if wait_s > 0:
             self._paused_slots += 1
-            self._loop.call_later(wait_s, self._resume_slot)
+            self._loop.call_later(wait_s, self._resume_slot, following)
+        elif following is not None:
+            self._turns.append(following)
 
-    def _resume_slot(self) -> None:
+    def _resume_slot(self, following: Play | None = None) -> None:
         self._paused_slots -= 1
+        if following is not None:
+            self._turns.append(following)
         self._fill()
 
     async def _probe(self) -> None:

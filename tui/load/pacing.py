@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, repeat
 
@@ -33,18 +34,20 @@ class Arrivals:
     """Due times, in seconds of the event loop's clock.
 
     Turning another dial does not touch them, and a new rate stretches the wait that is left: if the series restarted
-    at each turn, an operator who turns a dial quickly would never see a request come due.
+    at each turn, an operator who turns a dial quickly would never see a request come due. `trace_gaps_s` makes the
+    gaps of a trace, from where it is; there the rate is the speed of its clock.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, trace_gaps_s: Callable[[], Iterator[float]] = lambda: iter(())) -> None:
         self._seed = seed
+        self._trace_gaps_s = trace_gaps_s
         self._arrival: Arrival = "closed"
         self._rate = 0.0
         self._gaps: Iterator[float] = repeat(1.0)
         self.next_due_s = 0.0
 
     def follow(self, arrival: Arrival, rate: float, now_s: float) -> None:
-        """Follow the dials. `rate` is in requests a second; a closed loop has no due times and may leave it 0."""
+        """Follow the dials. `rate` is in requests a second, or of a trace its speed; a closed loop may leave it 0."""
         if arrival == self._arrival and rate == self._rate:
             return
         if arrival == self._arrival and self._rate > 0 and rate > 0:
@@ -54,7 +57,7 @@ class Arrivals:
             return
         self._arrival, self._rate = arrival, rate
         if self.is_open_loop:
-            self._gaps = unit_gaps(arrival, self._seed)
+            self._gaps = self._trace_gaps_s() if arrival == "trace" else unit_gaps(arrival, self._seed)
             self.next_due_s = now_s
             self.advance()
 
@@ -63,8 +66,8 @@ class Arrivals:
         return self._arrival != "closed" and self._rate > 0
 
     def advance(self) -> None:
-        """Go on to the next due time."""
-        self.next_due_s += next(self._gaps) / self._rate
+        """Go on to the next due time; after the end of a trace there is none."""
+        self.next_due_s += next(self._gaps, math.inf) / self._rate
 
 
 @dataclass(slots=True)

@@ -5,9 +5,11 @@ From a request's number to the bytes that are sent: a prompt of the right length
 
 from __future__ import annotations
 
+import hashlib
 import random
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import msgspec
 
@@ -20,6 +22,7 @@ from tui.model.profile import PATHS
 from tui.model.rows import RequestRow
 from tui.net.ending import FINISH_REASONS
 from tui.net.exchange import request_head
+from tui.traffic.playlist import Play, Playlist
 
 BASE_TOKENS = 1 << 18  # drawn once and cut into prompts: drawing 100,000 ids takes 20 ms
 UNIQUE_TOKENS = 8  # where a prompt departs from the shared prefix: no prefix cache can match beyond them
@@ -30,6 +33,7 @@ MAX_FILLERS = 16  # a common word takes at most about nine tokens, letter by let
 TOKENS_PER_FILLER = 16  # aimed at, which leaves room to correct in both directions
 MAX_WORDS_A_TOKEN = 2  # a server that counts nonsense is not followed further
 MAX_COUNTS = 256
+MARK_TOKENS = 4  # by which a block of a trace differs from every other one; the rest of it is a cut of the base
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,10 @@ class RequestSpec:
     fillers: int  # of a text prompt: `FILLER` so many times more, beyond the first word, which is always `FILLER`
     output_tokens: int
     seed: int
+    messages: Sequence[Any] = ()  # of a chat, in place of the prompt
+    fields: Mapping[str, Any] = field(default_factory=dict)  # of the body, as the traffic file has them
+    natural: bool = False  # the answer ends by itself
+    play: Play | None = None  # where it is in the traffic file
 
 
 class RequestList:
@@ -79,6 +87,26 @@ class RequestList:
         prompt = " ".join([FILLER, *self._base_words[:common], *unshared, *[FILLER] * fillers])
         return self._spec(number, prompt, rng, dials, (words, fillers))
 
+    def blocks(self, number: int, blocks: Sequence[int], block_tokens: int, length: int) -> str | list[int]:
+        """A prompt of a trace: equal blocks at its beginning are equal tokens, and nothing else is.
+
+        What no block covers is unique to the request. Text has as many common words as ids would have tokens.
+        """
+        base: list[int] | list[str] = self._base_ids or self._base_words
+        pool: Sequence[int] | Sequence[str] = self._ids or COMMON_WORDS
+        parts: list[Any] = []
+        for name in (*blocks, f"request {number}"):
+            missing = min(length - len(parts), block_tokens if isinstance(name, int) else length)
+            if missing <= 0:
+                break
+            digest = hashlib.blake2b(f"{self._salt} {name}".encode(), digest_size=4 * (MARK_TOKENS + 1)).digest()
+            start, *marks = (int.from_bytes(digest[at : at + 4], "little") for at in range(0, len(digest), 4))
+            parts += [pool[mark % len(pool)] for mark in marks[:missing]]
+            missing -= min(MARK_TOKENS, missing)
+            start %= len(base) - min(missing, len(base) - 1)
+            parts += base[start : start + missing]
+        return parts if self._ids else " ".join(parts)
+
     def _rng(self, number: int) -> random.Random:
         return random.Random(f"request {self._seed} {self._salt} {number}")
 
@@ -90,9 +118,14 @@ class RequestList:
         dials: Dials,
         text: tuple[int, int] = (0, 0),
     ) -> RequestSpec:
+        return RequestSpec(
+            number, prompt, dials.prompt_tokens, *text, self.output_tokens(number, dials), rng.getrandbits(31)
+        )
+
+    def output_tokens(self, number: int, dials: Dials) -> int:
+        """As the dial asks, varied by the jitter."""
         factor = random.Random(f"output {self._seed} {number}").uniform(1 - self._jitter, 1 + self._jitter)
-        output_tokens = max(1, round(dials.output_tokens * factor))
-        return RequestSpec(number, prompt, dials.prompt_tokens, *text, output_tokens, rng.getrandbits(31))
+        return max(1, round(dials.output_tokens * factor))
 
 
 @dataclass(slots=True)
@@ -203,12 +236,68 @@ class RequestBuilder:
         self._prompt_length = PromptLength()
         self._usage_mode = UsageMode(plan.usage, self._engine.usage)
         self._head = request_head(plan.url, plan.path or PATHS[plan.endpoint], plan.headers)
+        self.position = plan.first_request  # of the next request, or of the next conversation of a traffic file
+        self.playlist = Playlist(plan.traffic) if plan.traffic is not None else None
         self.finish_reasons = self._engine.finish_reasons | FINISH_REASONS
 
     @property
     def count_empty_chunks(self) -> bool:
         """Whether the engine sends an event at each of its steps: those that can count tokens per chunk do."""
         return self._engine.usage == "each"
+
+    def next(self, dials: Dials, context: int = 0, *, pass_over: bool = True) -> RequestSpec | None:
+        """The next request of the list; None where the traffic file is through, or its row is too long to be sent.
+
+        `context`: the most tokens that both servers take. `pass_over`: go on to the row after one that is too long.
+        """
+        if self.playlist is None:
+            self.position += 1
+            return self.spec(self.position - 1, dials)
+        for _ in range(len(self.playlist) if pass_over else 1):
+            if self.playlist.is_over(self.position):
+                return None
+            self.position += 1
+            if play := self.playlist.play(self.position - 1, dials, context):
+                return self.played(play, dials)
+        return None
+
+    def leave_out(self) -> None:
+        """A row of a trace that came due is not sent: the rows after it keep their times."""
+        if self.playlist is not None:
+            self.position += 1
+            self.playlist.dropped += 1
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the traffic file is through."""
+        return self.playlist is not None and self.playlist.is_over(self.position)
+
+    def gaps_s(self) -> Iterator[float]:
+        """Between the due times of the traffic file, from here on."""
+        return iter(()) if self.playlist is None else self.playlist.gaps_s(self.position)
+
+    def played(self, play: Play, dials: Dials) -> RequestSpec:
+        """The request of a traffic file's conversation at one of its turns, under these dials."""
+        assert self.playlist is not None
+        turn, number = play.turn, self.playlist.number(play)
+        output_tokens, natural = self.playlist.output_tokens(turn, dials)
+        if not natural and dials.output_tokens > 0:
+            output_tokens = self._list.output_tokens(number, dials)
+        if turn.text or turn.messages or turn.ids or turn.blocks:
+            prompt: str | list[int] = ""
+            if turn.blocks:
+                prompt = self._list.blocks(number, turn.blocks, play.conversation.block_tokens, turn.prompt_tokens)
+            elif not turn.messages:
+                prompt = turn.ids or self.playlist.text(turn)
+            seed = random.Random(f"seed {self._plan.seed} {number}").getrandbits(31)
+            spec = RequestSpec(number, prompt, turn.prompt_tokens, 0, 0, output_tokens, seed)
+        else:
+            spec = self.spec(number, msgspec.structs.replace(dials, prompt_tokens=turn.prompt_tokens))
+        messages = play.conversation.messages[: turn.messages]
+        fields = play.conversation.fields
+        return replace(
+            spec, output_tokens=output_tokens, messages=messages, fields=fields, natural=natural, play=play
+        )
 
     def spec(self, number: int, dials: Dials) -> RequestSpec:
         if self._token_pool:
@@ -224,12 +313,18 @@ class RequestBuilder:
             temperature=dials.temperature,
             seed=spec.seed,
             usage=self._usage_mode.usage,
+            messages=spec.messages,
+            fields=spec.fields,
+            natural=spec.natural,
         )
         body = _encode(self._plan.changes.apply(self._engine.body(request)))
-        return b"%sContent-Length: %d\r\n\r\n%s" % (self._head, len(body), body)
+        head = self._head
+        if self._plan.session_header and spec.play is not None:
+            head = b"%s%s: %d\r\n" % (head, self._plan.session_header.encode(), spec.play.position)
+        return b"%sContent-Length: %d\r\n\r\n%s" % (head, len(body), body)
 
     def learn(self, spec: RequestSpec, row: RequestRow) -> None:
         """Take in a complete answer: its prompt count brings the next text prompts closer to their length."""
         self._usage_mode.learn(row.output_tokens, row.chunks)
-        if row.prompt_tokens and not self._token_pool:
+        if row.prompt_tokens and spec.words and not self._token_pool:
             self._prompt_length.learn(spec.words, spec.fillers, row.prompt_tokens)

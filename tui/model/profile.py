@@ -100,6 +100,24 @@ class LoadProfile(Dials, frozen=True, kw_only=True, forbid_unknown_fields=True):
     read_timeout_s: float = 60.0  # [s] a request fails after this long without a byte from the server
 
 
+class DataProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file of prompts, a trace or conversations that both lanes play in place of synthetic prompts."""
+
+    file: str = ""  # path of the file; empty: synthetic prompts
+    form: str = ""  # how it is written; empty: recognised by its first record
+    order: Literal["as written", "shuffled"] = "as written"  # shuffled: by `seed`; a trace stays as written
+    # At the end of the file begin again, or stop; empty: `watch` begins again, `run` stops.
+    repeat: Literal["", "wrap", "stop"] = ""
+    max_input: int = 0  # [tokens] rows with longer prompts are left out; 0: none, but for the servers' context
+    max_output: int = 4096  # [tokens] longest answer asked for, also of those that end by themselves
+    max_gap_s: float = 60.0  # [s] pauses in a trace's arrivals are cut to this
+    volleys: bool = False  # send rows that share a stamp all at once, instead of spreading them until the next one
+    salt: bool = False  # put a few characters that are new each session before each text: no cache knows it
+    session_header: str = (
+        ""  # name of an HTTP header that carries the conversation, for routers that keep it together
+    )
+
+
 class RecordProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is recorded. Prompts and answers never are."""
 
@@ -186,6 +204,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     mode: Mode = "together"  # alternate: the lanes take turns, for engines that share a GPU
     a: LaneProfile  # lane A
     b: LaneProfile | None = None  # lane B; without it there is one lane
+    data: DataProfile = DataProfile()  # a traffic file in place of synthetic prompts
     load: LoadProfile = LoadProfile()  # the dials as the session starts, and what does not change while it runs
     slo: Limits = Limits()  # latency limits that a request must meet to count as goodput
     record: RecordProfile = RecordProfile()  # what is recorded; prompts and answers never are

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 import tomli
 
-from tui.model.dials import DIAL, Dials, check
+from tui.model.dials import DIAL, Dials, TrafficKind, check
 from tui.model.metrics import MLPERF_LIMITS_MS
 from tui.model.profile import SIMULATED, LaneProfile, Profile
 from tui.model.text import UserError
@@ -157,7 +157,8 @@ def lane_dials(profile: Profile, lane: LaneProfile) -> Dials:
 
 def _problems(profile: Profile) -> Iterator[Problem]:
     """What the types alone cannot express."""
-    if problem := check(profile.load):
+    declared = TrafficKind(file=bool(profile.data.file), times=bool(profile.data.file))
+    if problem := check(profile.load, declared):
         yield ("load", problem.split()[0]), problem
     yield from _number_problems(profile)
     yield from _plan_problems(profile)
@@ -212,7 +213,8 @@ def _dial_problems(dials: dict[str, int | float | str]) -> list[tuple[str, str]]
         turned = msgspec.convert(dials, Dials)
     except msgspec.ValidationError as error:
         return [(next(iter(dials)), str(error))]
-    return [(key, problem) for key in dials if (problem := check(turned)) and problem.startswith(key)]
+    anything = TrafficKind(file=True, times=True)  # whether there is such traffic is known once its file is read
+    return [(key, problem) for key in dials if (problem := check(turned, anything)) and problem.startswith(key)]
 
 
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")

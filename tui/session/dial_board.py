@@ -8,7 +8,17 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from tui.model.dials import ARRIVALS, DIAL, DIALS, DialName, Dials, DialValue, check, dial_text
+from tui.model.dials import (
+    DIAL,
+    DIALS,
+    SYNTHETIC,
+    DialName,
+    Dials,
+    DialValue,
+    TrafficKind,
+    check,
+    dial_text,
+)
 from tui.model.rows import LANES, EventRow, Lane
 from tui.session.clock import Clock
 from tui.session.messages import DialsSet, Messages
@@ -24,7 +34,10 @@ class DialBoard:
 
     read_only = False
 
-    def __init__(self, dials: dict[Lane, Dials], messages: Messages, clock: Clock) -> None:
+    def __init__(
+        self, dials: dict[Lane, Dials], messages: Messages, clock: Clock, traffic: TrafficKind = SYNTHETIC
+    ) -> None:
+        self.traffic = traffic
         self._shown = dict(dials)
         self._in_force = dict(dials)
         self._messages, self._clock = messages, clock
@@ -54,11 +67,11 @@ class DialBoard:
 
         def turned(value: DialValue) -> DialValue:
             if isinstance(value, str):
-                place = (ARRIVALS.index(value) + notches) % len(ARRIVALS) if value in ARRIVALS else 0
-                return ARRIVALS[place]
+                arrivals = self.traffic.arrivals
+                return arrivals[(arrivals.index(value) + notches) % len(arrivals)] if value in arrivals else "closed"
             if name == "request_rate" and not value and notches > 0 and self.first_rate:
                 return self.first_rate
-            scale = [v for v in spec.notches if not isinstance(v, str) and v >= _lowest(name, value)]
+            scale = [v for v in self.traffic.notches(spec) if v >= self._lowest(name, value)]
             if notches > 0:
                 place = bisect.bisect_right(scale, value) + notches - 1
             else:
@@ -74,11 +87,14 @@ class DialBoard:
         def turned(value: DialValue) -> DialValue:
             if isinstance(value, str):
                 return value
+            if value in spec.special and factor < 1:
+                return value
             if not value and factor > 1:
                 if name == "request_rate" and self.first_rate:
                     return self.first_rate
                 return min(notch for notch in spec.notches if not isinstance(notch, str) and notch > 0)
-            wanted = min(max(value * factor, _lowest(name, value)), spec.high)
+            low = 1 if name == "concurrency" and value else spec.low
+            wanted = min(max(value * factor, low), spec.high)
             return round(wanted) if isinstance(value, int) else wanted
 
         return self._turn(name, turned, lanes)
@@ -87,11 +103,11 @@ class DialBoard:
         """Set a typed value; returns one sentence when it is refused, else an empty string."""
         spec = DIAL[name]
         if name == "arrival":
-            if value not in ARRIVALS:
-                return f"arrival is one of {', '.join(ARRIVALS)}"
+            if value not in self.traffic.arrivals:
+                return f"arrival is one of {', '.join(self.traffic.arrivals)}"
         elif isinstance(value, str):
             return f"{spec.label} needs a number, not {value!r}"
-        elif not spec.low <= value <= spec.high:
+        elif not self.traffic.takes(spec, value):
             return f"{spec.label} must lie between {spec.low:g} and {spec.high:g}"
         elif isinstance(getattr(self._shown["a"], name), int):
             value = int(value)
@@ -124,9 +140,8 @@ class DialBoard:
         return self.linked
 
     def jump(self, dials: dict[Lane, Dials]) -> None:
-        """Put whole settings in force at once: a plan's step, a setting of the ledger."""
+        """Put whole settings in force at once: a plan's step."""
         self._shown = dict(dials)
-        self.linked = self.linked and len(set(dials.values())) == 1
         self._wait_no_longer()
         self._put_in_force(remember=True)
 
@@ -138,7 +153,7 @@ class DialBoard:
             old: DialValue = getattr(self._shown[lane], name)
             new = turned(old)
             if new != old:
-                self._shown[lane] = _with(self._shown[lane], name, new, self.first_rate)
+                self._shown[lane] = self._with(self._shown[lane], name, new)
                 moved = True
         if moved:
             self._rest()
@@ -173,28 +188,26 @@ class DialBoard:
     def _post(self) -> None:
         self._messages.put_nowait(DialsSet({lane: self.asked(lane) for lane in self._in_force}))
 
+    def _lowest(self, name: DialName, value: DialValue) -> float:
+        """Where turning ends: a concurrency above 0 ends at 1, because stopping the load is a key of its own."""
+        return 1 if name == "concurrency" and value else self.traffic.notches(DIAL[name])[0]
+
+    def _with(self, dials: Dials, name: DialName, value: DialValue) -> Dials:
+        """The dials with one turned, and those that depend on it: a rate needs an arrival, an arrival a rate."""
+        turned = msgspec.structs.replace(dials, **{name: value})
+        if check(turned, self.traffic):  # an arrival without a rate, or a rate turned down to nothing
+            if name == "arrival":
+                turned = msgspec.structs.replace(turned, request_rate=self.first_rate or 1.0)
+            elif name == "request_rate":
+                turned = msgspec.structs.replace(turned, arrival="closed")
+        elif name == "request_rate" and turned.arrival == "closed" and turned.request_rate > 0:
+            turned = msgspec.structs.replace(turned, arrival="poisson")
+        return turned
+
 
 def stopped(dials: Dials) -> Dials:
     """The same dials without load."""
     return msgspec.structs.replace(dials, **STOPPED)
-
-
-def _lowest(name: DialName, value: DialValue) -> float:
-    """Where turning ends: a concurrency above 0 ends at 1, because stopping the load is a key of its own."""
-    return 1 if name == "concurrency" and value else DIAL[name].low
-
-
-def _with(dials: Dials, name: DialName, value: DialValue, first_rate: float | None) -> Dials:
-    """The dials with one turned, and those that depend on it: a rate needs an arrival, an arrival a rate."""
-    turned = msgspec.structs.replace(dials, **{name: value})
-    if check(turned):  # an arrival without a rate, or a rate turned down to nothing
-        if name == "arrival":
-            turned = msgspec.structs.replace(turned, request_rate=first_rate or 1.0)
-        elif name == "request_rate":
-            turned = msgspec.structs.replace(turned, arrival="closed")
-    elif name == "request_rate" and turned.arrival == "closed" and turned.request_rate > 0:
-        turned = msgspec.structs.replace(turned, arrival="poisson")
-    return turned
 
 
 def dial_events(old: Mapping[Lane, Dials], new: Mapping[Lane, Dials], t_ns: int) -> list[EventRow]:

@@ -10,19 +10,30 @@ from tui.engines.probe import FailedAnswerError, RefusedError
 from tui.load.driver import Driver, LanePlan, Setting
 from tui.model.dials import Dials
 from tui.model.profile import LaneProfile, Profile
-from tui.model.rows import EventKind, EventRow, GaugeRow, Lane
+from tui.model.rows import EventKind, EventRow, Frame, GaugeRow, Lane
 from tui.model.session import LaneInfo
 from tui.model.text import UserError
 from tui.session.clock import Clock
 from tui.session.messages import DriverEnded, EventHappened, FrameReceived, GaugesRead, Messages, ServerDetected
 from tui.telemetry.gpus import gpu_reader
 from tui.telemetry.server import ServerScraper
+from tui.traffic.index import Index
+from tui.traffic.playlist import PlaylistPlan
 
 FIRST_LOOK_S = 30.0  # how long a run waits for it, or as long as a request may take
 PROBE_S = 10.0  # how long a screen waits for the first answer of a server before it loads it all the same
 REFUSED_FOR_GOOD = (400, 401, 403, 404, 405, 422)  # the load would be refused as well
 FREE_FRAMES = 10  # a second without it ends the span in which the client was the limit
 STOPPED = Setting(0, Dials(concurrency=0))
+
+
+@dataclass(frozen=True, slots=True)
+class DataCount:
+    """What a lane played of its traffic file, in requests; `dropped` are rows that were left out."""
+
+    sent: int = 0
+    dropped: int = 0
+    wrapped: int = 0  # times
 
 
 @dataclass(slots=True)
@@ -40,6 +51,8 @@ class LaneRun:
     clock: Clock
     go: asyncio.Event
     retry_s: float
+    traffic: Index | None = None
+    through: bool = False  # the traffic file was played to its end
     setting: Setting = STOPPED
     ready: asyncio.Event = field(default_factory=asyncio.Event)  # it has a driver
     detected: DetectedServer | None = None
@@ -49,7 +62,10 @@ class LaneRun:
     _down: str = ""
     _starts: int = 0  # of drivers before this one
     _bound_for: int = 0  # frames until the client is no longer called the limit
-    _requests: int = 0  # begun in this session, as far as a frame says: a number is given once
+    _position: int = 0  # in the list of requests, as far as a frame says: each is sent once
+    _sent: int = 0  # by drivers before this one
+    _dropped: int = 0
+    _data: DataCount = DataCount()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -147,7 +163,7 @@ class LaneRun:
             usage=self.server.usage,
             token_pool=server.token_pool,
             seed=load.seed,
-            first_request=self._requests,
+            first_request=self._position,
             salt=f"{self.salt} {self._starts}",  # a driver started again must not find its prompts cached
             output_jitter=load.output_jitter,
             think_s=load.think_s,
@@ -156,28 +172,63 @@ class LaneRun:
             verify_tls=self.server.verify_tls,
             headers=dict(server.headers),
             changes=server.changes,
+            traffic=self._playlist(),
+            session_header=self.profile.data.session_header,
         )
+
+    def _playlist(self) -> PlaylistPlan | None:
+        """What is played in place of synthetic prompts; both lanes play the same."""
+        if self.traffic is None:
+            return None
+        data = self.profile.data
+        return PlaylistPlan(
+            index=self.traffic,
+            order=data.order,
+            wrap=data.repeat != "stop",
+            max_input=data.max_input,
+            max_output=data.max_output,
+            seed=self.profile.load.seed,
+            salt=self.salt[:4] if data.salt else "",
+        )
+
+    @property
+    def data(self) -> DataCount | None:
+        """How much of the traffic file was played; None where there is none."""
+        return None if self.traffic is None else self._data
 
     async def _drive(self, server: DetectedServer) -> None:
         """Run one driver until it ends by itself, which it should not."""
         driver = self.driver = await Driver.start(self._plan(server), STOPPED)
         self._starts += 1
-        before = self._requests
         self.ready.set()
         try:
             await self.go.wait()
             driver.set(self.setting)
             async for frame in driver.frames():
-                self._requests = before + frame.started_total
+                self._position = frame.position
+                self._count_data(frame)
                 self._set_down(frame.down)
                 self._set_bound(frame.bound)
                 self.messages.put_nowait(FrameReceived(self.lane, frame))
         finally:
             self.driver = None
+            self._sent, self._dropped = self._data.sent, self._data.dropped
             await driver.stop()
             self.messages.put_nowait(DriverEnded(self.lane))
         if driver.reason:  # none where it was asked to end: the session is over, and the server as well as it was
             self._set_down(f"the load driver ended: {driver.reason}; it is started again")
+
+    def _count_data(self, frame: Frame) -> None:
+        """Follow the traffic file, and say when it begins again or is through."""
+        if self.traffic is None:
+            return
+        wraps = max(frame.position - 1, 0) // self.traffic.conversations
+        if wraps > self._data.wrapped:
+            self._event("data", "again", "the traffic file begins again: prefix caches may know its prompts now")
+        if frame.through and not self.through:
+            self._event("data", "through", "the traffic file is through")
+        self.through = frame.through
+        self._data = DataCount(self._sent + frame.started_total, self._dropped + frame.dropped_total, wraps)
 
     async def _detect_again(self) -> None:
         """See what came back each time the server was down: other settings may be comparable, or no longer.

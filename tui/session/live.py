@@ -14,12 +14,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
 
 from tui import __version__
+from tui.model.dials import TrafficKind
 from tui.model.metrics import NS_PER_S
 from tui.model.profile import Profile, Step
 from tui.model.rows import Batch, EventRow, Lane, mark_event
@@ -46,16 +47,49 @@ from tui.stats.verdict import METHOD, Verdict
 
 if TYPE_CHECKING:
     from tui.recording.recorder import Recorder
-    from tui.session.lane import LaneRun
+    from tui.session.lane import DataCount, LaneRun
     from tui.session.seconds import LaneCondition, SessionCutter, ViewContext
     from tui.session.state import SessionState
     from tui.simulator.process import SimulatedLanes
+    from tui.traffic.index import Index
 
 RETRY_S = 2.0  # after a server did not answer, or a driver died
 FIRST_LANE_WAITS_S = 5.0  # for the other one, so that both start together
 FRAME_GRACE_S = 0.4  # a frame is at most 0.1 s behind; a driver that is later is not waited for
 
 Record = Callable[[SessionInfo], "Recorder"]
+
+
+def traffic_kind(profile: Profile, index: Index | None) -> TrafficKind:
+    """What the traffic gives dials a meaning."""
+    if index is None:
+        return TrafficKind(pauses=profile.load.think_s > 0)
+    return TrafficKind(file=True, times=index.has_times, pauses=index.max_turns > 1, shared_prefix=False)
+
+
+def _index_of(profile: Profile) -> Index | None:
+    if not profile.data.file:
+        return None
+    from tui.traffic.index import index_of  # not for synthetic load: the first paint would wait for it
+
+    return index_of(profile.data)
+
+
+def traffic_record(profile: Profile, index: Index | None) -> dict[str, Any]:
+    """What a session says of its traffic file: enough to play it again, and no text of it."""
+    if index is None:
+        return {}
+    return {
+        "name": index.name,
+        "bytes": index.file_bytes,
+        "sha256": index.sha256,
+        "form": index.form,
+        "conversations": index.conversations,
+        "requests": index.requests,
+        "skipped": dict(index.skipped),
+        "order": profile.data.order,
+        "seed": profile.load.seed,
+    }
 
 
 def host_facts() -> dict[str, str]:
@@ -88,7 +122,8 @@ class LiveSession:
         self.clock = clock or Clock()
         self._first_dials = {lane: lane_dials(profile, server) for lane, server in profile.lanes.items()}
         self._messages: Messages = asyncio.Queue()
-        self.board = DialBoard(self._first_dials, self._messages, self.clock)
+        self.traffic = _index_of(profile)
+        self.board = DialBoard(self._first_dials, self._messages, self.clock, traffic_kind(profile, self.traffic))
         self.schedule = LoadSchedule(profile, self._first_dials)
         self.watched = False  # by an operator, who may stop it when he likes what he sees
         self._record = record
@@ -247,15 +282,20 @@ class LiveSession:
     def _server_detected(self) -> None:
         """The recording names it at once; meanwhile it is looked whether the two may be compared."""
         self._record_lanes()
+        contexts = [info.max_model_len for info in self._lane_infos().values() if info.max_model_len]
+        if (context := min(contexts, default=0)) != self.schedule.context:
+            self.schedule.context = context
+            self._give_settings()
         if self._tasks is not None and len(self._lane_infos()) > 1:
             self._tasks.create_task(self._compare_settings())
 
     def _take_frame(self, message: FrameReceived) -> None:
         """It is kept for its second, and handed on at once."""
         lane, frame = message.lane, message.frame
-        chunks = frame.chunks if self._cutter is None else self._cutter.lanes[lane].add(frame)
+        if self._cutter is not None:
+            self._cutter.lanes[lane].add(frame)
         self._frame_came.set()
-        self._hand_on(Batch(frame.t_ns, requests=frame.requests, chunks=[(lane, chunks)]))
+        self._hand_on(Batch(frame.t_ns, requests=frame.requests, chunks=[(lane, frame.chunks)]))
 
     def _add_event(self, row: EventRow) -> None:
         """It counts with its second; at once where that is over already, or before the load runs."""
@@ -280,16 +320,6 @@ class LiveSession:
             if lane in self._lanes:
                 self._lanes[lane].apply(setting)
 
-    async def stop_simulator(self, lane: Lane) -> None:
-        """End the simulated engine of a lane, as a crash would."""
-        if self._simulators is not None:
-            await self._simulators.crash(lane)
-
-    async def start_simulator(self, lane: Lane) -> None:
-        """Start a simulated engine that was ended again, at its URL."""
-        if self._simulators is not None:
-            await self._simulators.revive(lane, self.profile.lanes[lane].simulate)
-
     # The run.
 
     async def _prepare_lanes(self) -> None:
@@ -304,7 +334,7 @@ class LiveSession:
         salt = os.urandom(8).hex()
         for lane, server in self.profile.lanes.items():
             self._lanes[lane] = make_lane(
-                lane, self.profile, server, salt, self._messages, self.clock, self._go, self._retry_s
+                lane, self.profile, server, salt, self._messages, self.clock, self._go, self._retry_s, self.traffic
             )
         self._give_settings()
 
@@ -346,6 +376,7 @@ class LiveSession:
             version=__version__,
             verdict_method=METHOD,
             watched=self.watched,
+            traffic=traffic_record(self.profile, self.traffic),
         )
         if self._record is not None:
             self.recorder = await asyncio.to_thread(self._record, info)
@@ -405,12 +436,24 @@ class LiveSession:
         dials = dials_after(self._first_dials, self._state.dial_events)
         return ViewContext(self.profile, self._lane_infos(), dials, self.info.wall_ns if self.info else 0)
 
+    @property
+    def data(self) -> dict[Lane, DataCount]:
+        """What each lane played of the traffic file; empty where there is none."""
+        return {lane: run.data for lane, run in self._lanes.items() if run.data is not None}
+
+    async def played(self) -> None:
+        """Wait until a lane has played the traffic file to its end: there the comparison's sample ends."""
+        while not any(run.through for run in self._lanes.values()):
+            self._second_over.clear()
+            await self._second_over.wait()
+
     def _conditions(self) -> Mapping[Lane, LaneCondition]:
         from tui.session.seconds import LaneCondition
 
         dials = self.schedule.dials
+        sample_over = any(run.through for run in self._lanes.values())
         return {
-            lane: LaneCondition(dials[lane].streams, up=run.up, resting=self.schedule.rests(lane))
+            lane: LaneCondition(dials[lane].streams, up=run.up, resting=self.schedule.rests(lane) or sample_over)
             for lane, run in self._lanes.items()
         }
 
@@ -476,12 +519,7 @@ class LiveSession:
 
 
 def _heavy_parts(profile: Profile, clock: Clock) -> tuple[type[LaneRun], SessionState, SessionCutter]:
-    """Import what needs numpy and httpx: a few tenths of a second, spent in a thread.
-
-    One thread each is enough for the little that numpy and Polars have to do here; by default they start one a core.
-    """
-    for variable in ("POLARS_MAX_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
+    """Import what needs numpy and httpx: a few tenths of a second, spent in a thread."""
     from tui.session import make_view  # noqa: F401 - the first view is not to wait for it
     from tui.session.lane import LaneRun
     from tui.session.seconds import LaneCutter, SessionCutter

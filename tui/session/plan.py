@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from tui.model.dials import DIAL, Dials, check, dial_text
+from tui.model.dials import DIAL, Dials, check, dial_text, implied_traffic
 from tui.model.metrics import NS_PER_S
 from tui.model.profile import Step
 from tui.model.rows import Batch, Lane
@@ -225,7 +225,7 @@ def turned(dials: Dials, step: Step) -> Dials:
         new = msgspec.convert(msgspec.structs.asdict(dials) | step.dials, Dials)
     except msgspec.ValidationError as error:
         raise UserError(f"a step of the plan cannot be put in force: {error}") from error
-    if problem := check(new):
+    if problem := check(new, implied_traffic(dials)):
         raise UserError(f"a step of the plan cannot be put in force: {problem}")
     return new
 

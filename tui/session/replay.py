@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tui.model.dials import DialName, Dials, DialValue
+from tui.model.dials import SYNTHETIC, DialName, Dials, DialValue, TrafficKind
 from tui.model.metrics import NS_PER_S
 from tui.model.profile import Profile
 from tui.model.rows import EventRow, Lane
 from tui.model.text import UserError
 from tui.session.source import SPEEDS, Lanes, Moment, WindowView
-from tui.session.timeline import first_dials, moments_of
+from tui.session.timeline import first_dials, moments_of, recorded_traffic
 from tui.session.view import WINDOWS_S, View, blank_view
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class ReplayBoard:
     read_only = True
     first_rate: float | None = None
 
-    def __init__(self, dials: Mapping[Lane, Dials]) -> None:
+    def __init__(self, dials: Mapping[Lane, Dials], traffic: TrafficKind = SYNTHETIC) -> None:
+        self.traffic = traffic
         self.dials: Mapping[Lane, Dials] = {}
         self.linked = True  # both lanes were asked for the same
         self.show(dials)
@@ -61,9 +62,6 @@ class ReplayBoard:
 
     def set(self, name: DialName, value: DialValue, lanes: Lanes = "both") -> str:
         return AS_RECORDED
-
-    def jump(self, dials: dict[Lane, Dials]) -> None:
-        """They stay as recorded."""
 
     def undo(self) -> bool:
         return False
@@ -104,7 +102,7 @@ class ReplaySource:
         marks: Marks | None = None,
     ) -> None:
         self.profile = profile
-        self._board = ReplayBoard(first_dials(profile))
+        self._board = ReplayBoard(first_dials(profile), recorded_traffic(profile))
         self._open_tape, self._start_at, self._marks = open_tape, options.start_at, marks
         self._speed = options.speed
         self._follow = self._at_end_of_live = options.follow
@@ -175,22 +173,6 @@ class ReplaySource:
     def position_s(self) -> float:
         """The second that is shown."""
         return float(self._playback.second) if self._playback else 0.0
-
-    def visits_s(self, wanted: Mapping[Lane, Mapping[str, str]]) -> list[float]:
-        """When each visit to a setting began."""
-        from msgspec import to_builtins
-
-        from tui.judge.segments import settings_at
-
-        if self._playback is None:
-            return []
-        moves = sorted({event.t_ns for event in self._tape.events if event.kind == "dial"})
-        moments = [self._tape.t0_ns, *moves]
-        profile = to_builtins(self.profile)
-        settings = settings_at(profile, self.profile.lanes, self._tape.events, moments)
-        return [
-            (t_ns - self._tape.t0_ns) / NS_PER_S for t_ns, one in zip(moments, settings, strict=True) if one == wanted
-        ]
 
     @property
     def duration_s(self) -> float:

@@ -111,6 +111,7 @@ class LoadSchedule:
 
     def __init__(self, profile: Profile, dials: Mapping[Lane, Dials]) -> None:
         self.segment = 0
+        self.context = 0  # the most tokens that every server takes, as far as is known
         self.dials = dict(dials)  # what each lane is asked for, whoever has the turn
         self.plan: PlanRun | None = None
         self.turns = Turns() if profile.mode == "alternate" and profile.b is not None else None
@@ -131,6 +132,7 @@ class LoadSchedule:
             requests=None if self.plan is None else self.plan.max_requests(lane, dials),
             plan_step_id=0 if self.plan is None else self.plan.begun,
             ramp=self._spreads,
+            context=self.context,
         )
 
     def rests(self, lane: Lane) -> bool:

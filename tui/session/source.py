@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from tui.model.dials import DialName, Dials, DialValue
+from tui.model.dials import DialName, Dials, DialValue, TrafficKind
 from tui.model.profile import Profile
 from tui.model.rows import Lane
 from tui.session.view import View
@@ -56,6 +56,7 @@ class Board(Protocol):
 
     read_only: bool
     linked: bool
+    traffic: TrafficKind  # which dials do anything
     first_rate: float | None  # [requests/s] where a rate that is 0 begins; None: not measured yet
 
     def shown(self, lane: Lane) -> Dials:
@@ -76,10 +77,6 @@ class Board(Protocol):
 
     def set(self, name: DialName, value: DialValue, lanes: Lanes = "both") -> str:
         """Set a typed value; returns one sentence when it is refused, else an empty string."""
-        ...
-
-    def jump(self, dials: dict[Lane, Dials]) -> None:
-        """Put whole settings in force at once."""
         ...
 
     def undo(self) -> bool:

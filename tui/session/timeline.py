@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tui.model.dials import DIAL, Dials, DialValue
+from tui.model.dials import DIAL, Dials, TrafficKind, dial_value
 from tui.model.metrics import NS_PER_S
 from tui.model.profile import LaneProfile, Profile
 from tui.model.rows import LANES, EventRow, Lane
@@ -66,23 +66,22 @@ def dials_after(first: Mapping[Lane, Dials], events: Iterable[EventRow]) -> dict
 
 
 def _turned(dials: Dials, event: EventRow) -> Dials:
-    return dials_of({event.name: event.new}, dials)
+    """An event holds a dial as the operator reads it."""
+    try:
+        return msgspec.structs.replace(dials, **{event.name: dial_value(DIAL[event.name], event.new)})
+    except ValueError:
+        return dials
 
 
-def dials_of(setting: Mapping[str, str], base: Dials) -> Dials:
-    """The dials with those of a setting, which are as an operator reads them. What is no value changes nothing."""
-    turned: dict[str, DialValue] = {}
-    for name, text in setting.items():
-        old: DialValue = getattr(base, name, "") if name in DIAL else ""
-        if isinstance(old, str):
-            turned |= {name: text} if name in DIAL else {}
-            continue
-        try:
-            number = float(text) / (100 if DIAL[name].unit == "%" else 1)
-        except ValueError:
-            continue
-        turned[name] = round(number) if isinstance(old, int) else number
-    return msgspec.structs.replace(base, **turned)
+def recorded_traffic(profile: Profile) -> TrafficKind:
+    """What the traffic of a recorded session gave dials a meaning."""
+    is_file = bool(profile.data.file)
+    return TrafficKind(
+        file=is_file,
+        times=profile.load.arrival == "trace",
+        pauses=is_file or profile.load.think_s > 0,
+        shared_prefix=not is_file,
+    )
 
 
 KINDS: Final[dict[str, MomentKind]] = {

@@ -6,6 +6,7 @@ its index is held in memory, however large they are.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import itertools
 import math
@@ -19,6 +20,7 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
+from tui.model.profile import DataProfile
 from tui.model.text import UserError
 from tui.traffic.forms import FORM, Form, named_form, recognise
 from tui.traffic.records import Layout, file_name, layout_of, open_file, placed_records, read_span, records_in
@@ -53,6 +55,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     index_path: str
+    by_length_path: str  # row numbers, 4 bytes each, by the length of their prompts
     name: str
     form: str
     layout: Layout
@@ -75,6 +78,11 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     def title(self) -> str:
         return FORM[self.form].title
 
+    def remove(self) -> None:
+        """Delete the files of the index, once nobody plays from it any more."""
+        for path in (self.index_path, self.by_length_path):
+            Path(path).unlink(missing_ok=True)
+
     @property
     def is_chat(self) -> bool:
         return FORM[self.form].chat
@@ -94,6 +102,23 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
                 f"{self.shared_stamps:,} rows share a stamp with the row before: they are spread until the next"
             )
         return "; ".join(said)
+
+
+_known: Final[dict[tuple[object, ...], Index]] = {}
+
+
+def index_of(data: DataProfile) -> Index:
+    """The index of a profile's file, made once as long as the file does not change. UserError as `make_index`."""
+    path = Path(data.file).expanduser()
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    key = (path, stat.st_size, stat.st_mtime_ns, data.form, data.max_gap_s, data.volleys)
+    if key not in _known:
+        index = _known[key] = make_index(path, data.form, max_gap_s=data.max_gap_s, volleys=data.volleys)
+        atexit.register(index.remove)
+    return _known[key]
 
 
 def make_index(
@@ -134,6 +159,7 @@ def make_index(
     return Index(
         path=str(path.resolve()),
         index_path=index_path,
+        by_length_path=_sort_by_length(Path(index_path)),
         name=file_name(path),
         form=form.name,
         layout=layout,
@@ -267,6 +293,14 @@ def columns_of(index_path: Path) -> Any:
     import numpy as np
 
     return np.memmap(index_path, dtype=np.dtype(list(FIELDS)), mode="r+")
+
+
+def _sort_by_length(index_path: Path) -> str:
+    import numpy as np
+
+    path = index_path.with_suffix(".lengths")
+    np.argsort(columns_of(index_path)["prompt"], kind="stable").astype("<u4").tofile(path)
+    return str(path)
 
 
 def _lay_out_clock(index_path: Path, max_gap_s: float, *, volleys: bool) -> dict[str, Any]:

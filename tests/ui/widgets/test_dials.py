@@ -5,21 +5,41 @@ from textual import events
 
 from tests.ui.fake_source import FakeSource
 from tests.ui.pilots import SIZE, live, rest_hand, settled
-from tui.model.dials import DIALS
+from tui.model.dials import AS_IN_FILE, DIALS, NATURAL, SYNTHETIC, TrafficKind
 from tui.ui.app import DragstripApp
 from tui.ui.widgets.dials import Dial
+
+
+async def test_a_trace_has_a_dial_for_its_speed_and_conversations_one_for_their_pauses() -> None:
+    source = FakeSource(second=150)
+    source.board.traffic = TrafficKind(file=True, times=True, pauses=True, shared_prefix=False)
+    source.board.set("prompt_tokens", AS_IN_FILE)
+    source.board.set("output_tokens", NATURAL)
+    await rest_hand(source)
+    app = DragstripApp(source)
+    async with app.run_test(size=SIZE) as pilot:
+        assert {dial.spec.name for dial in app.screen.query(Dial)} == {spec.name for spec in DIALS} - {
+            "shared_prefix"
+        }
+        drawn = await settled(pilot)
+        assert "file" in drawn
+        assert "natural" in drawn
+        source.board.step("speed", 1)
+        assert source.board.shown("b").speed == 1.5
 
 
 async def test_tab_reaches_all_seven_dials_and_arrows_turn_them() -> None:
     source = FakeSource(second=150)
     app = DragstripApp(source)
     async with app.run_test(size=SIZE) as pilot:
+        shown = [spec.name for spec in DIALS if SYNTHETIC.has(spec)]
         reached = []
-        for _ in DIALS:
+        for _ in shown:
             await pilot.press("tab")
             assert isinstance(app.focused, Dial)
             reached.append(app.focused.spec.name)
-        assert reached == [spec.name for spec in DIALS]
+        assert reached == shown
+        assert len(reached) == 7
         await pilot.press("up")
         assert source.board.shown("b").temperature == 0.01
         await pilot.press("end")

@@ -193,7 +193,7 @@ class Dial(Rows, can_focus=True):
 
     def _short(self, text: str) -> str:
         """A value too long for a narrow dial in thousands: `100k`."""
-        if len(text) <= self._cells or self.spec.name == "arrival":
+        if len(text) <= self._cells or not text[0].isdigit():
             return text
         return f"{float(text) / 1000:.3g}k" if float(text) >= 1000 else text[: self._cells]
 
@@ -221,15 +221,9 @@ PLACES: dict[DialName, Place] = {
     "request_rate": Place(1, 6, "rate", 4),
     "shared_prefix": Place(1, 5, "shr", 3),
     "temperature": Place(1, 5, "T", 4),
+    "speed": Place(1, 6, "spd", 4),
+    "think": Place(1, 5, "thk", 4),
 }
-
-
-class LinkBadge(Rows):
-    """Whether the dials of both lanes are linked; a click changes it."""
-
-    async def on_click(self, event: events.Click) -> None:
-        event.stop()
-        await self.screen.run_action("link")
 
 
 class DialStrip(Vertical):
@@ -248,15 +242,16 @@ class DialStrip(Vertical):
     def __init__(self, board: Board, lanes: Sequence[Lane]) -> None:
         super().__init__(id="dials")
         self._board = board
+        self._specs = [spec for spec in DIALS if board.traffic.has(spec)]
         self._lanes = lanes
-        self._badge = LinkBadge(classes="note")
+        self._badge = Rows(classes="note")
         self._message = Rows(classes="note")
 
     def compose(self) -> ComposeResult:
         """The linked dials; unlinked ones are made when first needed, so that the first paint is sooner."""
         for row, note in enumerate((self._badge, self._message)):
             with Horizontal(classes="linked"):
-                for spec in DIALS:
+                for spec in self._specs:
                     if PLACES[spec.name].row == row:
                         yield self._dial(spec, "both", spec.label, PLACES[spec.name].cells)
                 yield note
@@ -268,7 +263,7 @@ class DialStrip(Vertical):
     def _make_apart(self) -> None:
         for lane in self._lanes:
             letter = Rows(classes="lane")
-            places = [(spec, PLACES[spec.name]) for spec in DIALS]
+            places = [(spec, PLACES[spec.name]) for spec in self._specs]
             dials = [self._dial(spec, lane, place.apart_label, place.apart_cells) for spec, place in places]
             self.mount(Horizontal(letter, *dials, classes="apart"))
             letter.set_rows([fit([(lane.upper(), f"{lane} strong")], 2)])

@@ -268,7 +268,9 @@ def in_force(view: View, sweep: SweepCurve | None) -> Mapping[Lane, float]:
     if sweep is None or not 0 <= view.ledger_now < len(view.ledger):
         return {}
     settings = view.ledger[view.ledger_now].dials
-    return {lane: float(setting[sweep.dial] or "nan") for lane, setting in settings.items()}
+    unnamed = (*DIAL[sweep.dial].special.values(), "")
+    values = {lane: setting[sweep.dial] for lane, setting in settings.items()}
+    return {lane: math.nan if text in unnamed else float(text) for lane, text in values.items()}
 
 
 def sweep_rows(view: View, sweep: SweepCurve | None, glyphs: Glyphs, size: tuple[int, int]) -> list[Row]:
