@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from rich.terminal_theme import SVG_EXPORT_THEME
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.messages import TerminalSupportsSynchronizedOutput
 from textual.screen import Screen
 
 from tui.model.text import UserError
 from tui.profile.config import UserConfig
 from tui.session.source import Source
 from tui.ui.comparison import summary_lines
+from tui.ui.link import QUESTION
 from tui.ui.live_screen import LiveScreen
 from tui.ui.main_screen import MainScreen, SessionFolder
 from tui.ui.terminal import SIGNALS, abandon_terminal, has_shell, is_closed, speaks_utf8, watch_terminal
@@ -75,6 +77,7 @@ class DragstripApp(App[int]):
             else LiveScreen(source, session_argument, session_folder)
         )
         self._leaving = False
+        self._ask_terminal: Callable[[], None] | None = None  # see `Link`; None where there is no terminal
         self._watch: asyncio.Task[None] | None = None
         for palette in PALETTES:
             self.register_theme(theme_of(palette))
@@ -95,12 +98,46 @@ class DragstripApp(App[int]):
         for number in SIGNALS:
             loop.add_signal_handler(number, self._signalled, number)
         if not self.is_headless:
+            self._watch_link()
             hung_up = partial(loop.call_soon_threadsafe, self._signalled, signal.SIGHUP)
             watch_terminal(hung_up, lambda: getattr(self._driver, "_writer_thread", None))
             loop.add_signal_handler(signal.SIGTSTP, self._suspend, signal.getsignal(signal.SIGTSTP))
         self._watch = asyncio.create_task(self._watch_source())
         if problem := self.user_config.problem:
             self.call_after_refresh(self.notify, problem, markup=False, severity="warning")
+
+    def _watch_link(self) -> None:
+        """Count what is sent to the terminal."""
+        driver, link = self._driver, self.main_screen.link
+        assert driver is not None
+        write = driver.write
+
+        def counted(data: str) -> None:
+            link.sent(len(data.encode()))
+            write(data)
+
+        def is_blocked() -> bool:
+            writer = getattr(driver, "_writer_thread", None)
+            return writer is not None and not writer._queue.empty()
+
+        link.is_blocked = is_blocked
+        self._ask_terminal = partial(write, QUESTION)
+        driver.write = counted  # type: ignore[method-assign]
+
+    def post_display_hook(self) -> None:
+        """Something was drawn."""
+        if self._ask_terminal is not None and self.main_screen.link.should_ask():
+            self._ask()
+
+    def _on_terminal_supports_synchronized_output(self, message: TerminalSupportsSynchronizedOutput) -> None:
+        super()._on_terminal_supports_synchronized_output(message)
+        if self.main_screen.link.answered():
+            self._ask()
+
+    def _ask(self) -> None:
+        if self._ask_terminal is not None:
+            self._ask_terminal()
+            self.main_screen.link.asked()
 
     def on_main_screen_quit_requested(self) -> None:
         self.leave("quit", 0)

@@ -29,6 +29,7 @@ from tui.session.source import Source
 from tui.session.view import WINDOWS_S, View
 from tui.ui.comparison import OBJECTIVES, compare
 from tui.ui.keys import SESSION_KEYS, VIEW_KEYS, ZOOM, in_footer_order
+from tui.ui.link import Link
 from tui.ui.terminal import clipboard_problem, painted
 from tui.ui.widgets import numbers
 from tui.ui.widgets.chart import ASCII_GLYPHS, GLYPHS
@@ -116,7 +117,8 @@ class MainScreen(Screen[None]):
     ) -> None:
         """`session_argument`: how a command line spells the session that is recorded under a name."""
         super().__init__()
-        self._compositor = RowCompositor()
+        self.link = Link()
+        self._compositor: RowCompositor = RowCompositor(self.link.room, self._paint_later)
         self.source = source
         self.user_config = UserConfig()
         self.lanes = {lane: server.url for lane, server in source.profile.lanes.items()}
@@ -134,6 +136,7 @@ class MainScreen(Screen[None]):
         self._session_argument, self._session_folder = session_argument, session_folder
         self._exporter: Exporter | None = None  # what is written goes on when the box is closed
         self._message_timer: Timer | None = None
+        self._left_out = False  # whether the second before was left out
         self._fitted = Size(0, 0)  # the size that the classes were set for
 
     def use_config(self, user_config: UserConfig) -> None:
@@ -199,7 +202,7 @@ class MainScreen(Screen[None]):
 
     def next_second(self) -> None:
         """A second is complete: show it, unless the screen is frozen."""
-        if not self.is_attached:
+        if not self.is_attached or self._leaves_out():
             return
         if self.behind_s is None or self.view is None:
             self.update_view()
@@ -207,6 +210,16 @@ class MainScreen(Screen[None]):
         self.behind_s = self.source.view(self.window_s).second - self.view.second
         if self.behind_s <= 10 or self.behind_s % 10 == 0:  # a frozen screen is all but silent
             self.draw(self.view)
+
+    def _leaves_out(self) -> bool:
+        """Whether this second is not drawn: on a slow link every second one, and none while one is on its way."""
+        self.link.next_second()
+        self._left_out = self.link.slow and not self._left_out
+        return self._left_out or self.link.is_behind or self._compositor.is_waiting
+
+    def _paint_later(self) -> None:
+        """More rows changed than the link takes at once."""
+        self.set_timer(self.link.wait_s(), self._compositor.release)
 
     def new_view(self) -> View:
         return self.source.view(self.window_s)
@@ -226,8 +239,9 @@ class MainScreen(Screen[None]):
         comparison = compare(view, self.objective, dials_differ=board.shown("a") != board.shown("b"))
         replay = self.source.replay
         return ScreenState(
-            view, comparison, self.glyphs, replay, self.objective.kind, load_on=self.load_on, behind_s=self.behind_s
-        )
+            view, comparison, self.glyphs, replay, self.objective.kind,
+            load_on=self.load_on, behind_s=self.behind_s, slow_link=self.link.slow,
+        )  # fmt: skip
 
     def redraw(self) -> None:
         """Something other than the numbers changed."""

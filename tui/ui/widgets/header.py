@@ -19,6 +19,7 @@ from tui.ui.widgets.panel import Panel, ScreenState
 from tui.ui.widgets.rows import Row, Rows, Span, fit, length, spread
 
 DURABLE_LATE_S = 3.0
+SLOW_LINK = "slow link: drawn every 2 s  "
 
 
 def status_line() -> Horizontal:
@@ -40,7 +41,8 @@ def _state_row(state: ScreenState, _width: int, _height: int) -> list[Row]:
 def _facts_row(state: ScreenState, width: int, _height: int) -> list[Row]:
     """The facts that fit uncut, the first before the others: half a word says nothing."""
     kept: list[Span] = []
-    for text, role in _facts(state.view, replay=state.replay, load_on=state.load_on):
+    facts = _facts(state.view, replay=state.replay, load_on=state.load_on)
+    for text, role in [(SLOW_LINK, "warn"), *facts] if state.slow_link else facts:
         if not kept or length([*kept, (text.rstrip(), "")]) <= width:
             kept.append((text, role))
     return [tuple(kept)]

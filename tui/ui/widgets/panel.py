@@ -36,6 +36,7 @@ class ScreenState:
     figure: str = "output_tps"  # that the lanes are compared by
     load_on: bool = True
     behind_s: int | None = None  # how long the screen has been frozen; None while it is not
+    slow_link: bool = False  # every second second is drawn
     window: WindowView | None = None  # of a replay; None while it is being worked out
 
     @property

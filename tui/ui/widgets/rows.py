@@ -4,12 +4,12 @@ Textual sends a dirty region without looking at what was there before, so this c
 sixty numbers at a few kilobytes a second.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
-from textual._compositor import ChopsUpdate, Compositor
+from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
 from textual.geometry import Region, Spacing
 from textual.strip import Strip
 from textual.widget import Widget
@@ -128,32 +128,84 @@ class Rows(Widget):
         return Strip(segments).adjust_cell_length(width, style_of(theme, ""))
 
 
+Spans = dict[tuple[int, Rows], tuple[int, int]]  # the columns that changed, by line and widget
+
+
 class RowCompositor(Compositor):
     """Renders of each changed row the widget that holds it, where Textual renders every widget of the screen.
 
-    That was a quarter of what a second costs. Anything but whole changes of `Rows` is left to Textual.
+    That was a quarter of what a second costs. Anything but whole changes of `Rows` is left to Textual. On a slow link
+    only so many rows are sent at a time as there is `room` for; `paint_later` is called with the rest waiting.
     """
 
+    def __init__(self, room: Callable[[], float], paint_later: Callable[[], None]) -> None:
+        super().__init__()
+        self._room, self._paint_later = room, paint_later
+        self._waiting: Spans = {}
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether rows that changed are still to be sent."""
+        return bool(self._waiting)
+
     def render_partial_update(self) -> ChopsUpdate | None:
-        screen = self.size.region
-        spans: dict[tuple[int, Rows], tuple[int, int]] = {}  # the columns that changed, by line and widget
+        spans: Spans = {}
         for region in self._dirty_regions:
-            if not (visible := region.intersection(screen)):
+            if not (visible := region.intersection(self.size.region)):
                 continue
             widget = self._holder(visible)
             if widget is None:
                 return super().render_partial_update()
             for y in visible.line_range:
-                left, right = spans.get((y, widget), visible.column_span)
-                spans[y, widget] = min(left, visible.x), max(right, visible.right)
+                _add(spans, y, widget, visible.x, visible.right)
         self._dirty_regions.clear()
-        chops: list[dict[int, Strip | None]] = [{} for _ in range(screen.height)]
+        return self._update(self._that_fit(spans))
+
+    def release(self) -> None:
+        """Paint what waits, as far as there is room."""
+        waiting, self._waiting = self._waiting, {}
+        for (y, widget), (left, right) in waiting.items():
+            if widget in self.visible_widgets:
+                widget.refresh(self._within(widget, Region(left, y, right - left, 1)))
+
+    def render_full_update(self, simplify: bool = False) -> LayoutUpdate:
+        self._waiting.clear()
+        return super().render_full_update(simplify)
+
+    def _that_fit(self, fresh: Spans) -> Spans:
+        """Those to send now: what has just changed before what waits, from the top; one at least."""
+        room = self._room()
+        if room == float("inf") and not self._waiting:
+            return fresh
+        waiting, self._waiting = self._waiting, {}
+        fitting: Spans = {}
+        for spans in (fresh, waiting):
+            for (y, widget), (left, right) in sorted(spans.items(), key=lambda span: span[0][0]):
+                if widget not in self.visible_widgets:
+                    continue
+                fits = room > 0 or not fitting
+                _add(fitting if fits else self._waiting, y, widget, left, right)
+                if fits:
+                    room -= len(self._strip(y, widget, left, right).render(widget.app.console).encode())
+        if self._waiting:
+            self._paint_later()
+        return fitting
+
+    def _update(self, spans: Spans) -> ChopsUpdate | None:
+        chops: list[dict[int, Strip | None]] = [{} for _ in range(self.size.height)]
         for (y, widget), (left, right) in sorted(spans.items(), key=lambda span: span[1]):
-            x, top = self.visible_widgets[widget][0].offset
-            (chops[y][left],) = widget.render_lines(Region(left - x, y - top, right - left, 1))
+            chops[y][left] = self._strip(y, widget, left, right)
         ends = [[left + strip.cell_length for left, strip in line.items() if strip is not None] for line in chops]
         lines = [(y, min(line), max(right)) for y, (line, right) in enumerate(zip(chops, ends, strict=True)) if line]
         return ChopsUpdate(chops, lines, ends) if lines else None
+
+    def _strip(self, y: int, widget: Rows, left: int, right: int) -> Strip:
+        (strip,) = widget.render_lines(self._within(widget, Region(left, y, right - left, 1)))
+        return strip
+
+    def _within(self, widget: Rows, region: Region) -> Region:
+        """A region of the screen as one of the widget."""
+        return region.translate(-self.visible_widgets[widget][0].offset)
 
     def _holder(self, region: Region) -> Rows | None:
         """The frontmost widget there, if it is one of rows and holds the whole region."""
@@ -162,3 +214,9 @@ class RowCompositor(Compositor):
             if visible.overlaps(region):
                 return widget if isinstance(widget, Rows) and visible.contains_region(region) else None
         return None
+
+
+def _add(spans: Spans, y: int, widget: Rows, left: int, right: int) -> None:
+    """Columns of a line, joined with those that are there."""
+    before = spans.get((y, widget), (left, right))
+    spans[y, widget] = min(left, before[0]), max(right, before[1])
