@@ -37,7 +37,7 @@ def b_down(view: View) -> View:
     return replace(view, lanes={"a": view.lanes["a"], "b": b}, verdicts=down)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50), (60, 20), (20, 5)])
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 40), (200, 50), (60, 20), (20, 5)])
 async def test_the_screen_at_a_size(size: tuple[int, int]) -> None:
     app = DragstripApp(FakeSource(second=150, change=swept()))
     async with app.run_test(size=size) as pilot:

@@ -69,13 +69,21 @@ class HelpDialog(LinesDialog):
         super().__init__("Keys   esc goes back", help_lines(bindings, mouse))
 
 
+SIGNS_OF_CHARTS = (
+    ("░", "in a chart: from the mean of 10 s up to the highest of its seconds"),
+    ("┄┄ B 424", "in A's chart: the mean of B over the window, and in B's that of A"),
+    ("mem", "GPU memory in use; flat where the engine takes its KV pool at the start"),
+    ("KV", "how much of that pool running requests hold: it moves with the load"),
+)
+
+
 def help_lines(bindings: Sequence[BindingType], mouse: Sequence[tuple[str, str]] = ()) -> list[list[Span]]:
     """Two columns of keys and description, the keys of one action in one line; then what the mouse does."""
     actions: dict[str, tuple[list[str], str]] = {}
     for binding in Binding.make_bindings(bindings):
         keys, _ = actions.setdefault(binding.action, ([], binding.tooltip or binding.description))
         keys.append(key_sign(binding.key))
-    lines = [*((" ".join(keys), text) for keys, text in actions.values()), *mouse]
+    lines = [*((" ".join(keys), text) for keys, text in actions.values()), *mouse, *SIGNS_OF_CHARTS]
     return [[(keys.rjust(9), "strong"), ("  ", ""), (text, "")] for keys, text in lines]
 
 

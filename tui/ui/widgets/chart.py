@@ -23,6 +23,7 @@ AXIS_CELLS = 6  # five of label and the axis itself
 SPARK_HISTORY_S = 120
 RULE_FROM_ROWS = 3
 SLIT_FROM_ROWS = 5  # in a lower area the other lane's rule would cut too much away
+MINUTES_FROM_S = 300
 MARKS_APART = 3  # cells; marks that are closer are one, with the label of the last
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # braille bits by column, then row from the top
 Curve = Sequence[float | None]  # None: no reading
@@ -65,7 +66,7 @@ ASCII_GLYPHS: tuple[Glyphs, ...] = (
 
 TOPS = (1, 1.2, 1.5, 2, 3, 4, 5, 6, 8, 10)  # times a power of ten
 _INTERVALS = (4, 5, 3, 6, 2)  # between ticks, the most welcome number first
-_STEPS = {1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0}  # between ticks, times a power of ten
+_STEPS = {1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.5}  # between ticks, times a power of ten
 
 
 def top_for(highest: float) -> float:
@@ -281,7 +282,7 @@ def below(on: Ground, columns: Mapping[int, str], unit: str) -> Row:
             line[x : x + len(text)] = text
 
     write(width - 3, "now")
-    write(first, f"-{on.span_s} s")
+    write(first, f"-{on.span_s} s" if on.span_s < MINUTES_FROM_S else f"-{on.span_s / 60:.0f} min")
     for x, text in sorted(columns.items(), reverse=True):
         write(AXIS_CELLS + x - len(text) // 2, text)
     return (("".join(line), "muted"),)
