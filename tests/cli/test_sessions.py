@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.recording import synthetic
+from tui.cli.main import main
 from tui.cli.sessions import session_named, shipped_sessions
 from tui.model.rows import TABLES
 from tui.model.text import UserError
@@ -70,3 +72,44 @@ def test_a_url_is_refused_and_its_signature_is_not_repeated(url: str) -> None:
     ) as refused:
         session_named(url)
     assert "secret" not in str(refused.value)
+
+
+def test_a_session_is_renamed_annotated_and_deleted(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = sessions_root() / "2026_made-up"
+    synthetic.record(folder, synthetic.batches(3)).close("done", 3.0)
+    (folder / "mine.txt").write_text("not dragstrip's")
+    assert main(["sessions", "rename", "2026", "first"]) == 0
+    assert main(["sessions", "note", "first", "clocks were\x1b[2J low"]) == 0
+    capsys.readouterr()
+    assert main(["sessions"]) == 0
+    header, first, *shipped = capsys.readouterr().out.splitlines()
+    assert header.split() == ["session", "recorded,", "UTC", "length", "size", "servers"]
+    assert first.split()[0] == "first"
+    assert first.endswith("done: clocks were low")
+    assert [line.endswith("  come with dragstrip") for line in shipped] == [True, True]
+    assert main(["report", "first"]) == 0
+    assert "Note: clocks were" in capsys.readouterr().out
+    assert main(["sessions", "delete", "first"]) == 2
+    assert "--yes deletes it without asking" in capsys.readouterr().err
+    assert main(["sessions", "delete", "first", "--yes"]) == 0
+    assert [path.name for path in (sessions_root() / "first").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "-x", ".x", "other"])
+def test_a_name_that_cannot_be_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ("one", "other"):
+        synthetic.record(sessions_root() / folder, synthetic.batches(1)).close("done", 1.0)
+    assert main(["sessions", "rename", "--", "one", name]) == 2
+    assert (sessions_root() / "one").is_dir()
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_what_is_being_recorded_or_comes_with_dragstrip_stays_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    recorder = synthetic.record(sessions_root() / "running", synthetic.batches(1))
+    for name, why in (("running", "is being recorded"), ("h100-sweep", "comes with dragstrip")):
+        assert main(["sessions", "delete", name, "--yes"]) == 2
+        assert why in capsys.readouterr().err
+        assert session_named(name).is_dir()
+    recorder.close("done", 1.0)
+    assert main(["sessions", "--in", "/no/such"]) == 2
+    assert "there is no folder /no/such" in capsys.readouterr().err

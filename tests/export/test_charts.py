@@ -16,7 +16,7 @@ from tui.model.dials import DIAL
 from tui.model.session import LaneInfo
 from tui.model.text import UserError
 from tui.recording.reader import Selection
-from tui.report.svg import time_chart
+from tui.report.svg import memory_curves, time_chart
 
 LOAD = synthetic.Load(requests_per_s=100, tokens=20)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -104,3 +104,19 @@ def test_png_without_its_library_is_one_sentence(make: Make, tmp_path: Path, mon
     with pytest.raises(UserError, match=r"install it with `pip install 'dragstrip\[png\]'`, or export --format svg"):
         export(make(seconds=1), "png", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_memory_and_kv_cache_over_time_where_they_were_read(make: Make, tmp_path: Path) -> None:
+    (file,) = export(make(load=LOAD), "svg", tmp_path / "none.svg")
+    assert not [text for text in texts(parsed(file.path), "caption") if "memory" in text or "KV" in text]
+    t0, second, gib = synthetic.T0_NS, synthetic.SECOND_NS, 2.0**30
+    rows = [(lane, "gpu0", "memory_used_bytes", t0 + at * second, 40 * gib) for lane in "ab" for at in (0, 30)]
+    rows += [("a", "gpu1", "memory_used_bytes", t0, 20 * gib), ("a", "server", "kv_usage", t0 + 2 * second, 0.5)]
+    gauges = pl.DataFrame(rows, schema=["lane", "source", "name", "t_ns", "value"], orient="row")
+    memory, cache = memory_curves(gauges, ["a", "b"], t0, 80)
+    assert (memory.unit, cache.unit) == ("GiB", "%")
+    assert memory.lines["a"] == [60.0] * 36 + [None] * 44  # of both GPUs, as long as both were read
+    assert memory.lines["b"] == [40.0] * 66 + [None] * 14
+    assert cache.lines["a"] == [None] * 2 + [50.0] * 36 + [None] * 42
+    assert cache.lines["b"] == [None] * 80
+    assert memory_curves(gauges.clear(), ["a", "b"], t0, 80) == []

@@ -17,9 +17,11 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-def token(text: str = "hi", finish: str | None = None) -> bytes:
+def token(text: str = "hi", finish: str | None = None, *, tokens: int = 0) -> bytes:
+    """`tokens`: of the answer so far, by its usage; 0 without one."""
     choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
-    return chunk(f"data: {json.dumps({'choices': [choice]})}\n\n".encode())
+    counts = {"usage": {"completion_tokens": tokens}} if tokens else {}
+    return chunk(f"data: {json.dumps({'choices': [choice], **counts})}\n\n".encode())
 
 
 def usage(prompt_tokens: int, completion_tokens: int) -> bytes:

@@ -1,11 +1,15 @@
 """One answer as it arrives, byte by byte, and what it adds to the frames."""
 
+from array import array
+
 import pytest
 
+from tests.judge.joined_tokens import frame
 from tests.load.faulty_server import DONE, END, HEAD, token, usage
+from tui.judge.live_counts import LiveCounts
 from tui.load.requests import RequestSpec
 from tui.load.stream import ChunkSink, Stream, Ticket
-from tui.model.rows import RequestRow
+from tui.model.rows import Chunks, RequestRow
 from tui.net.socket import Wire
 
 ASKED = 512
@@ -59,31 +63,39 @@ def test_a_step_too_many_is_taken_back_by_the_count_at_the_end() -> None:
     assert rows[0].output_tokens == sum(sink.tokens) == 2
 
 
-def answered(sink: ChunkSink, number: int, chunks: int, tokens: int, *, in_finish: bool = False) -> list[int]:
-    """The tokens counted at each moment of an answer of so many chunks, a millisecond apart, counted at its end."""
+def answered(number: int, chunks: int, tokens: int) -> tuple[Chunks, RequestRow]:
+    """An answer of so many chunks, a millisecond apart, counted at its end."""
     wanted = RequestSpec(number, "a b", ASKED, words=2, fillers=0, output_tokens=tokens, seed=0)
-    stream = Stream(Ticket("a", wanted, 0, 0, "chat", False), b"", sink, lambda *_: None)
-    at = len(sink.t_ns)
+    rows: list[RequestRow] = []
+    sink = ChunkSink()
+    stream = Stream(Ticket("a", wanted, 0, 0, "chat", False), b"", sink, lambda _, row, __: rows.append(row))
     for n in range(1, chunks):
         stream.received((HEAD if n == 1 else b"") + token(), n << 20, True)
     stream.received(token(finish="length") + usage(ASKED, tokens) + DONE + END, chunks << 20, True)
-    by_moment: dict[int, int] = {}
-    for t_ns, count in zip(sink.t_ns[at:], sink.tokens[at:], strict=True):
-        by_moment[t_ns] = by_moment.get(t_ns, 0) + count
-    return list(by_moment.values())
+    return sink.chunks(), rows[0]
+
+
+def int32s(packed: bytes) -> list[int]:
+    return array("i", packed).tolist()
 
 
 @pytest.mark.parametrize(("chunks", "tokens"), [(20, 20), (20, 30), (20, 56), (20, 160)])
 def test_chunks_count_by_what_those_of_answers_before_held_and_the_sums_agree(chunks: int, tokens: int) -> None:
-    sink = ChunkSink()
-    assert answered(sink, 0, chunks, tokens) == [1] * (chunks - 1) + [tokens - chunks + 1]
-    counted = answered(sink, 1, chunks, tokens)
-    assert sum(counted) == tokens
-    assert all(abs(sum(counted[:n]) - n * tokens / chunks) <= 1 for n in range(1, chunks + 1))
+    counts = LiveCounts()
+    rest = [tokens - chunks] if tokens > chunks else []
+    for number in range(2):
+        came, row = answered(number, chunks, tokens)
+        assert int32s(came.tokens) == [1] * chunks + rest
+        assert int32s(came.text_bytes) == [len("hi")] * chunks + [0] * len(rest)
+        assert row.tokens_from == ("spread" if rest else "usage at end")
+        live = int32s(counts.estimate(frame(number, 1, came, [row])).live_tokens)
+        assert sum(live) == tokens
+        if number:
+            assert all(abs(sum(live[:n]) - n * tokens / chunks) <= 1 for n in range(1, chunks + 1))
 
 
-def test_an_answer_unlike_those_before_is_corrected_at_its_end() -> None:
-    sink = ChunkSink()
-    answered(sink, 0, 10, 40)
-    assert sum(answered(sink, 1, 10, 10)) == 10
-    assert 1.0 < sink.tokens_a_chunk < 4.0
+def test_a_request_is_named_once_its_chunks_say_how_many_tokens_they_bring() -> None:
+    stream, sink, _ = begun()
+    stream.received(HEAD + token(tokens=3), 1 << 20, True)
+    stream.received(token(tokens=5), 2 << 20, True)
+    assert (list(sink.counted), list(sink.tokens)) == ([0], [3, 2])

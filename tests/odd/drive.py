@@ -109,7 +109,7 @@ async def load(plan: LanePlan, answers: int) -> Outcome:
         lane.close()
     sink = lane.sink
     ended = [row for row in lane.rows if row.outcome != "cancelled"]
-    return Outcome(ended, Chunks(sink.request.tobytes(), sink.t_ns.tobytes(), sink.tokens.tobytes()))
+    return Outcome(ended, sink.chunks())
 
 
 def sentences(value: object) -> Iterator[str]:

@@ -28,10 +28,10 @@ def test_a_close_race_does_not_flicker() -> None:
 
 def test_too_few_seconds_say_how_many_more_are_needed() -> None:
     run = Run()
-    run.seconds(30)
+    run.seconds(20)
     verdict = run.view().verdicts["output_tps"]
     assert verdict.word == "undecided"
-    assert verdict.need_s == 80 - len(run.view().segment_tps["a"])
+    assert verdict.need_s == 20 - len(run.view().segment_tps["a"])
 
 
 def test_a_turned_dial_starts_again_and_settles_first() -> None:

@@ -10,8 +10,8 @@ from tests.judge.test_ledger import rows_of
 from tui.judge.sentence import cell
 from tui.judge.sessions import draws_verdict
 from tui.judge.sweep import crossover
-from tui.stats.batches import Pair
 from tui.stats.latency import Latencies, latency_verdict
+from tui.stats.turns import Pair
 from tui.stats.verdict import MAX_JUDGED, Verdict, Word, holds_among, holm, throughput_verdict, turns_verdict, word_of
 
 FAMILY = 12

@@ -18,8 +18,8 @@ from tui.model.rows import LANES, Lane
 from tui.report.document import markdown
 from tui.report.session import session_report
 from tui.report.summary import summary
-from tui.stats.batches import Floats, log_ratios, pairs_half_width, pairs_of, pairs_of_visits
 from tui.stats.latency import Latencies, goodput_verdict, latency_turns_verdict
+from tui.stats.turns import Floats, log_ratios, pairs_half_width, pairs_of, pairs_of_visits
 from tui.stats.verdict import DELTA, Hysteresis, turns_verdict, word_of
 
 RUNS = 1000

@@ -5,16 +5,14 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from tui.judge.ledger import LaneFigures, LedgerRow
+from tui.model.dials import DIALS, Dials, dial_text
 from tui.model.rows import LANES
 from tui.session.view import View
 from tui.stats.batches import Mean
 from tui.stats.latency import LatencyFigure
 from tui.stats.verdict import Verdict, Word
 
-OTHERS = {
-    "prompt_tokens": "512", "output_tokens": "128", "arrival": "closed", "request_rate": "0",
-    "shared_prefix": "0", "temperature": "0",
-}  # fmt: skip
+OTHERS = {spec.name: dial_text(spec, getattr(Dials(), spec.name)) for spec in DIALS} | {"prompt_tokens": "512"}
 SWEPT: Sequence[tuple[int, float, float, Word]] = (  # streams, tok/s of A, TTFT of A in ms, word
     (1, 100, 50, "A ahead"),
     (4, 380, 60, "A ahead"),
@@ -26,7 +24,7 @@ SWEPT: Sequence[tuple[int, float, float, Word]] = (  # streams, tok/s of A, TTFT
 
 def row(streams: int, tps: float, ttft_ms: float, word: Word) -> LedgerRow:
     """One setting. B has nine tenths of the throughput at eight tenths of the latency."""
-    setting = {"concurrency": f"{streams}", **OTHERS}
+    setting = {**OTHERS, "concurrency": f"{streams}"}
     figures = {
         lane: LaneFigures(
             Mean(tps * rate, tps * 0.1, tps * rate * 0.95, tps * rate * 1.05, 60),

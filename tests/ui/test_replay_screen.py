@@ -232,10 +232,10 @@ async def test_the_mouse_jumps_drags_and_plays() -> None:
         await pilot.mouse_down(bar, offset=(10, 0))
         for x in (20, 30, 40):
             await pilot.hover(bar, offset=(x, 0))
-        await pilot.hover("#events", offset=(60, 0))  # off the bar the drag goes on
+        await pilot.hover("#events", offset=(61, 0))  # off the bar the drag goes on
         text = await settled(pilot)
         assert "05:01 / 09:48" in text
-        await pilot.mouse_up("#events", offset=(60, 0))
+        await pilot.mouse_up("#events", offset=(61, 0))
         await rested(pilot)
         assert source.position_s == 301
         assert source.seeks[0] == 49

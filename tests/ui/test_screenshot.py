@@ -8,14 +8,19 @@ from tests.ui.fake_source import FakeSource
 from tests.ui.pilots import SIZE, settled
 from tui.ui.app import DragstripApp, svg_of
 
+NAME = "2026-11-23_140207_vllm-vs-sglang-000150"
+
 
 async def test_a_screenshot_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     app = DragstripApp(FakeSource(second=150))
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("S")
-        assert "screenshot: 2026-11-23_140207_vllm-vs-sglang-000150.svg" in await settled(pilot)
-    svg = (tmp_path / "2026-11-23_140207_vllm-vs-sglang-000150.svg").read_text(encoding="utf-8")
+        assert f"screenshot: {NAME}.svg" in await settled(pilot)
+        await pilot.press("S")
+        await settled(pilot)
+        assert (tmp_path / f"{NAME}-2.svg").is_file()
+    svg = (tmp_path / f"{NAME}.svg").read_text(encoding="utf-8")
     assert "SGLang" in svg
     assert "@font-face" not in svg
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tui.report.document import Block, Document
     from tui.session.source import Source
+    from tui.ui.tour import Tour
 
 # Escape codes would steer the terminal and bidi overrides reverse a line. Servers and recordings may contain both;
 # most callers have sanitized them before.
@@ -105,8 +106,19 @@ def _laid_out(block: Block) -> list[RenderableType]:
     return []
 
 
-def save_text(path: Path, text: str) -> None:
-    """Write a file and print its name. UserError when the place cannot be written."""
+def confirmed(question: str, without_terminal: str) -> bool:
+    """Ask on the terminal. UserError with `without_terminal` where nobody can answer."""
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UserError(f"{question} Nobody can answer here: {without_terminal}")
+    sys.stderr.write(f"{printable(question)} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def save_text(path: Path, text: str, *, overwrite: bool = False) -> None:
+    """Write a file and print its name. UserError when it exists, or the place cannot be written."""
+    if path.is_file() and not overwrite:
+        raise UserError(f"{path} exists: name another place, or replace it with --overwrite")
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -189,6 +201,7 @@ def run_screen(
     ascii_only: bool,
     session_argument: Callable[[str], str],
     session_folder: Callable[[str], Path],
+    make_tour: Callable[[Source], Tour] | None = None,
 ) -> int:
     """Run the screen until the operator leaves it; returns the exit code.
 
@@ -202,14 +215,18 @@ def run_screen(
 
     from tui.profile.config import UserConfig
     from tui.ui.app import DragstripApp
+    from tui.ui.live_screen import LiveScreen
 
+    source = make_source()
     app = DragstripApp(
-        make_source(),
+        source,
         ascii_only=ascii_only,
         session_argument=session_argument,
         session_folder=session_folder,
         user_config=UserConfig.open(),
     )
+    if make_tour is not None and isinstance(app.main_screen, LiveScreen):
+        app.main_screen.tour = make_tour(source)
     code = app.run()
     for line in app.summary:
         print_result(line)

@@ -78,6 +78,12 @@ def session_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("session", help="a folder, a name that `dragstrip sessions` lists, or the beginning of one")
 
 
+def file_flags(parser: argparse.ArgumentParser, metavar: str, where: str) -> None:
+    """Where a command writes."""
+    parser.add_argument("--to", metavar=metavar, help=where)
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
 def profile_from(args: argparse.Namespace) -> Profile:
     """The profile that the flags describe. UserError when they contradict each other."""
     if args.api_key_env and args.api_key_env not in os.environ:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tui.cli.console import print_notice, print_result, save_text
-from tui.cli.options import session_flag
+from tui.cli.options import file_flags, session_flag
 from tui.model.dials import DialValue
 from tui.model.profile import Step
 from tui.model.text import UserError
@@ -18,7 +18,7 @@ HELP = "print the dial changes of a session as [[plan]] steps, or write them as 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     session_flag(parser)
-    parser.add_argument("--to", metavar="FILE.toml", help="write a whole profile: `dragstrip run FILE.toml --plan`")
+    file_flags(parser, "FILE.toml", "write a whole profile, for `dragstrip run FILE.toml --plan`; - is stdout")
 
 
 def call(args: argparse.Namespace) -> int:
@@ -32,10 +32,13 @@ def call(args: argparse.Namespace) -> int:
     if not args.to:
         print_result(plan_toml(steps))
         return 0
+    if args.to == "-":
+        print_result(profile_toml(tables.session.profile, steps).rstrip("\n"))
+        return 0
     path = Path(args.to)
     if path.suffix != ".toml":
         raise UserError(f"{path} is not a profile file: its name must end in .toml")
-    save_text(path, profile_toml(tables.session.profile, steps))
+    save_text(path, profile_toml(tables.session.profile, steps), overwrite=args.overwrite)
     return 0
 
 

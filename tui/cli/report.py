@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui.cli.console import print_document, print_result, save_text
-from tui.cli.options import session_flag
+from tui.cli.options import file_flags, session_flag
 from tui.cli.progress import Working
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def form_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("markdown", "html"), default="markdown", help="format (default markdown)"
     )
-    parser.add_argument("--to", metavar="FILE", help="where to write it, instead of stdout")
+    file_flags(parser, "FILE", "where to write it, instead of stdout")
 
 
 def goodput_flag(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +61,7 @@ def call(args: argparse.Namespace) -> int:
         document = session_report(tables, gaps, limits_from(args))
     write_document(args, document)
     if args.study_csv:
-        save_text(Path(args.study_csv), study_csv(study(tables)))
+        save_text(Path(args.study_csv), study_csv(study(tables)), overwrite=args.overwrite)
     return 0
 
 
@@ -69,11 +69,12 @@ def write_document(args: argparse.Namespace, document: "Document") -> None:
     """Write a document in the form and to the place asked for."""
     from tui.report.document import markdown, page
 
-    if not args.to and args.format == "markdown":
+    to = "" if args.to == "-" else args.to
+    if not to and args.format == "markdown":
         print_document(document)
         return
     text = page(document) if args.format == "html" else markdown(document)
-    if args.to and args.to != "-":
-        save_text(Path(args.to), text)
+    if to:
+        save_text(Path(args.to), text, overwrite=args.overwrite)
     else:
         print_result(text.rstrip("\n"))

@@ -68,6 +68,7 @@ async def measure(
 
     session = LiveSession(profile, record=record)
     session.listen(listener)
+    session.watched = work.step_end == "verdict"  # it ends when it shows what one waits for
     progress = RunProgress(work.for_s, until_decided=work.step_end == "verdict")
     try:
         for lane, info in (await session.reach()).items():
@@ -107,13 +108,9 @@ class SweepPasses:
 
 
 class CollectedRows:
-    """A listener that keeps what a summary needs; the recording is not read back.
+    """A listener that keeps what a summary needs; the recording is not read back."""
 
-    `frozen`: the run is not ended by its verdict.
-    """
-
-    def __init__(self, *, frozen: bool = True) -> None:
-        self._frozen = frozen
+    def __init__(self) -> None:
         self._requests: list[RequestRow] = []
         self._seconds: list[SecondRow] = []
         self._events: list[EventRow] = []
@@ -146,9 +143,7 @@ class CollectedRows:
         """The object of `run --json`."""
         from tui.report.summary import summary
 
-        tables = self.tables(info)
-        itl, steps_itl, frozen = self._itl, self._steps_itl, self._frozen
-        return summary(tables, itl, steps_itl, frozen=frozen)
+        return summary(self.tables(info), self._itl, self._steps_itl)
 
     def tables(self, info: SessionInfo) -> Tables:
         """What a ledger is made of."""
@@ -157,11 +152,6 @@ class CollectedRows:
 
         requests, seconds = frame_of_rows("requests", self._requests), frame_of_rows("seconds", self._seconds)
         return Tables(info, requests, seconds, self._events)
-
-    @property
-    def frozen(self) -> bool:
-        """Whether the run's end did not depend on its verdict, so that there is one look at it."""
-        return self._frozen
 
 
 def _histograms() -> dict[Lane, LatencyHistogram]:
@@ -308,7 +298,7 @@ async def _run(args: argparse.Namespace, profile: Profile, work: Work) -> int:
         if interruption.signal:
             print_notice("dragstrip: interrupted during warm-up: nothing was measured")
             return 128 + interruption.signal
-    rows = CollectedRows(frozen=work.step_end != "verdict")
+    rows = CollectedRows()
     session = await measure(profile, work, interruption, rows, record)
     if interruption.signal:
         recorded = "; the measurement so far is recorded" if session.recorder else ""
@@ -363,7 +353,7 @@ def _print_ledger(rows: CollectedRows, info: SessionInfo) -> None:
     from tui.report.session import ledger_blocks
 
     tables = rows.tables(info)
-    held = ledger(tables, frozen=rows.frozen)
+    held = ledger(tables)
     lines = [SIMULATED] if info.simulated else []
     lines += [f"{sentence}."] if (sentence := crossover(held)) else []
     print_blocks([*ledger_blocks(tables, held), *(Paragraph(line, strong=True) for line in lines)])

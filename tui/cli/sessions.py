@@ -1,43 +1,110 @@
-"""`dragstrip sessions`: list what was recorded; and which session a name means."""
+"""`dragstrip sessions`: list, rename, annotate and delete what was recorded; and which session a name means."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tui.cli.console import print_notice, print_result
+from tui.cli.console import confirmed, print_notice, print_result
 from tui.model.text import UserError
 from tui.profile.reading import shipped_profiles
-from tui.recording.catalog import list_sessions, resolve, sessions_root
-from tui.ui.widgets.numbers import size
+from tui.recording.catalog import (
+    SessionEntry,
+    delete_session,
+    list_sessions,
+    note_session,
+    rename_session,
+    resolve,
+    sessions_root,
+)
+from tui.ui.widgets.numbers import short_clock, size
 
-HELP = "list the recorded sessions"
+HELP = "list the recorded sessions; rename, annotate and delete them"
 BUNDLE = ".dragstrip"
+SHIPPED = "come with dragstrip"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--in", dest="root", metavar="DIR", help="instead of the user's data directory")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", prog=parser.prog)
+    for name, (text, extra) in ACTIONS.items():
+        action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+        action.add_argument("session", help="a name, the beginning of one, or a folder")
+        if extra:
+            action.add_argument("text", metavar=extra, help=f"the {extra.lower().replace('_', ' ')}")
+        else:
+            action.add_argument("--yes", action="store_true", help="do not ask")
+        action.set_defaults(parser=action)
+
+
+ACTIONS = {
+    "rename": ("give a session another name", "NEW_NAME"),
+    "note": ("keep a sentence about a session; an empty one takes it out", "SENTENCE"),
+    "delete": ("remove a session from the disk", ""),
+}
 
 
 def call(args: argparse.Namespace) -> int:
-    """A line each, newest first: name, length, size, servers, how it ended; last those that come with dragstrip."""
+    """List them, the newest first and those that come with dragstrip last; or change one."""
+    if args.action:
+        return _change(args)
     try:
         root = Path(args.root) if args.root else sessions_root()
-        entries = list_sessions(root)
+        entries = _listed(root, must_exist=bool(args.root))
         notice = f"no session in {root} yet; `dragstrip demo` records one"
     except UserError as error:
+        if args.root:
+            raise
         entries, notice = [], str(error)
     if not entries:
         print_notice(f"dragstrip: {notice}")
-    if not args.root:
-        entries += list_sessions(shipped_sessions())
-    width = max((len(entry.name) for entry in entries), default=0)
-    for entry in entries:
-        lanes = " against ".join(entry.lanes.values())
-        simulated = " SIMULATED" if entry.simulated else ""
-        extent = f"{entry.length_s:6.0f} s  {size(entry.size_bytes):>7}"
-        print_result(f"{entry.name:<{width}}  {extent}  {lanes}{simulated}  ({entry.state})")
+    shipped = [] if args.root else list_sessions(shipped_sessions())
+    for line in table_of(entries, shipped):
+        print_result(line)
+    return 0
+
+
+def _listed(root: Path, *, must_exist: bool) -> list[SessionEntry]:
+    if must_exist and not root.is_dir():
+        raise UserError(f"there is no folder {root}")
+    return list_sessions(root)
+
+
+def table_of(own: Sequence[SessionEntry], shipped: Sequence[SessionEntry]) -> list[str]:
+    """A header and a line for each session."""
+    rows = [_cells(entry) for entry in own]
+    rows += [[*_cells(entry)[:-1], SHIPPED] for entry in shipped]
+    header = ["session", "recorded, UTC", "length", "size", "servers", ""]
+    widths = [max(len(row[place]) for row in [header, *rows]) for place in range(len(header))]
+    lines = []
+    for cells in [header, *rows]:
+        padded = [cell.rjust(width) if place in (2, 3) else cell.ljust(width)
+                  for place, (cell, width) in enumerate(zip(cells, widths, strict=True))]  # fmt: skip
+        lines.append("  ".join(padded).rstrip())
+    return lines if rows else []
+
+
+def _cells(entry: SessionEntry) -> list[str]:
+    lanes = " against ".join(entry.lanes.values()) + (" SIMULATED" if entry.simulated else "")
+    state = entry.state + (f": {entry.note}" if entry.note else "")
+    recorded = f"{entry.started:%Y-%m-%d %H:%M}"
+    return [entry.name, recorded, short_clock(entry.length_s), size(entry.size_bytes), lanes, state]
+
+
+def _change(args: argparse.Namespace) -> int:
+    folder = session_named(args.session).resolve()
+    if shipped_sessions().resolve() in folder.parents:
+        raise UserError(f"{folder.name} comes with dragstrip and stays as it is: copy it first")
+    if args.action == "rename":
+        print_notice(f"{folder.name} is called {rename_session(folder, args.text).name} now")
+    elif args.action == "note":
+        note_session(folder, args.text)
+    elif args.yes or confirmed(f"delete {folder.name} for good?", "--yes deletes it without asking"):
+        delete_session(folder)
+        print_notice(f"{folder.name} is deleted")
+    else:
+        return 1
     return 0
 
 

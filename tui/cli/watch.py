@@ -1,7 +1,11 @@
 """`dragstrip watch`: the live head-to-head."""
 
+from __future__ import annotations
+
 import argparse
+from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from tui.cli.calibrate import with_noise_floor
 from tui.cli.console import call_in_lines, is_dumb, print_notice, require_terminal, run_screen, screen_flags
@@ -17,6 +21,9 @@ from tui.model.profile import Profile
 from tui.profile.config import UserConfig, pair_of
 from tui.session.source import Source
 
+if TYPE_CHECKING:
+    from tui.ui.tour import Tour
+
 REFUSED = 2  # exit code of a session that did not begin
 HELP = "watch two servers side by side, live"
 
@@ -27,7 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     screen_flags(parser)
 
 
-def call(args: argparse.Namespace) -> int:
+def call(args: argparse.Namespace, make_tour: Callable[[Source], Tour] | None = None) -> int:
     if is_dumb():
         from tui.cli import run
 
@@ -49,6 +56,7 @@ def call(args: argparse.Namespace) -> int:
         ascii_only=args.ascii,
         session_argument=partial(session_argument, args, profile),
         session_folder=partial(session_folder, args, profile),
+        make_tour=make_tour,
     )
     if code != REFUSED and args.profile != "demo" and (problem := _remember(profile, args.profile or "")):
         print_notice(f"dragstrip: {problem}")

@@ -38,6 +38,7 @@ def write_bundle(job: Job, extras: Mapping[str, Extra]) -> list[ExportedFile]:
         folder = Path(place) / job.session.name
         rows = _write_session(job, folder)
         _write_extras(job, folder, extras)
+        path.unlink(missing_ok=True)  # `Job.path` has asked whether it may be replaced
         pack(path, folder)
     return [exported(path, "session, report and pictures", rows)]
 

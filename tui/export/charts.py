@@ -1,4 +1,4 @@
-"""The charts of a session as one picture: throughput and requests in flight, and latency percentiles over time.
+"""The charts of a session as one picture: throughput, requests in flight, memory, and latency percentiles over time.
 
 An SVG picture needs nothing from outside: no font, no script, no network. PNG is drawn from it by resvg, one small
 wheel without dependencies, which no other part of the program needs.
@@ -18,12 +18,13 @@ from tui.export.job import ExportedFile, Job, exported
 from tui.judge.itl import ChunkGaps
 from tui.judge.tables import LATENCY
 from tui.model.dials import DIAL
+from tui.model.gauges import GPU_MEMORY_USED, KV_USAGE
 from tui.model.metrics import METRICS, NS_PER_S, PERCENTILES
 from tui.model.rows import Lane
 from tui.model.text import UserError
-from tui.recording.tape import CHUNK_NAMES, LaneChunks
+from tui.recording.spread import spread_chunks
 from tui.report.session import title_of
-from tui.report.svg import HEIGHT, WIDTH, Mark, Values, time_chart
+from tui.report.svg import HEIGHT, WIDTH, Mark, Values, memory_curves, time_chart
 
 COLUMNS: Final = 2
 TITLE_HEIGHT: Final = 52
@@ -82,7 +83,11 @@ def _session_picture(job: Job, seconds: pl.DataFrame) -> str:
     start_ns = seconds["t_ns"][0] if seconds.height else job.info.t0_ns
     span = _Span(start_ns, (seconds["t_ns"][-1] - start_ns) // NS_PER_S + 1 if seconds.height else 0)
     marks = _marks(job, span)
-    panels = [*_second_panels(job, seconds, span, marks), *_latency_panels(job, span, marks)]
+    panels = [
+        *_second_panels(job, seconds, span, marks),
+        *_memory_panels(job, span, marks),
+        *_latency_panels(job, span, marks),
+    ]
     since_s = (start_ns - job.info.t0_ns) / NS_PER_S
     note = f"A solid, B dashed; a gap where too little was measured. From second {since_s:.0f} of {job.info.name}."
     return picture(title_of(job.info), note, panels, simulated=job.info.simulated)
@@ -109,6 +114,14 @@ def _second_panels(job: Job, seconds: pl.DataFrame, span: _Span, marks: list[Mar
                 values[(t_ns - span.start_ns) // NS_PER_S] = value
             lines[lane] = values
         yield Panel(f"{title}, each second", time_chart(lines, unit, marks))
+
+
+def _memory_panels(job: Job, span: _Span, marks: list[Mark]) -> Iterator[Panel]:
+    """Memory and KV cache in use; no panels where they were not read."""
+    wanted = pl.col("name").is_in([GPU_MEMORY_USED, KV_USAGE])
+    gauges = job.rows("gauges").filter(wanted).select("lane", "source", "name", "t_ns", "value").collect()
+    for memory in memory_curves(gauges, job.lanes, span.start_ns, span.seconds):
+        yield Panel(memory.title, time_chart(memory.lines, memory.unit, marks))
 
 
 def _latency_panels(job: Job, span: _Span, marks: list[Mark]) -> Iterator[Panel]:
@@ -141,8 +154,7 @@ def _itl(job: Job, span: _Span) -> dict[Lane, pl.DataFrame]:
     """The ITL of every token, in the second in which it came."""
     lanes = {}
     for lane in job.lanes:
-        rows = job.rows("chunks").filter(pl.col("lane") == lane).select(CHUNK_NAMES)
-        chunks = LaneChunks.from_frame(rows.collect())
+        chunks = spread_chunks(job.rows, job.selection, lane)
         gaps = ChunkGaps().feed_columns(chunks.request, chunks.t_ns, chunks.tokens)
         lanes[lane] = span.values(*(pl.Series(column.repeat(gaps.tokens)) for column in (gaps.t_ns, gaps.itl_ms)))
     return lanes

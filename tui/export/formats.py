@@ -57,8 +57,8 @@ def export(
 ) -> list[ExportedFile]:
     """Write a session, or a part of it, in the format of that name.
 
-    `target` is a folder, or a file's name where the format writes one file. Raises UserError for an unknown format or
-    a place that cannot be written.
+    `target` is a folder, or a file's name where the format writes one file. Raises UserError for an unknown format, a
+    file that exists and a place that cannot be written.
     """
     if name not in FORMATS:
         raise UserError(f"there is no export format {name!r}: choose one of {', '.join(FORMATS)}")

@@ -88,9 +88,16 @@ class Job:
             raise UserError(f"{path} is inside the session that is exported: name a place outside it")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            check_free(path, overwrite=self.selection.overwrite)
         except OSError as error:
             raise UserError(f"cannot write {path} ({error.strerror}): name another place") from error
         return path
+
+
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """UserError where a file has that name already and may not be replaced. What is no file, as a pipe, may be."""
+    if path.is_file() and not overwrite:
+        raise UserError(f"{path} exists: name another place, or replace it with --overwrite")
 
 
 def exported(path: Path, what: str, rows: int) -> ExportedFile:

@@ -44,10 +44,10 @@ class ChunkGaps:
         return self.feed_columns(
             np.frombuffer(chunks.request, dtype="<i8"),
             np.frombuffer(chunks.t_ns, dtype="<i8"),
-            np.frombuffer(chunks.tokens, dtype="<i4"),
+            np.frombuffer(chunks.live_tokens, dtype="<i4"),
         )
 
-    def feed_columns(self, request: Ints, t_ns: Ints, tokens: NDArray[np.int32]) -> Gaps:
+    def feed_columns(self, request: Ints, t_ns: Ints, tokens: NDArray[np.int32] | Ints) -> Gaps:
         """The same from whole columns (n,) of a recording, in order of arrival."""
         request = np.concatenate((self._request, request))
         t_ns = np.concatenate((self._last_ns, t_ns))

@@ -18,7 +18,7 @@ from tui.judge.tables import Span, Tables
 from tui.model.metrics import NS_PER_S
 from tui.model.profile import NO_LIMITS, Limits
 from tui.model.rows import LANES, Lane
-from tui.stats.batches import BATCH_S, Mean, Pair, pairs_of_visits, rate_of
+from tui.stats.batches import BATCH_S, Mean, rate_of
 from tui.stats.latency import (
     Latencies,
     LatencyFigure,
@@ -27,6 +27,7 @@ from tui.stats.latency import (
     latency_turns_verdict,
     latency_verdict,
 )
+from tui.stats.turns import Pair, pairs_of_visits
 from tui.stats.verdict import Verdict, not_comparable, throughput_verdict, turns_verdict
 
 CURVE_PERCENTILES: Final = ("p50", "p95")

@@ -64,7 +64,7 @@ class Answers:
     @property
     def has_usage(self) -> Bools:
         """Whether the tokens are those that the server counted."""
-        counted: Bools = (self.tokens_from == "usage") | (self.tokens_from == "usage at end")
+        counted: Bools = (self.tokens_from != "chunks") & (self.tokens_from != "chunks, not usage")
         return counted
 
 

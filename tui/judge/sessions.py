@@ -21,9 +21,9 @@ from tui.judge.tables import LATENCY, Requests, Span, Tables, for_lane, within
 from tui.model.metrics import NS_PER_S, PERCENTILES
 from tui.model.profile import Limits
 from tui.model.rows import LANES, Lane
-from tui.stats.batches import MIN_PAIRS, Pair
 from tui.stats.distributions import percentiles, t_quantile
 from tui.stats.latency import SECTIONS
+from tui.stats.turns import MIN_PAIRS, Pair
 from tui.stats.verdict import DELTA, Estimate, Verdict, not_comparable, widest_margin
 
 LATENCY_NAMES: Final = tuple(f"{metric}_{name}" for metric in LATENCY for name in PERCENTILES)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tui.load.requests import RequestSpec
 from tui.model.profile import Endpoint
-from tui.model.rows import AT_ONCE_NS, Cause, Lane, Outcome, RequestRow, Stamp, TokensFrom
+from tui.model.rows import AT_ONCE_NS, Cause, Chunks, Lane, Outcome, RequestRow, Stamp, TokensFrom
 from tui.net.ending import FINISH_REASONS, ending, ending_when_closed, ending_when_cut
 from tui.net.response import BadResponseError, Response
 from tui.net.socket import Wire, WireError, round_down_to_grid
@@ -33,8 +33,8 @@ class ChunkSink:
     """Columns to which streams append what arrived, emptied into each frame."""
 
     __slots__ = (
-        *("first_prompt_tokens", "first_t_ns", "merged_reads", "request", "sent_t_ns", "t_ns", "tokens"),
-        *("tokens_a_chunk", "_learnt_chunks", "_learnt_tokens"),
+        *("counted", "first_prompt_tokens", "first_t_ns", "merged_reads", "request", "sent_t_ns", "t_ns", "tokens"),
+        *("text_bytes", "tokens_a_chunk", "_learnt_chunks", "_learnt_tokens"),
     )
 
     def __init__(self) -> None:
@@ -48,8 +48,14 @@ class ChunkSink:
         self._learnt_chunks = self._learnt_chunks * REMEMBERED + chunks
         self.tokens_a_chunk = max(self._learnt_tokens / self._learnt_chunks, 1.0)
 
+    def chunks(self) -> Chunks:
+        """The columns as they travel."""
+        columns = (self.request, self.t_ns, self.tokens, self.text_bytes)
+        return Chunks(*(column.tobytes() for column in columns))
+
     def clear(self) -> None:
-        self.request, self.t_ns, self.tokens = array("q"), array("q"), array("i")
+        self.request, self.t_ns, self.tokens, self.text_bytes = array("q"), array("q"), array("i"), array("i")
+        self.counted = array("q")  # requests whose chunks have begun to say how many tokens there are
         self.sent_t_ns, self.first_t_ns, self.first_prompt_tokens = array("q"), array("q"), array("q")
         self.merged_reads = 0
 
@@ -61,7 +67,7 @@ class Stream:
         *("heard_ns", "request_bytes", "ticket", "wire"),
         *("_connect_ms", "_t_send_ns", "_first_ns", "_last_ns"),
         *("_ended", "_events", "_is_over", "_is_retry", "_kernel", "_response", "_sink"),
-        *("_prompt_reported", "_tokens_reported", "_has_bytes", "_reads", "_carried"),
+        *("_prompt_reported", "_tokens_reported", "_bytes_reported", "_has_bytes", "_is_counted", "_reads"),
     )
 
     def __init__(
@@ -87,8 +93,8 @@ class Stream:
         self._is_over = False
         self._is_retry = retry_of is not None
         self._has_bytes = False
-        self._prompt_reported = self._tokens_reported = self._reads = 0
-        self._carried = 0.0  # what the chunks so far have held by estimate beyond whole tokens
+        self._is_counted = False
+        self._prompt_reported = self._tokens_reported = self._bytes_reported = self._reads = 0
 
     def collect_text(self) -> None:
         """Collect the answer's text, to compare with other clients; never under load: it decodes every event."""
@@ -121,7 +127,8 @@ class Stream:
     @property
     def progress(self) -> float:
         """Share of the requested tokens that have arrived, 0 to 1."""
-        return min(self._tokens_reported / self.ticket.spec.output_tokens, 1.0)
+        a_chunk = 1.0 if self._is_counted else self._sink.tokens_a_chunk
+        return min(self._tokens_reported * a_chunk / self.ticket.spec.output_tokens, 1.0)
 
     @property
     def is_over(self) -> bool:
@@ -143,37 +150,39 @@ class Stream:
             self._end(*ending_when_cut(response, "bad framing", str(error)))
             return
         if arrived := events.chunks - before:
-            self._output(events.tokens, t_ns, kernel)
+            self._output(arrived, t_ns, kernel)
             if arrived > 1:
                 self._sink.merged_reads += 1
         if response.complete and not self._is_over:
             self._complete()
 
-    def _output(self, tokens: int, t_ns: int, kernel: bool) -> None:
-        sink = self._sink
+    def _output(self, chunks: int, t_ns: int, kernel: bool) -> None:
+        """Take in the output of one read. A chunk without a count is one token, until the count at the end."""
+        sink, events = self._sink, self._events
         t_ns = round_down_to_grid(t_ns)
         if not kernel:
             self._kernel = False
         if self._first_ns is None:
             self._first_ns = t_ns
             sink.first_t_ns.append(t_ns)
-            self._prompt_reported = self._events.prompt_tokens or self.ticket.spec.prompt_tokens
+            self._prompt_reported = events.prompt_tokens or self.ticket.spec.prompt_tokens
             sink.first_prompt_tokens.append(self._prompt_reported)
         if self._last_ns is None or t_ns - self._last_ns > AT_ONCE_NS:
             self._reads += 1
         self._last_ns = t_ns
-        if sink.tokens_a_chunk > 1.0 and not self._events.usage_each:
-            if self._events.has_usage:  # it came with the last output
-                tokens = max(self._events.completion_tokens - self._tokens_reported, 0)
-            else:
-                estimate = tokens * sink.tokens_a_chunk + self._carried
-                tokens = int(estimate)
-                self._carried = estimate - tokens
+        tokens = chunks
+        if events.usage_each:
+            tokens = events.tokens
+            if not self._is_counted:
+                self._is_counted = True
+                sink.counted.append(self.ticket.spec.number)
         if tokens:
             self._tokens_reported += tokens
             sink.request.append(self.ticket.spec.number)
             sink.t_ns.append(t_ns)
             sink.tokens.append(tokens)
+            sink.text_bytes.append(events.text_bytes - self._bytes_reported)
+            self._bytes_reported = events.text_bytes
 
     def closed(self, error: WireError | None) -> None:
         self.wire = None
@@ -188,7 +197,7 @@ class Stream:
             self._end(*ending_when_cut(response, "bad framing", str(broken)))
             return
         if events.chunks > before:
-            self._output(events.tokens, self.heard_ns, kernel=True)
+            self._output(events.chunks - before, self.heard_ns, kernel=True)
         if is_whole:
             self._complete()
         else:
@@ -226,17 +235,18 @@ class Stream:
     def _correct_counts(self) -> None:
         """Add tokens known only from the usage at the end to the last chunk, so that the sums agree.
 
-        The correction is negative where fewer tokens arrived than chunks, or than were estimated.
+        The correction is negative where fewer tokens arrived than chunks, and brings no text.
         """
         events, sink = self._events, self._sink
         total = events.completion_tokens if self._believes_usage else events.chunks
         missing = total - self._tokens_reported
-        if self._tokens_from == "usage at end" and events.chunks:
+        if events.has_usage and not events.usage_each and events.chunks:
             sink.learn(total - min(events.hidden_tokens, total), events.chunks)
         if missing and self._last_ns is not None:
             sink.request.append(self.ticket.spec.number)
             sink.t_ns.append(self._last_ns)
             sink.tokens.append(missing)
+            sink.text_bytes.append(0)
         known = events.prompt_tokens
         if known is not None and known != self._prompt_reported and self._last_ns is not None:
             sink.first_t_ns.append(self._last_ns)
@@ -247,13 +257,15 @@ class Stream:
         """Whether there is a count, and one that can be true."""
         return self._events.has_usage and not self._events.counts_too_few
 
-    @property
-    def _tokens_from(self) -> TokensFrom:
+    def _tokens_from(self, shown: int, outcome: Outcome) -> TokensFrom:
+        """`shown`: output tokens without hidden ones."""
         if not self._events.has_usage:
             return "chunks"
         if not self._believes_usage:
             return "chunks, not usage"
-        return "usage" if self._events.usage_each else "usage at end"
+        if self._events.usage_each:
+            return "usage"
+        return "spread" if outcome == "ok" and shown > self._events.chunks else "usage at end"
 
     def _end(self, outcome: Outcome, cause: Cause, detail: str, *, reusable: bool = False) -> None:
         if self._is_over:
@@ -289,7 +301,7 @@ class Stream:
             cached_tokens=events.cached_tokens,
             output_tokens_asked=spec.output_tokens,
             output_tokens=output_tokens,
-            tokens_from=self._tokens_from,
+            tokens_from=self._tokens_from(output_tokens - hidden, outcome),
             chunks=events.chunks,
             k_first=events.k_first + hidden,
             finish_reason=events.finish_reason,

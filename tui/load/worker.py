@@ -14,7 +14,7 @@ import msgspec
 from tui.load.driver import HEADER_BYTES, LanePlan, Setting, Stop, Unpacker, body_length, pack
 from tui.load.lane import LaneLoad
 from tui.load.self_check import raise_open_file_limit, resident_bytes
-from tui.model.rows import FRAME_PERIOD_S, Chunks, Frame
+from tui.model.rows import FRAME_PERIOD_S, Frame
 from tui.net.socket import round_down_to_grid
 
 PIPE_READ_BYTES = 1 << 16
@@ -91,7 +91,7 @@ class Worker:
             concurrency=load.setting.dials.concurrency,
             in_flight=load.in_flight,
             requests=load.rows,
-            chunks=Chunks(sink.request.tobytes(), sink.t_ns.tobytes(), sink.tokens.tobytes()),
+            chunks=sink.chunks(),
             sent_t_ns=sink.sent_t_ns.tobytes(),
             first_t_ns=sink.first_t_ns.tobytes(),
             first_prompt_tokens=sink.first_prompt_tokens.tobytes(),
@@ -104,6 +104,7 @@ class Worker:
             bound=bound,
             down=load.down,
             ramping=load.ramping,
+            counted=sink.counted.tobytes(),
             position=load.position,
             dropped_total=load.dropped_total,
             through=load.through,

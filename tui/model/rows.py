@@ -19,7 +19,7 @@ LANES: tuple[Lane, ...] = ("a", "b")
 
 Outcome = Literal["ok", "failed", "cancelled", "refused"]  # refused: the content filter ended it
 Stamp = Literal["kernel", "user"]
-TokensFrom = Literal["usage", "usage at end", "chunks", "chunks, not usage"]
+TokensFrom = Literal["usage", "usage at end", "spread", "chunks", "chunks, not usage"]
 
 AT_ONCE_NS: Final = 100_000  # no engine sends 10,000 chunks a second on one stream; a buffer that is emptied does
 
@@ -53,8 +53,9 @@ class RequestRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     A time is None when that moment never came, so that no failed request becomes a latency by accident.
     `prompt_tokens` and `output_tokens` are the server's counts unless `tokens_from` is `chunks`, because it counts
     none, or `chunks, not usage`, because it cannot be true (`net.sse`). With `usage` they come with every chunk;
-    with `usage at end` only the totals, and until then a chunk counts as many tokens as those of answers before it
-    held. `k_first` are the tokens up to the end of the first chunk, hidden ones included.
+    with `usage at end` only the totals. `spread` is the same of an answer whose chunks held several tokens: while it
+    arrives they count by estimate, after the fact its total is spread over them (`judge.token_counts`). `k_first` are
+    the tokens up to the end of the first chunk, hidden ones included.
     """
 
     lane: Lane
@@ -167,12 +168,21 @@ FRAME_PERIOD_S = 0.1
 class Chunks(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Packed columns of output chunks in order of arrival, little-endian, all of one length.
 
-    `request`: int64, `t_ns`: int64, `tokens`: int32. Read them with `numpy.frombuffer`.
+    `request`: int64, `t_ns`: int64, `tokens`, `text_bytes`, `tokens_estimated`: int32. Read them with
+    `numpy.frombuffer`. Where a server counts only at the end, each chunk is one of `tokens`, and the last entry
+    of an answer, which brings no text, is the rest. `tokens_estimated`: what counts live; empty: all as `tokens`.
     """
 
     request: bytes = b""
     t_ns: bytes = b""
     tokens: bytes = b""
+    text_bytes: bytes = b""
+    tokens_estimated: bytes = b""
+
+    @property
+    def live_tokens(self) -> bytes:
+        """What counts live."""
+        return self.tokens_estimated or self.tokens
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
@@ -196,6 +206,7 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True
     bound: str  # empty, or why the client is the limit
     down: str  # empty, or why nothing can be sent
     ramping: bool = False  # a closed loop has not yet started all its streams
+    counted: bytes = b""  # int64: requests whose chunks say from now on how many tokens they bring
     position: int = 0  # where the list of requests goes on
     dropped_total: int = 0  # rows of a traffic file that were left out
     through: bool = False  # the traffic file was played to its end, and the last answers are in

@@ -42,10 +42,11 @@ class SessionInfo(msgspec.Struct, kw_only=True):
     host: dict[str, str]
     version: str
     verdict_method: int = 1  # the number of the rules by which verdicts were given while it ran
-    watched: bool = False  # an operator saw the verdict come, and could stop when he liked it
+    watched: bool = False  # its end could depend on the verdict: an operator saw it come, or it was waited for
     traffic: dict[str, Any] = {}  # the traffic file: name, size, digest, form, order and seed; never a text of it
     ended: str = ""  # empty while it runs and after a crash; else how it ended
     duration_s: float = 0.0
+    note: str = ""  # what the user wrote about it afterwards
 
     @property
     def simulated(self) -> bool:

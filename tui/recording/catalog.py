@@ -6,9 +6,10 @@ session. No table is read, except of a session without an end.
 
 from __future__ import annotations
 
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -21,13 +22,14 @@ import tomli_w
 
 from tui.model.rows import TABLES
 from tui.model.session import SCHEMA, LaneInfo, SessionInfo
-from tui.model.text import UserError
+from tui.model.text import UserError, sanitize
 from tui.profile.reading import user_folder
-from tui.recording.durable import is_held, write_atomically
+from tui.recording.durable import LOCK_FILE, is_held, write_atomically
 
 SESSION_FILE = "session.toml"
 SESSION_KEY = "dragstrip.session"
 SIMULATED_KEY = "dragstrip.simulated"
+MAX_NOTE = 300
 
 
 def write_info(directory: Path, info: SessionInfo) -> None:
@@ -93,6 +95,7 @@ class SessionEntry:
     size_bytes: int
     simulated: bool
     state: str  # how it ended, or "recording", or "cut off"
+    note: str = ""
 
 
 def sessions_root() -> Path:
@@ -171,7 +174,51 @@ def _entry(path: Path) -> SessionEntry | None:
         size_bytes=sum(sizes),
         simulated=info.simulated,
         state=info.ended or ("recording" if is_held(path) else "cut off"),
+        note=info.note,
     )
+
+
+def rename_session(folder: Path, name: str) -> Path:
+    """Give the folder another name. UserError where that is impossible."""
+    if not name or name[0] in ".-" or "/" in name or not name.isprintable():
+        raise UserError(f"{sanitize(name, 60)!r} cannot be a session's name: leave out / and a first . or -")
+    target = folder.with_name(name)
+    if target.exists():
+        raise UserError(f"there is something called {name} already: choose another name")
+    with _ended(folder):
+        folder.rename(target)
+    return target
+
+
+def note_session(folder: Path, note: str) -> None:
+    """Keep a sentence about a session in its `session.toml`; an empty one takes it out. UserError as above."""
+    with _ended(folder):
+        info = read_info(folder)
+        info.note = sanitize(note, MAX_NOTE)
+        write_info(folder, info)
+
+
+def delete_session(folder: Path) -> None:
+    """Remove what dragstrip wrote, and the folder where nothing else is in it. UserError as above."""
+    with _ended(folder):
+        for table in TABLES:
+            shutil.rmtree(folder / table, ignore_errors=True)
+        for name in (LOCK_FILE, SESSION_FILE):
+            (folder / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
+
+
+@contextmanager
+def _ended(folder: Path) -> Iterator[None]:
+    """UserError for a session that is still recorded, and where it cannot be written."""
+    if is_held(folder):
+        raise UserError(f"{folder.name} is being recorded: wait until it has ended")
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{folder} cannot be changed ({why})") from error
 
 
 def _server(lane: LaneInfo) -> str:

@@ -169,6 +169,7 @@ class Selection:
     lane: Lane | None = None
     segment: int | None = None
     redact: bool = False  # leave out hosts and the paths of models
+    overwrite: bool = False  # replace files that exist, where the part is written to a file
 
     @property
     def lanes(self) -> tuple[Lane, ...]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FLUSH_EVERY_S = 0.75  # from gathering rows to having written the next ones; leaves 0.25 s until a second is full
 BACKLOG_BYTES = 256 << 20
 ROW_BYTES = 500  # a row object with its integers, measured 430 for a request
-CHUNK_BYTES = 20
+CHUNK_BYTES = 28
 SHED_ORDER: tuple[TableName, ...] = ("chunks", "gauges", "requests", "seconds")  # the dearest last; events never
 # A second's row is written after all that happened in it: a reader that sees the row has the rest too.
 WRITE_ORDER: tuple[TableName, ...] = ("requests", "chunks", "gauges", "events", "seconds")

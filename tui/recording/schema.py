@@ -16,7 +16,8 @@ from tui.model.rows import LANES, ROW_OF, TABLES, Chunks, Lane, TableName
 TIME_COLUMN: dict[TableName, str] = {**dict.fromkeys(TABLES, "t_ns"), "requests": "t_end_ns"}
 """The column that says when a row became known. Files are sorted by it, to within a frame's 0.1 s."""
 
-_CHUNKS = {"lane": pl.String, "request": pl.Int64, "t_ns": pl.Int64, "tokens": pl.Int32}
+_PACKED = {"request": "<i8", "t_ns": "<i8", "tokens": "<i4", "text_bytes": "<i4", "tokens_estimated": "<i4"}
+_WIDTH: dict[str, type[pl.DataType]] = {"<i8": pl.Int64, "<i4": pl.Int32}
 _PLAIN: dict[type, type[pl.DataType]] = {float: pl.Float64, bool: pl.Boolean, str: pl.String}
 
 
@@ -28,7 +29,7 @@ def schema(table: TableName) -> pl.Schema:
     reader of Parquet knows strings, while Polars' enums grow a type that another version's file does not share.
     """
     if table == "chunks":
-        return pl.Schema(_CHUNKS)
+        return pl.Schema([("lane", pl.String), *((name, _WIDTH[kind]) for name, kind in _PACKED.items())])
     hints = get_type_hints(ROW_OF[table])
     return pl.Schema({name: _dtype(name, hints[name]) for name in ROW_OF[table].__struct_fields__})
 
@@ -86,13 +87,13 @@ def frame_of_chunks(packed: Iterable[tuple[Lane, Chunks]]) -> pl.DataFrame:
 
 
 def _lane_frame(lane: Lane, packed: list[Chunks]) -> pl.DataFrame:
-    t_ns = np.frombuffer(b"".join(chunks.t_ns for chunks in packed), "<i8")
-    return pl.DataFrame(
-        {
-            "lane": pl.repeat(lane, t_ns.size, dtype=pl.String, eager=True),
-            "request": np.frombuffer(b"".join(chunks.request for chunks in packed), "<i8"),
-            "t_ns": t_ns,
-            "tokens": np.frombuffer(b"".join(chunks.tokens for chunks in packed), "<i4"),
-        },
-        schema=schema("chunks"),
-    )
+    """`tokens_estimated` is null where nothing was estimated."""
+    columns = {name: [getattr(chunks, name) for chunks in packed] for name in _PACKED}
+    if any(columns["tokens_estimated"]):
+        columns["tokens_estimated"] = [chunks.live_tokens for chunks in packed]
+    values: dict[str, Any] = {name: np.frombuffer(b"".join(columns[name]), kind) for name, kind in _PACKED.items()}
+    rows = len(values["t_ns"])
+    missing = [name for name, column in values.items() if len(column) != rows]
+    nothing = {name: pl.repeat(None, rows, dtype=schema("chunks")[name], eager=True) for name in missing}
+    lanes = pl.repeat(lane, rows, dtype=pl.String, eager=True)
+    return pl.DataFrame({"lane": lanes, **values, **nothing}, schema=schema("chunks"))

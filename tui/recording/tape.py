@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -23,10 +24,12 @@ from tui.model.rows import LANES, TABLES, Batch, Chunks, EventRow, Lane, SecondR
 from tui.model.session import SessionInfo
 from tui.recording.reader import RecordedSession, Selection, between, scan_files, select_rows
 from tui.recording.schema import TIME_COLUMN, rows_of_frame, schema
+from tui.recording.spread import LIVE, Rows, spread_chunks, spread_seconds
 
 AHEAD_NS = 30 * NS_PER_S  # read at once, so that playing on reads the disk every half a minute only
 COUNTED_NS = 60 * NS_PER_S  # outcomes are counted by so long: of an hour that is a thousand rows
 CHUNK_NAMES: Final = ("request", "t_ns", "tokens")
+CHUNK_COLUMNS: Final = ("request", "t_ns", LIVE)  # the same as they counted live
 OUTCOME: Final = ("lane", "outcome", "cause")
 NEWEST: Final = ("detail", "tokens_from", "stamp")
 _TRIES = 3  # the files of a session that is being recorded change while they are read
@@ -191,7 +194,7 @@ class Tape:
 
         def by_lane(rows: pl.LazyFrame) -> list[pl.LazyFrame]:
             inside = between(rows, "chunks", *span)
-            return [inside.filter(pl.col("lane") == lane).select(CHUNK_NAMES) for lane in LANES]
+            return [inside.filter(pl.col("lane") == lane).select(CHUNK_COLUMNS) for lane in LANES]
 
         frames = self._collect("chunks", by_lane)
         return {lane: LaneChunks.from_frame(frame) for lane, frame in zip(LANES, frames, strict=True)}
@@ -243,7 +246,6 @@ def _read_ahead(t0_ns: int, t1_ns: int) -> Range:
     return t0_ns, max(t1_ns, t0_ns + AHEAD_NS)
 
 
-Rows = Callable[[TableName, Selection], pl.LazyFrame]
 LASTING = ("dial", "incomparable")  # events that still hold in a part of a session that begins after them
 
 
@@ -253,12 +255,12 @@ def tables_of(session: RecordedSession, selection: Selection | None = None) -> T
 
 
 def tables_from(info: SessionInfo, selection: Selection, select: Rows) -> Tables:
-    """The same from rows that `select` chooses and cleans."""
+    """The same from rows that `select` chooses and cleans. Tokens of seconds are those after the fact."""
 
     def rows(table: TableName) -> pl.LazyFrame:
         return select(table, selection)
 
-    seconds = rows("seconds").sort("t_ns", "lane").collect()
+    seconds = spread_seconds(select, selection, rows("seconds").sort("t_ns", "lane").collect())
     chosen = rows("events")
     if selection.limits_time and seconds.height:
         chosen = select("events", replace(selection, t0_ns=None, segment=None)).filter(_concerns(seconds))
@@ -295,13 +297,10 @@ def _session_part(info: SessionInfo, selection: Selection, seconds: pl.DataFrame
 
 
 def token_gaps(session: RecordedSession, selection: Selection | None = None) -> Mapping[Lane, TokenGaps]:
-    """The inter-token latencies of each lane that has any."""
+    """The inter-token latencies of each lane that has any, after the fact."""
     selection = selection or Selection()
-    rows = select_rows(session, "chunks", selection)
-    lanes = selection.lanes
-    frames = pl.collect_all([rows.filter(pl.col("lane") == lane).select(CHUNK_NAMES) for lane in lanes])
     gaps = {}
-    for lane, frame in zip(lanes, frames, strict=True):
-        chunks = LaneChunks.from_frame(frame)
+    for lane in selection.lanes:
+        chunks = spread_chunks(partial(select_rows, session), selection, lane)
         gaps[lane] = TokenGaps.sorted(ChunkGaps().feed_columns(chunks.request, chunks.t_ns, chunks.tokens))
     return {lane: lane_gaps for lane, lane_gaps in gaps.items() if lane_gaps.itl_ms.size}

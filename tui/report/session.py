@@ -217,6 +217,7 @@ MAX_EVENTS: Final = 200
 COUNTED: Final = {
     "usage": "with each chunk",
     "usage at end": "at the end",
+    "spread": "at the end, of chunks with several tokens",
     "chunks": "not reported; one token per chunk assumed",
     "chunks, not usage": "wrong; one token per chunk assumed",
 }
@@ -260,7 +261,7 @@ def _head(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
     began = datetime.fromtimestamp(session.wall_ns / NS_PER_S, UTC)
     ended = f"ended: {session.ended}" if session.ended else "cut short: it has no end"
     facts = f"Began {began:%Y-%m-%d %H:%M:%S} UTC, {session.duration_s:.0f} s, {ended}. dragstrip {session.version}."
-    blocks: list[Block] = [Paragraph(facts)]
+    blocks: list[Block] = [Paragraph(facts), *([Paragraph(f"Note: {session.note}")] if session.note else [])]
     if len(session.lanes) == 2 and rows:
         blocks += [Paragraph(sentence, strong=True) for sentence in _sentences(tables, rows)]
         blocks += [Paragraph(meaning(tables.margin)), Paragraph(_method(session))]
@@ -270,7 +271,7 @@ def _head(tables: Tables, rows: Sequence[LedgerRow]) -> list[Block]:
 def _method(session: SessionInfo) -> str:
     """Of which kind the intervals are, and whether the session was recorded under other rules."""
     if session.watched:
-        text = "An operator watched this session and could stop it at any time: its intervals hold at every look."
+        text = "This session could end once it showed a verdict: its intervals hold at every look."
     else:
         text = (
             "This session's length was set before: its intervals are for one look at the end. Those on the screen "
@@ -347,7 +348,8 @@ def _failures(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
 def _usage_warning(lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
     """A warning where one lane's server mostly counted with each chunk and the other's did not."""
     main_setting = {name: next(iter(lane["client"]["tokens_from"]), "") for name, lane in lanes.items()}
-    if set(main_setting.values()) != {"usage", "usage at end"}:
+    ways = set(main_setting.values())
+    if "usage" not in ways or not ways & {"usage at end", "spread"}:
         return []
     (each,) = (name.upper() for name, way in main_setting.items() if way == "usage")
     return [

@@ -40,8 +40,6 @@ def summary(
     tables: Tables,
     itl: Mapping[Lane, Distribution],
     steps_itl: Sequence[Mapping[Lane, Distribution]] = (),
-    *,
-    frozen: bool = True,
 ) -> dict[str, Any]:
     """The object of `run --json`, of one session.
 
@@ -54,16 +52,15 @@ def summary(
     request was due, is there when requests came at a rate. The verdict is of the main setting, which its `dials`
     name, with all visits to it. `ledger` has every setting visited, and `crossover`
     where the lead changes hands, of two lanes. `steps` has every step of a plan or sweep in the order in which they
-    were held, with both lanes over its settled time (`steps_itl`: their inter-token latencies). `frozen`: the run
-    was not ended by its verdict, so that this is the one look at it. `sentence` is the verdict in the words of the
-    screen and the report.
+    were held, with both lanes over its settled time (`steps_itl`: their inter-token latencies). `sentence` is
+    the verdict in the words of the screen and the report.
     """
     session = tables.session
     duration_s = session.duration_s or tables.seconds["t_ns"].n_unique() * 1.0
     lanes = lanes_summary(tables, itl)
-    judged = _judged(tables, frozen=frozen) if len(lanes) == 2 else {"verdict": {}}
+    judged = _judged(tables) if len(lanes) == 2 else {"verdict": {}}
     steps = [
-        _step(tables, visit, steps_itl[number] if number < len(steps_itl) else {}, frozen=frozen)
+        _step(tables, visit, steps_itl[number] if number < len(steps_itl) else {})
         for number, visit in steps_held(tables).items()
     ]
     head = {"schema": SUMMARY_SCHEMA, "session": session.name, "duration_s": round(duration_s, 3)}
@@ -80,7 +77,7 @@ def lanes_summary(tables: Tables, itl: Mapping[Lane, Distribution]) -> dict[str,
     }
 
 
-def _step(tables: Tables, visit: VisitedSetting, itl: Mapping[Lane, Distribution], *, frozen: bool) -> dict[str, Any]:
+def _step(tables: Tables, visit: VisitedSetting, itl: Mapping[Lane, Distribution]) -> dict[str, Any]:
     """Requests sent in the settled time of the step, and its seconds that count."""
     lanes: dict[str, Any] = {}
     for lane in visit.dials:
@@ -88,7 +85,7 @@ def _step(tables: Tables, visit: VisitedSetting, itl: Mapping[Lane, Distribution
         seconds = for_lane(tables.seconds, lane).filter(pl.col("t_ns").is_in(counted_ns))
         requests = for_lane(tables.requests, lane).filter(within(visit.spans(lane), "t_send_ns"))
         lanes[lane] = _lane(tables.session.lanes[lane], requests, seconds, itl.get(lane))
-    row = visit.row(tables.circumstances, delta=tables.margin.delta, frozen=frozen)
+    row = visit.row(tables.circumstances, delta=tables.margin.delta, frozen=not tables.session.watched)
     verdict = asdict(row.verdict) if len(lanes) == 2 else {}
     return {"dials": visit.dials, **lanes, "verdict": verdict, "settled_s": visit.settled_s}
 
@@ -206,9 +203,9 @@ def _shown_tokens(requests: pl.DataFrame) -> int:
     return int(requests["output_tokens"].sum()) - int(requests["hidden_tokens"].fill_null(0).sum())
 
 
-def _judged(tables: Tables, *, frozen: bool) -> dict[str, Any]:
+def _judged(tables: Tables) -> dict[str, Any]:
     """The verdict with the δ that it was given and where that comes from, and the ledger."""
-    rows, margin = ledger(tables, frozen=frozen), tables.margin
+    rows, margin = ledger(tables), tables.margin
     names = lane_names({lane: tables.session.lanes.get(lane) for lane in LANES})
     sentences = [sentence.text for _, sentence in settings_named(rows, names, margin.delta)]
     first = main_setting(rows)

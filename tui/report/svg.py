@@ -19,6 +19,7 @@ from tui.judge.ledger import LedgerRow
 from tui.judge.sweep import Point, curve
 from tui.judge.tables import Tables, for_lane
 from tui.model.dials import DIAL
+from tui.model.gauges import GPU_MEMORY_USED, KV_USAGE, SERVER
 from tui.model.metrics import NS_PER_S
 from tui.model.rows import Lane
 from tui.report.document import Block, Chart
@@ -201,7 +202,59 @@ def _over_time(tables: Tables) -> list[Block]:
         if any(value is not None for line in lines.values() for value in line):
             caption = f"{what}. A solid, B dashed; a gap where nothing was measured."
             panels.append(Chart(time_chart(lines, unit, marks), caption))
+    seconds = max((len(_by_second(tables, lane, "output_tokens")) for lane in tables.session.lanes), default=0)
+    memory = memory_curves(tables.gauges, list(tables.session.lanes), t0_ns, seconds)
+    panels += [Chart(time_chart(one.lines, one.unit, marks), f"{one.title}. {one.note}") for one in memory]
     return panels
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryCurve:
+    """What takes memory over time, by lane."""
+
+    title: str
+    unit: str
+    note: str
+    lines: Mapping[str, Values]
+
+
+def memory_curves(gauges: pl.DataFrame, lanes: Sequence[str], start_ns: int, seconds: int) -> list[MemoryCurve]:
+    """GPU memory in use on all of a lane's GPUs, and KV cache in use; without what was not read."""
+    if not gauges.height or not seconds:
+        return []
+    memory = {lane: _summed(for_lane(gauges, lane).filter(_IS_MEMORY), start_ns, seconds) for lane in lanes}
+    cache = {lane: _summed(for_lane(gauges, lane).filter(_IS_KV), start_ns, seconds) for lane in lanes}
+    curves = [
+        MemoryCurve("GPU memory in use", "GiB", FLAT_NOTE, {lane: _scaled(v, 2**-30) for lane, v in memory.items()}),
+        MemoryCurve("KV cache in use", "%", CACHE_NOTE, {lane: _scaled(v, 100) for lane, v in cache.items()}),
+    ]
+    return [one for one in curves if any(value is not None for line in one.lines.values() for value in line)]
+
+
+FLAT_NOTE: Final = "An engine that takes its KV pool at the start keeps it, whatever the load: its line is flat."
+CACHE_NOTE: Final = (
+    "The part of the pool that holds running requests: it moves with the load, and preemption follows it."
+)
+HELD_S: Final = 35  # a reading holds so long where none follows: some exporters read every 30 s
+_IS_MEMORY: Final = pl.col("source").str.starts_with("gpu") & (pl.col("name") == GPU_MEMORY_USED)
+_IS_KV: Final = (pl.col("source") == SERVER) & (pl.col("name") == KV_USAGE)
+
+
+def _summed(readings: pl.DataFrame, start_ns: int, seconds: int) -> Values:
+    """Of all sources at each second; None where one was not read."""
+    clock = pl.DataFrame({"second": range(seconds)}, schema={"second": pl.Int64})
+    second = (pl.col("t_ns") - start_ns) // NS_PER_S
+    total: pl.Series | None = None
+    for _, source in readings.group_by("source"):
+        each = source.sort("t_ns").group_by(second.alias("second")).agg(pl.col("value").last())
+        values = clock.join(each, on="second", how="left", maintain_order="left")["value"]
+        held = values.fill_null(strategy="forward", limit=HELD_S)
+        total = held if total is None else total + held
+    return [None] * seconds if total is None else total.to_list()
+
+
+def _scaled(values: Values, factor: float) -> list[float | None]:
+    return [None if value is None else value * factor for value in values]
 
 
 def _by_second(tables: Tables, lane: str, column: str) -> Values:

@@ -140,8 +140,9 @@ class DialBoard:
         return self.linked
 
     def jump(self, dials: dict[Lane, Dials]) -> None:
-        """Put whole settings in force at once: a plan's step."""
+        """Put whole settings in force at once: a plan's step, a setting of the ledger."""
         self._shown = dict(dials)
+        self.linked = self.linked and len(set(dials.values())) == 1
         self._wait_no_longer()
         self._put_in_force(remember=True)
 

@@ -292,10 +292,9 @@ class LiveSession:
     def _take_frame(self, message: FrameReceived) -> None:
         """It is kept for its second, and handed on at once."""
         lane, frame = message.lane, message.frame
-        if self._cutter is not None:
-            self._cutter.lanes[lane].add(frame)
+        chunks = frame.chunks if self._cutter is None else self._cutter.lanes[lane].add(frame)
         self._frame_came.set()
-        self._hand_on(Batch(frame.t_ns, requests=frame.requests, chunks=[(lane, frame.chunks)]))
+        self._hand_on(Batch(frame.t_ns, requests=frame.requests, chunks=[(lane, chunks)]))
 
     def _add_event(self, row: EventRow) -> None:
         """It counts with its second; at once where that is over already, or before the load runs."""
@@ -319,6 +318,16 @@ class LiveSession:
         for lane, setting in self.schedule.settings(load_on=self.board.load_on).items():
             if lane in self._lanes:
                 self._lanes[lane].apply(setting)
+
+    async def stop_simulator(self, lane: Lane) -> None:
+        """End the simulated engine of a lane, as a crash would."""
+        if self._simulators is not None:
+            await self._simulators.crash(lane)
+
+    async def start_simulator(self, lane: Lane) -> None:
+        """Start a simulated engine that was ended again, at its URL."""
+        if self._simulators is not None:
+            await self._simulators.revive(lane, self.profile.lanes[lane].simulate)
 
     # The run.
 
@@ -519,7 +528,12 @@ class LiveSession:
 
 
 def _heavy_parts(profile: Profile, clock: Clock) -> tuple[type[LaneRun], SessionState, SessionCutter]:
-    """Import what needs numpy and httpx: a few tenths of a second, spent in a thread."""
+    """Import what needs numpy and httpx: a few tenths of a second, spent in a thread.
+
+    One thread each is enough for the little that numpy and Polars have to do here; by default they start one a core.
+    """
+    for variable in ("POLARS_MAX_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
     from tui.session import make_view  # noqa: F401 - the first view is not to wait for it
     from tui.session.lane import LaneRun
     from tui.session.seconds import LaneCutter, SessionCutter

@@ -63,6 +63,9 @@ class ReplayBoard:
     def set(self, name: DialName, value: DialValue, lanes: Lanes = "both") -> str:
         return AS_RECORDED
 
+    def jump(self, dials: dict[Lane, Dials]) -> None:
+        """They stay as recorded."""
+
     def undo(self) -> bool:
         return False
 
@@ -173,6 +176,22 @@ class ReplaySource:
     def position_s(self) -> float:
         """The second that is shown."""
         return float(self._playback.second) if self._playback else 0.0
+
+    def visits_s(self, wanted: Mapping[Lane, Mapping[str, str]]) -> list[float]:
+        """When each visit to a setting began."""
+        from msgspec import to_builtins
+
+        from tui.judge.segments import settings_at
+
+        if self._playback is None:
+            return []
+        moves = sorted({event.t_ns for event in self._tape.events if event.kind == "dial"})
+        moments = [self._tape.t0_ns, *moves]
+        profile = to_builtins(self.profile)
+        settings = settings_at(profile, self.profile.lanes, self._tape.events, moments)
+        return [
+            (t_ns - self._tape.t0_ns) / NS_PER_S for t_ns, one in zip(moments, settings, strict=True) if one == wanted
+        ]
 
     @property
     def duration_s(self) -> float:

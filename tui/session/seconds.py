@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui.judge.itl import ChunkGaps
+from tui.judge.live_counts import LiveCounts
 from tui.model.dials import Dials
 from tui.model.metrics import e2e_ms, tpot_ms, ttft_ms
 from tui.model.profile import Profile
@@ -31,7 +32,7 @@ def int64s(packed: bytes) -> Int64:
 
 @dataclass(slots=True)
 class ChunkArrays:
-    """Output chunks as three arrays of one length."""
+    """Output chunks as three arrays of one length. `tokens` are those that count live."""
 
     request: Int64
     t_ns: Int64
@@ -43,7 +44,7 @@ class ChunkArrays:
         return cls(
             int64s(b"".join(c.request for c in frames)),
             int64s(b"".join(c.t_ns for c in frames)),
-            np.frombuffer(b"".join(c.tokens for c in frames), dtype="<i4"),
+            np.frombuffer(b"".join(c.live_tokens for c in frames), dtype="<i4"),
         )
 
     def pack(self) -> Chunks:
@@ -107,12 +108,14 @@ class LaneCutter:
     _bound: bool = False
     _down: bool = False
     _gaps: ChunkGaps = field(default_factory=ChunkGaps)
+    _counts: LiveCounts = field(default_factory=LiveCounts)
 
-    def add(self, frame: Frame) -> None:
-        """Take in a frame."""
+    def add(self, frame: Frame) -> Chunks:
+        """Take in a frame; returns its chunks, with what they count live."""
         self.seen_t_ns, self.streams, self.ramping = frame.t_ns, frame.in_flight, frame.ramping
         self._requests += frame.requests
-        self._chunks.append(frame.chunks)
+        chunks = self._counts.estimate(frame)
+        self._chunks.append(chunks)
         self._sent.append(frame.sent_t_ns)
         self._first.append(frame.first_t_ns)
         self._first_prompt.append(frame.first_prompt_tokens)
@@ -123,6 +126,7 @@ class LaneCutter:
         self._merged_reads += frame.merged_reads
         self._bound |= bool(frame.bound)
         self._down = bool(frame.down)
+        return chunks
 
     def cut(self, start_ns: int, end_ns: int, segment: int, now: LaneCondition) -> LaneSecond:
         """The second from `start_ns` to `end_ns`; later rows stay for the next."""

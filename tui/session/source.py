@@ -79,6 +79,10 @@ class Board(Protocol):
         """Set a typed value; returns one sentence when it is refused, else an empty string."""
         ...
 
+    def jump(self, dials: dict[Lane, Dials]) -> None:
+        """Put whole settings in force at once."""
+        ...
+
     def undo(self) -> bool:
         """Take the last turn back."""
         ...

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 
-from tui.model.dials import DIAL, Dials, TrafficKind, dial_value
+from tui.model.dials import DIAL, Dials, DialValue, TrafficKind, dial_value
 from tui.model.metrics import NS_PER_S
 from tui.model.profile import LaneProfile, Profile
 from tui.model.rows import LANES, EventRow, Lane
@@ -66,11 +67,17 @@ def dials_after(first: Mapping[Lane, Dials], events: Iterable[EventRow]) -> dict
 
 
 def _turned(dials: Dials, event: EventRow) -> Dials:
-    """An event holds a dial as the operator reads it."""
-    try:
-        return msgspec.structs.replace(dials, **{event.name: dial_value(DIAL[event.name], event.new)})
-    except ValueError:
-        return dials
+    return dials_of({event.name: event.new}, dials)
+
+
+def dials_of(setting: Mapping[str, str], base: Dials) -> Dials:
+    """The dials with those of a setting, which are as an operator reads them. What is no value changes nothing."""
+    turned: dict[str, DialValue] = {}
+    for name, text in setting.items():
+        if name in DIAL:
+            with suppress(ValueError):
+                turned[name] = dial_value(DIAL[name], text)
+    return msgspec.structs.replace(base, **turned)
 
 
 def recorded_traffic(profile: Profile) -> TrafficKind:

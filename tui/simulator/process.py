@@ -1,4 +1,4 @@
-"""Simulated engines, each in a process that ends with the one that started it.
+"""Simulated engines, each in a process that ends with the one that started it and needs none of their libraries.
 
 `python -m tui.simulator.process --engine vllm`: serve one simulated engine, print its port, end when stdin does.
 """
@@ -17,9 +17,8 @@ from typing import IO
 import msgspec
 
 from tui.model.profile import LaneProfile, Profile
+from tui.model.rows import Lane
 from tui.model.text import UserError, sanitize
-from tui.simulator.scheduler import PRESETS
-from tui.simulator.server import serve
 
 START_WITHIN_S = 20.0
 END_WITHIN_S = 3.0
@@ -86,22 +85,34 @@ class SimulatedLanes:
     """The simulators of the lanes that ask for one."""
 
     def __init__(self) -> None:
-        self._running: list[SimulatorProcess] = []
+        self._running: dict[Lane, SimulatorProcess] = {}
 
     async def start(self, profile: Profile) -> Profile:
         """Start them; returns the profile with their URLs."""
-        a, b = await asyncio.gather(self._lane(profile.a), self._lane(profile.b))
+        a, b = await asyncio.gather(self._lane("a", profile.a), self._lane("b", profile.b))
         return msgspec.structs.replace(profile, a=a, b=b)
 
     async def stop(self) -> None:
-        await asyncio.gather(*(process.stop() for process in self._running))
+        await asyncio.gather(*(process.stop() for process in self._running.values()))
 
-    async def _lane(self, lane: LaneProfile | None) -> LaneProfile | None:
-        if lane is None or not lane.simulate or lane.url:  # one with a URL has its simulator already
-            return lane
-        process = await start_simulator(lane.simulate)
-        self._running.append(process)
-        return msgspec.structs.replace(lane, url=process.url, dcgm=process.dcgm_url)
+    async def crash(self, lane: Lane) -> None:
+        """Kill the simulator of a lane, if it has one."""
+        if (simulator := self._running.get(lane)) is not None:
+            with contextlib.suppress(ProcessLookupError):
+                simulator.process.kill()
+            await simulator.process.wait()
+
+    async def revive(self, lane: Lane, engine: str) -> None:
+        """Start the crashed simulator of a lane again, at the same URL. UserError when it does not serve."""
+        if (simulator := self._running.get(lane)) is not None and simulator.process.returncode is not None:
+            port = int(simulator.url.rpartition(":")[2])
+            self._running[lane] = await start_simulator(engine, port=port)
+
+    async def _lane(self, lane: Lane, server: LaneProfile | None) -> LaneProfile | None:
+        if server is None or not server.simulate or server.url:  # one with a URL has its simulator already
+            return server
+        process = self._running[lane] = await start_simulator(server.simulate)
+        return msgspec.structs.replace(server, url=process.url, dcgm=process.dcgm_url)
 
 
 async def _cancel_when_stdin_ends(serving: asyncio.Task[None]) -> None:
@@ -114,6 +125,8 @@ async def _cancel_when_stdin_ends(serving: asyncio.Task[None]) -> None:
 
 
 async def _main(args: argparse.Namespace) -> None:
+    from tui.simulator.server import serve  # with aiohttp: 11 MB that the process of the screen need not hold
+
     def ready(port: int) -> None:
         sys.stdout.write(f"{port}\n")
         sys.stdout.flush()
@@ -129,6 +142,8 @@ async def _main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    from tui.simulator.scheduler import PRESETS
+
     parser = argparse.ArgumentParser(prog="python -m tui.simulator.process")
     parser.add_argument("--engine", choices=tuple(PRESETS), default="vllm")
     parser.add_argument("--port", type=int, default=0)

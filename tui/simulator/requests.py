@@ -48,6 +48,17 @@ def word(token: int) -> str:
     return f" {_SYLLABLES[token // base**2 % base]}{_SYLLABLES[token // base % base]}{_SYLLABLES[token % base]}"
 
 
+# How many of 100 tokens of English text hold so many bytes, from 1 on, under vocabularies of 100,000 and more: 4.7 on
+# average, and a standard deviation of 0.58 of that. Answers of LMDeploy have 5.0 and 0.61.
+BYTES_OF_A_TOKEN = (13.0, 10.0, 13.0, 18.0, 14.0, 10.0, 7.0, 5.0, 4.0, 2.5, 1.5, 1.0, 0.6, 0.4)
+
+
+def token_lengths(source: random.Random) -> Iterator[int]:
+    """Bytes of text of token after token, as real text has them, without end."""
+    while True:
+        yield from source.choices(range(1, len(BYTES_OF_A_TOKEN) + 1), BYTES_OF_A_TOKEN, k=256)
+
+
 def answer_words(seed: int) -> Iterator[str]:
     """The words of an answer, without end; the same seed gives the same ones."""
     source = random.Random(seed)

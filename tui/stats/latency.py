@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui.model.metrics import PERCENTILES
-from tui.stats.batches import BATCH_S, MIN_BATCHES, MIN_PAIRS, USUAL_PAIR_S, Pair, stretch
+from tui.stats.batches import BATCH_S, MIN_BATCHES, stretch
 from tui.stats.distributions import Met, binomial_cdf, percentile, share_met, t_quantile, wilson, with_failures
+from tui.stats.turns import MIN_PAIRS, USUAL_PAIR_S, Pair
 from tui.stats.verdict import ALPHA, DELTA, Estimate, Verdict, Word, throughput_verdict, turns_verdict
 
 SECTIONS: Final = 10
@@ -147,7 +148,7 @@ def _judged(figure: str, spans: _Sections, delta: float, *, frozen: bool) -> Ver
         return error * math.sqrt(batches / count) * stretch(count, sections - 1, level, frozen)
 
     reason = f"{spans.requests[0]} and {spans.requests[1]} requests in {sections} spans"
-    verdict = Estimate(mean, width_at, batches, spans.batch_s).verdict(figure, delta, reason)
+    verdict = Estimate(mean, width_at, batches, spans.batch_s, error=error).verdict(figure, delta, reason)
     return replace(verdict, n_batches=sections)
 
 

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tui.model.metrics import METRICS
 from tui.model.text import UserError
 
 if TYPE_CHECKING:
-    from tui.stats.batches import Pair
+    from tui.stats.batches import Balance
+    from tui.stats.turns import Pair
 
 
 Better = Literal["higher", "lower"]
@@ -31,7 +33,7 @@ ALPHA: Final = 0.05
 # The number of these rules: of when a word is said, and of how an interval is made. 1: no verdict before 80 settled
 # seconds, latencies judged from ten spans of the time.
 METHOD: Final = 2
-MIN_SETTLED_S: Final = 80  # of lanes measured together: before it no verdict is given
+MIN_SETTLED_S: Final = 20  # of lanes measured together: before it no verdict is given
 SETTLING: Final = "settling"
 LONG_ENOUGH_S: Final = 720  # by then a lead of 5 % is named, also of seconds that hang together (correlation 0.8)
 
@@ -196,20 +198,19 @@ def holm(verdicts: Sequence[Verdict]) -> list[bool]:
     return holds
 
 
-_LONGEST_BATCHES: Final = 4000
-
-
-def throughput_verdict(
+def throughput_verdict(  # noqa: PLR0913 - what is compared, and the rule by which
     a: Sequence[float],
     b: Sequence[float],
     *,
     delta: float = DELTA,
     alpha: float = ALPHA,
     frozen: bool = False,
+    balances: Sequence[Balance] = (),
 ) -> Verdict:
     """Compare the tokens of each settled second of one segment, paired in time; the longer lane is cut at its end.
 
-    `frozen`: this is the only look, so the narrower t interval holds. Else the interval holds at every look.
+    `frozen`: this is the only look, so the narrower t interval holds. Else the interval holds at every look. One of
+    `balances`, of the same seconds, is used where it explains enough of the noise.
     Raises ValueError unless delta > 0 and 0 < alpha < 1.
     """
     if delta <= 0 or not 0 < alpha < 1:
@@ -217,25 +218,29 @@ def throughput_verdict(
     metric = "output_tps"
     import numpy as np
 
-    from tui.stats.batches import BATCH_S, half_width, log_ratio
+    from tui.stats.batches import BATCH_S, EARLY_SHARE, early_stretch, log_ratio, stepped, stretch
 
     seconds = min(len(a), len(b))
     if seconds < MIN_SETTLED_S:
         reason = f"needs {MIN_SETTLED_S} settled seconds, has {seconds}"
-        missing_s = float(MIN_SETTLED_S - seconds)
-        return Verdict(metric, "undecided", n_batches=seconds // BATCH_S, need_s=missing_s, reason=reason)
+        return Verdict(metric, "undecided", need_s=float(MIN_SETTLED_S - seconds), reason=reason)
     lanes = [np.asarray(lane[:seconds], dtype=np.float64)[None] for lane in (a, b)]
-    ratio = log_ratio(lanes[0], lanes[1], alpha, frozen=frozen)
-    mean, batches, batch_s = float(ratio.mean[0]), int(ratio.batches[0]), int(ratio.batch_s[0])
-    if not math.isfinite(ratio.half_width[0]):
-        return not_comparable(metric, f"a lane put out nothing for {batch_s} s")
-    sd = float(ratio.sd[0])
+    ratio = log_ratio(lanes[0], lanes[1], alpha, frozen=frozen, balances=balances)
+    mean, error, dof = float(ratio.mean[0]), float(ratio.error[0]), float(ratio.dof[0])
+    if not math.isfinite(error):
+        return not_comparable(metric, f"a lane put out nothing for {BATCH_S} s")
+    count = ratio.seconds // BATCH_S
+    if ratio.early[0]:
+        estimate = Estimate(mean, lambda _, level: error * early_stretch(dof, level), count, alpha=alpha)
+        reason = f"early look at {ratio.seconds} s"
+        return replace(estimate.verdict(metric, delta, reason), level=1 - alpha * EARLY_SHARE)
 
-    def width_at(count: int, level: float) -> float:
-        return float(half_width(sd, count, level, frozen))
+    def width_at(then: int, level: float) -> float:
+        return error * math.sqrt(count / then) * stretch(then, stepped(dof * then / count), level, frozen)
 
-    reason = f"{batches} batches of {batch_s} s"
-    return Estimate(mean, width_at, batches, batch_s, alpha).verdict(metric, delta, reason)
+    reason = f"{ratio.batches[0]} batches of {ratio.batch_s[0]} s"
+    estimate = Estimate(mean, width_at, count, float(BATCH_S), alpha, error)
+    return replace(estimate.verdict(metric, delta, reason), n_batches=int(ratio.batches[0]))
 
 
 def turns_verdict(
@@ -243,7 +248,7 @@ def turns_verdict(
 ) -> Verdict:
     """The same of lanes that take turns: `pairs` are their blocks side by side, by the places in `a` and `b`."""
     metric = "output_tps"
-    from tui.stats.batches import MIN_PAIRS, USUAL_PAIR_S, log_ratios, pairs_half_width
+    from tui.stats.turns import MIN_PAIRS, USUAL_PAIR_S, log_ratios, pairs_half_width
 
     count = len(pairs)
     pair_s = sum(pair.length_s for pair in pairs) / count if count else USUAL_PAIR_S
@@ -259,7 +264,8 @@ def turns_verdict(
         return pairs_half_width(ratios, count, level, frozen=frozen)
 
     reason = f"{count} pairs of turns, {pair_s / 2:.0f} s of each lane"
-    return Estimate(mean, width_at, count, pair_s).verdict(metric, delta, reason)
+    error = float(ratios.std(ddof=1)) / math.sqrt(count)
+    return Estimate(mean, width_at, count, pair_s, error=error).verdict(metric, delta, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +273,7 @@ class Estimate:
     """A log ratio of A over B, known from `batches` batches.
 
     `width_at(count, alpha)` is half of its interval after so many batches at level 1 - alpha. `batch_s` is how long
-    one takes, None where no more will come.
+    one takes, None where no more will come; `error` is the standard error after these batches.
     """
 
     mean: float
@@ -275,6 +281,7 @@ class Estimate:
     batches: int
     batch_s: float | None = None
     alpha: float = ALPHA
+    error: float = math.nan
 
     def verdict(self, metric: str, delta: float, reason: str) -> Verdict:
         """What it says of a figure."""
@@ -290,34 +297,60 @@ class Estimate:
         return self.mean - half, self.mean + half
 
     def _need_s(self, delta: float) -> float | None:
-        if self.batch_s is None:
+        if self.batch_s is None or not math.isfinite(self.error):
             return None
-        need = batches_needed(self.mean, lambda count: self.width_at(count, self.alpha), self.batches, delta)
+        half = self.width_at(self.batches, self.alpha)
+        if word_of(self.mean - half, self.mean + half, delta) != "undecided":
+            return None
+        need = batches_needed(
+            self.mean, self.error, self.batches, lambda count: self.width_at(count, self.alpha), math.log1p(delta)
+        )
         return None if need is None else float(need * self.batch_s)
 
 
-def batches_needed(mean: float, width_at: Callable[[int], float], batches: int, delta: float) -> int | None:
-    """How many batches more until a word is said of a log ratio that stays as it is, `width_at` so many batches.
+WITHIN: Final = 1.5  # what is said of the time still needed is right within this factor …
+SURE: Final = 0.85  # … in so many of the courses that the figures may take; in 80 % of runs, as the noise is a guess
+_COURSES: Final = 256
+_NEXT_LOOKS: Final = 30  # of which each is foreseen, and from there on steps of 7 %
+_FARTHEST: Final = 60
 
-    None: a word is said already, or none would be within a day.
+
+def batches_needed(
+    mean: float, error: float, batches: int, width_at: Callable[[int], float], border: float
+) -> int | None:
+    """How many batches more until a word is said of a log ratio, where that can be foreseen; else None.
+
+    The true ratio lies about `mean` with the standard error after `batches` of them, so that the mean of more is a
+    martingale whose variance grows by the difference of the squares of both errors: courses of it are drawn, and
+    the number is that which most of them lie within a factor of 1.5 of.
     """
+    import numpy as np
 
-    def decided(count: int) -> bool:
-        return word_of(mean - width_at(count), mean + width_at(count), delta) != "undecided"
-
-    if decided(batches):
+    counts = batches + np.array(_looks_ahead())
+    before = np.concatenate(([batches], counts[:-1]))
+    steps = error * np.sqrt(batches * (1 / before - 1 / counts))
+    shocks = np.random.default_rng(1).standard_normal((_COURSES, len(counts)))
+    means = np.abs(mean + np.cumsum(steps * shocks, axis=1))
+    widths = np.array([width_at(int(count)) for count in counts])
+    decided = ((means > widths) & (means > border)) | (means + widths < border)
+    first = np.where(decided.any(axis=1), (counts - batches)[decided.argmax(axis=1)], np.inf)
+    tries = np.unique(first[np.isfinite(first)])
+    if not tries.size:
         return None
-    few, many = batches, batches + 1
-    while not decided(many):
-        few, many = many, many * 2
-        if many > _LONGEST_BATCHES:
-            return None
-    while many - few > 1:
-        middle = (few + many) // 2
-        few, many = (few, middle) if decided(middle) else (middle, many)
-    return many - batches
+    tries = np.unique(np.ceil(np.concatenate((tries, tries * WITHIN))))
+    right = ((first * WITHIN >= tries[:, None]) & (first <= tries[:, None] * WITHIN)).mean(axis=1)
+    return int(tries[right.argmax()]) if right.max() >= SURE else None
 
 
+@lru_cache(maxsize=1)
+def _looks_ahead() -> tuple[int, ...]:
+    looks = list(range(1, _NEXT_LOOKS + 1))
+    while len(looks) < _FARTHEST:
+        looks.append(math.ceil(looks[-1] * 1.07))
+    return tuple(looks)
+
+
+LEAST_NOISE_S: Final = 80
 LEAST_DELTA: Final = 0.01  # even where the noise is less: two launches of one engine differ by more
 
 
@@ -343,8 +376,12 @@ def noise_floor(a: Sequence[float], b: Sequence[float]) -> Noise:
     The farther end of the interval, so that a bias between the lanes is in it too. Raises UserError when the run
     was too short.
     """
+    seconds = min(len(a), len(b))
+    if seconds < LEAST_NOISE_S:
+        reason = f"needs {LEAST_NOISE_S} settled seconds, has {seconds}"
+        raise UserError(f"no noise floor can be estimated: the run {reason}; run it longer")
     verdict = throughput_verdict(a, b, frozen=True)
     if verdict.ratio is None or verdict.low is None or verdict.high is None:
         raise UserError(f"no noise floor can be estimated: the run {verdict.reason}; run it longer")
     delta = math.expm1(max(-math.log(verdict.low), math.log(verdict.high)))
-    return Noise(max(delta, LEAST_DELTA), verdict.ratio, verdict.low, verdict.high, min(len(a), len(b)))
+    return Noise(max(delta, LEAST_DELTA), verdict.ratio, verdict.low, verdict.high, seconds)

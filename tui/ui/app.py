@@ -19,13 +19,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from rich.terminal_theme import SVG_EXPORT_THEME
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Event, Key, MouseDown, MouseScrollDown, MouseScrollUp
 from textual.messages import TerminalSupportsSynchronizedOutput
 from textual.screen import Screen
 
-from tui.model.text import UserError
+from tui.model.text import UserError, sanitize
 from tui.profile.config import UserConfig
 from tui.session.source import Source
 from tui.ui.comparison import summary_lines
+from tui.ui.keys import keys_problem
 from tui.ui.link import QUESTION
 from tui.ui.live_screen import LiveScreen
 from tui.ui.main_screen import MainScreen, SessionFolder
@@ -36,6 +38,7 @@ from tui.ui.widgets.theme import PALETTE_BY_NAME, PALETTES, first_theme, theme_o
 
 if TYPE_CHECKING:
     from tui.session.replay import ReplaySource
+    from tui.session.view import View
 
 
 NOT_OFFERED = ("app.focus", "screen.copy_text")
@@ -84,6 +87,16 @@ class DragstripApp(App[int]):
         # Now, or the stylesheet would be read twice.
         self.theme = first_theme(self.console.color_system, self.user_config.config.theme)
         self.main_screen.use_config(self.user_config)
+        keys = self.user_config.config.keys
+        self._config_problem = self.user_config.problem or keys_problem(keys, self.main_screen.HELP_KEYS)
+        if keys and not self._config_problem:
+            self.set_keymap(keys)
+
+    async def on_event(self, event: Event) -> None:
+        """Any key or click ends a tour, and does what it does besides."""
+        if isinstance(event, Key | MouseDown | MouseScrollDown | MouseScrollUp):
+            self.main_screen.taken_over()
+        await super().on_event(event)
 
     def get_default_screen(self) -> MainScreen:
         """Painted first: no blank screen comes before it."""
@@ -103,7 +116,7 @@ class DragstripApp(App[int]):
             watch_terminal(hung_up, lambda: getattr(self._driver, "_writer_thread", None))
             loop.add_signal_handler(signal.SIGTSTP, self._suspend, signal.getsignal(signal.SIGTSTP))
         self._watch = asyncio.create_task(self._watch_source())
-        if problem := self.user_config.problem:
+        if problem := self._config_problem:
             self.call_after_refresh(self.notify, problem, markup=False, severity="warning")
 
     def _watch_link(self) -> None:
@@ -239,6 +252,7 @@ def write_log(error: BaseException) -> Path:
 
 CELL_HEIGHT, BASELINE = 24.4, 18.5  # in the SVGs that Rich writes, in user units
 # Rich's cells are 12.2 wide; DejaVu Sans Mono is 0.602 of its size, and not every viewer stretches a run of text.
+MAX_PICTURES = 1000  # of one second
 FONT_PX = "20.27px"
 _FONT_FACE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 _TEXT = re.compile(r'<text class="([^"]+)" x="([\d.]+)" y="([\d.]+)" textLength="([\d.]+)"([^>]*)>([^<]*)</text>')
@@ -255,6 +269,14 @@ def svg_of(app: App[int]) -> str:
         svg = svg.replace(SVG_EXPORT_THEME.foreground_color.hex, palette.text)
     svg = svg.replace("font-size: 20px", f"font-size: {FONT_PX}").replace("arial", "DejaVu Sans, Arial, sans-serif")
     return _TEXT.sub(_dots, svg).replace("Fira Code", "DejaVu Sans Mono")
+
+
+def picture_path(folder: Path, view: View | None) -> Path:
+    """Named after the session and the second that is shown, and a name that no file has yet."""
+    name = (view.recording or view.title if view is not None else "").replace("/", "_").lstrip(".") or "dragstrip"
+    stem = f"{sanitize(name, 100)}-{view.second if view is not None else 0:06d}"
+    names = (folder / f"{stem}{number}.svg" for number in ("", *(f"-{n}" for n in range(2, MAX_PICTURES))))
+    return next((path for path in names if not path.exists()), folder / f"{stem}.svg")
 
 
 def save_svg(app: App[int], path: Path) -> None:

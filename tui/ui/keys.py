@@ -6,9 +6,13 @@ those of mpv, which most operators know by heart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from textual.binding import Binding, BindingType
+from textual.keys import Keys, _character_to_key, key_to_character
 
 CONC = Binding.Group("conc")
 CONC_DOUBLE = Binding.Group("×2")
@@ -107,6 +111,82 @@ START_KEYS: list[BindingType] = [
     Binding("ctrl+q", "leave", "quit", priority=True),
     Binding("q,ctrl+c", "leave", "quit", show=False),
 ]
+
+# What `[keys]` in the user's config calls an action; others are called as they are, with dashes.
+KEY_NAMES = {
+    "step('concurrency', -1)": "concurrency-down", "step('concurrency', 1)": "concurrency-up",
+    "scale('concurrency', 0.5)": "concurrency-half", "scale('concurrency', 2.0)": "concurrency-double",
+    "step('prompt_tokens', -1)": "prompt-down", "step('prompt_tokens', 1)": "prompt-up",
+    "scale('prompt_tokens', 0.5)": "prompt-half", "scale('prompt_tokens', 2.0)": "prompt-double",
+    "step('output_tokens', -1)": "output-down", "step('output_tokens', 1)": "output-up",
+    "scale('output_tokens', 0.5)": "output-half", "scale('output_tokens', 2.0)": "output-double",
+    "app.focus_next": "next-dial", "app.focus_previous": "previous-dial", "toggle_load": "load", "leave": "quit",
+    "show('curve')": "curve", "show('ledger')": "ledger", "show('window')": "window-figures",
+    "page(-1)": "page-up", "page(1)": "page-down", "zoom('a')": "lane-a", "zoom('b')": "lane-b",
+    "app.command_palette": "palette", "app.suspend_process": "suspend",
+    "step(-1)": "back-1", "step(1)": "on-1", "skip(-5)": "back-5", "skip(5)": "on-5",
+    "skip(-60)": "back-60", "skip(60)": "on-60", "to_end(False)": "to-start", "to_end(True)": "to-end",
+    "speed(-1)": "slower", "speed(1)": "faster", "speed(0)": "normal-speed",
+    "moment(1)": "next-event", "moment(-1)": "previous-event",
+}  # fmt: skip
+
+
+def key_name(binding: Binding) -> str:
+    """The id of a binding: the name that `[keys]` knows it by."""
+    return KEY_NAMES.get(binding.action) or re.sub(r"\W+|_", "-", binding.action).strip("-")
+
+
+for _keys in (DIAL_KEYS, LOAD_KEYS, VIEW_KEYS, SESSION_KEYS, REPLAY_KEYS):
+    _keys[:] = [replace(key, id=key_name(key)) for key in Binding.make_bindings(_keys)]
+
+
+def remapped(bindings: Iterable[BindingType], keys: Mapping[str, str]) -> list[Binding]:
+    """The bindings with the user's keys in place of the usual ones, as `App.set_keymap` has them."""
+    own = {name: [_long(key) for key in typed.split(",")] for name, typed in keys.items()}
+    made: dict[tuple[str, str], Binding] = {}
+    for binding in Binding.make_bindings(bindings):
+        for key in own.get(binding.id or "", [binding.key]):
+            made.setdefault((binding.action, key), replace(binding, key=key))
+    return list(made.values())
+
+
+def _long(key: str) -> str:
+    """`?` as `question_mark`."""
+    key = key.strip()
+    return _character_to_key(key) if len(key) == 1 else key
+
+
+def keys_problem(keys: Mapping[str, str], bindings: Sequence[BindingType]) -> str:
+    """Why these keys cannot be used on a screen with these bindings, in one sentence; empty: they can."""
+    every = (*DIAL_KEYS, *LOAD_KEYS, *VIEW_KEYS, *SESSION_KEYS, *REPLAY_KEYS)
+    names = {binding.id or "" for binding in Binding.make_bindings(every)}
+    for name, typed in keys.items():
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            return f"[keys] has no {name}; " + (
+                f"did you mean {near[0]}?" if near else "`dragstrip config` lists them"
+            )
+        for key in typed.split(","):
+            plain = _long(key).rpartition("+")[2]
+            if not plain or (len(plain) > 1 and plain not in _KNOWN_KEYS and not _is_character(plain)):
+                return (
+                    f"[keys] {name}: {key.strip() or 'an empty text'} is not a key; write one as w, ?, f1 or ctrl+w"
+                )
+    taken: dict[str, str] = {}
+    for binding in remapped(bindings, keys):
+        other = taken.setdefault(binding.key, binding.id or "")
+        if other != binding.id:
+            return f"[keys]: {binding.key} cannot be both {other} and {binding.id}"
+    return ""
+
+
+_KNOWN_KEYS = {key.value for key in Keys}
+
+
+def _is_character(key: str) -> bool:
+    """Whether it is the long name of one character."""
+    return key_to_character(key) is not None
+
 
 # A narrow footer drops what does not fit from the end of this.
 FOOTER = (

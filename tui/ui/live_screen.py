@@ -1,16 +1,23 @@
 """The screen of a running session: what its keys do to the dials and to the load."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
 from textual.binding import BindingType
+from textual.widget import Widget
 
 from tui.model.dials import DIAL, DialName
 from tui.session.source import Lanes
 from tui.ui.keys import DIAL_KEYS, DIAL_MOUSE, LOAD_KEYS, SESSION_KEYS, VIEW_KEYS
 from tui.ui.main_screen import MainScreen
 from tui.ui.widgets.dials import Dial, DialStrip
+
+if TYPE_CHECKING:
+    from tui.judge.ledger import LedgerRow
+    from tui.ui.tour import Tour
 
 
 class LiveScreen(MainScreen):
@@ -19,6 +26,29 @@ class LiveScreen(MainScreen):
     HELP_MOUSE = DIAL_MOUSE
 
     _stopped_by_suspend = False
+    tour: Tour | None = None  # given before it is shown
+
+    def compose_timeline(self) -> Iterable[Widget]:
+        """The caption of a tour."""
+        if self.tour is not None:
+            from tui.ui.tour import CaptionRow
+
+            yield CaptionRow()
+
+    async def _start(self) -> None:
+        await super()._start()
+        if self.tour is not None:
+            self.tour.begin(self)
+
+    def update_view(self) -> None:
+        super().update_view()
+        if self.tour is not None and self.view is not None:
+            self.tour.second(self.view)
+
+    def taken_over(self) -> None:
+        if self.tour is not None and self.tour.runs:
+            self.tour.end()
+            self.show_message("the dials are yours: ? lists all keys")
 
     def next_steps(self) -> Sequence[str]:
         return [f"next: dragstrip report {self.session}; dragstrip replay {self.session}"] if self.session else []
@@ -70,6 +100,15 @@ class LiveScreen(MainScreen):
 
     def action_undo(self) -> None:
         self._show_dials("" if self.source.board.undo() else "nothing to undo")
+
+    def go_to_setting(self, row: LedgerRow) -> None:
+        """Turn all dials to a setting of the ledger at once; `u` takes it back."""
+        from tui.session.timeline import dials_of
+
+        board = self.source.board
+        board.jump({lane: dials_of(setting, board.shown(lane)) for lane, setting in row.dials.items()})
+        self._show_dials("back to this setting: u undoes it")
+        self.redraw()
 
     # The load.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.events import Resize
+from textual.events import Click, Resize
 from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
@@ -28,7 +28,7 @@ from tui.profile.config import UserConfig
 from tui.session.source import Source
 from tui.session.view import WINDOWS_S, View
 from tui.ui.comparison import OBJECTIVES, compare
-from tui.ui.keys import SESSION_KEYS, VIEW_KEYS, ZOOM, in_footer_order
+from tui.ui.keys import SESSION_KEYS, VIEW_KEYS, ZOOM, in_footer_order, remapped
 from tui.ui.link import Link
 from tui.ui.terminal import clipboard_problem, painted
 from tui.ui.widgets import numbers
@@ -41,7 +41,9 @@ from tui.ui.widgets.rows import RowCompositor
 from tui.ui.widgets.theme import PALETTE_BY_NAME, PALETTES, THEME_PREFIX
 
 if TYPE_CHECKING:
+    from tui.judge.ledger import LedgerRow
     from tui.ui.export_dialog import Exporter, ExportPart
+    from tui.ui.widgets.ledger import LedgerPanel
 
 Middle = Literal["lanes", "curve", "ledger", "window"]  # what can fill the middle
 SessionFolder = Callable[[str], Path]  # where the session of that name is recorded
@@ -51,6 +53,7 @@ TINY_SIZE = (40, 12)
 COMFORTABLE_SIZE = (110, 32)
 WIDE_CELLS = 160
 OVERLAY_ROWS = 46
+RATIO_ROWS = 38
 MESSAGE_S = 4.0
 
 
@@ -70,9 +73,9 @@ def framed(panel: Panel, title: str = "") -> Vertical:
 
 def third_column() -> Vertical:
     """Every setting and every event, where the screen is wide."""
-    from tui.ui.widgets.tables import settings_rows
+    from tui.ui.widgets.ledger import LedgerPanel
 
-    settings = Panel(lambda state, width, height: settings_rows(state.view, width, height), id="settings")
+    settings = LedgerPanel("settings")
     events = Panel(event_rows, id="third-events")
     return Vertical(framed(settings, "Settings so far"), framed(events, "Events"), id="third")
 
@@ -84,16 +87,30 @@ def overlay_box() -> Vertical:
     return framed(OverlayPanel())
 
 
+def ratio_row() -> Horizontal:
+    """How sure the verdict has become, and the settings so far."""
+    from tui.ui.widgets.overlay import RATIO_MIN_SIZE, ratio_panel_rows
+    from tui.ui.widgets.tables import settings_rows
+
+    ratio = Panel(ratio_panel_rows, id="ratio", min_size=RATIO_MIN_SIZE)
+    settings = Panel(lambda state, width, height: settings_rows(state.view, width, height), id="newest-settings")
+    return Horizontal(
+        framed(ratio, "B against A, 95 % interval"), framed(settings, "Settings so far"), id="ratio-row"
+    )
+
+
 def middle_box(middle: Middle) -> Vertical:
     """What fills the middle in place of the lanes."""
     if middle == "curve":
         from tui.ui.widgets.plots import SweepPanel
 
         return framed(SweepPanel())
-    from tui.ui.widgets.tables import LedgerPanel, window_rows
-
     if middle == "ledger":
+        from tui.ui.widgets.ledger import LedgerPanel
+
         return framed(LedgerPanel(), "Every setting visited")
+    from tui.ui.widgets.tables import window_rows
+
     return framed(Panel(lambda state, width, height: window_rows(state.window, width, height), id="window"))
 
 
@@ -127,6 +144,7 @@ class MainScreen(Screen[None]):
         self.glyphs = GLYPHS[0]
         self.middle: Middle = "lanes"
         self.zoomed: Lane | None = None
+        self.pinned: LedgerRow | None = None
         self.overlay_wanted: bool | None = None  # None: where there is room
         self.load_on = True
         self.view: View | None = None
@@ -166,6 +184,8 @@ class MainScreen(Screen[None]):
                 yield third_column()
         if self.has_class("-overlay"):
             yield overlay_box()
+        if self.has_class("-ratio"):
+            yield ratio_row()
         yield framed(Panel(event_rows, id="events"), "Events")
         yield Hints(id="hints")
         if self.has_class("-tiny"):
@@ -190,6 +210,9 @@ class MainScreen(Screen[None]):
 
     def _second_complete(self) -> None:
         self.call_later(self.next_second)
+
+    def taken_over(self) -> None:
+        """The operator pressed a key or a button."""
 
     def before_suspend(self) -> None:
         """The operator suspends the program."""
@@ -239,8 +262,8 @@ class MainScreen(Screen[None]):
         comparison = compare(view, self.objective, dials_differ=board.shown("a") != board.shown("b"))
         replay = self.source.replay
         return ScreenState(
-            view, comparison, self.glyphs, replay, self.objective.kind,
-            load_on=self.load_on, behind_s=self.behind_s, slow_link=self.link.slow,
+            view, comparison, self.glyphs, replay, self.objective.kind, dials_hidden=self.has_class("-single"),
+            load_on=self.load_on, behind_s=self.behind_s, pinned=self.pinned, slow_link=self.link.slow,
         )  # fmt: skip
 
     def redraw(self) -> None:
@@ -293,6 +316,8 @@ class MainScreen(Screen[None]):
             self.query_one("#middle").mount(third_column(), after="#lanes")
         if self.has_class("-overlay") and not self.query("#overlay-box"):
             self.mount(overlay_box(), after="#middle")
+        if self.has_class("-ratio") and not self.query("#ratio-row"):
+            self.mount(ratio_row(), before="#events-box")
         if self.has_class("-tiny") and not self.query("#tiny"):
             self.mount(Panel(tiny_rows, id="tiny"), after="#hints")
         self.redraw()
@@ -315,12 +340,40 @@ class MainScreen(Screen[None]):
             "-wide": width >= WIDE_CELLS and height >= COMFORTABLE_SIZE[1],
             "-overlay": overlay and not tiny and (height >= OVERLAY_ROWS or self.middle == "lanes"),
             "-overlay-alone": overlay and height < OVERLAY_ROWS and self.middle == "lanes",
+            "-ratio": self._has_ratio_row(width, height, overlay=overlay),
             "-curve": self.middle == "curve",
             "-ledger": self.middle == "ledger",
             "-window": self.middle == "window",
         }
         for name, on in classes.items():
             self.set_class(on, name, update=update)
+
+    def _has_ratio_row(self, width: int, height: int, *, overlay: bool) -> bool:
+        """The overlay has the ratio in it."""
+        room = width >= COMFORTABLE_SIZE[0] and height >= RATIO_ROWS
+        return room and not overlay and self.middle == "lanes" and len(self.lanes) > 1
+
+    # The mouse. Dials, timeline and ledger have clicks of their own.
+
+    async def on_click(self, event: Click) -> None:
+        """A lane: alone, or both again; the compared figure: the next one; the window; a hint: what its key does."""
+        widget, row = event.widget, event.y
+        if isinstance(widget, Hints):
+            if action := widget.action_at(event.x):
+                await self.run_action(action)
+        elif isinstance(widget, Panel) and isinstance(pane := widget.parent, Vertical):
+            lane = next((one for one in (pane, pane.parent) if isinstance(one, LanePane)), None)
+            if lane is not None and widget.plain_row(row).lstrip("│ ").startswith("over "):
+                self.action_window()
+            elif lane is not None:
+                await self.action_zoom(lane.lane)
+            elif widget.id in {"events", "third-events"}:
+                self.event_clicked(widget, row)
+        elif isinstance(widget, Panel) and widget.id == "verdict":
+            self.action_verdict()
+
+    def event_clicked(self, panel: Panel, row: int) -> None:
+        """An event of the list was clicked."""
 
     # The keys of the view.
 
@@ -347,9 +400,22 @@ class MainScreen(Screen[None]):
         """The curve or the ledger in place of the lanes, or the lanes again."""
         self._uncover_lanes()
         await self.set_middle("lanes" if self.middle == middle else middle)
+        self.set_focus(self.query_one("#ledger") if self.middle == "ledger" else None)
+
+    def on_ledger_panel_chosen(self, message: LedgerPanel.Chosen) -> None:
+        self.go_to_setting(message.row)
+
+    def go_to_setting(self, row: LedgerRow) -> None:
+        """Measure this setting again, or show it again."""
+
+    def on_ledger_panel_pinned(self, message: LedgerPanel.Pinned) -> None:
+        """Keep its figures as they are now, next to the present ones."""
+        pinned = self.pinned is not None and self.pinned.dials == message.row.dials
+        self.pinned = None if pinned else message.row
+        self.redraw()
 
     def action_page(self, way: int) -> None:
-        from tui.ui.widgets.tables import LedgerPanel
+        from tui.ui.widgets.ledger import LedgerPanel
 
         for ledger in self.query(LedgerPanel):
             ledger.page(way)
@@ -491,10 +557,9 @@ class MainScreen(Screen[None]):
 
     def action_screenshot(self) -> None:
         """The screen as SVG in the current directory."""
-        from tui.ui.app import save_svg
+        from tui.ui.app import picture_path, save_svg
 
-        name = sanitize(self.view.recording) if self.view is not None and self.view.recording else "dragstrip"
-        path = Path.cwd() / f"{Path(name).name}-{self.view.second if self.view else 0:06d}.svg"
+        path = picture_path(Path.cwd(), self.view)
         try:
             save_svg(self.app, path)
         except OSError as error:
@@ -505,7 +570,7 @@ class MainScreen(Screen[None]):
     def action_help(self) -> None:
         from tui.ui.dialogs import HelpDialog
 
-        self.app.push_screen(HelpDialog(self.HELP_KEYS, self.HELP_MOUSE))
+        self.app.push_screen(HelpDialog(remapped(self.HELP_KEYS, self.app._keymap), self.HELP_MOUSE))
 
     def action_leave(self) -> None:
         self.leave_if(True)

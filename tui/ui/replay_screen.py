@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
@@ -25,10 +26,11 @@ from tui.ui.keys import REPLAY_KEYS, REPLAY_MOUSE, SESSION_KEYS, VIEW_KEYS
 from tui.ui.main_screen import MainScreen, Middle, SessionFolder
 from tui.ui.widgets import numbers
 from tui.ui.widgets.dials import Dial
-from tui.ui.widgets.panel import ScreenState
+from tui.ui.widgets.panel import Panel, ScreenState
 from tui.ui.widgets.timeline import Timeline, TimelineBar, TimelineState, TimelineText, clock_in, speed_text
 
 if TYPE_CHECKING:
+    from tui.judge.ledger import LedgerRow
     from tui.session.replay import ReplaySource
     from tui.ui.export_dialog import ExportPart
 
@@ -206,6 +208,19 @@ class ReplayScreen(MainScreen):
 
     def on_dial_turned(self, _: Dial.Turned) -> None:
         self.show_message(READ_ONLY)
+
+    def go_to_setting(self, row: LedgerRow) -> None:
+        """To the next visit of a setting, and from the last one to the first."""
+        visits = self.replay.visits_s(row.dials)
+        if visits:
+            t_s = next((t_s for t_s in visits if t_s > self.here_s), visits[0])
+            self.go(float(min(math.ceil(t_s) + 1, math.floor(self.replay.duration_s))))
+
+    def event_clicked(self, panel: Panel, row: int) -> None:
+        """Go to the second that shows it first."""
+        if self.view is not None and row < len(shown := self.view.events[-panel.content_size.height :]):
+            t_s = (shown[row].t_ns - self.view.t0_ns) / NS_PER_S
+            self.go(float(min(max(math.ceil(t_s), 0), math.floor(self.replay.duration_s))))
 
     # Time.
 

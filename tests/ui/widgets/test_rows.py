@@ -24,12 +24,14 @@ def test_rows_are_cut_and_filled_to_their_width() -> None:
     assert plain(spread([("left", "")], [("right", "")], 7)) == "l…right"
 
 
-def test_a_part_that_only_moved_is_painted_where_it_went() -> None:
+def test_only_the_cells_from_the_first_to_the_last_that_differ_are_painted() -> None:
     before = (("one ", ""), ("two ", "a"), ("three", ""))
-    assert changed_cells(before, (("one ", ""), ("2nd ", "a"), ("three", ""))) == 8  # the right end stays as it is
-    assert changed_cells(before, (("one ", ""), ("second ", "a"), ("three", ""))) == 16
-    assert changed_cells(before, (("1 ", ""), ("three", ""))) == 13
-    assert changed_cells(before, before) == 1
+    assert changed_cells(before, (("one ", ""), ("2nd ", "a"), ("three", ""))) == (4, 3)
+    assert changed_cells(before, (("one ", ""), ("two ", "b"), ("three", ""))) == (4, 4)
+    assert changed_cells(before, (("One ", ""), ("two ", "a"), ("threE", ""))) == (0, 13)
+    assert changed_cells(before, (("one two ", ""), ("three", ""))) == (4, 4)
+    assert changed_cells(before, (("1 ", ""), ("three", ""))) == (0, 13)  # what only moved is painted where it went
+    assert changed_cells((("模型 1", ""),), (("模型 2", ""),)) == (0, 6)
 
 
 def test_no_control_character_passes_to_the_terminal() -> None:
@@ -45,7 +47,7 @@ def painted(update: ChopsUpdate | None) -> dict[tuple[int, int], tuple[str, Styl
     cells = {}
     for y, left, right in update.spans:
         for x, strip in update.chops[y].items():
-            if strip is not None and left <= x < right:
+            if strip is not None and x < right and left < x + strip.cell_length:
                 for at, (ch, style) in enumerate(_cells(strip.crop(0, right - x)), x):
                     cells[at, y] = (ch, style)
     return cells
@@ -81,9 +83,9 @@ async def test_a_second_is_painted_as_textual_would_and_no_widget_but_those_that
         monkeypatch.setattr(compositor, "render_partial_update", both)
         source.advance()
         await settled(pilot)
-    assert sum(map(len, ours)) > 500
+    assert sum(map(len, ours)) > 300
     for mine, textuals in zip(ours, theirs, strict=True):
-        assert mine.keys() == textuals.keys()
+        assert mine.keys() <= textuals.keys()  # Textual sends what stands left of a change with it
         assert {at: ch for at, (ch, _) in mine.items()} == {at: textuals[at][0] for at in mine}
         assert {at: _look(style) for at, (_, style) in mine.items()} == {at: _look(textuals[at][1]) for at in mine}
 

@@ -21,7 +21,7 @@ from tui.ui.widgets.theme import SPARK_ASCII, SPARK_BLOCKS
 
 AXIS_CELLS = 6  # five of label and the axis itself
 SPARK_HISTORY_S = 120
-RULE_FROM_ROWS = 3
+RULE_FROM_ROWS = 2
 SLIT_FROM_ROWS = 5  # in a lower area the other lane's rule would cut too much away
 MINUTES_FROM_S = 300
 MARKS_APART = 3  # cells; marks that are closer are one, with the label of the last
@@ -192,16 +192,16 @@ def area_rows(area: Area, on: Ground, height: int, pen: Pen, rule: Rule | None =
         )
     if rule is not None and rule.value <= top and height >= RULE_FROM_ROWS:
         at = height - 1 - level_of(rule.value, height * levels, top) // levels
-        rows[at] = _ruled(rows[at], rule, pen, whole if height < SLIT_FROM_ROWS else BLANK)
+        rows[at] = _ruled(rows[at], rule, pen, kept=lane if height < SLIT_FROM_ROWS else "")
     return rows
 
 
-def _ruled(row: list[tuple[str, str]], rule: Rule, pen: Pen, kept: tuple[str, str]) -> list[tuple[str, str]]:
-    """The row with `┄┄ B 424 ┄┄┄┄`; cells that are `kept` are covered by the label alone."""
+def _ruled(row: list[tuple[str, str]], rule: Rule, pen: Pen, *, kept: str) -> list[tuple[str, str]]:
+    """The row with `┄┄ B 424 ┄┄┄┄`; cells of the role `kept` are covered by the label alone."""
     text = f"{pen.glyphs.rule * 2} {rule.text} " if len(rule.text) + 4 < len(row) else ""
     line = text.ljust(len(row), pen.glyphs.rule)
     return [
-        old if old == kept and ch == pen.glyphs.rule and kept is not BLANK else (ch, rule.role)
+        old if kept and old[1] == kept and ch == pen.glyphs.rule else (ch, rule.role)
         for old, ch in zip(row, line, strict=True)
     ]
 

@@ -226,6 +226,14 @@ PLACES: dict[DialName, Place] = {
 }
 
 
+class LinkBadge(Rows):
+    """Whether the dials of both lanes are linked; a click changes it."""
+
+    async def on_click(self, event: events.Click) -> None:
+        event.stop()
+        await self.screen.run_action("link")
+
+
 class DialStrip(Vertical):
     """Knows which dials are on the screen; the board knows their values."""
 
@@ -244,7 +252,7 @@ class DialStrip(Vertical):
         self._board = board
         self._specs = [spec for spec in DIALS if board.traffic.has(spec)]
         self._lanes = lanes
-        self._badge = Rows(classes="note")
+        self._badge = LinkBadge(classes="note")
         self._message = Rows(classes="note")
 
     def compose(self) -> ComposeResult:

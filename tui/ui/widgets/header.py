@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from textual.binding import Binding
@@ -10,6 +10,7 @@ from textual.containers import Horizontal
 from textual.keys import format_key
 
 from tui.judge.sentence import Sentence
+from tui.model.dials import DIAL, DialName, dial_text
 from tui.model.metrics import NS_PER_S
 from tui.model.text import sanitize
 from tui.session.view import View
@@ -42,10 +43,24 @@ def _facts_row(state: ScreenState, width: int, _height: int) -> list[Row]:
     """The facts that fit uncut, the first before the others: half a word says nothing."""
     kept: list[Span] = []
     facts = _facts(state.view, replay=state.replay, load_on=state.load_on)
+    if state.dials_hidden and state.load_on:
+        facts = [(f"{load_text(state.view)}  ", "strong"), *facts]
     for text, role in [(SLOW_LINK, "warn"), *facts] if state.slow_link else facts:
         if not kept or length([*kept, (text.rstrip(), "")]) <= width:
             kept.append((text, role))
     return [tuple(kept)]
+
+
+def load_text(view: View) -> str:
+    """`conc 32 in 256 out 128`, where there is no room for dials; `32|16` where the lanes' differ."""
+    dials = [lane.dials for lane in view.lanes.values()]
+
+    def values(name: DialName) -> str:
+        return "|".join(dict.fromkeys(dial_text(DIAL[name], getattr(one, name)) for one in dials))
+
+    closed = all(one.arrival == "closed" for one in dials)
+    load = f"conc {values('concurrency')}" if closed else f"{values('request_rate')} req/s"
+    return f"{load} in {values('prompt_tokens')} out {values('output_tokens')}"
 
 
 def _recording_row(state: ScreenState, width: int, _height: int) -> list[Row]:
@@ -128,13 +143,33 @@ def grouped(bindings: Iterable[Binding]) -> list[tuple[str, str]]:
 
 
 class Hints(Rows):
-    """As many keys as fit, in order."""
+    """As many keys as fit, in order; a click does what the key does."""
+
+    _actions: Sequence[tuple[int, str]] = ()  # where each hint ends, and its action
 
     def show(self, bindings: Iterable[Binding]) -> None:
         width = self.size.width or self.app.size.width
+        bindings = list(bindings)
         spans: list[Span] = []
+        actions: list[tuple[int, str]] = []
         for keys, text in grouped(bindings):
             more: list[Span] = [(f" {keys}", "strong"), (f" {text} ", "muted")]
             if length([*spans, *more]) <= width:
                 spans += more
+                of_group = [binding.action for binding in bindings if footer_label(binding) == text]
+                actions += _click_places(of_group, length(spans), keys, text)
+        self._actions = actions
         self.set_rows([fit(spans, width)])
+
+    def action_at(self, x: int) -> str:
+        """What the hint in this cell does; nothing beyond the last one."""
+        return next((action for end, action in self._actions if x < end), "")
+
+
+def _click_places(actions: Sequence[str], end: int, keys: str, text: str) -> Iterator[tuple[int, str]]:
+    """Where a click does which of a hint's actions: on each key its own, on the words the last key's."""
+    x = end - len(text) - 2 - len(keys)
+    for key, action in zip(keys.split(), actions, strict=False):
+        x += len(key) + 1
+        yield x, action
+    yield end, actions[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 from textual.app import ComposeResult
@@ -17,14 +18,20 @@ from tui.ui.widgets.chart import AXIS_CELLS, Pen, Rule, area_rows, chart_rows, g
 from tui.ui.widgets.panel import Panel, ScreenState
 from tui.ui.widgets.rows import Row, Span, fit, length
 from tui.ui.widgets.server_rows import WORDS_CELLS, Bars, efficiency, gpu_rows, ink, server_row, trouble_row
+from tui.ui.widgets.tables import moved_dials, setting_text
 from tui.ui.widgets.trailing import unit_of
+
+if TYPE_CHECKING:
+    from tui.judge.ledger import LedgerRow
 
 TALL_ROWS = 20  # from this height on each gauge of the GPU has a curve
 CLIENT_ROWS = 24  # and from this on there is room for what is looked up, not watched
 NAME_CELLS = 14  # of the engine's name that stay when the reason why a lane is down is long
 CHART_MAX_ROWS = 24
-SPARK_FROM_CELLS = 54  # of a lane: its latencies have sparklines
+SPARK_FROM_CELLS = 54  # of a lane: from here on its latencies have sparklines of a fixed length
 SPARK_CELLS = 12  # with the blank after it
+MIN_SPARK_CELLS = 6
+ITL_FROM_ROWS = 15  # a lower pane has no room for what TPOT says nearly as well
 TTFT_DUE = Metric("ttft_sched", "due", "ms", "lower", "t_first - t_sched, under an arrival rate")
 
 
@@ -95,19 +102,36 @@ def lane_rows(state: ScreenState, lane: Lane, width: int, height: int) -> list[R
     """
     view, tall = state.lanes[lane], height >= TALL_ROWS
     above = [_throughput_row(state, view, width), _counts_row(view, width)]
+    if state.pinned is not None:
+        above.append(_pinned_row(state.pinned, view, width))
     if view.goodput is not None and tall:
         above.append(_goodput_row(view, width))
     bars = Bars(state.view.second, state.power_top, state.glyphs.spark)
     gpus = gpu_rows(view, width, bars, tall=tall)
     if state.any_gpu:
         gpus += [fit((), width)] * ((3 if tall else 2) - len(gpus))
-    below = [*_latency_rows(state, view, width), server_row(view, width), *gpus, trouble_row(view, width)]
+    itl = height >= ITL_FROM_ROWS
+    below = [*_latency_rows(state, view, width, itl=itl), server_row(view, width), *gpus, trouble_row(view, width)]
     if height >= CLIENT_ROWS:
         below.append(_client_row(view, width))
     room = height - len(above) - len(below)
     chart = _chart(state, view, width, chart_height(room)) if room >= 3 else []
     blank = [fit((), width)] * max(room - len(chart), 0)
     return [*above, *chart, *below, *blank][:height]
+
+
+def _pinned_row(pinned: LedgerRow, view: LaneView, width: int) -> Row:
+    """`◇ 2,200 tok/s at conc 16, now +14 %  TTFT p50 90.0 p95 108`: the figures of before."""
+    before, figures = pinned.tps.get(view.lane), pinned.figures.get(view.lane)
+    setting = setting_text(pinned, moved_dials([pinned]))
+    spans: list[Span] = [(f"◇{numbers.whole(before):>7}", view.lane), (f" tok/s at {setting}", "muted")]
+    if before and view.output_tps is not None:
+        spans += [(", now ", "muted"), (f"{(view.output_tps / before - 1) * 100:+.0f} %", "strong")]
+    for name in ("p50", "p95") if figures is not None else ():
+        value = figures.ttft[name].value if figures is not None and name in figures.ttft else None
+        more: list[Span] = [(f"{'  TTFT ' if name == 'p50' else ' '}{name} ", "muted"), (numbers.figure(value), "")]
+        spans += more if length([*spans, *more]) <= width else []
+    return fit(spans, width)
 
 
 def chart_height(room: int) -> int:
@@ -180,7 +204,7 @@ def _rule(state: ScreenState, view: LaneView) -> Rule | None:
     return None
 
 
-def _latency_rows(state: ScreenState, view: LaneView, width: int) -> list[Row]:
+def _latency_rows(state: ScreenState, view: LaneView, width: int, *, itl: bool) -> list[Row]:
     columns = _columns(width)
     over = f"{'over ' if width >= WORDS_CELLS else ''}{view.over_s or state.view.window_s} s"
     spans: list[Span] = [(over.ljust(columns.label), "muted")]
@@ -189,6 +213,7 @@ def _latency_rows(state: ScreenState, view: LaneView, width: int) -> list[Row]:
     spans += [(name.rjust(cells), "muted") for name, cells in zip(SHOWN_PERCENTILES, columns.values, strict=True)]
     rows = [fit([*spans, ("n".rjust(columns.n), "muted")], width)]
     shown = [LATENCIES[0], TTFT_DUE, *LATENCIES[1:]] if state.any_due else LATENCIES
+    shown = [metric for metric in shown if itl or metric.name != "itl"]
     return [*rows, *(_latency_row(state, view, metric, columns, width) for metric in shown)]
 
 
@@ -203,11 +228,9 @@ class Columns(msgspec.Struct, frozen=True):
 
 def _columns(width: int) -> Columns:
     count = len(SHOWN_PERCENTILES)
-    if width < WORDS_CELLS:
-        return Columns(8, 0, [7, *[9] * (count - 1)], 5)
     if width < SPARK_FROM_CELLS:
-        cells = min((width - 10) // (count + 1), 12)
-        return Columns(10, 0, [cells] * count, cells)
+        spare = width - 38
+        return Columns(8, spare if spare >= MIN_SPARK_CELLS else 0, [7, *[9] * (count - 1)], 5)
     spark = SPARK_CELLS + max(width - SPARK_FROM_CELLS - 10, 0)
     return Columns(10, spark, [min((width - 10 - spark - 7) // count, 11)] * count, 7)
 

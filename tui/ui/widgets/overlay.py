@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import accumulate
 from typing import Final
 
 from textual.widget import Widget
 
+from tui.model.rows import LANES
 from tui.stats.verdict import Verdict
 from tui.ui.widgets import numbers
 from tui.ui.widgets.chart import (
@@ -36,7 +39,7 @@ OVERLAY_MIN_SIZE: Final = (AXIS_CELLS + 24, 4)
 RATIO_MIN_SIZE: Final = (AXIS_CELLS + 24, 2)
 OVERLAY_S: Final = 300
 RATIO_S: Final = 600
-LETTER_CELLS: Final = 3  # right of the lines
+SO_FAR_FROM_S: Final = 5
 RATIO_CELLS: Final = 7  # right of the ribbon: `1.72×`
 RATIO_ENDS: Final = (1.0, 1.02, 1.05, 1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 MINUTE_S: Final = 60
@@ -125,10 +128,10 @@ def ratio_panel_rows(state: ScreenState, width: int, height: int) -> list[Row]:
 def ratio_rows(state: ScreenState, on: Ground, width: int, height: int) -> list[Row]:
     """Exactly `height` rows: the interval as a band, the ratio as a line in it, and where both lanes are equal."""
     said = list(_said(state, on))
-    now = next((verdict for verdict in reversed(said) if verdict is not None and verdict.ratio is not None), None)
-    if now is None:
+    known = [verdict for verdict in said if verdict is not None and verdict.ratio is not None]
+    if not known:
         return [fit([(f" {_why_none(state)}", "muted")], width), *[fit((), width)] * (height - 1)]
-    low, high = _ends(said, now)
+    low, high = _ends(known)
     cells: Cells = [[(" ", "")] * on.cells for _ in range(height)]
     equal = height - 1 - _place(1.0, low, high, height)
     cells[equal] = [("─", "muted")] * on.cells
@@ -147,11 +150,23 @@ def ratio_rows(state: ScreenState, on: Ground, width: int, height: int) -> list[
 
 
 def _said(state: ScreenState, on: Ground) -> Iterator[Verdict | None]:
-    """What was said at the end of each column."""
-    history = state.view.history
+    """What was said at the end of each column; of tokens also the ratio before it has an interval."""
+    history, now = state.view.history, state.view.second
+    tokens = [list(accumulate(state.view.segment_tps.get(lane, ()))) for lane in LANES]
+    settled_s = min(map(len, tokens))
     for end in on.ends:
-        place = len(history) - state.view.second + end
-        yield history[place].get(state.figure) if 0 <= place < len(history) else None
+        place = len(history) - now + end
+        verdict = history[place].get(state.figure) if 0 <= place < len(history) else None
+        counted = settled_s - (now - 1 - end)
+        if (
+            verdict is not None
+            and verdict.ratio is None
+            and verdict.state == "measuring"
+            and counted >= SO_FAR_FROM_S
+        ):
+            a, b = (values[counted - 1] for values in tokens)
+            verdict = replace(verdict, ratio=a / b) if a and b else verdict
+        yield verdict
 
 
 def _why_none(state: ScreenState) -> str:
@@ -170,10 +185,10 @@ def _inverse(verdict: Verdict) -> tuple[float, float, float]:
     return 1 / verdict.ratio, 1 / ends[0], 1 / ends[1]
 
 
-def _ends(said: Sequence[Verdict | None], now: Verdict) -> tuple[float, float]:
+def _ends(known: Sequence[Verdict]) -> tuple[float, float]:
     """The ends of a scale that holds every ratio and the newest interval; wider ones are cut."""
-    ratios = [_inverse(verdict)[0] for verdict in said if verdict is not None and verdict.ratio is not None]
-    _, low, high = _inverse(now)
+    ratios = [_inverse(verdict)[0] for verdict in known]
+    _, low, high = _inverse(known[-1])
     up = _end(max(*ratios, high))
     down = 1 / _end(1 / min(*ratios, low))
     return (down, up) if down < up else (0.5, 2.0)
@@ -198,7 +213,7 @@ def _draw(cells: Cells, x: int, verdict: Verdict, style: tuple[ScreenState, floa
     ratio, *interval = _inverse(verdict)
     first, last = (_place(end, low, high, height) for end in interval)
     role = ROLE_OF.get(verdict.word, "muted")
-    for step in range(first, last + 1):
+    for step in range(first, last + 1) if verdict.low is not None else ():
         cells[height - 1 - step][x] = (state.glyphs.band, f"{role} dim" if role in {"a", "b"} else role)
     half = _place(ratio, low, high, 2 * height)
     upper, lower, _ = state.glyphs.halves["b"]

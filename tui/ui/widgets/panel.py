@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from textual.events import Resize, Show
 
@@ -22,6 +23,9 @@ from tui.ui.widgets.rows import Row, Rows, Span, fit, length
 from tui.ui.widgets.server_rows import power_top
 from tui.ui.widgets.trailing import Trailing, latency_cells, shared_top, trailing
 
+if TYPE_CHECKING:
+    from tui.judge.ledger import LedgerRow
+
 CHART_MIN_S = 100
 
 
@@ -34,10 +38,12 @@ class ScreenState:
     glyphs: Glyphs
     replay: bool = False
     figure: str = "output_tps"  # that the lanes are compared by
+    dials_hidden: bool = False  # there is no room for them
     load_on: bool = True
     behind_s: int | None = None  # how long the screen has been frozen; None while it is not
     slow_link: bool = False  # every second second is drawn
     window: WindowView | None = None  # of a replay; None while it is being worked out
+    pinned: LedgerRow | None = None  # a setting whose figures are shown beside the present ones
 
     @property
     def lanes(self) -> Mapping[Lane, LaneView]:

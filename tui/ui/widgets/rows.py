@@ -55,14 +55,16 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(filter(str.isprintable, text))
 
 
-def changed_cells(old: Row, new: Row) -> int:
-    """How many cells of the row to send: the compositor sends from the left, so only the right end can be saved."""
-    same = 0
-    while same < min(len(old), len(new)) and old[-1 - same] == new[-1 - same]:
-        same += 1
-    before, after = length(old[: len(old) - same]), length(new[: len(new) - same])
-    # A part that only moved is sent with everything after it.
-    return max(before, 1) if before == after else max(length(old), length(new))
+def changed_cells(old: Row, new: Row) -> tuple[int, int]:
+    """The first cell to send of a row that changed, and how many: from the first that differs to the last."""
+    texts = ["".join(text for text, _ in row) for row in (old, new)]
+    cells = max(map(cell_len, texts))
+    if len(texts[0]) != len(texts[1]) or cells != len(texts[1]):  # of another length, or with wide characters
+        return 0, max(cells, 1)
+    roles = [[role for text, role in row for _ in text] for row in (old, new)]
+    pairs = zip(*texts, *roles, strict=True)
+    differ = [x for x, (before, after, role, role_after) in enumerate(pairs) if before != after or role != role_after]
+    return (differ[0], differ[-1] + 1 - differ[0]) if differ else (0, 1)
 
 
 NO_GUTTER: Final = Spacing()
@@ -93,16 +95,20 @@ class Rows(Widget):
     def plain(self) -> str:
         return "\n".join("".join(text for text, _ in row) for row in self._rows)
 
+    def plain_row(self, y: int) -> str:
+        """Of what is shown; empty below it."""
+        return "".join(text for text, _ in self._rows[y]) if 0 <= y < len(self._rows) else ""
+
     def set_rows(self, rows: Sequence[Row]) -> None:
         """Show these rows, from the top."""
         old, self._rows = self._rows, list(rows)
         changed = [y for y in range(max(len(old), len(rows))) if y >= len(old) or y >= len(rows) or old[y] != rows[y]]
         if changed and self.is_mounted:
             # Regions are relative to the widget, borders included.
-            x, top = self.gutter.left, self.gutter.top
-            full = max(self.content_size.width, 1)
-            cells = [changed_cells(old[y], rows[y]) if y < min(len(old), len(rows)) else full for y in changed]
-            self.refresh(*(Region(x, top + y, width, 1) for y, width in zip(changed, cells, strict=True)))
+            left, top = self.gutter.left, self.gutter.top
+            full, both = (0, max(self.content_size.width, 1)), min(len(old), len(rows))
+            spans = [changed_cells(old[y], rows[y]) if y < both else full for y in changed]
+            self.refresh(*(Region(left + x, top + y, cells, 1) for y, (x, cells) in zip(changed, spans, strict=True)))
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Without Textual's cache of styled lines: a row is rendered when it changed, and has nothing around it."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tui.judge.sentence import cell, cell_factor, cell_interval
@@ -13,11 +15,11 @@ from tui.session.source import WindowView
 from tui.session.view import View
 from tui.ui.comparison import LANE_AHEAD, UNDECIDED, ledger_holds, window_ratio, window_values
 from tui.ui.widgets import numbers
-from tui.ui.widgets.panel import Panel, ScreenState
 from tui.ui.widgets.rows import Row, Span, fit, length, spread
 
 if TYPE_CHECKING:
     from tui.judge.ledger import LedgerRow
+    from tui.judge.segments import Settings
 
 
 SHORT_CELLS = 44  # of the columns after the setting
@@ -29,39 +31,56 @@ NO_SETTINGS = "No setting has been measured yet."
 NO_CROSSOVER = "Where the leader changes is shown once two settings have a verdict."
 
 
-def settings_rows(view: View, width: int, height: int) -> list[Row]:
+ORDERS: Final = ("dials", "visit", "A tok/s", "B tok/s", "lead")
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLook:
+    """What part of the ledger is shown, and how."""
+
+    first: int | None = (
+        None  # setting of the page, in the order shown; None: the page of the cursor, or of the present
+    )
+    cursor: int | None = None  # place in the ledger of the setting under the cursor; None: there is no cursor
+    order: str = ORDERS[0]
+    pinned: Settings | None = None  # the dials of the setting that is pinned
+
+
+AS_IT_IS: Final = LedgerLook()
+
+
+def settings_rows(view: View, width: int, height: int, look: LedgerLook | None = None) -> list[Row]:
     """`setting   A tok/s  B tok/s    ahead  verdict`, the newest that fit, in the order of the first visit."""
+    look = look or LedgerLook(order="visit")
     names, significant = moved_dials(view.ledger), ledger_holds(view.ledger)
     room = max(width - SHORT_CELLS, 8)
     rows = [fit([_head(room)], width)]
     newest = max(height - 1 - bool(view.crossover), 1)
-    for place, row in list(enumerate(view.ledger))[-newest:]:
-        cells = [*_setting_row(row, names, room, now=place == view.ledger_now), _word(row, significant[place])]
-        rows.append(fit(cells, width))
+    for place, row in ordered(view, look.order)[-newest:]:
+        cells = [*_setting_row(row, names, room, look, now=place == view.ledger_now), _word(row, significant[place])]
+        rows.append(fit(_under_cursor(cells, at_cursor=place == look.cursor), width))
     if view.crossover:
         rows.append(fit([(f" {view.crossover}", "strong")], width))
     return rows
 
 
-def ledger_rows(view: View, width: int, height: int, first: int | None = None) -> list[Row]:
-    """Heading, a page of settings in the order of the dials, and below where the lead changes hands.
-
-    `first`: the first setting of the page; None: the page of the setting in force.
-    """
+def ledger_rows(view: View, width: int, height: int, look: LedgerLook = AS_IT_IS) -> list[Row]:
+    """Heading, a page of settings, and below where the lead changes hands."""
     if not view.ledger:
         return [fit([(f" {NO_SETTINGS}", "muted")], width)]
     names, page, significant = moved_dials(view.ledger), height - 2, ledger_holds(view.ledger)
     with_ttft = width >= TTFT_FROM_CELLS
     room = min(max(width - LEDGER_CELLS - (TTFT_CELLS if with_ttft else 0), 8), MAX_SETTING_CELLS)
-    first = first_on_page(view, page, first)
-    shown = by_dials(view)[first : first + page]
+    first = first_on_page(view, page, look)
+    shown = ordered(view, look.order)[first : first + page]
     ttft_head = f"{'A TTFT p95':>14}{'B TTFT p95':>14}" if with_ttft else ""
     rows = [fit([_head(room, f"{'interval':^15}{ttft_head}")], width)]
     for place, row in shown:
         more: list[Span] = [(f"{cell_interval(row.verdict):^15}", "muted")]
         more += [_ttft(row, lane) for lane in LANES] if with_ttft else []
-        cells = [*_setting_row(row, names, room, now=place == view.ledger_now), *more, _word(row, significant[place])]
-        rows.append(fit(cells, width))
+        setting = _setting_row(row, names, room, look, now=place == view.ledger_now)
+        cells = [*setting, *more, _word(row, significant[place])]
+        rows.append(fit(_under_cursor(cells, at_cursor=place == look.cursor), width))
     rows += [fit((), width)] * (page - len(shown))
     return [*rows, _below(view, first, len(shown), width)]
 
@@ -78,10 +97,16 @@ def _head(room: int, more: str = "") -> Span:
     return f" {'setting':<{room}}{'A tok/s':>8}{'B tok/s':>8}{'ahead':>9}{more}  {'verdict':<16}", "muted"
 
 
-def _setting_row(row: LedgerRow, names: Sequence[str], room: int, *, now: bool) -> list[Span]:
+def _under_cursor(cells: Sequence[Span], *, at_cursor: bool) -> list[Span]:
+    return [(text, f"{role} reverse".strip()) if at_cursor else (text, role) for text, role in cells]
+
+
+def _setting_row(row: LedgerRow, names: Sequence[str], room: int, look: LedgerLook, *, now: bool) -> list[Span]:
+    pinned = " ◇" if row.dials == look.pinned else ""
+    setting = f"{_cut(setting_text(row, names), room - 1 - len(pinned))}{pinned}"
     a, b = (row.tps.get(lane) if row.settled_s else None for lane in LANES)
     return [
-        (f"{'▸' if now else ' '}{_cut(setting_text(row, names), room - 1):<{room}}", "strong" if now else ""),
+        (f"{'▸' if now else ' '}{setting:<{room}}", "strong" if now else ""),
         (f"{numbers.whole(a):>8}", "a"),
         (f"{numbers.whole(b):>8}", "b"),
         (f"{cell_factor(row.verdict, row.ratio):>9}", "strong" if now else ""),
@@ -110,6 +135,19 @@ def setting_text(row: LedgerRow, names: Sequence[str]) -> str:
     return " ".join(parts)
 
 
+def ordered(view: View, order: str) -> list[tuple[int, LedgerRow]]:
+    """The settings with their places in the ledger; by tokens or by the lead of B over A, the highest first."""
+    numbered = list(enumerate(view.ledger))
+    if order == "dials":
+        return by_dials(view)
+    if order == "visit":
+        return numbered
+    if order == "lead":
+        return sorted(numbered, key=lambda one: one[1].ratio or math.inf)
+    lane: Lane = "a" if order == "A tok/s" else "b"
+    return sorted(numbered, key=lambda one: -one[1].tps.get(lane, 0.0))
+
+
 def by_dials(view: View) -> list[tuple[int, LedgerRow]]:
     """The settings with their places in the ledger, by the values of the dials that were moved."""
     names = moved_dials(view.ledger)
@@ -127,11 +165,13 @@ def _sort_key(name: str, text: str) -> tuple[float, str]:
     return (0.0, value) if isinstance(value, str) else (value, "")
 
 
-def first_on_page(view: View, page: int, first: int | None) -> int:
-    """Where a page of so many settings begins: at `first`, else so that the one in force is in its middle."""
+def first_on_page(view: View, page: int, look: LedgerLook) -> int:
+    """Where a page of so many settings begins: as it was, else with the cursor or the present in its middle."""
+    first = look.first
     if first is None:
-        places = [place for place, _ in by_dials(view)]
-        first = places.index(view.ledger_now) - page // 2 if view.ledger_now in places else 0
+        places = [place for place, _ in ordered(view, look.order)]
+        middle = view.ledger_now if look.cursor is None else look.cursor
+        first = places.index(middle) - page // 2 if middle in places else 0
     return min(max(first, 0), max(len(view.ledger) - page, 0))
 
 
@@ -152,24 +192,6 @@ def _below(view: View, first: int, shown: int, width: int) -> Row:
     if not left and length(right) < width - 50:
         left = [(f" {NO_CROSSOVER}", "muted")]
     return spread(left, right, width)
-
-
-class LedgerPanel(Panel):
-    """As many settings as there are rows; page up and page down show the others."""
-
-    def __init__(self) -> None:
-        super().__init__(self._ledger_rows, id="ledger", min_size=(1, 4))
-        self._first: int | None = None
-
-    def _ledger_rows(self, state: ScreenState, width: int, height: int) -> list[Row]:
-        return ledger_rows(state.view, width, height, self._first)
-
-    def page(self, way: int) -> None:
-        """One page up (-1) or down (1)."""
-        if self.state is not None:
-            view, page = self.state.view, max(self.content_size.height - 2, 1)
-            self._first = first_on_page(view, page, first_on_page(view, page, self._first) + way * page)
-            self.redraw()
 
 
 WORKING: Final = "Working out the window…"
