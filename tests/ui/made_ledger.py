@@ -12,7 +12,9 @@ from tui.stats.batches import Mean
 from tui.stats.latency import LatencyFigure
 from tui.stats.verdict import Verdict, Word
 
-OTHERS = {spec.name: dial_text(spec, getattr(Dials(), spec.name)) for spec in DIALS} | {"prompt_tokens": "512"}
+OTHERS: dict[str, str] = {str(spec.name): dial_text(spec, getattr(Dials(), spec.name)) for spec in DIALS} | {
+    "prompt_tokens": "512"
+}
 SWEPT: Sequence[tuple[int, float, float, Word]] = (  # streams, tok/s of A, TTFT of A in ms, word
     (1, 100, 50, "A ahead"),
     (4, 380, 60, "A ahead"),
