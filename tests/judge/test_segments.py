@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.judge.made import NS, T0, request, requests_frame, second, seconds_frame, turned
-from tui.judge.segments import agreed_s, segments, settings_at, settling_s
+from tui.judge.segments import BALANCES, Segment, agreed_s, segments, settings_at, settling_s
+from tui.judge.tables import Requests, Seconds
 from tui.model.rows import RequestRow, SecondRow
 
 
@@ -109,3 +110,24 @@ def test_dials_that_a_session_does_not_tell_are_not_made_up() -> None:
 @pytest.mark.parametrize("empty", [[], [np.zeros(3)]])
 def test_too_few_seconds_to_agree(empty: list[np.ndarray]) -> None:
     assert agreed_s(empty) == 0
+
+
+def test_what_goes_into_answers_and_comes_out_of_them_is_counted_by_the_second() -> None:
+    rows = [second(lane, i, 100, prompt_tokens=50, in_flight=3) for i in range(20) for lane in ("a", "b")]
+    ended = [request("a", i, at_s=i, e2e_ms=1500, output_tokens=7, prompt_tokens=40 + i) for i in range(18)]
+    at_once = segments(seconds_frame(rows), requests_frame(ended), [T0 + 5 * NS])[0].lane("a")
+    assert list(at_once.begun) == [50.0] * 15
+    assert list(at_once.in_flight) == [3.0] * 15
+    assert list(at_once.ended) == [7.0] * 14 + [0.0]
+    assert list(at_once.ended_prompts) == [40.0 + i for i in range(4, 18)] + [0.0]
+    assert list(at_once.flown_s) == [1.5] * 14 + [0.0]
+    bit_by_bit = Segment(T0, T0 + 5 * NS)
+    for i in range(20):
+        both = {row.lane: Seconds.from_rows([row]) for row in rows if row.t_ns == T0 + i * NS}
+        bit_by_bit.add_seconds(both)
+        late = [one for one in ended if T0 + i * NS <= one.t_end_ns < T0 + (i + 1) * NS]
+        bit_by_bit.add_requests("a", Requests.from_rows(late))
+    lane = bit_by_bit.lane("a")
+    for pair in BALANCES:
+        for name in pair:
+            assert list(getattr(lane, name)) == list(getattr(at_once, name))

@@ -13,12 +13,12 @@ import numpy as np
 from tui.judge.comparable import Work
 from tui.judge.obstacles import Circumstances, obstacle, work_note
 from tui.judge.plausible import doubts_of_most, unknown_figures
-from tui.judge.segments import Segment, Settings, segments, settings_at
+from tui.judge.segments import BALANCES, Segment, Settings, segments, settings_at
 from tui.judge.tables import Span, Tables
 from tui.model.metrics import NS_PER_S
 from tui.model.profile import NO_LIMITS, Limits
 from tui.model.rows import LANES, Lane
-from tui.stats.batches import BATCH_S, Mean, rate_of
+from tui.stats.batches import BATCH_S, Balance, Floats, Mean, rate_of
 from tui.stats.latency import (
     Latencies,
     LatencyFigure,
@@ -158,7 +158,7 @@ class VisitedSetting:
             a, b = (self._by_second([one.lane(lane).tps for one in self.segments]) for lane in LANES)
             if pairs is not None:
                 return turns_verdict(a, b, pairs, delta=delta, frozen=frozen)
-            return throughput_verdict(a, b, delta=delta, frozen=frozen)
+            return throughput_verdict(a, b, delta=delta, frozen=frozen, balances=self._balances())
         if figure == "goodput":
             a, b = (self._by_second([one.good(lane, limits) for one in self.segments]) for lane in LANES)
             return goodput_verdict(a, b, delta=delta, frozen=frozen, pairs=pairs)
@@ -184,6 +184,17 @@ class VisitedSetting:
             else replace(self.verdict("output_tps", delta=delta, frozen=frozen), note=work_note(at)),
             figures={lane: lane_figures(tps, self.latencies(lane, "ttft")) for lane, tps in counted.items()},
         )
+
+    def _balances(self) -> list[Balance]:
+        """Of the seconds that count (see `segments.BALANCES`)."""
+
+        def count(lane: Lane, name: str) -> Floats:
+            return np.array(self._by_second([getattr(one.lane(lane), name) for one in self.segments]))
+
+        return [
+            Balance((count("a", one), count("a", other)), (count("b", one), count("b", other)))
+            for one, other in BALANCES
+        ]
 
     def _by_second(self, visits: Sequence[Sequence[float]]) -> list[float]:
         """A value of every second that counts; of several visits each is cut so that no batch holds two."""

@@ -41,12 +41,22 @@ def _ints() -> array[int]:
     return array("q")
 
 
+# Pairs of counts of a lane's seconds that are equal in the long run: what goes into answers comes out of them. The
+# third is Little's law.
+BALANCES: Final = (("ended", "tps"), ("begun", "ended_prompts"), ("in_flight", "flown_s"))
+
+
 @dataclass(slots=True)
 class LaneSegment:
     """One lane's share of a segment: growing columns of the seconds that count, and of requests."""
 
     tps: array[float] = field(default_factory=_floats)  # output tokens of each second that counts
     at_s: array[float] = field(default_factory=_floats)  # when it began
+    begun: array[float] = field(default_factory=_floats)  # prompt tokens of the answers that began in it
+    in_flight: array[float] = field(default_factory=_floats)  # requests at its end
+    ended: array[float] = field(default_factory=_floats)  # tokens of the answers that ended in it
+    ended_prompts: array[float] = field(default_factory=_floats)  # tokens of their prompts
+    flown_s: array[float] = field(default_factory=_floats)  # how long they were in flight, in all
     sent_ns: array[int] = field(default_factory=_ints)
     end_ns: array[int] = field(default_factory=_ints)
     ok: array[int] = field(default_factory=_ints)
@@ -64,6 +74,33 @@ class LaneSegment:
         self.doubts.frombytes(requests.doubts.tobytes())
         for name, column in self.ms.items():
             column.frombytes(requests.ms[name].astype(np.float64).tobytes())
+
+    def add_seconds(self, seconds: Seconds, counts: Bools) -> None:
+        """Those that count; what ended in them comes with the requests."""
+        self.tps.extend(seconds.tokens[counts].astype(float))
+        self.at_s.extend(seconds.t_ns[counts] / NS_PER_S)
+        self.begun.extend(seconds.begun[counts].astype(float))
+        self.in_flight.extend(seconds.in_flight[counts].astype(float))
+        for column in (self.ended, self.ended_prompts, self.flown_s):
+            column.frombytes(bytes(8 * int(counts.sum())))
+
+    def add_ended(self, requests: Requests) -> None:
+        """To the seconds that count in which they ended."""
+        if requests.tokens is None or not self.at_s:
+            return
+        at_s, end_s = np.array(self.at_s), requests.end_ns / NS_PER_S
+        place = np.searchsorted(at_s, end_s, side="right") - 1
+        inside = (place >= 0) & (end_s - at_s[np.maximum(place, 0)] < 1)
+        flown_s = (requests.end_ns - requests.sent_ns) / NS_PER_S
+        for column, values in zip(
+            (self.ended, self.ended_prompts, self.flown_s), (*requests.tokens, flown_s), strict=True
+        ):
+            np.add.at(np.frombuffer(column), place[inside], values[inside])
+
+    def forget_seconds(self, count: int) -> None:
+        """The oldest."""
+        for name in ("tps", "at_s", *{name for pair in BALANCES for name in pair if name != "tps"}):
+            del getattr(self, name)[:count]
 
     @property
     def requests(self) -> Requests:
@@ -151,14 +188,14 @@ class Segment:
         self.in_turns |= any(bool(lane.resting.any()) for lane in seconds.values())
         for name, lane in seconds.items():
             counts = settled & up & ~bound & ~lane.resting
-            self.lanes[name].tps.extend(lane.tokens[counts].astype(float))
-            self.lanes[name].at_s.extend(t_ns[counts] / NS_PER_S)
+            self.lanes[name].add_seconds(lane, counts)
 
     def add_requests(self, lane: Lane, requests: Requests) -> None:
         """Keep requests that were sent or ended in this segment."""
         if self.settled_ns is None:
             return
         self.lanes[lane].add(requests)
+        self.lanes[lane].add_ended(requests)
         if requests.work is not None:
             ended_well = requests.ok & self.measured(lane, requests.sent_ns)
             self.lanes[lane].work += Work.of_requests(requests.work[:, ended_well])
@@ -172,7 +209,7 @@ class Segment:
                 lane.forgotten = (lane.forgotten[0] + ok, lane.forgotten[1] + failed)
                 lane.forget(MAX_REQUESTS // 2)
             if len(lane.tps) >= MAX_SECONDS:
-                del lane.tps[:FORGOTTEN_S], lane.at_s[:FORGOTTEN_S]
+                lane.forget_seconds(FORGOTTEN_S)
 
     def spans(self, lane: Lane) -> list[Span]:
         """When the lane was measured: from the settled moment to the end, or its turns."""

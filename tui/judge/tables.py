@@ -63,13 +63,18 @@ class Seconds:
     bound: Bools
     up: Bools
     resting: Bools
+    begun: Ints  # prompt tokens of the answers that began
+    in_flight: Ints  # requests
 
     @classmethod
     def from_rows(cls, rows: Sequence[SecondRow]) -> Self:
-        columns = [(row.t_ns, row.output_tokens, row.bound, row.up, row.resting) for row in rows]
-        t_ns, tokens, *flags = np.array(columns, dtype=np.int64).reshape(-1, 5).T
+        columns = [
+            (row.t_ns, row.output_tokens, row.prompt_tokens, row.in_flight, row.bound, row.up, row.resting)
+            for row in rows
+        ]
+        t_ns, tokens, begun, in_flight, *flags = np.array(columns, dtype=np.int64).reshape(-1, 7).T
         bound, up, resting = (flag.astype(bool) for flag in flags)
-        return cls(t_ns, tokens, bound, up, resting)
+        return cls(t_ns, tokens, bound, up, resting, begun, in_flight)
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame) -> Self:
@@ -80,12 +85,20 @@ class Seconds:
             frame["bound"].to_numpy(),
             frame["up"].to_numpy(),
             frame["resting"].fill_null(value=False).to_numpy(),
+            frame["prompt_tokens"].fill_null(0).to_numpy().astype(np.int64),
+            frame["in_flight"].fill_null(0).to_numpy().astype(np.int64),
         )
 
     def __getitem__(self, span: slice) -> Seconds:
         return Seconds(
-            self.t_ns[span], self.tokens[span], self.bound[span], self.up[span], self.resting[span]
-        )  # fmt: skip
+            self.t_ns[span],
+            self.tokens[span],
+            self.bound[span],
+            self.up[span],
+            self.resting[span],
+            self.begun[span],
+            self.in_flight[span],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +111,7 @@ class Requests:
     doubts: Ints  # bits, see `plausible.doubts_of`
     ms: Mapping[str, Floats]  # each of `LATENCY`; nan where a request has none
     work: Floats | None = None  # of `work_values`; a segment keeps their sums alone
+    tokens: Floats | None = None  # (2, n): of the answer and of its prompt; a segment keeps their sums of each second
 
     @classmethod
     def from_rows(cls, rows: Sequence[RequestRow]) -> Self:
@@ -109,6 +123,7 @@ class Requests:
             doubts_of(Answers.from_rows(rows)),
             {name: np.array([ms(row) for row in rows], dtype=float) for name, ms in REQUEST_LATENCIES.items()},
             work_values(rows),
+            np.array([(row.output_tokens, _prompt_tokens(row)) for row in rows], dtype=float).reshape(-1, 2).T,
         )
 
     @classmethod
@@ -123,17 +138,28 @@ class Requests:
             doubts_of(Answers.from_frame(frame)),
             {name: ms[name].to_numpy() for name in LATENCY},
             work_values(frame),
+            frame.select(
+                pl.col("output_tokens").fill_null(0).cast(float),
+                pl.coalesce("prompt_tokens", "prompt_tokens_asked").fill_null(0).cast(float),
+            )
+            .to_numpy()
+            .T,
         )
 
     def __getitem__(self, chosen: Bools) -> Requests:
         ms = {name: column[chosen] for name, column in self.ms.items()}
         work = None if self.work is None else self.work[:, chosen]
+        tokens = None if self.tokens is None else self.tokens[:, chosen]
         doubts = self.doubts[chosen]
-        return Requests(self.sent_ns[chosen], self.end_ns[chosen], self.ok[chosen], doubts, ms, work)
+        return Requests(self.sent_ns[chosen], self.end_ns[chosen], self.ok[chosen], doubts, ms, work, tokens)
 
     def good(self, limits: Limits) -> Bools:
         """Which of them ended well within every limit."""
         return self.ok & within_limits(self.ms, limits.by_metric)
+
+
+def _prompt_tokens(row: RequestRow) -> int:
+    return row.prompt_tokens_asked if row.prompt_tokens is None else row.prompt_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,17 +33,16 @@ _EARLY_TIME_S: Final = (1 + 0.8) / (1 - 0.8)
 # long batches alone.
 _TIMES: Final = 1.25
 _MOST_BATCHES: Final = 18
-# How far batches are believed against an autoregression, in standard errors of their variance, to either side.
-_LESS: Final = 0.5
-_MORE: Final = 1.0
+# An autoregression is believed within half a standard error of the variance that batches give.
+_AGREES: Final = 0.5
 # Overlapping batches estimate the variance as well as 1.5 times as many disjoint ones (Meketon & Schmeiser 1984); the
 # correlation within them takes part of it back. By simulation 1.25 keeps four batches at 95 %.
 _DOF: Final = 1.25
 # The boundary of a sequence, in standard errors, by seconds: wide while few batches say how noisy a lane is, narrow
 # from four to twelve minutes, when an operator waits for a small lead, then widening so that its error stays finite
 # however long one looks (the chance to cross falls with the square of the logarithm of time).
-_FIRST_STRETCH: Final = 3.3
-_STRETCH: Final = 2.75
+_FIRST_STRETCH: Final = 3.4
+_STRETCH: Final = 2.8
 _WIDE_UNTIL_S: Final = 240
 _NARROW_UNTIL_S: Final = 720
 
@@ -221,10 +220,8 @@ def _known(noise: Floats, fitted: int = 0) -> _Known:
     """
     by_batches = _of_batches(noise, fitted)
     variance, dof = _of_autoregression(noise)
-    within = np.sqrt(2 / by_batches.dof)
-    clipped = np.clip(
-        variance, by_batches.variance / (1 + _LESS * within), by_batches.variance * (1 + _MORE * within)
-    )
+    within = 1 + _AGREES * np.sqrt(2 / by_batches.dof)
+    clipped = np.clip(variance, by_batches.variance / within, by_batches.variance * within)
     dof = np.where(clipped == variance, np.maximum(dof - fitted, 1.0), by_batches.dof)
     return _Known(clipped, np.vectorize(stepped)(dof), by_batches.batches, by_batches.batch_s)
 
@@ -282,6 +279,7 @@ def _bias(times: Floats, batch_s: int) -> Floats:
 # sequence then covers in 90 % of runs, and so in 93 %.
 _EXPLAINED: Final = 0.35
 _NOT_WIDER: Final = 1.25
+_LIKELY: Final = 3.0  # standard errors that a balance may be off
 _EXPLAINED_S: Final = 5
 
 
@@ -313,7 +311,7 @@ class Balance:
         """By how much it is off in all, as a logarithm; nan where a count is 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
             a, b = ([np.log(count.mean(axis=1)) for count in lane] for lane in (self.a, self.b))
-        mean: Floats = a[0] - a[1] - b[0] + b[1]
+            mean: Floats = a[0] - a[1] - b[0] + b[1]
         return np.where(np.isfinite(mean), mean, np.nan)
 
 
@@ -353,8 +351,11 @@ class _Fit:
         both, squares, all_squares = (
             (x * y).mean(axis=1) for x, y in ((tokens, other), (other, other), (tokens, tokens))
         )
-        known = np.isfinite(balance.mean) & (squares > 0) & (all_squares > 0)
-        share, off = np.divide(both, squares, out=np.zeros_like(both), where=known), np.nan_to_num(balance.mean)
+        off = balance.mean
+        # A count that says the same differently in both lanes, as a server that counts another prompt than was asked.
+        likely = np.abs(off) <= _LIKELY * np.sqrt(_known(balance.noise).variance)
+        known = np.isfinite(off) & likely & (squares > 0) & (all_squares > 0)
+        share, off = np.divide(both, squares, out=np.zeros_like(both), where=known), np.nan_to_num(off)
         explained = np.divide(share * both, all_squares, out=np.zeros_like(both), where=known)
         leverage = np.divide(off**2, squares, out=np.zeros_like(off), where=known)
         return cls(balance.noise, off, share, explained, leverage)
