@@ -65,7 +65,7 @@ def made(joined: Joined, a_chunk: float, streams: int, seconds: float) -> Made:
             held = _accepted(a_step, wanted, rng)
             emitted = steps_ns[start : start + held.size]
             start += held.size + 1
-            times_ns, steps = _sent(joined, emitted, a_chunk, rng)
+            times_ns, steps = sent(joined, emitted, a_chunk, rng)
             ends = np.cumsum(steps)
             tokens = np.add.reduceat(held[: emitted.size], ends - steps)
             text = np.fromiter(islice(lengths, int(tokens.sum())), np.int64)
@@ -73,13 +73,13 @@ def made(joined: Joined, a_chunk: float, streams: int, seconds: float) -> Made:
             number = next(numbers)
             columns.append(np.stack((np.full(tokens.size, number), times_ns, tokens, text)))
             if tokens.sum() == wanted:
-                rows.append(_row(number, times_ns, wanted, int(text.sum())))
+                rows.append(row_of(number, times_ns, wanted, int(text.sum())))
     chunks = np.concatenate(columns, axis=1)
     request, t_ns, held, texts = chunks[:, np.argsort(chunks[1], kind="stable")]
     return Made(request, t_ns, held, texts, sorted(rows, key=lambda row: row.t_end_ns))
 
 
-def _row(number: int, times_ns: Ints, tokens: int, text_bytes: int) -> RequestRow:
+def row_of(number: int, times_ns: Ints, tokens: int, text_bytes: int) -> RequestRow:
     first_ns, last_ns, chunks = int(times_ns[0]), int(times_ns[-1]), times_ns.size
     return RequestRow(
         *("a", number, 1, 0, 0, first_ns, last_ns, last_ns, None, PROMPT_TOKENS, PROMPT_TOKENS, None, tokens, tokens),
@@ -107,7 +107,7 @@ def _accepted(a_step: float, wanted: int, rng: np.random.Generator) -> Ints:
     return np.append(tokens[:whole], wanted - tokens[:whole].sum())
 
 
-def _sent(joined: Joined, emitted: Ints, a_chunk: float, rng: np.random.Generator) -> tuple[Ints, Ints]:
+def sent(joined: Joined, emitted: Ints, a_chunk: float, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """When an answer's chunks came, and of how many steps each is."""
     n = emitted.size
     if joined == "cycle":  # the front end looks after each stream once in a while, whatever the engine does
