@@ -9,7 +9,7 @@ import pytest
 
 from tests.engines.sites import LLAMACPP, METRICS, SGLANG, VLLM, Answers, Site, captured, lane, listing
 from tui.engines.detect import DetectedServer, detect_lane
-from tui.model.text import UserError
+from tui.model.text import NotUpError, UserError
 
 URL = "http://engine.test:8000"
 
@@ -266,6 +266,8 @@ async def test_nobody_there_a_deaf_server_and_an_unknown_name(deaf_port: int) ->
     port = free.sockets[0].getsockname()[1]
     free.close()
     await free.wait_closed()
+    with pytest.raises(NotUpError):
+        await detect_lane(lane(f"http://127.0.0.1:{port}"))
     assert await undetected(f"http://127.0.0.1:{port}") == (
         f"nobody answers at http://127.0.0.1:{port}; is the server up, and is this its port?"
     )

@@ -37,9 +37,12 @@ class Handler(BaseHTTPRequestHandler):
             self._send("application/json", "{}", 404)
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length", 0)))
+        body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or "{}")
         if self.path != "/v1/completions":
             return self._send("application/json", "{}", 404)
+        if "--picky" in sys.argv and "ignore_eos" in body:
+            error = {"error": {"message": "unknown field: ignore_eos", "param": "ignore_eos"}}
+            return self._send("application/json", json.dumps(error), 400)
         chunk = json.dumps({"choices": [{"text": "a", "finish_reason": "length"}], "usage": {"prompt_tokens": 5}})
         return self._send("text/event-stream", f"data: {chunk}\n\ndata: [DONE]\n\n")
 

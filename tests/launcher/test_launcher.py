@@ -64,6 +64,16 @@ async def test_an_engine_is_started_reported_and_ended_with_its_stubborn_worker(
     assert "a loading weights 50 %" in stages
 
 
+async def test_an_engine_is_asked_as_the_load_will_ask_it(tmp_path: Path) -> None:
+    stages: list[str] = []
+    picky = profile(tmp_path / "pids", extra=["--picky"])
+    async with Launcher(picky, lambda lane, text: stages.append(text), tmp_path) as launcher:
+        server = (await launcher.start())["a"]
+    assert "ignore_eos" in server.changes.drop
+    assert any("refuses the field ignore_eos" in stage for stage in stages)
+    assert not any("nobody answers" in stage for stage in stages)
+
+
 async def test_an_engine_that_dies_is_reported_with_its_last_lines(tmp_path: Path) -> None:
     with pytest.raises(
         EngineDiedError, match=r"lane A's engine ended \(status 3\); its log is .*a-vllm.log"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.telemetry.pages import PAGES, page
-from tui.net.prometheus import Sample, parse
+from tui.net.prometheus import MAX_SAMPLES, Sample, parse
 
 
 def reference(raw: bytes) -> dict[str, list[Sample]]:
@@ -65,9 +65,24 @@ def test_values_that_are_no_numbers_are_kept_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("line", [b'm{a="1" 3', b'm{a="1} 3\n', b"m twelve", b"m \n", b'm{="x"} 1'])
-def test_a_malformed_wanted_line_is_an_error(line: bytes) -> None:
+def test_a_malformed_line_takes_no_other_along(line: bytes) -> None:
     with pytest.raises(ValueError, match=r"labels do not end|no value|not a number"):
         parse(b"ok 1\n" + line, ["m"])
+    rest = b'ok 1\nm{a="2"} 4\n'
+    assert parse(rest + line, ["m", "ok"]) == {"m": [({"a": "2"}, 4.0)], "ok": [({}, 1.0)]}
+    assert parse(b"ok 1\n" + line, ["m", "ok"]) == {"ok": [({}, 1.0)]}
+
+
+@pytest.mark.parametrize("value", ["N/A", "null", "-", "1,5", "None", "0x1F", "n/a 1700000000"])
+def test_a_value_that_is_none_takes_no_other_along(value: str) -> None:
+    page = f"vllm:num_requests_running 3\nvllm:kv_cache_usage_perc {value}\nvllm:num_requests_waiting 2\n".encode()
+    wanted = ["vllm:kv_cache_usage_perc", "vllm:num_requests_running", "vllm:num_requests_waiting"]
+    assert parse(page, wanted) == {wanted[1]: [({}, 3.0)], wanted[2]: [({}, 2.0)]}
+
+
+def test_too_many_samples_of_one_metric_take_no_other_along() -> None:
+    page = b"".join(b'm{n="%d"} 1\n' % n for n in range(MAX_SAMPLES + 1)) + b"ok 1\n"
+    assert parse(page, ["m", "ok"]) == {"ok": [({}, 1.0)]}
 
 
 def test_a_malformed_line_that_nobody_wants_does_no_harm() -> None:

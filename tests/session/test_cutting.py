@@ -23,6 +23,13 @@ def frame(t_ns: int, arrivals_ns: list[int], merged: int) -> Frame:
     )  # fmt: skip
 
 
+def test_no_second_joined_more_reads_than_it_has() -> None:
+    cutter, now = LaneCutter("a"), LaneCondition(concurrency=4, up=True, resting=False)
+    cutter.add(frame(NS, [100, NS + 1, NS + 2], merged=3))
+    rows = [cutter.cut(n * NS, (n + 1) * NS, 1, now).row for n in range(2)]
+    assert [(row.reads, row.merged_reads) for row in rows] == [(1, 1), (2, 2)]
+
+
 def test_a_second_counts_its_reads_and_those_that_joined_tokens() -> None:
     cutter, now = LaneCutter("a"), LaneCondition(concurrency=4, up=True, resting=False)
     cutter.add(frame(NS, [100, 200, 300, NS + 1], merged=1))

@@ -144,6 +144,12 @@ async def test_the_names_of_the_lanes_gpus() -> None:
     assert await DcgmReader("a", "h:9400", (1,), open_page=exporter).names() == {1: "NVIDIA H100 80GB HBM3"}
 
 
+async def test_a_gpu_that_the_exporter_lost_takes_no_other_along() -> None:
+    said = await messages([exporter_page()], 2, gpus=(1, 5))
+    assert "http://exporter.test:9400/metrics has no GPU 5" in said
+    assert any(isinstance(each, list) and {row.source for row in each} == {"gpu1"} for each in said)
+
+
 async def test_gpus_that_the_exporter_does_not_know_and_pages_of_something_else() -> None:
     (line,) = await messages([exporter_page()], 1, gpus=(5,))
     assert line == "http://exporter.test:9400/metrics has GPUs 0, 1, none of those named in gpus"

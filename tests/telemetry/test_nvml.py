@@ -166,6 +166,28 @@ def test_a_lost_gpu_does_not_hide_the_one_that_the_server_uses(nvml: FakeNvml) -
     assert values(lane_gpus()) == {"gpu0": WHOLE_GPU}
 
 
+def test_a_gpu_that_is_lost_on_the_way_takes_no_other_along(nvml: FakeNvml) -> None:
+    gpus = lane_gpus(gpus=(0, 1))
+    assert values(gpus).keys() == {"gpu0", "gpu1"}
+    assert gpus.note == ""
+    nvml.lost = {"gpu1"}
+    assert values(gpus) == {"gpu0": WHOLE_GPU}
+    assert gpus.note == "GPU 1: the GPU has fallen off the bus or is lost"
+    assert gpus.names().keys() == {0}
+    nvml.lost = set()
+    assert values(gpus).keys() == {"gpu0", "gpu1"}
+    assert gpus.note == ""
+    nvml.lost = {"gpu0", "gpu1"}
+    with pytest.raises(ReadingError, match="GPU 0: the GPU has fallen off"):
+        gpus.read()
+
+
+def test_a_gpu_that_is_not_there_takes_no_other_along(nvml: FakeNvml) -> None:
+    gpus = lane_gpus(gpus=(0, 7))
+    assert values(gpus) == {"gpu0": WHOLE_GPU}
+    assert gpus.note.startswith("GPU 7: ")
+
+
 @pytest.mark.parametrize(
     ("call", "error", "line"),
     [

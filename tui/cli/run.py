@@ -24,7 +24,7 @@ from tui.cli.progress import RunProgress, time_text
 from tui.judge.itl import ChunkGaps
 from tui.model.profile import Profile, Step
 from tui.model.rows import LANES, Batch, EventRow, Lane, RequestRow, SecondRow
-from tui.model.session import SessionInfo
+from tui.model.session import LaneInfo, SessionInfo
 from tui.model.text import UserError
 from tui.profile.reading import MAX_REPEATS, lane_dials
 from tui.session.plan import StepEnd
@@ -45,6 +45,7 @@ class Work:
     step_end: StepEnd = "time"
     refined: bool = False  # the steps are the first pass of a sweep, and others follow
     announced: Sequence[str] = ()  # said before it begins
+    said: Sequence[str] = ()  # what was said of the servers already
 
     async def run(self, session: LiveSession) -> None:
         if not self.steps:
@@ -71,10 +72,8 @@ async def measure(
     session.watched = work.step_end == "verdict"  # it ends when it shows what one waits for
     progress = RunProgress(work.for_s, until_decided=work.step_end == "verdict")
     try:
-        for lane, info in (await session.reach()).items():
-            for sentence in info.adapted:
-                print_notice(f"lane {lane.upper()}: {sentence}")
-        for line in work.announced:
+        adapted = _adapted(await session.reach())
+        for line in (*(line for line in adapted if line not in work.said), *work.announced):
             print_notice(line)
         await session.start(lambda: progress.second(session))
         await until_one_ends(session.ended(), work.run(session), interruption.event.wait())
@@ -83,6 +82,11 @@ async def measure(
         number = interruption.signal
         await session.stop(f"signal {signal.Signals(number).name}" if number else "done")
     return session
+
+
+def _adapted(infos: Mapping[Any, LaneInfo]) -> list[str]:
+    """What is done otherwise for each server, a line each."""
+    return [f"lane {lane.upper()}: {sentence}" for lane, info in infos.items() for sentence in info.adapted]
 
 
 class SweepPasses:
@@ -293,8 +297,8 @@ async def _run(args: argparse.Namespace, profile: Profile, work: Work) -> int:
     interruption = Interruption()
     if args.warm_up:
         once = msgspec.structs.replace(profile, repeat=1)
-        await measure(once, _warm_up(work), interruption, CollectedRows())
-        work = replace(work, announced=())
+        warm = await measure(once, warm_up_of(work), interruption, CollectedRows())
+        work = announced_after(warm, work)
         if interruption.signal:
             print_notice("dragstrip: interrupted during warm-up: nothing was measured")
             return 128 + interruption.signal
@@ -307,11 +311,16 @@ async def _run(args: argparse.Namespace, profile: Profile, work: Work) -> int:
     return _print_summary(args, session, rows, by_step=bool(work.steps))
 
 
-def _warm_up(work: Work) -> Work:
+def warm_up_of(work: Work) -> Work:
     shortened = msgspec.structs.replace
     steps = [shortened(step, requests=None, for_s=min(step.for_s or WARM_STEP_S, WARM_STEP_S)) for step in work.steps]
     announced = [*work.announced, "warming up: not recorded, not counted"]
     return Work(min(work.for_s, WARM_S), steps, announced=announced)
+
+
+def announced_after(warm: LiveSession, work: Work) -> Work:
+    """The same work after a warm-up, which has said what there is to say."""
+    return replace(work, announced=(), said=_adapted(warm.info.lanes if warm.info is not None else {}))
 
 
 def _print_summary(args: argparse.Namespace, session: LiveSession, rows: CollectedRows, *, by_step: bool) -> int:

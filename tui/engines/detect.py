@@ -21,7 +21,7 @@ from tui.engines.registry import ENGINES, FALLBACK, get_engine
 from tui.engines.tokenizer import token_pool
 from tui.model.profile import API_PATH, PATHS, Endpoint, LaneProfile
 from tui.model.session import LaneInfo
-from tui.model.text import UserError, sanitize
+from tui.model.text import NotUpError, UserError, sanitize
 from tui.net.http import (
     MAX_REDIRECTS,
     REDIRECTS,
@@ -177,7 +177,7 @@ def _without_list(answer: Answer, wanted: str, place: Place, key_env: str) -> Mo
         note = f"{base} has no list of models at {path} ({came}): it is asked for {sanitize(wanted)} all the same"
         return ModelChoice(wanted, listed=False, note=note)
     if answer.status >= 500 and answer.status not in ABSENT:
-        raise UserError(f"{base} is not ready (HTTP {answer.status}): {answer.error_message()}")
+        raise NotUpError(f"{base} is not ready (HTTP {answer.status}): {answer.error_message()}")
     message = f"{base} is not an OpenAI-compatible server: {path} answered {came}: {answer.error_message(60)}"
     if has_none:
         message += f"; if it only has no list of models, name the model with --model; {OTHER_PLACE}"
@@ -335,7 +335,7 @@ async def _find_api(http: httpx.AsyncClient, typed: TypedUrl, timeout_s: float) 
         try:
             answer = await fetch(http, f"{place.base}{place.api_path}{MODELS}{typed.query}", timeout_s=timeout_s)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, TooLargeError) as error:
-            raise UserError(_no_answer(site, error)) from error
+            raise _no_answer(site, error) from error
         if list_models(answer) is not None:
             return place, answer
         answers[place] = answer
@@ -345,7 +345,7 @@ async def _find_api(http: httpx.AsyncClient, typed: TypedUrl, timeout_s: float) 
     )
 
 
-def _no_answer(site: Site, error: Exception) -> str:
+def _no_answer(site: Site, error: Exception) -> UserError:
     """Why a request got no answer."""
     import httpx
 
@@ -353,27 +353,30 @@ def _no_answer(site: Site, error: Exception) -> str:
     https = base.startswith("https://")
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         tls = ", and does it speak TLS" if https else ""
-        return f"{base} does not answer within {site.timeout_s:g} s; is the server up{tls}?"
+        return UserError(f"{base} does not answer within {site.timeout_s:g} s; is the server up{tls}?")
     if isinstance(error, httpx.ConnectError):
         return _no_connection(base, error)
     if isinstance(error, TooLargeError):
-        return f"{base} is not an OpenAI-compatible server: for its list of models {error}"
-    return f"{base} dropped the connection{'' if https else ' (does it want https://?)'}: {sanitize(error, 100)}"
+        return UserError(f"{base} is not an OpenAI-compatible server: for its list of models {error}")
+    hint = "" if https else " (does it want https://?)"
+    return UserError(f"{base} dropped the connection{hint}: {sanitize(error, 100)}")
 
 
-def _no_connection(base: str, error: Exception) -> str:
+def _no_connection(base: str, error: Exception) -> UserError:
     text = str(error)
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
         reason = sanitize(cause.verify_message)
-        return f"the certificate of {base} cannot be verified ({reason}): fix it, or set verify_tls = false"
+        return UserError(
+            f"the certificate of {base} cannot be verified ({reason}): fix it, or set verify_tls = false"
+        )
     if isinstance(cause, ssl.SSLError):
-        return f"{base} does not speak TLS; give its URL with http://"
+        return UserError(f"{base} does not speak TLS; give its URL with http://")
     if "Name or service" in text or "getaddrinfo" in text or "name resolution" in text:
-        return f"this host cannot resolve the name in {base}; check the spelling"
-    return f"nobody answers at {base}; is the server up, and is this its port?"
+        return UserError(f"this host cannot resolve the name in {base}; check the spelling")
+    return NotUpError(f"nobody answers at {base}; is the server up, and is this its port?")
 
 
 async def _check_health(site: Site, engine: Engine) -> None:
@@ -381,7 +384,7 @@ async def _check_health(site: Site, engine: Engine) -> None:
     health = await site.ask(engine.cheap_health)
     if health.status == 503:
         message = f": {health.error_message()}" if health.error_message() else ""
-        raise UserError(f"{site.base} is not ready ({engine.title} answers 503 at {engine.cheap_health}){message}")
+        raise NotUpError(f"{site.base} is not ready ({engine.title} answers 503 at {engine.cheap_health}){message}")
 
 
 async def _detect_engine(site: Site, models: Answer, owner: object) -> Engine:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import socket
 import sys
 import tempfile
@@ -16,12 +15,12 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
+from tui.engines.adapt import probe_and_adapt
 from tui.engines.detect import DetectedServer, detect_lane
 from tui.engines.launch import command, shell, stage, startable
-from tui.engines.probe import probe_stream
 from tui.model.profile import LaneProfile, Profile
 from tui.model.rows import Lane
-from tui.model.text import UserError, sanitize
+from tui.model.text import NotUpError, UserError, sanitize
 from tui.net.http import base_url
 from tui.telemetry.processes import is_this_host
 
@@ -97,7 +96,6 @@ class EngineProcess:
 Report = Callable[[Lane, str], None]
 _RETRY_S = 0.5
 _WARM_UP_S = 120  # for the first answer
-_STARTING = re.compile(r"^nobody answers| is not ready \(")  # the log says it better
 
 
 class EngineDiedError(UserError):
@@ -206,19 +204,20 @@ class Launcher:
                 self._report(lane, text)
 
     async def _wait_until_ready(self, lane: Lane, process: EngineProcess) -> DetectedServer:
-        """Ask until it streams: an engine that answers /v1/models may still be warming up."""
+        """Ask as the load will until it streams: an engine that answers /v1/models may still be warming up."""
         reported = ""
         while process.status is None:
             try:
-                server = await detect_lane(self._lanes[lane])
-                await probe_stream(server, timeout_s=_WARM_UP_S)
+                server, _ = await probe_and_adapt(await detect_lane(self._lanes[lane]), timeout_s=_WARM_UP_S)
             except UserError as error:
-                if str(error) != reported and not _STARTING.search(str(error)):
+                # Of one that is not up the log says it better.
+                if str(error) != reported and not isinstance(error, NotUpError):
                     reported = str(error)
                     self._report(lane, reported)
                 await asyncio.sleep(_RETRY_S)
             else:
-                self._report(lane, "ready")
+                for sentence in ("ready", *server.info.adapted):
+                    self._report(lane, sentence)
                 return server
         raise EngineDiedError(lane, process)
 

@@ -151,8 +151,6 @@ class Stream:
             return
         if arrived := events.chunks - before:
             self._output(arrived, t_ns, kernel)
-            if arrived > 1:
-                self._sink.merged_reads += 1
         if response.complete and not self._is_over:
             self._complete()
 
@@ -183,6 +181,8 @@ class Stream:
             sink.tokens.append(tokens)
             sink.text_bytes.append(events.text_bytes - self._bytes_reported)
             self._bytes_reported = events.text_bytes
+            if chunks > 1:
+                sink.merged_reads += 1
 
     def closed(self, error: WireError | None) -> None:
         self.wire = None

@@ -36,3 +36,7 @@ def clean_url(url: str) -> str:
 
 class UserError(Exception):
     """Something the operator can fix, in one sentence that says what is wrong and what to do. Exit code 2."""
+
+
+class NotUpError(UserError):
+    """Nobody answers yet, or only to say that it is not ready: what a server that is starting looks like."""

@@ -26,18 +26,26 @@ def parse(page: bytes, wanted: Iterable[str]) -> dict[str, list[Sample]]:
     """The samples of each wanted metric, by its exposed name (`…_total`, `…_count`), in the order of the page.
 
     A metric that is not on the page is left out. Timestamps and exemplars are skipped; NaN and infinities are kept.
-    Raises ValueError when a wanted line is not Prometheus text, and when a metric has more than `MAX_SAMPLES`:
-    reading a page must not hold up the event loop.
+    A line that is not Prometheus text, such as one whose value is `N/A`, is left out, and so is a metric with more
+    than `MAX_SAMPLES` lines: reading a page must not hold up the event loop. They take no other along: ValueError
+    says why only when nothing else is left.
     """
     by_metric: dict[str, list[Sample]] = {}
+    problem = ""
     for name in wanted:
         samples: list[Sample] = []
-        for end in _ends(page, name.encode()):
-            if len(samples) == MAX_SAMPLES:
-                raise ValueError(f"it has more than {MAX_SAMPLES:,} samples of {name}")
-            samples.append(_sample(page, end))
+        for number, end in enumerate(_ends(page, name.encode())):
+            if number == MAX_SAMPLES:
+                problem, samples = f"it has more than {MAX_SAMPLES:,} samples of {name}", []
+                break
+            try:
+                samples.append(_sample(page, end))
+            except ValueError as error:
+                problem = str(error)
         if samples:
             by_metric[name] = samples
+    if problem and not by_metric:
+        raise ValueError(problem)
     return by_metric
 
 

@@ -192,7 +192,7 @@ def _client(requests: pl.DataFrame, seconds: pl.DataFrame) -> dict[str, Any]:
         "loop_lag_ms_p99": lag_ms,
         "bound_s": int(seconds["bound"].sum()),
         "stamp": "user" if "user" in stamps else "kernel" if stamps else "",
-        "merged_share": float(seconds["merged_reads"].sum()) / max(int(seconds["reads"].sum()), 1),
+        "merged_share": min(float(seconds["merged_reads"].sum()) / max(int(seconds["reads"].sum()), 1), 1.0),
         "tokens_from": dict(zip(ways["tokens_from"].to_list(), ways["len"].to_list(), strict=True)),
         "tokens_a_chunk": _shown_tokens(good) / chunks if chunks else None,
     }

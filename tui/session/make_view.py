@@ -145,7 +145,7 @@ def lane_view(lane: Lane, state: LaneState, context: ViewContext, now_ns: int, w
         loop_lag_ms=max((r.loop_lag_ms for r in rows), default=0.0),
         bound=any(r.bound for r in rows[-3:]),
         stamp=state.stamp,
-        merged_share=_share(sum(r.merged_reads for r in rows), sum(r.reads for r in rows)),
+        merged_share=min(_share(sum(r.merged_reads for r in rows), sum(r.reads for r in rows)), 1.0),
         turn=_turn(reversed(state.seconds), dials) if context.profile.mode == "alternate" else "",
         tokens_per_joule=tokens_per_joule(live, state.gauges),
         unknown=unknown,

@@ -137,6 +137,7 @@ class LaneCutter:
         started = self._cut_sent(end_ns)
         self._in_flight += started - sum(r.t_send_ns is not None for r in requests)
         packed = chunks.pack()
+        merged = min(self._merged_reads, len(chunks.tokens))  # a frame on the border of two seconds tells of both
         row = SecondRow(
             lane=self.lane,
             t_ns=start_ns,
@@ -151,13 +152,14 @@ class LaneCutter:
             **self._latencies(packed, requests),
             client_cpu_s=self._cut_cpu(),
             loop_lag_ms=self._loop_lag_ms,
-            merged_reads=self._merged_reads,
+            merged_reads=merged,
             reads=len(chunks.tokens),
             bound=self._bound,
             up=now.up and not self._down,
             resting=now.resting,
         )
-        self._loop_lag_ms, self._merged_reads, self._bound = 0.0, 0, False
+        self._loop_lag_ms, self._bound = 0.0, False
+        self._merged_reads -= merged
         return LaneSecond(row, requests, packed)
 
     def reset_flight(self) -> None:

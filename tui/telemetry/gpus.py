@@ -90,7 +90,14 @@ class DcgmReader:
     async def run(self, emit: Emit, fault: Fault, period_s: float = PERIOD_S) -> None:
         """Emit readings until cancelled."""
         with self._reading() as read:
-            await poll(lambda: self._read(read), emit, fault, period_s)
+            await poll(lambda: self._read_and_note(read, fault), emit, fault, period_s)
+
+    async def _read_and_note(self, read: ReadPage, fault: Fault) -> list[GaugeRow]:
+        before = self.note
+        rows = await self._read(read)
+        if self.note and self.note != before:
+            fault(self.note)
+        return rows
 
     def _reading(self) -> AbstractContextManager[ReadPage]:
         return reading(self._url, self._headers, timeout_s=self._timeout_s, open_page=self._open_page)
@@ -102,6 +109,8 @@ class DcgmReader:
         by_gpu = self._mine(exposed)
         if not by_gpu:
             raise ReadingError(f"{self._url} has GPUs {', '.join(map(str, exposed))}, none of those named in gpus")
+        missing = sorted(self._gpus - by_gpu.keys())
+        self.note = f"{self._url} has no GPU {', '.join(map(str, missing))}" if missing else ""
         energy = {i: values[gauges.GPU_ENERGY] for i, values in by_gpu.items() if gauges.GPU_ENERGY in values}
         if any(energy.values()) and energy == self._energy:  # all 0: it does not measure any
             return []
@@ -280,22 +289,30 @@ class LocalGpus:
         self._pids: frozenset[int] = frozenset()
         self._indices: tuple[int, ...] = ()
         self._refresh_at_s = 0.0
+        self._hidden = ""  # why no memory can be attributed
         self.note = ""  # see `GpuReader`
 
     def read(self) -> list[GaugeRow]:
         """All readings of the lane's GPUs now. Raises ReadingError."""
         nvml = self._open()
         rows: list[GaugeRow] = []
-        for index in self._indices:
+        for index, values in self._each(lambda index: nvml.read(index, self._pids)).items():
             t_ns = time.monotonic_ns()
-            values = nvml.read(index, self._pids)
             rows += [GaugeRow(self._lane, f"gpu{index}", name, t_ns, value) for name, value in values.items()]
         return rows
 
     def names(self) -> dict[int, str]:
         """The GPUs' names by index. Raises ReadingError."""
         nvml = self._open()
-        return {index: nvml.name(index) for index in self._indices}
+        return self._each(nvml.name)
+
+    def _each(self, read: Callable[[int], T]) -> dict[int, T]:
+        """Of each GPU that can be read; `note` names the others. ReadingError where none can."""
+        known, lost = _of_each(self._indices, read)
+        if lost and not known:
+            raise lost[0]
+        self.note = "; ".join([*map(str, lost), *([self._hidden] if self._hidden else [])])
+        return known
 
     def close(self) -> None:
         if self._nvml is not None:
@@ -314,10 +331,11 @@ class LocalGpus:
                 f"it is unclear which of this host's {nvml.count} GPUs are used: the server on port {self._port} "
                 f"{'runs nothing on them' if self._pids else _NOT_VISIBLE}; name them with gpus = [...]"
             )
-        if outside := [i for i in self._indices if not 0 <= i < nvml.count]:
+        outside = [i for i in self._indices if not 0 <= i < nvml.count]
+        if len(outside) == len(self._indices):
             raise ReadingError(f"there is no GPU {outside[0]} here: this host has {nvml.count}, counted from 0")
         if refresh:
-            self.note = self._memory_note(nvml)
+            self._hidden = self._memory_note(nvml)
         return nvml
 
     def _used(self, nvml: Nvml) -> tuple[int, ...]:
@@ -332,8 +350,8 @@ class LocalGpus:
 
     def _memory_note(self, nvml: Nvml) -> str:
         """Why no memory can be attributed to the engine; empty when it can."""
-        by_gpu = [nvml.processes(i) for i in self._indices]
-        sizes = [processes[pid] for processes in by_gpu for pid in self._pids & processes.keys()]
+        by_gpu, _ = _of_each(self._indices, nvml.processes)
+        sizes = [processes[pid] for processes in by_gpu.values() for pid in self._pids & processes.keys()]
         where = f"GPU {', '.join(map(str, self._indices))}"
         if not sizes:
             why = "runs nothing there" if self._pids else _NOT_VISIBLE
@@ -341,3 +359,15 @@ class LocalGpus:
         if all(size is None for size in sizes):
             return f"NVML does not report memory by process on {where}"
         return ""
+
+
+def _of_each(indices: Sequence[int], read: Callable[[int], T]) -> tuple[dict[int, T], list[ReadingError]]:
+    """What can be read, by GPU, and why the rest cannot: a GPU that is lost takes no other along."""
+    known: dict[int, T] = {}
+    lost = []
+    for index in indices:
+        try:
+            known[index] = read(index)
+        except ReadingError as error:
+            lost.append(error)
+    return known, lost
