@@ -1,11 +1,9 @@
 """Write profiles/README.md: `python -m tests.profiles_readme`.
 
-Types and defaults come from the structs in tui.model, units and meanings from the comments on their fields
-(`# [unit] meaning`, behind a field or above it), examples from profiles/template.toml.
+Types and defaults come from the structs in tui.model, units and meanings from the comments on their fields, examples
+from profiles/template.toml.
 """
 
-import inspect
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType, UnionType
@@ -14,6 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from tui.model.profile import LaneProfile, Launch, Limits, LoadProfile, Profile, RecordProfile, Step
+from tui.profile.reference import field_comments, template_examples, unit_and_meaning
 
 PROFILES = Path(__file__).parents[1] / "profiles"
 # (table in the template, heading, a sentence below it, struct)
@@ -36,48 +35,16 @@ HEAD = """\
 
 A profile is one TOML file: two servers, the load, and how to judge them. `dragstrip profiles` lists those with a
 name: the files in `./profiles`, in `~/.config/dragstrip/profiles`, and here. Flags override a profile.
-`dragstrip profiles new` prints a template with every key:
 
 ```sh
-dragstrip profiles new > mine.toml
-dragstrip watch mine.toml
+dragstrip profiles new mine           # writes ~/.config/dragstrip/profiles/mine.toml, with every key explained
+dragstrip profiles show demo --all    # one that is there, with every key that it does not set as a comment
 ```
 
 Only `[a]` is required, and `model` in a launch table. An unknown key is an error that names the file, the line and
 the nearest known key. This page is written by `python -m tests.profiles_readme`: change the comments in
 `tui/model/profile.py`, then run it.
 """
-_FIELD = re.compile(r"^    (\w+): [^#]*?(?:  # (.*))?$")
-_UNIT = re.compile(r"^\[([^\]]+)\] (.*)$")
-
-
-def field_comments(struct: type[msgspec.Struct]) -> dict[str, str]:
-    """The comment behind or above each field of the struct, by the field's name."""
-    comments: dict[str, str] = {}
-    above: list[str] = []
-    bases = (base for base in reversed(struct.__mro__) if base.__module__.startswith("tui."))
-    for line in (line for base in bases for line in inspect.getsource(base).splitlines()):
-        if line.startswith("    # "):
-            above.append(line[6:])
-            continue
-        if field := _FIELD.match(line):
-            comments[field[1]] = field[2] or " ".join(above)
-        above = []
-    return comments
-
-
-def template_examples() -> dict[tuple[str, str], str]:
-    """The value that the template shows for each (table, key), whether it is on or off there; tables without [ ]."""
-    table = ""
-    examples: dict[tuple[str, str], str] = {}
-    for line in (PROFILES / "template.toml").read_text(encoding="utf-8").splitlines():
-        if header := re.match(r"^#?\[+([\w.]+)\]+$", line):
-            table = header[1]
-        elif entry := re.match(r"^#?(\w+) = (.*)$", line):
-            examples.setdefault((table, entry[1]), entry[2])
-    return examples
-
-
 WORDS = {str: "string", int: "integer", float: "number", bool: "true or false", dict: "table"}
 
 
@@ -108,15 +75,14 @@ def rows(table: str, struct: type[msgspec.Struct]) -> Iterator[str]:
     """The Markdown rows of one table of a profile."""
     comments, kinds, examples = field_comments(struct), get_type_hints(struct), template_examples()
     for field in msgspec.structs.fields(struct):
-        unit = _UNIT.match(comments[field.name])
-        meaning = unit[2] if unit else comments[field.name].removesuffix(".")
+        unit, meaning = unit_and_meaning(comments[field.name])
         if meaning[1:2].islower() or meaning[1:2] == " ":
             meaning = meaning[0].lower() + meaning[1:]
         example = examples.get((table, field.name), "")
         cells = (
             f"`{field.name}`",
             type_words(kinds[field.name]),
-            unit[1] if unit else "",
+            unit,
             default_text(field),
             f"`{example}`" if example else "below",
             meaning,

@@ -11,9 +11,10 @@ import pytest
 from textual.binding import Binding
 from textual.keys import _character_to_key
 
-from tests.profiles_readme import field_comments, profiles_readme
+from tests.profiles_readme import profiles_readme
 from tui.cli.main import COMMANDS, parser
 from tui.model.profile import LaneProfile, Launch, Limits, LoadProfile, Profile, RecordProfile, Step
+from tui.profile.reference import field_comments
 from tui.ui.app import DragstripApp
 from tui.ui.live_screen import LiveScreen
 from tui.ui.replay_screen import ReplayScreen

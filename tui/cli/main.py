@@ -16,7 +16,7 @@ from tui.model.text import UserError, sanitize
 # In the order of help; a module each. Only the one that is called is imported: the first paint waits for it.
 COMMANDS = (
     *("demo", "watch", "run", "doctor", "calibrate", "launch", "selftest", "sessions", "replay", "plan", "report"),
-    *("compare", "export", "data", "profiles", "simulate"),
+    *("compare", "export", "data", "profiles", "config", "simulate"),
 )
 ALIASES = {"ruler": "selftest"}  # former names
 REMOVED = {

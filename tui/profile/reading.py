@@ -107,11 +107,15 @@ def find_profile(name: str) -> Path:
 def read_profile(name: str) -> Profile:
     """The profile of that name or path, checked. UserError with file, line, key and what was expected."""
     path = find_profile(name)
+    return parse_profile(read_text(path), path.name, default_name=path.stem)
+
+
+def read_text(path: Path) -> str:
+    """The text of a profile's file. UserError when it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
-    return parse_profile(text, path.name, default_name=path.stem)
 
 
 def parse_profile(text: str, where: str, default_name: str = "") -> Profile:

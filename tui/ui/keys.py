@@ -140,6 +140,9 @@ for _keys in (DIAL_KEYS, LOAD_KEYS, VIEW_KEYS, SESSION_KEYS, REPLAY_KEYS):
     _keys[:] = [replace(key, id=key_name(key)) for key in Binding.make_bindings(_keys)]
 
 
+LIVE_KEYS = (*DIAL_KEYS, *LOAD_KEYS, *VIEW_KEYS, *SESSION_KEYS)
+
+
 def remapped(bindings: Iterable[BindingType], keys: Mapping[str, str]) -> list[Binding]:
     """The bindings with the user's keys in place of the usual ones, as `App.set_keymap` has them."""
     own = {name: [_long(key) for key in typed.split(",")] for name, typed in keys.items()}
@@ -158,8 +161,7 @@ def _long(key: str) -> str:
 
 def keys_problem(keys: Mapping[str, str], bindings: Sequence[BindingType]) -> str:
     """Why these keys cannot be used on a screen with these bindings, in one sentence; empty: they can."""
-    every = (*DIAL_KEYS, *LOAD_KEYS, *VIEW_KEYS, *SESSION_KEYS, *REPLAY_KEYS)
-    names = {binding.id or "" for binding in Binding.make_bindings(every)}
+    names = {binding.id or "" for binding in Binding.make_bindings([*LIVE_KEYS, *REPLAY_KEYS])}
     for name, typed in keys.items():
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
