@@ -9,7 +9,7 @@ import tomli
 
 from tui.cli.main import main
 from tui.launcher.launcher import shell_commands
-from tui.model.profile import LaneProfile, Launch, Limits, LoadProfile, Profile, RecordProfile, Step
+from tui.model.profile import DataProfile, LaneProfile, Launch, Limits, LoadProfile, Profile, RecordProfile, Step
 from tui.profile.reading import list_profiles, parse_profile, read_profile, shipped_profiles
 from tui.profile.reference import commented_profile
 
@@ -61,6 +61,7 @@ def test_the_template_has_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     tables: tuple[type[msgspec.Struct], ...] = (
         Profile,
         LaneProfile,
+        DataProfile,
         LoadProfile,
         Limits,
         RecordProfile,

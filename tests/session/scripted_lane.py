@@ -57,6 +57,9 @@ class ScriptedLane:
     clock: Clock
     go: asyncio.Event
     retry_s: float
+    traffic: None = None
+    through: bool = False
+    data: None = None
     setting: Setting = field(default_factory=lambda: Setting(0, Dials(concurrency=0)))
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     up: bool = False

@@ -260,7 +260,7 @@ BAD_ROWS: dict[str, tuple[str, str]] = {
     "absurd": (lines({"prompt": "x", "output_length": 1e300}), "length below 0 or absurd"),
     "no number": (lines({"prompt": "x", "output_length": "many"}), "length is no number"),
     "no text": (lines({"prompt": {"a": 1}}), "no text"),
-    "nested too deep": ('{"prompt": ' + "[" * 5000 + "]" * 5000 + "}\n", "not JSON"),
+    "nested too deep": ('{"prompt": ' + "[" * 500_000 + "]" * 500_000 + "}\n", "not JSON"),
     "no prompt": (lines({"output_length": 3}), "no prompt"),
 }
 

@@ -194,9 +194,10 @@ def ladder(rows: Sequence[LedgerRow], name: str) -> list[tuple[float, LedgerRow]
     for row in rows:
         if row.linked and row.dials:
             setting = dict(next(iter(row.dials.values())))
-            if not setting[name] or setting[name] in DIAL[name].special.values():
+            value = setting.get(name, "")
+            if not value or value in DIAL[name].special.values():
                 continue
-            groups.setdefault(repr({**setting, name: ""}), []).append((float(setting[name]), row))
+            groups.setdefault(repr({**setting, name: ""}), []).append((float(value), row))
     largest = max(groups.values(), key=len, default=[])
     return sorted(largest, key=lambda step: step[0])
 

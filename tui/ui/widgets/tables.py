@@ -88,7 +88,7 @@ def ledger_rows(view: View, width: int, height: int, look: LedgerLook = AS_IT_IS
 def moved_dials(rows: Sequence[LedgerRow]) -> list[str]:
     """The dials by which the settings differ, in the order of the dials; concurrency or the rate where none does."""
     settings = [setting for row in rows for setting in row.dials.values()]
-    names = [spec.name for spec in DIALS if len({setting[spec.name] for setting in settings}) > 1]
+    names = [spec.name for spec in DIALS if len({setting.get(spec.name, "") for setting in settings}) > 1]
     arrival = settings[0]["arrival"] if settings else "closed"
     return [*names] or ["concurrency" if arrival == "closed" else "request_rate"]
 
