@@ -20,7 +20,7 @@ CASES = (
 
 
 def itl(request: Ints, t_ns: Ints, tokens: Ints) -> TokenGaps:
-    return TokenGaps.sorted(ChunkGaps().feed_columns(request, t_ns, tokens))
+    return TokenGaps.of(ChunkGaps().feed_columns(request, t_ns, tokens))
 
 
 def by_second(t_ns: Ints, tokens: Ints) -> Ints:

@@ -79,7 +79,7 @@ def test_a_report_lays_each_count_over_its_answer(
     assert np.abs(seconds / true - 1)[middle].max() <= 0.02
     assert np.abs(live / true - 1)[middle].max() > 0.05  # nothing had been learnt
     ended = given.ended
-    real = TokenGaps.sorted(ChunkGaps().feed_columns(given.request[ended], given.t_ns[ended], given.tokens[ended]))
+    real = TokenGaps.of(ChunkGaps().feed_columns(given.request[ended], given.t_ns[ended], given.tokens[ended]))
     found = token_gaps(recorded)["a"]
     for share in (0.5, 0.9):
         assert found.percentile(share) == pytest.approx(real.percentile(share), rel=0.1)

@@ -10,11 +10,12 @@ from tests.recording import coherent, synthetic
 from tests.recording.conftest import Make
 from tests.recording.synthetic import record
 from tui.export.formats import export
+from tui.judge.itl import ChunkGaps, TokenGaps
 from tui.judge.ledger import visited
 from tui.model.rows import EventRow
 from tui.recording.reader import Selection, open_session, window_ns
 from tui.recording.recorder import Recorder
-from tui.recording.tape import tables_of, token_gaps
+from tui.recording.tape import LaneChunks, tables_of, token_gaps
 from tui.report.summary import summary
 
 
@@ -55,5 +56,18 @@ def test_token_gaps_are_those_of_the_requests(tmp_path: Path) -> None:
     rows = recorded.scan("requests").filter(lane="a").collect().to_dicts()
     assert gaps.n == sum(max(row["chunks"] - 1, 0) for row in rows)
     spent_ms = sum((row["t_last_ns"] - row["t_first_ns"]) / 1e6 for row in rows if row["chunks"])
-    assert (gaps.itl_ms * gaps.tokens).sum() == pytest.approx(spent_ms)
-    assert gaps.percentile(0.5) == pytest.approx(np.percentile(gaps.itl_ms, 50, method="inverted_cdf"))
+    each = LaneChunks.from_frame(recorded.scan("chunks").filter(lane="a").collect())
+    exact = ChunkGaps().feed_columns(each.request, each.t_ns, each.tokens)
+    assert (exact.itl_ms * exact.tokens).sum() == pytest.approx(spent_ms)
+    for share in (0.5, 0.95, 0.99):
+        wanted = np.percentile(exact.itl_ms.repeat(exact.tokens), share * 100, method="inverted_cdf")
+        assert gaps.percentile(share) == pytest.approx(wanted, abs=5e-4)
+
+
+def test_a_gap_of_seconds_is_known_exactly_and_counts_as_often_as_its_tokens() -> None:
+    gaps = TokenGaps()
+    assert (gaps.n, gaps.percentile(0.5)) == (0, None)
+    t_ns = np.array([0, 10_000_000, 20_000_000, 5_020_000_000])
+    gaps.add(ChunkGaps().feed_columns(np.zeros(4, dtype=np.int64), t_ns, np.array([1, 2, 1, 1])))
+    assert gaps.n == 4
+    assert [gaps.percentile(share) for share in (0.5, 0.75, 0.99)] == [5.0, 10.0, 5000.0]

@@ -9,6 +9,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tui.model.metrics import NS_PER_S
 from tui.model.rows import Chunks
 
 Ints = NDArray[np.int64]
@@ -17,7 +18,7 @@ NO_CHUNKS: Final = "chunks were not recorded: there are no inter-token latencies
 
 @dataclass(frozen=True, slots=True)
 class Gaps:
-    """The gaps that became known with one frame, all columns (n,) with one row for each chunk but a request's first.
+    """The gaps that became known with one frame, columns (n,) with one row for each chunk but a request's first.
 
     `itl_ms` is the gap divided by the tokens that the later chunk brought, and counts `tokens` times. Tokens that
     only the usage at the end reported are at the last chunk's moment: their own is not known, so they have no gap.
@@ -25,10 +26,15 @@ class Gaps:
 
     request: Ints
     t_ns: Ints  # arrival of the later chunk
-    second: Ints  # of the session, in which it arrived
+    t0_ns: int  # where second 0 of the session starts
     gap_ms: NDArray[np.float64]
     itl_ms: NDArray[np.float64]
     tokens: Ints
+
+    @property
+    def second(self) -> Ints:
+        """Of the session, in which the later chunk arrived."""
+        return (self.t_ns - self.t0_ns) // NS_PER_S
 
 
 class ChunkGaps:
@@ -58,11 +64,12 @@ class ChunkGaps:
         same = request[1:] == request[:-1]
         ends = np.append(~same, np.ones(min(request.size, 1), dtype=bool))
         self._request, self._last_ns = request[ends], t_ns[ends]
-        same &= t_ns[1:] > t_ns[:-1]
-        gap_ms = np.diff(t_ns)[same] / 1e6
-        later_ns, brought = t_ns[1:][same], brought[1:][same]
-        second = (later_ns - self._t0_ns) // 1_000_000_000
-        return Gaps(request[1:][same], later_ns, second, gap_ms, gap_ms / brought, brought)
+        gap_ns = np.diff(t_ns)
+        same &= gap_ns > 0
+        at = np.flatnonzero(same)
+        gap_ms, at = gap_ns[at] / 1e6, at + 1
+        brought = brought[at]
+        return Gaps(request[at], t_ns[at], self._t0_ns, gap_ms, gap_ms / brought, brought)
 
     def forget(self, requests: Collection[int]) -> None:
         """These requests have ended and bring no more chunks. Call it after the frame that ended them was fed."""
@@ -78,28 +85,54 @@ def _by_request(request: Ints) -> Ints:
     return np.argsort(request, kind="stable")
 
 
-@dataclass(frozen=True, slots=True)
 class TokenGaps:
-    """The inter-token latencies of a recording. `itl_ms` rises; each value counts `tokens` times."""
+    """The inter-token latencies of a recording, counted to the microsecond; those from 2 s on are kept as they are.
 
-    itl_ms: NDArray[np.float64]
-    tokens: Ints
+    An hour of 20,000 tokens/s takes 16 MB a lane.
+    """
+
+    COUNTED_US: Final = 1 << 21
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(self.COUNTED_US, dtype=np.int64)  # by the whole microsecond that is nearest
+        self._long_ms: list[NDArray[np.float64]] = []
+        self._long_tokens: list[Ints] = []
 
     @classmethod
-    def sorted(cls, gaps: Gaps) -> Self:
+    def of(cls, gaps: Gaps) -> Self:
         """The gaps of a whole recording."""
-        rising = np.argsort(gaps.itl_ms)
-        return cls(gaps.itl_ms[rising], gaps.tokens[rising])
+        counted = cls()
+        counted.add(gaps)
+        return counted
+
+    def add(self, gaps: Gaps) -> None:
+        """Each value counts as often as its tokens."""
+        us = np.rint(gaps.itl_ms * 1e3).astype(np.int64)
+        counted = us < self.COUNTED_US
+        if not counted.all():
+            self._long_ms.append(gaps.itl_ms[~counted])
+            self._long_tokens.append(gaps.tokens[~counted])
+            us, tokens = us[counted], gaps.tokens[counted]
+        else:
+            tokens = gaps.tokens
+        if not us.size:
+            return
+        counts = np.bincount(us, weights=None if tokens.max() == 1 else tokens)
+        self._counts[: counts.size] += counts.astype(np.int64)
 
     @property
     def n(self) -> int:
         """How many tokens they were."""
-        return int(self.tokens.sum())
+        return int(self._counts.sum()) + sum(int(tokens.sum()) for tokens in self._long_tokens)
 
     def percentile(self, share: float) -> float | None:
         """The smallest value that reaches the share (0 to 1) of the tokens, in ms."""
-        if not self.itl_ms.size:
+        if not (n := self.n):
             return None
-        reached = np.cumsum(self.tokens)
-        at = int(np.searchsorted(reached, share * reached[-1]))
-        return float(self.itl_ms[min(at, self.itl_ms.size - 1)])
+        reached = np.cumsum(self._counts)
+        if share * n <= reached[-1]:
+            return int(np.searchsorted(reached, share * n)) / 1e3
+        ms, tokens = np.concatenate(self._long_ms), np.concatenate(self._long_tokens)
+        rising = np.argsort(ms)
+        at = int(np.searchsorted(reached[-1] + np.cumsum(tokens[rising]), share * n))
+        return float(ms[rising][min(at, ms.size - 1)])

@@ -215,6 +215,13 @@ def visited(tables: Tables) -> list[VisitedSetting]:
 
 
 def _segments_and_settings(tables: Tables) -> list[tuple[Segment, Settings]]:
+    """A report asks for them in five places, and of a long session they take seconds."""
+    if "segments" not in tables.known:
+        tables.known["segments"] = _cut(tables)
+    return tables.known["segments"]  # type: ignore[no-any-return]
+
+
+def _cut(tables: Tables) -> list[tuple[Segment, Settings]]:
     session = tables.session
     settled_ns = sorted(event.t_ns for event in tables.events if event.kind == "settled")
     parts = segments(tables.seconds, tables.requests, settled_ns)

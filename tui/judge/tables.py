@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import polars as pl
@@ -175,6 +175,7 @@ class Tables:
     events: Sequence[EventRow] = ()
     gauges: pl.DataFrame = field(default_factory=pl.DataFrame)
     refused: str = ""
+    known: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)  # worked out once
 
     @property
     def circumstances(self) -> Circumstances:

@@ -30,10 +30,15 @@ def spread_chunks(select: Rows, selection: Selection, lane: Lane) -> RecordedChu
     return chunks if wanted is selection else _between(chunks, selection)
 
 
+def joins_tokens(select: Rows, selection: Selection, lane: Lane) -> bool:
+    """Whether counts of the lane's answers are to be spread over their chunks."""
+    return bool(_ends(select, selection, lane)[0].request.size)
+
+
 def spread_seconds(select: Rows, selection: Selection, seconds: pl.DataFrame) -> pl.DataFrame:
     """Rows of the table `seconds` with the output tokens as they are known after the fact."""
     for lane in seconds["lane"].unique().to_list():
-        if not _ends(select, selection, lane)[0].request.size:
+        if not joins_tokens(select, selection, lane):
             continue
         chunks = spread_chunks(select, selection, lane)
         t0_ns = seconds["t_ns"][0]

@@ -6,7 +6,7 @@ A recording, or a part of it, as the tables that the judge and the reports take.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,8 +24,9 @@ from tui.model.rows import LANES, TABLES, Batch, Chunks, EventRow, Lane, SecondR
 from tui.model.session import SessionInfo
 from tui.recording.reader import RecordedSession, Selection, between, scan_files, select_rows
 from tui.recording.schema import TIME_COLUMN, rows_of_frame, schema
-from tui.recording.spread import LIVE, Rows, spread_chunks, spread_seconds
+from tui.recording.spread import LIVE, Rows, joins_tokens, spread_chunks, spread_seconds
 
+AT_ONCE = 500_000  # chunks
 AHEAD_NS = 30 * NS_PER_S  # read at once, so that playing on reads the disk every half a minute only
 COUNTED_NS = 60 * NS_PER_S  # outcomes are counted by so long: of an hour that is a thousand rows
 CHUNK_NAMES: Final = ("request", "t_ns", "tokens")
@@ -297,10 +298,52 @@ def _session_part(info: SessionInfo, selection: Selection, seconds: pl.DataFrame
 
 
 def token_gaps(session: RecordedSession, selection: Selection | None = None) -> Mapping[Lane, TokenGaps]:
-    """The inter-token latencies of each lane that has any, after the fact."""
+    """The inter-token latencies of each lane that has any, after the fact.
+
+    Read piece by piece, because an hour does not fit into memory; but whole where a server joined tokens, because the
+    counts of its answers are spread over chunks that are compared with each other.
+    """
     selection = selection or Selection()
-    gaps = {}
-    for lane in selection.lanes:
-        chunks = spread_chunks(partial(select_rows, session), selection, lane)
-        gaps[lane] = TokenGaps.sorted(ChunkGaps().feed_columns(chunks.request, chunks.t_ns, chunks.tokens))
-    return {lane: lane_gaps for lane, lane_gaps in gaps.items() if lane_gaps.itl_ms.size}
+    select = partial(select_rows, session)
+    joined = [lane for lane in selection.lanes if joins_tokens(select, selection, lane)]
+    found = _gaps_by_piece(session, selection, [lane for lane in selection.lanes if lane not in joined])
+    for lane in joined:
+        chunks = spread_chunks(select, selection, lane)
+        found[lane] = TokenGaps.of(ChunkGaps().feed_columns(chunks.request, chunks.t_ns, chunks.tokens))
+    return {lane: gaps for lane, gaps in found.items() if gaps.n}
+
+
+def _gaps_by_piece(session: RecordedSession, selection: Selection, lanes: Sequence[Lane]) -> dict[Lane, TokenGaps]:
+    ends = session.scan("requests").select("lane", "request", "t_end_ns").collect()
+    open_until = {lane: OpenRequests.of_lane(ends, lane) for lane in lanes}
+    streams = {lane: ChunkGaps() for lane in lanes}
+    found = {lane: TokenGaps() for lane in lanes}
+    # Which lane as a flag: a text a chunk takes as long to read as the rest of its row.
+    flags = [(pl.col("lane") == lane).alias(f"is_{lane}") for lane in lanes]
+    rows = select_rows(session, "chunks", selection).select(*flags, *CHUNK_NAMES)
+    for part in rows.collect_batches(maintain_order=True, chunk_size=AT_ONCE) if lanes else ():
+        for lane in lanes:
+            chunks = LaneChunks.from_frame(part.filter(pl.col(f"is_{lane}")))
+            if chunks.t_ns.size:
+                streams[lane].forget(open_until[lane].ended_before(int(chunks.t_ns[0])))
+                found[lane].add(streams[lane].feed_columns(chunks.request, chunks.t_ns, chunks.tokens))
+    return found
+
+
+@dataclass(slots=True)
+class OpenRequests:
+    """The requests of a lane by when they ended, columns (n,), each asked for once."""
+
+    request: NDArray[np.int64]
+    t_end_ns: NDArray[np.int64]
+    _from: int = 0
+
+    @classmethod
+    def of_lane(cls, ends: pl.DataFrame, lane: Lane) -> Self:
+        frame = ends.filter(pl.col("lane") == lane).sort("t_end_ns")
+        return cls(frame["request"].to_numpy(), frame["t_end_ns"].to_numpy())
+
+    def ended_before(self, t_ns: int) -> list[int]:
+        """Those that ended since it was last asked."""
+        first, self._from = self._from, int(np.searchsorted(self.t_end_ns, t_ns))
+        return self.request[first : self._from].tolist()  # type: ignore[no-any-return]
