@@ -27,6 +27,7 @@ SECONDS = 3_600
 NS = synthetic.SECOND_NS
 LANE_TPS, TOKENS = 10_000, 256
 GAP_NS = 25_000_000
+LEAD_S = 10  # so that a request's chunks have come when its row says that it ended
 LOAD = synthetic.Load(LANE_TPS // TOKENS, 2, failed_every=0)
 
 
@@ -59,7 +60,7 @@ def chunks() -> pl.LazyFrame:
     for minute in range(SECONDS // 60):
         count = LOAD.requests_per_s * 60
         for lane in LANES:
-            starts = synthetic.T0_NS + minute * 60 * NS + np.sort(random.integers(0, 60 * NS, count))
+            starts = synthetic.T0_NS + (minute * 60 - LEAD_S) * NS + np.sort(random.integers(0, 60 * NS, count))
             numbers = minute * count + np.arange(count)
             t_ns = (starts[:, None] + GAP_NS * np.arange(1, TOKENS + 1)).ravel()
             t_ns += random.integers(-5_000_000, 5_000_000, t_ns.size)
