@@ -76,7 +76,7 @@ def _within(true: Iterable[Ints], way: Iterable[Ints], span: tuple[int, int]) ->
 
 def _itl(request: Ints, t_ns: Ints, tokens: Ints, span: tuple[int, int]) -> TokenGaps:
     inside = (t_ns >= span[0]) & (t_ns < span[1])
-    return TokenGaps.sorted(ChunkGaps().feed_columns(request[inside], t_ns[inside], tokens[inside]))
+    return TokenGaps.of(ChunkGaps().feed_columns(request[inside], t_ns[inside], tokens[inside]))
 
 
 def captured(files: list[str]) -> None:
