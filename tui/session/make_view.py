@@ -444,7 +444,9 @@ def _verdicts(state: SessionState, live: LiveVerdicts, context: ViewContext) -> 
         return {figure: not_comparable(figure, why) for figure in {"output_tps", *live.verdicts}}
     settling_s = live.segment.settling_s(state.t_ns, state.slow_ms)
     if live.segment.settled_ns is None:
-        return {"output_tps": Verdict("output_tps", "undecided", need_s=settling_s, reason=SETTLING)}
+        waited_s = max((state.t_ns - live.segment.start_ns) // NS_PER_S, 0)
+        settling = Verdict("output_tps", "undecided", need_s=settling_s, reason=SETTLING, measured_s=waited_s)
+        return {"output_tps": settling}
     note = work_note(at)
     return {
         figure: not_comparable(figure, why) if (why := obstacle(at, figure)) else replace_fields(verdict, note=note)

@@ -20,7 +20,7 @@ from tui.model.profile import Limits, Profile
 from tui.model.rows import LANES, EventRow, Lane, RequestRow, SecondRow
 from tui.stats.distributions import Met, share_met
 from tui.stats.latency import SHARE
-from tui.stats.verdict import DELTA, Hysteresis, Verdict
+from tui.stats.verdict import DELTA, HOLD_LOOKS, Hysteresis, Verdict
 
 # One of these a second, in turn: each costs a sort of the segment's requests, and no tail moves in five seconds.
 TIMED_FIGURES: Final = ("ttft_p50", "ttft_p95", "ttft_p99", "tpot_p95", "e2e_p95")
@@ -147,5 +147,8 @@ class LiveVerdicts:
         setting = self._setting
         for figure in figures:
             verdict = setting.verdict(figure, delta=self.delta, frozen=False, limits=self.limits)
-            calm = self._words[figure] = self._words.get(figure, Hysteresis()).look(verdict, self.delta)
+            calm = self._words.get(figure, Hysteresis())
+            for _ in range(HOLD_LOOKS if figure in TIMED_FIGURES else 1):  # a look in five seconds counts for all
+                calm = calm.look(verdict, self.delta)
+            self._words[figure] = calm
             self.verdicts[figure] = replace(verdict, word=calm.shown)

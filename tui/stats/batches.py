@@ -226,6 +226,15 @@ def _known(noise: Floats, fitted: int = 0) -> _Known:
     return _Known(clipped, np.vectorize(stepped)(dof), by_batches.batches, by_batches.batch_s)
 
 
+def variance_of_mean(noise: Floats) -> tuple[float, float]:
+    """Of at least 80 seconds (n,) of mean 0, from batches alone, with the degrees of freedom with which it is known.
+
+    For noise that is no autoregression, as of streams that prefill together again and again.
+    """
+    known = _of_batches(noise[None], 0)
+    return float(known.variance[0]), stepped(float(known.dof[0]))
+
+
 def _of_autoregression(noise: Floats) -> tuple[Floats, Floats]:
     """σ² τ / n with τ = (1 + φ) / (1 - φ); the degrees of freedom follow from the errors of σ² and φ (delta method).
 
