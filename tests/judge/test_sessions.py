@@ -136,9 +136,19 @@ def test_sessions_are_draws_not_pooled() -> None:
     assert pooled.a["ttft_p50"] == pytest.approx(100, rel=0.02)
 
 
-def test_one_session_is_one_draw() -> None:
-    (pooled,) = compare([ran(1, b_ttft=2.0)])
-    assert {verdict.word for verdict in pooled.verdicts} == {"undecided"}
+def test_the_words_on_one_session_are_those_of_a_condition_on_it() -> None:
+    tables = ran(1, b_ttft=2.0)
+    (pooled,) = compare([tables])
+    by_figure = {verdict.metric: verdict for verdict in pooled.verdicts}
+    assert by_figure["ttft_p95"].word == "A ahead"
+    assert by_figure["ttft_p95"].reason == "10 spans of one launch"
+    (judged,) = fail_if("a.ttft_p95 > b.ttft_p95", [measured(tables)]).judged
+    low, high = by_figure["ttft_p95"].low, by_figure["ttft_p95"].high
+    assert low is not None
+    assert high is not None
+    assert (np.log(low), np.log(high)) == pytest.approx((judged.low, judged.high))
+    document = markdown(comparison_report([tables.session], [pooled], None))
+    assert "say nothing about another" in document
 
 
 def test_only_settings_that_every_session_visited_are_compared() -> None:

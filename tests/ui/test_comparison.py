@@ -76,9 +76,9 @@ def test_a_word_says_whether_it_holds_among_all_settings() -> None:
     assert "holds among all 2 settings" in sentence(verdict, ledger=settings, ledger_now=1)
     alone = dataclasses.replace(verdict, holds_among=1)
     ledger = [settings[0], dataclasses.replace(settings[1], verdict=alone)]
-    assert "for this setting alone, not among all 2" not in sentence(alone, ledger=ledger, ledger_now=1)
+    assert "alone, not among all 2 settings" not in sentence(alone, ledger=ledger, ledger_now=1)
     ledger[0] = dataclasses.replace(ledger[0], verdict=alone)
-    assert "for this setting alone, not among all 2" in sentence(alone, ledger=ledger, ledger_now=1)
+    assert "alone, not among all 2 settings" in sentence(alone, ledger=ledger, ledger_now=1)
 
 
 def test_different_work_is_said_next_to_a_rate_of_tokens() -> None:

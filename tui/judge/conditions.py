@@ -8,7 +8,7 @@ import ast
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, geometric_mean
 from typing import Final, Literal
 
@@ -44,6 +44,7 @@ class FailIf:
 
     holds: Holds
     judged: Sequence[Judged]
+    dials: Mapping[str, str] = field(default_factory=dict)  # of lane A: the setting that the figures are of
 
     @property
     def obstacle(self) -> str:
@@ -66,7 +67,7 @@ def fail_if(text: str, sessions: Sequence[Measured]) -> FailIf:
         raise UserError("there is no session to judge the condition on")
     judged: list[Judged] = []
     holds = _judge(parse(text), joined(sessions), judged, ALPHA)
-    return FailIf(holds, judged)
+    return FailIf(holds, judged, next(iter(sessions[0].circumstances.dials.values()), {}))
 
 
 def parse(text: str) -> ast.expr:

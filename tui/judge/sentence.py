@@ -77,6 +77,7 @@ class Setup:
     scope: str = ""  # what it is of, where that is not the setting in force
     visits: int = 1
     among: int = 1  # rows that were judged at once
+    among_what: str = "settings"
     holds: bool = True  # the word, among all of them
 
 
@@ -245,9 +246,9 @@ def _scope(setup: Setup) -> Iterator[Part]:
 def _among(setup: Setup) -> Iterator[Part]:
     """For how many rows judged at once it holds."""
     if setup.among > 1 and setup.holds:
-        yield Part(f" · holds among all {setup.among} settings", "muted", MANY)
+        yield Part(f" · holds among all {setup.among} {setup.among_what}", "muted", MANY)
     elif setup.among > 1:
-        yield Part(f" · for this setting alone, not among all {setup.among}", "muted", 6)
+        yield Part(f" · alone, not among all {setup.among} {setup.among_what}", "muted", 6)
 
 
 def _warned(setup: Setup, verdict: Verdict) -> Iterator[Part]:

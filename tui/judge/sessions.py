@@ -187,9 +187,9 @@ def compare(sessions: Sequence[Tables], limits: Limits | None = None) -> list[Co
     """Lane A against lane B over all sessions, at each setting that all of them visited in both lanes.
 
     The interval is Student's t on the log ratios, one a session (Kalibera & Jones 2013, at the level of the restart).
-    With one session there is no such interval, and the words are `undecided`: its own verdict is in its ledger. Two
-    sessions of one lane each are compared as A and B from ten spans of each, at the main setting of each. δ is
-    the widest of the sessions'; without `limits` goodput is under those of each session's profile.
+    One session is compared from ten spans of it, as a condition on it is, and says nothing of another launch. So are
+    two sessions of one lane each, as A and B, at the main setting of each. δ is the widest of the sessions'; without
+    `limits` goodput is under those of each session's profile.
     """
     names = [tables.session.name for tables in sessions]
     delta = widest_margin([tables.session.profile for tables in sessions]).delta
@@ -202,7 +202,10 @@ def compare(sessions: Sequence[Tables], limits: Limits | None = None) -> list[Co
         visits = [visits[key] for visits in by_setting]
         figures = [measured(t, visit, limits) for t, visit in zip(sessions, visits, strict=True)]
         lanes = _means(figures)
-        verdicts = [_over_sessions(name, figures, delta) for name in lanes["a"] if name != "failed_share"]
+        if len(figures) == 1:
+            verdicts = [spans_verdict(name, figures[0], delta=delta) for name in lanes["a"] if name != "failed_share"]
+        else:
+            verdicts = [_over_sessions(name, figures, delta) for name in lanes["a"] if name != "failed_share"]
         compared.append(Compared(visits[0].dials["a"], names, lanes["a"], lanes["b"], verdicts))
     return compared
 
@@ -268,10 +271,9 @@ def spans_verdict(figure: str, one: Measured, *, delta: float = DELTA) -> Verdic
     pairs = [(spans.get(f"a.{figure}", 0.0), spans.get(f"b.{figure}", 0.0)) for spans in (one.whole, *one.sections)]
     whole, *spans = [math.log(a / b) for a, b in pairs if a > 0 and b > 0] or [math.nan]
     if math.isnan(whole) or len(spans) < len(one.sections) or len(spans) < 2:
-        return Verdict(figure, "undecided", reason="a span has no value of it")
-    verdict = _verdict(
-        figure, whole, [span - whole for span in spans], f"{len(spans)} spans of one launch each", delta
-    )
+        return Verdict(figure, "undecided", reason="a span has no value of it", watched=False)
+    reason = f"{len(spans)} spans of one launch"
+    verdict = _verdict(figure, whole, [span - whole for span in spans], reason, delta)
     return replace(verdict, note=work_note(one.circumstances))
 
 
@@ -283,4 +285,4 @@ def _verdict(figure: str, mean: float, off: Sequence[float], reason: str, delta:
     def width_at(_: int, level: float) -> float:
         return error * t_quantile(1 - level / 2, n - 1)
 
-    return Estimate(mean, width_at, n).verdict(figure, delta, reason)
+    return replace(Estimate(mean, width_at, n).verdict(figure, delta, reason), watched=False)

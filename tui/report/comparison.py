@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from tui.judge.conditions import FailIf
-from tui.judge.sentence import cell, setting_text
+from tui.judge.sentence import Setting, Setup, cell, lane_names, setting_text, verdict_sentence
 from tui.judge.sessions import Compared
 from tui.model.metrics import METRICS
+from tui.model.rows import LANES
 from tui.model.session import SessionInfo
 from tui.report.document import (
     NONE,
@@ -37,15 +38,18 @@ def comparison_report(
     """The report of `compare`, with the condition of `--fail-if` and what came of it when there is one."""
     blocks: list[Block] = [Paragraph(_who(sessions))]
     if len(sessions) < 2:
-        blocks.append(Paragraph("One session says nothing about another launch: record more sessions for intervals."))
+        one = "One session: its intervals are of this launch, and say nothing about another; record more sessions."
+        blocks.append(Paragraph(one))
     if condition is not None:
-        blocks += _condition(condition)
+        blocks += _condition(condition, [one.dials for one in compared])
     if not compared:
         blocks.append(Paragraph("No dial setting was visited in every session with the same dials in both lanes."))
     significant = _significant(compared)
+    judged = sum(one.ratio is not None and one.metric in DECIDING for each in compared for one in each.verdicts)
     for setting in compared:
         blocks += [
             Heading(setting_text(setting.dials, [one.dials for one in compared])),
+            *_sentence(sessions, setting, significant, judged),
             _table(setting, significant),
             *(Paragraph(f"Note: {note}.") for note in dict.fromkeys(one.note for one in setting.verdicts) if note),
         ]
@@ -64,7 +68,7 @@ def _who(sessions: Sequence[SessionInfo]) -> str:
     return f"Sessions, each one sample: {', '.join(session.name for session in sessions)}."
 
 
-def _condition(condition: FailIf) -> list[Block]:
+def _condition(condition: FailIf, settings: Sequence[Setting]) -> list[Block]:
     rows = []
     for one in condition.judged:
         interval_text = f"{one.margin:+.4g} [{one.low:+.4g}, {one.high:+.4g}]"
@@ -72,10 +76,12 @@ def _condition(condition: FailIf) -> list[Block]:
     obstacle = condition.obstacle
     why = f"not comparable, because {obstacle}" if obstacle else "the interval includes the limit"
     word = {"yes": "holds", "no": "does not hold", "undecided": f"is undecided: {why}"}
+    several = len(settings) > 1 and condition.dials
+    where = f" It is judged at {setting_text(condition.dials, settings)}." if several else ""
     header = ["comparison", "left", "right", "ln(left/right) or left - right [95 %]", "holds"]
     return [
         Heading("Condition"),
-        Paragraph(f"The condition {word[condition.holds]}.", strong=True),
+        Paragraph(f"The condition {word[condition.holds]}.{where}", strong=True),
         *([Paragraph(f"Note: {condition.note}.")] if condition.note else []),
         Table(header, rows),
     ]
@@ -85,6 +91,23 @@ def _significant(compared: Sequence[Compared]) -> set[int]:
     """The identities of the verdicts that Holm's rule keeps among those of all deciding figures at all settings."""
     judged = [one for setting in compared for one in setting.verdicts if one.metric in DECIDING]
     return {id(verdict) for verdict, holds in zip(judged, holm(judged), strict=True) if holds}
+
+
+def _sentence(sessions: Sequence[SessionInfo], setting: Compared, significant: set[int], judged: int) -> list[Block]:
+    """The throughput in the words of the screen."""
+    verdict = next((one for one in setting.verdicts if one.metric == "output_tps"), None)
+    if verdict is None:
+        return []
+    lanes = sessions[0].lanes if len(sessions[0].lanes) > 1 else {}
+    setup = Setup(
+        names=lane_names({lane: lanes.get(lane) for lane in LANES}),
+        delta=widest_margin([session.profile for session in sessions]).delta,
+        among=judged,
+        among_what="verdicts",
+        holds=id(verdict) in significant,
+    )
+    text = verdict_sentence(verdict, setup).text
+    return [Paragraph(f"{text[0].upper()}{text[1:]}.", strong=True)]
 
 
 def _table(setting: Compared, significant: set[int]) -> Table:

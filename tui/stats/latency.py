@@ -99,8 +99,8 @@ class _Sections:
 
 
 # Before there are four batches of 20 s: Student's t of batches of 5 s and, because these still correlate, half as
-# much again. By simulation equal lanes get a winner from these looks in 0.5 % of runs at most, also where requests share a
-# state that correlates by 0.8 from second to second.
+# much again. By simulation equal lanes get a winner from these looks in 0.5 % of runs at most, also where requests
+# share a state that correlates by 0.8 from second to second.
 _EARLY_BATCH_S: Final = 5
 _EARLY_STRETCH: Final = 1.5
 _MIDDLE_SHARE: Final = 0.2  # how far from a median its density is taken
