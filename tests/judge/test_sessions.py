@@ -148,7 +148,7 @@ def test_the_words_on_one_session_are_those_of_a_condition_on_it() -> None:
     assert high is not None
     assert (np.log(low), np.log(high)) == pytest.approx((judged.low, judged.high))
     document = markdown(comparison_report([tables.session], [pooled], None))
-    assert "say nothing about another" in document
+    assert "its intervals are of this one" in document
 
 
 def test_only_settings_that_every_session_visited_are_compared() -> None:

@@ -38,7 +38,7 @@ def comparison_report(
     """The report of `compare`, with the condition of `--fail-if` and what came of it when there is one."""
     blocks: list[Block] = [Paragraph(_who(sessions))]
     if len(sessions) < 2:
-        one = "One session: its intervals are of this launch, and say nothing about another; record more sessions."
+        one = "One session says nothing about another launch: its intervals are of this one. Record more sessions."
         blocks.append(Paragraph(one))
     if condition is not None:
         blocks += _condition(condition, [one.dials for one in compared])
