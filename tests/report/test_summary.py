@@ -11,7 +11,7 @@ from tests.judge.made import MS, T0, failed, request, requests_frame, second, se
 from tests.judge.simulated import seconds_of
 from tui.judge.tables import Tables
 from tui.model.rows import Lane
-from tui.report.summary import summary
+from tui.report.summary import prefix_hit_share, summary
 from tui.session.state import LatencyHistogram
 from tui.stats.verdict import METHOD
 
@@ -19,6 +19,7 @@ PERCENTILES = {"p50", "p95", "p99", "n"}
 LANE_KEYS = {
     "engine", "model", "simulated", "adapted", "requests", "failed", "cancelled", "refused", "errors", "failures",
     "output_tokens", "output_tps", "total_tps", "ttft_ms", "tpot_ms", "itl_ms", "e2e_ms", "client", "unknown",
+    "prefix_hit_share",
 }  # fmt: skip
 CLIENT_KEYS = {
     "cpu_s", "loop_lag_ms_p99", "bound_s", "stamp", "merged_share", "tokens_from", "tokens_a_chunk",
@@ -70,6 +71,13 @@ def test_the_figures_of_a_lane() -> None:
     assert a["client"] == reported | {"tokens_from": {"usage": 10}, "tokens_a_chunk": 1.0}
     assert lanes["b"]["client"]["stamp"] == "user"
     assert lanes["b"]["itl_ms"] == {"p50": None, "p95": None, "p99": None, "n": 0}
+
+
+def test_the_share_of_cached_prompt_tokens_is_of_good_answers_that_tell_it() -> None:
+    rows = [request("a", 0, prompt_tokens=100, cached_tokens=40), request("a", 1, prompt_tokens=300, cached_tokens=0)]
+    rows += [request("a", 2, prompt_tokens=900, cached_tokens=None), request("b", 0, cached_tokens=None)]
+    assert prefix_hit_share(requests_frame(rows[:3])) == pytest.approx(0.1)
+    assert prefix_hit_share(requests_frame(rows[3:])) is None
 
 
 def test_one_lane_alone_has_no_verdict() -> None:

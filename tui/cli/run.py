@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import json
 import math
 import re
@@ -326,6 +327,10 @@ def announced_after(warm: LiveSession, work: Work) -> Work:
 def _print_summary(args: argparse.Namespace, session: LiveSession, rows: CollectedRows, *, by_step: bool) -> int:
     assert session.info is not None
     summary = rows.summary(session.info)
+    for lane, count in session.data.items():
+        traffic = {name: session.info.traffic[name] for name in ("name", "form")}
+        rows_read = session.info.traffic["conversations"]
+        summary["lanes"][lane]["data"] = {**traffic, "rows": rows_read, **dataclasses.asdict(count)}
     path = None if session.recorder is None else str(session.recorder.directory)
     if args.json:
         print_result(json.dumps({**summary, "session_path": path}, allow_nan=False))

@@ -235,9 +235,11 @@ def session_report(
     limits = limits or tables.limits
     lacks = [] if itl or not tables.requests.height else [Paragraph(f"{NO_CHUNKS[0].upper()}{NO_CHUNKS[1:]}.")]
     rows = ledger(tables)
+    lanes = lanes_summary(tables, itl or {})
     blocks: list[Block] = [
         *_head(tables, rows),
-        *_lanes(lanes_summary(tables, itl or {})),
+        *_traffic(tables.session, lanes),
+        *_lanes(lanes),
         *lacks,
         *ledger_blocks(tables, rows),
     ]
@@ -248,6 +250,24 @@ def session_report(
     blocks += [*queueing_blocks(tables), *gpu_blocks(tables), *study_blocks(tables)]
     blocks += [*_events(tables), *_definitions()]
     return Document(title_of(tables.session), tables.session.simulated, blocks)
+
+
+def _traffic(session: SessionInfo, lanes: Mapping[str, Mapping[str, Any]]) -> list[Block]:
+    """Which file was played, and how much of the prompts each server had cached."""
+    sentences = []
+    if file := session.traffic:
+        skipped = sum(file["skipped"].values())
+        left_out = f", {number(skipped, 0)} rows of it cannot be sent" if skipped else ""
+        digest = f"SHA-256 {file['sha256'][:16]}…"
+        requests = f"{number(file['requests'], 0)} requests {file['order']}"
+        sentences.append(f"Traffic: {file['name']} ({file['form']}, {digest}), {requests}{left_out}.")
+    shares = {lane: figures["prefix_hit_share"] for lane, figures in lanes.items()}
+    if any(share for share in shares.values()):
+        hits = ", ".join(
+            f"{lane.upper()} {NONE if share is None else f'{share:.1%}'}" for lane, share in shares.items()
+        )
+        sentences.append(f"Of the prompt tokens the servers had cached, by their answers: {hits}.")
+    return [Paragraph(" ".join(sentences))] if sentences else []
 
 
 def title_of(session: SessionInfo) -> str:

@@ -116,9 +116,20 @@ def _figures(info: LaneInfo, requests: pl.DataFrame, seconds: pl.DataFrame) -> d
         "output_tokens": int(seconds["output_tokens"].sum()),
         "output_tps": output / max(in_turn.height, 1),
         "total_tps": (output + prompt) / max(in_turn.height, 1),
+        "prefix_hit_share": prefix_hit_share(requests),
         **_latencies(requests, seconds),
         "client": _client(requests, seconds),
     }
+
+
+def prefix_hit_share(requests: pl.DataFrame) -> float | None:
+    """Share of the prompt tokens that the server had cached, of good answers that say so; None where none does.
+
+    Of requests and not of gauges: vLLM's counts what is computed again after a preemption as hits.
+    """
+    good = requests.filter((pl.col("outcome") == "ok") & pl.col("cached_tokens").is_not_null())
+    cached, prompt = good.select(pl.col("cached_tokens", "prompt_tokens").sum()).row(0) if good.height else (0, 0)
+    return cached / prompt if prompt else None
 
 
 def _failures(requests: pl.DataFrame) -> list[dict[str, Any]]:
