@@ -77,6 +77,8 @@ def not_an_engine() -> Iterator[str]:
         (["watch", "--usge", "end"], "does not take --usge: did you mean --usage?"),
         (["demo", "--frob"], "`dragstrip demo` does not take --frob: `dragstrip demo --help`"),
         (["demo"], "there is no terminal to draw on; `dragstrip run`"),
+        (["watch", "--a", "http://x", "--for", "soon"], "soon is not a duration"),
+        (["watch", "--a", "http://x", "--on-hangup", "keep"], "--on-hangup keep needs --for, as --for 30m"),
         (["watch", "--a", "ftp://host"], "give an http:// or https:// URL"),
         (["simulate", "--port", "99999"], "--port is 99999, but must lie between 0 and 65535"),
         (

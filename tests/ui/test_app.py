@@ -48,11 +48,13 @@ class Source(FakeSource):
 source = Source(second=150, change=change)
 source.playing = True
 app = DragstripApp(source)
+if "keep" in sys.argv:
+    app.keeps_on_hangup, app.ends_after_s = True, 4.0
 if "untold" in sys.argv:
     app.main_screen.next_steps = lambda: 1 / 0
 code = app.run()
 with open(sys.argv[1], "w") as outcome:
-    outcome.write(f"{code} {source.stopped} load {source.board.load_on} {app.log_path}")
+    outcome.write(f"{code} {source.stopped} load {source.board.load_on} {app.log_path} {source.marks}")
 sys.exit(code)
 """
 LEAVE_ALTERNATE_SCREEN = b"\x1b[?1049l"
@@ -143,6 +145,24 @@ def test_a_closed_terminal(tmp_path: Path) -> None:
     process.send_signal(signal.SIGHUP)  # what the kernel sends to the session that a terminal controls
     assert process.wait(20) == 129
     assert "SIGHUP" in outcome.read_text()
+
+
+@pytest.mark.parametrize("signalled", [True, False])
+def test_a_session_that_is_kept_goes_on_without_its_terminal_and_ends_by_itself(
+    tmp_path: Path, signalled: bool
+) -> None:
+    outcome, seen = tmp_path / "outcome", bytearray()
+    process, fd = run(outcome, "keep")
+    read_until(fd, b"LIVE", seen)
+    os.close(fd)
+    try:
+        if signalled:
+            process.send_signal(signal.SIGHUP)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+    assert outcome.read_text().startswith("0 ['its time is over']")
+    assert "the terminal was closed: it goes on without a screen" in outcome.read_text()
 
 
 @pytest.mark.parametrize("arguments", [(), ("flood",)])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tui.report.document import Block, Document
     from tui.session.source import Source
-    from tui.ui.tour import Tour
+    from tui.ui.app import DragstripApp
 
 # Escape codes would steer the terminal and bidi overrides reverse a line. Servers and recordings may contain both;
 # most callers have sanitized them before.
@@ -201,13 +201,13 @@ def run_screen(
     ascii_only: bool,
     session_argument: Callable[[str], str],
     session_folder: Callable[[str], Path],
-    make_tour: Callable[[Source], Tour] | None = None,
+    prepare: Callable[[DragstripApp], None] = lambda _: None,
 ) -> int:
     """Run the screen until the operator leaves it; returns the exit code.
 
     `session_argument` turns a session's name into what a command line takes for it, `session_folder` into the folder
     that holds it. `make_source` is called once the terminal is prepared: the first paint waits for all that is
-    imported before.
+    imported before. `prepare` is called before the first paint.
     """
     from tui.ui.terminal import prepare_terminal
 
@@ -215,18 +215,15 @@ def run_screen(
 
     from tui.profile.config import UserConfig
     from tui.ui.app import DragstripApp
-    from tui.ui.live_screen import LiveScreen
 
-    source = make_source()
     app = DragstripApp(
-        source,
+        make_source(),
         ascii_only=ascii_only,
         session_argument=session_argument,
         session_folder=session_folder,
         user_config=UserConfig.open(),
     )
-    if make_tour is not None and isinstance(app.main_screen, LiveScreen):
-        app.main_screen.tour = make_tour(source)
+    prepare(app)
     code = app.run()
     for line in app.summary:
         print_result(line)

@@ -18,10 +18,12 @@ from tui.cli.options import (
     target_flags,
 )
 from tui.model.profile import Profile
+from tui.model.text import UserError
 from tui.profile.config import UserConfig, pair_of
 from tui.session.source import Source
 
 if TYPE_CHECKING:
+    from tui.ui.app import DragstripApp
     from tui.ui.tour import Tour
 
 REFUSED = 2  # exit code of a session that did not begin
@@ -32,6 +34,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     target_flags(parser)
     recording_flags(parser)
     screen_flags(parser)
+    parser.add_argument("--for", dest="duration", metavar="TIME", help="end by itself after 90s, 30m or 2h")
+    parser.add_argument(
+        "--on-hangup",
+        choices=("end", "keep"),
+        default="end",
+        help="when the connection drops: end the session, or go on recording until --for is over (default: end)",
+    )
 
 
 def call(args: argparse.Namespace, make_tour: Callable[[Source], Tour] | None = None) -> int:
@@ -40,6 +49,7 @@ def call(args: argparse.Namespace, make_tour: Callable[[Source], Tour] | None = 
 
         return call_in_lines(run, args, "run")
     profile = profile_from(args)
+    ends_after_s = _ends_after_s(args)
     require_terminal("`dragstrip run` measures the same without one")
     profile = with_noise_floor(profile)
     record = recorder_from(args, profile)
@@ -51,16 +61,35 @@ def call(args: argparse.Namespace, make_tour: Callable[[Source], Tour] | None = 
         live.watched = True
         return live
 
+    def prepare(app: DragstripApp) -> None:
+        from tui.ui.live_screen import LiveScreen
+
+        app.ends_after_s, app.keeps_on_hangup = ends_after_s, args.on_hangup == "keep"
+        if make_tour is not None and isinstance(app.main_screen, LiveScreen):
+            app.main_screen.tour = make_tour(app.source)
+
     code = run_screen(
         session,
         ascii_only=args.ascii,
         session_argument=partial(session_argument, args, profile),
         session_folder=partial(session_folder, args, profile),
-        make_tour=make_tour,
+        prepare=prepare,
     )
     if code != REFUSED and args.profile != "demo" and (problem := _remember(profile, args.profile or "")):
         print_notice(f"dragstrip: {problem}")
     return code
+
+
+def _ends_after_s(args: argparse.Namespace) -> float | None:
+    """UserError for a session that nobody could end or see."""
+    if args.on_hangup == "keep":
+        if not args.duration:
+            raise UserError("--on-hangup keep needs --for, as --for 30m: without a screen nobody could end the load")
+        if args.no_record:
+            raise UserError("--on-hangup keep records what goes on without a screen: leave --no-record out")
+    from tui.cli.run import duration_s
+
+    return duration_s(args.duration) if args.duration else None
 
 
 def _remember(profile: Profile, name: str) -> str:

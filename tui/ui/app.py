@@ -31,7 +31,15 @@ from tui.ui.keys import keys_problem
 from tui.ui.link import QUESTION
 from tui.ui.live_screen import LiveScreen
 from tui.ui.main_screen import MainScreen, SessionFolder
-from tui.ui.terminal import SIGNALS, abandon_terminal, has_shell, is_closed, speaks_utf8, watch_terminal
+from tui.ui.terminal import (
+    SIGNALS,
+    abandon_terminal,
+    has_shell,
+    is_closed,
+    silence_terminal,
+    speaks_utf8,
+    watch_terminal,
+)
 from tui.ui.widgets.chart import GLYPHS
 from tui.ui.widgets.header import key_sign
 from tui.ui.widgets.theme import PALETTE_BY_NAME, PALETTES, first_theme, theme_of
@@ -79,6 +87,9 @@ class DragstripApp(App[int]):
             if source.replay
             else LiveScreen(source, session_argument, session_folder)
         )
+        self.ends_after_s: float | None = None  # of the session; None: when the operator leaves
+        self.keeps_on_hangup = False
+        self._has_terminal = True
         self._leaving = False
         self._ask_terminal: Callable[[], None] | None = None  # see `Link`; None where there is no terminal
         self._watch: asyncio.Task[None] | None = None
@@ -202,7 +213,7 @@ class DragstripApp(App[int]):
             self.log_path = self.log_path or write_log(error)
             code = code or CRASHED
         finally:
-            if is_closed():
+            if is_closed() or not self._has_terminal:
                 abandon_terminal(code)
             self.exit(code, return_code=code)
 
@@ -211,11 +222,24 @@ class DragstripApp(App[int]):
             self.summary += [*summary_lines(self.main_screen.view), *self.main_screen.next_steps()]
 
     def _signalled(self, number: int) -> None:
+        if number == signal.SIGHUP and self.keeps_on_hangup and not self._leaving:
+            self._go_on_without_terminal()
+            return
         self.leave(f"signal {signal.Signals(number).name}", 128 + number)
+
+    def _go_on_without_terminal(self) -> None:
+        """The connection dropped: nothing is drawn any more, and the session ends when its time is over."""
+        if self._has_terminal:
+            self._has_terminal = False
+            self.main_screen.is_seen = False
+            silence_terminal()
+            self.source.mark("the terminal was closed: it goes on without a screen")
 
     async def _watch_source(self) -> None:
         """A source that fails ends the program: with one sentence if the operator can mend it."""
         await self.main_screen.source_started.wait()
+        if self.ends_after_s is not None:
+            asyncio.get_running_loop().call_later(self.ends_after_s, self.leave, "its time is over", 0)
         try:
             await self.source.ended()
         except UserError as error:

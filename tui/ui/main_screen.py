@@ -150,6 +150,7 @@ class MainScreen(Screen[None]):
         self.view: View | None = None
         self.message = ""
         self.behind_s: int | None = None  # how far the frozen screen is behind; None: not frozen
+        self.is_seen = True  # there is a terminal
         self.source_started = asyncio.Event()
         self._session_argument, self._session_folder = session_argument, session_folder
         self._exporter: Exporter | None = None  # what is written goes on when the box is closed
@@ -225,7 +226,7 @@ class MainScreen(Screen[None]):
 
     def next_second(self) -> None:
         """A second is complete: show it, unless the screen is frozen."""
-        if not self.is_attached or self._leaves_out():
+        if not self.is_attached or not self.is_seen or self._leaves_out():
             return
         if self.behind_s is None or self.view is None:
             self.update_view()

@@ -75,12 +75,17 @@ def _watch(gone: Callable[[], object], writer: Callable[[], Any]) -> None:
                     thread._queue.get_nowait()
 
 
-def abandon_terminal(code: int) -> None:
-    """The terminal was closed: send what is written to it nowhere, and exit soon whatever still waits for it."""
+def silence_terminal() -> None:
+    """The terminal was closed: send what is written to it nowhere."""
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         if stat.S_ISCHR(os.fstat(descriptor).st_mode):  # a redirected stdout is still good
             os.dup2(null, descriptor)
+
+
+def abandon_terminal(code: int) -> None:
+    """The terminal was closed: send what is written to it nowhere, and exit soon whatever still waits for it."""
+    silence_terminal()
     forced = threading.Timer(EXIT_S, os._exit, [code])
     forced.daemon = True
     forced.start()
