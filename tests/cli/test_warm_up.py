@@ -37,6 +37,9 @@ class FakeSession:
     async def ended(self) -> None:
         await asyncio.Event().wait()
 
+    async def played(self) -> None:
+        await asyncio.Event().wait()
+
     async def elapsed(self, for_s: float) -> None: ...
 
     async def stop(self, ended: str) -> None: ...

@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
+from tests.judge.joined_tokens import frame
 from tests.odd.server import OddServer, Running, serving
 from tui.cli.run import CollectedRows
 from tui.doctor.checks import DoctorReport, examine
+from tui.judge.live_counts import LiveCounts
 from tui.load.driver import LanePlan, Setting
 from tui.load.lane import LaneLoad
 from tui.model.dials import Dials
@@ -19,6 +21,7 @@ from tui.model.rows import Batch, Chunks, RequestRow
 from tui.model.session import LaneInfo, SessionInfo
 from tui.session.clock import Clock
 from tui.session.lane import LaneRun
+from tui.session.seconds import ChunkArrays
 
 STREAMS = Setting(1, Dials(concurrency=1, prompt_tokens=16, output_tokens=10))
 PATIENCE_S = 30.0
@@ -99,17 +102,24 @@ class Outcome:
 
 async def load(plan: LanePlan, answers: int) -> Outcome:
     """Load with one stream until so many requests have ended, but for those that we cancel."""
-    lane = LaneLoad(plan, STREAMS)
+    lane, counts = LaneLoad(plan, STREAMS), LiveCounts()
+    rows: list[RequestRow] = []
+    came: list[Chunks] = []
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while len(lane.rows) < answers:
+            while len(rows) < answers:
                 lane.housekeeping()
                 await asyncio.sleep(0.005)
+                if lane.rows:  # a frame each time that an answer has ended
+                    came.append(
+                        counts.estimate(frame(0, 1, lane.sink.chunks(), lane.rows, lane.sink.counted.tobytes()))
+                    )
+                    rows += lane.rows
+                    lane.rows = []
+                    lane.sink.clear()
     finally:
         lane.close()
-    sink = lane.sink
-    ended = [row for row in lane.rows if row.outcome != "cancelled"]
-    return Outcome(ended, sink.chunks())
+    return Outcome([row for row in rows if row.outcome != "cancelled"], ChunkArrays.of(came).pack())
 
 
 def sentences(value: object) -> Iterator[str]:
