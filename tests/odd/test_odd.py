@@ -19,14 +19,29 @@ from tui.load.lane import LaneLoad
 from tui.model.text import UserError
 
 SERVERS = [*ENDINGS, *LAST_EVENTS, *TRANSPORT, *FIGURES, *WORDS, *WAITING, *LATE_COUNTS]
-BY_DOCTOR = [odd for odd in SERVERS if odd.examined]
-WITH_FIGURES = [odd for odd in SERVERS if odd.right.figures or odd.right.says]
-ODD_ANSWERS = [odd for odd in BY_DOCTOR if not odd.pages]  # the load does not read the pages
-IN_WORDS = [odd for odd in SERVERS if odd.right.words and odd.right.outcome != "ok"]
 
 
-@pytest.mark.parametrize("odd", cases("doctor", BY_DOCTOR))
-async def test_doctor_lets_through_what_can_be_measured_and_names_what_cannot(odd: OddServer) -> None:
+@pytest.mark.parametrize("odd", [pytest.param(odd, id=odd.name) for odd in SERVERS])
+async def test_a_server(odd: OddServer) -> None:
+    """All of one server in one test: doctor asks it and the load loads it once, at the same time."""
+    waits = [loaded(odd), examined(odd)] if odd.examined else [loaded(odd)]
+    await asyncio.gather(*waits)
+    await the_load_counts_as_good_what_is_good(odd)
+    if odd.examined:
+        await doctor_lets_through_what_can_be_measured_and_names_what_cannot(odd)
+        if not odd.pages:  # the load does not read the pages
+            await doctor_and_the_load_agree(odd)
+    if odd.right.words and odd.right.outcome != "ok":
+        await the_words_of_a_failure_are_in_the_json(odd)
+    if odd in ENDINGS and odd.right.outcome == "refused":
+        await what_is_refused_is_counted_separately(odd)
+    if odd.right.figures or odd.right.says:
+        await a_figure_is_right_or_unknown_and_the_lane_says_why(odd)
+    if odd in LATE_COUNTS:
+        await tokens_are_counted_when_they_come_and_not_at_the_end(odd)
+
+
+async def doctor_lets_through_what_can_be_measured_and_names_what_cannot(odd: OddServer) -> None:
     report = await examined(odd)
     if odd.right.measurable is None:
         assert report.comparable or says(odd.right.words, [report.sentence])
@@ -40,8 +55,7 @@ async def test_doctor_lets_through_what_can_be_measured_and_names_what_cannot(od
         assert says(odd.right.says, [*lines, report.sentence]), doctor_text(report)
 
 
-@pytest.mark.parametrize("odd", cases("load", SERVERS))
-async def test_the_load_counts_as_good_what_is_good(odd: OddServer) -> None:
+async def the_load_counts_as_good_what_is_good(odd: OddServer) -> None:
     brought = await loaded(odd)
     rows = brought.rows
     if odd.right.measurable is None and odd.right.outcome == "ok" and rows[0].outcome != "ok":
@@ -63,23 +77,20 @@ def right(value: int, wanted: int | None) -> None:
     assert wanted is None or value == wanted
 
 
-@pytest.mark.parametrize("odd", cases("words", IN_WORDS))
-async def test_the_words_of_a_failure_are_in_the_json(odd: OddServer) -> None:
+async def the_words_of_a_failure_are_in_the_json(odd: OddServer) -> None:
     brought = await loaded(odd)
     lane = brought.summary()
     assert says(odd.right.words, [json.dumps(lane, ensure_ascii=False)]), lane["errors"]
 
 
-@pytest.mark.parametrize("odd", cases("apart", [odd for odd in ENDINGS if odd.right.outcome == "refused"]))
-async def test_what_is_refused_is_counted_separately(odd: OddServer) -> None:
+async def what_is_refused_is_counted_separately(odd: OddServer) -> None:
     """Neither good nor failed."""
     brought = await loaded(odd)
     lane = brought.summary()
     assert (lane["requests"], lane["failed"], lane.get("refused")) == (0, 0, len(brought.rows))
 
 
-@pytest.mark.parametrize("odd", cases("figures", WITH_FIGURES))
-async def test_a_figure_is_right_or_unknown_and_the_lane_says_why(odd: OddServer) -> None:
+async def a_figure_is_right_or_unknown_and_the_lane_says_why(odd: OddServer) -> None:
     brought = await loaded(odd)
     gaps_ms = brought.gaps_ms
     if odd.kind == 11:  # the first answers teach how many tokens a chunk holds
@@ -105,8 +116,7 @@ def late(brought: Outcome) -> Outcome:
     return Outcome(brought.rows[3:], chunks.pack())
 
 
-@pytest.mark.parametrize("odd", cases("live", LATE_COUNTS))
-async def test_tokens_are_counted_when_they_come_and_not_at_the_end(odd: OddServer) -> None:
+async def tokens_are_counted_when_they_come_and_not_at_the_end(odd: OddServer) -> None:
     """After a few answers: of the tokens of an answer, about half have been counted when half of it has come."""
     from tui.session.seconds import ChunkArrays
 
@@ -134,8 +144,7 @@ async def test_an_api_of_another_shape_works_or_the_sentence_names_the_way(odd: 
     assert {row.output_tokens for row in brought.rows} == {odd.right.tokens}
 
 
-@pytest.mark.parametrize("odd", cases("agree", ODD_ANSWERS))
-async def test_doctor_and_the_load_agree(odd: OddServer) -> None:
+async def doctor_and_the_load_agree(odd: OddServer) -> None:
     report, brought = await examined(odd), await loaded(odd)
     if brought.rows[0].cause == "redirect" and report.comparable:  # the load never sees what the first look follows
         async with serving(odd) as running:

@@ -8,17 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.odd.endings import SIX
 from tests.odd.server import DONE, Exchange, OddServer, serving, stream, usage, whole
-from tests.odd.unmended import marks
 
 WORDS = "this cell is drained, ask another one"
 GOOD_ANSWERS = 3  # one of them to the first look, before the load
 RUN = ["run", "--json", "--for", "3s", "--max-concurrency", "1"]
-
-_outputs: dict[str, str] = {}
 
 
 async def begins_well(exchange: Exchange) -> None:
@@ -55,21 +50,11 @@ def dragstrip(*arguments: str) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
-def outputs(folder: Path) -> dict[str, str]:
-    """What is printed of one session, by where; it runs once in a process."""
-    if not _outputs:
-        with served() as url:
-            _outputs["json"], _outputs["stderr"] = dragstrip(*RUN, "--a", url, "--out", str(folder))
-        (session,) = folder.glob("*_*")
-        _outputs["report"], _ = dragstrip("report", str(session))
-    return _outputs
-
-
-@pytest.mark.parametrize(
-    "where", [pytest.param(where, marks=marks("run", where)) for where in ("json", "stderr", "report")]
-)
-def test_the_words_are_where_a_script_and_a_reader_look(where: str, tmp_path: Path) -> None:
-    printed = outputs(tmp_path)
-    assert printed["json"].startswith("{"), printed["stderr"]
-    assert printed["report"].startswith("#")
-    assert WORDS in printed[where]
+def test_the_words_are_where_a_script_and_a_reader_look(tmp_path: Path) -> None:
+    with served() as url:
+        printed, errors = dragstrip(*RUN, "--a", url, "--out", str(tmp_path))
+    (session,) = tmp_path.glob("*_*")
+    report, _ = dragstrip("report", str(session))
+    assert printed.startswith("{"), errors
+    assert report.startswith("#")
+    assert all(WORDS in text for text in (printed, errors, report))
