@@ -68,9 +68,9 @@ async def test_the_palette_offers_what_the_screen_can_do_whatever_is_in_focus() 
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("tab", "ctrl+p")
         text = await settled(pilot)
-        assert "ledger  (t)" in text
+        assert "Show every setting visited  (t)" in text or "Change the colours  (c)" in text
         assert "one notch up  (↑)" not in text
-        assert text.count("quit  (") <= 1
+        assert text.count("Quit  (") <= 1
 
 
 async def test_the_palette_offers_the_keys_and_runs_them() -> None:
@@ -79,7 +79,7 @@ async def test_the_palette_offers_the_keys_and_runs_them() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("ctrl+p")
         await pilot.press(*"concurrency doubled")
-        await shows(pilot, "concurrency doubled  (})")
+        await shows(pilot, "Turn concurrency doubled  (})")
         await pilot.press("enter", "enter")
         await settled(pilot)
         assert source.board.shown("a").concurrency == 64

@@ -6,7 +6,8 @@ from textual.widgets import Input
 from tests.ui.fake_source import FakeSource
 from tests.ui.pilots import SIZE, live, screen_text, settled
 from tui.ui.app import DragstripApp
-from tui.ui.dialogs import HelpDialog, TextDialog
+from tui.ui.dialogs import TextDialog
+from tui.ui.help import HelpDialog
 from tui.ui.widgets.theme import PALETTES
 
 

@@ -13,7 +13,8 @@ from tests.ui.pilots import SIZE, hints, opened, replay, rested, settled, shows
 from tui.model.text import UserError
 from tui.session.source import SPEEDS
 from tui.ui.app import DragstripApp
-from tui.ui.dialogs import HelpDialog, TextDialog
+from tui.ui.dialogs import TextDialog
+from tui.ui.help import HelpDialog
 from tui.ui.replay_screen import MAX_STRIDE, REPEATS_PER_STRIDE, Seeker
 from tui.ui.widgets.timeline import Timeline
 

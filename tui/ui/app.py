@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from tui.session.view import View
 
 
-NOT_OFFERED = ("app.focus", "screen.copy_text")
+NOT_OFFERED = ("app.focus", "app.command_palette", "screen.copy_text")
 CRASHED = 1
 REFUSED = 2
 
@@ -171,12 +171,15 @@ class DragstripApp(App[int]):
 
         The keys of a dial in focus would not say which dial they turn, and the screen cannot run them.
         """
-        commands: dict[str, str] = {}
+        from tui.ui.help import phrase
+
+        commands: dict[str, SystemCommand] = {}
         for binding in (key.binding for key in screen.active_bindings.values() if key.node is screen):
             if binding.description and not binding.action.startswith(NOT_OFFERED):
-                commands[binding.action] = f"{binding.description}  ({key_sign(binding.key)})"
-        for action, text in commands.items():
-            yield SystemCommand(text, "", partial(screen.run_action, action))
+                title = f"{phrase(binding)}  ({key_sign(binding.key)})"
+                run = partial(screen.run_action, binding.action)
+                commands[binding.action] = SystemCommand(title, binding.tooltip or binding.description, run)
+        yield from commands.values()
 
     async def action_quit(self) -> None:
         """Ctrl+q, in any dialog: asks as `q` does."""

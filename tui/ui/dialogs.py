@@ -1,4 +1,4 @@
-"""The dialogs over the screen, which is not updated while one is open: help, quit, a line of text, a time."""
+"""The dialogs over the screen, which is not updated while one is open: quit, a line of text, a time."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from typing import ClassVar, Final, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from tui.model.text import UserError
 from tui.session.source import Moment
-from tui.ui.widgets.header import key_sign
 from tui.ui.widgets.numbers import short_clock
-from tui.ui.widgets.rows import Rows, Span, fit
 
 Answer = TypeVar("Answer")
 
@@ -38,53 +36,6 @@ class Dialog(ModalScreen[Answer | None]):
 
     def action_close(self) -> None:
         self.dismiss(None)
-
-
-class LinesDialog(Dialog[None]):
-    """Lines of text, which scroll where the terminal is too low for them."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("q,enter", "close", "back", show=False)]
-
-    def __init__(self, title: str, lines: Sequence[Sequence[Span]]) -> None:
-        super().__init__()
-        self._title, self._lines = title, lines
-
-    def compose(self) -> ComposeResult:
-        width = max(sum(len(text) for text, _ in line) for line in self._lines)
-        rows = Rows()
-        rows.styles.width, rows.styles.height = width, len(self._lines)
-        rows.set_rows([fit(line, width) for line in self._lines])
-        with VerticalScroll(classes="box") as box:
-            box.border_title = self._title
-            box.styles.width = width + 5
-            yield rows
-
-
-class HelpDialog(LinesDialog):
-    """Every key and what it does, from the bindings."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark", "close", "back", show=False)]
-
-    def __init__(self, bindings: Sequence[BindingType], mouse: Sequence[tuple[str, str]] = ()) -> None:
-        super().__init__("Keys   esc goes back", help_lines(bindings, mouse))
-
-
-SIGNS_OF_CHARTS = (
-    ("░", "in a chart: from the mean of 10 s up to the highest of its seconds"),
-    ("┄┄ B 424", "in A's chart: the mean of B over the window, and in B's that of A"),
-    ("mem", "GPU memory in use; flat where the engine takes its KV pool at the start"),
-    ("KV", "how much of that pool running requests hold: it moves with the load"),
-)
-
-
-def help_lines(bindings: Sequence[BindingType], mouse: Sequence[tuple[str, str]] = ()) -> list[list[Span]]:
-    """Two columns of keys and description, the keys of one action in one line; then what the mouse does."""
-    actions: dict[str, tuple[list[str], str]] = {}
-    for binding in Binding.make_bindings(bindings):
-        keys, _ = actions.setdefault(binding.action, ([], binding.tooltip or binding.description))
-        keys.append(key_sign(binding.key))
-    lines = [*((" ".join(keys), text) for keys, text in actions.values()), *mouse, *SIGNS_OF_CHARTS]
-    return [[(keys.rjust(9), "strong"), ("  ", ""), (text, "")] for keys, text in lines]
 
 
 class QuitDialog(Dialog[bool]):

@@ -41,7 +41,7 @@ DIAL_KEYS: list[BindingType] = [
 LOAD_KEYS: list[BindingType] = [
     Binding("space", "freeze", "freeze", tooltip="freeze the screen; load and recording go on"),
     Binding("x", "toggle_load", "stop load", tooltip="stop all load at once; again: resume it"),
-    Binding("P", "plan", "plan", show=False, tooltip="start, pause or resume the profile's plan"),
+    Binding("P", "plan", "plan", tooltip="start, pause or resume the profile's plan"),
     Binding("n", "note", "note", show=False, tooltip="a note, recorded with the session"),
 ]
 VIEW_KEYS: list[BindingType] = [
@@ -192,18 +192,24 @@ def _is_character(key: str) -> bool:
 
 # A narrow footer drops what does not fit from the end of this.
 FOOTER = (
-    "help", "quit", "conc", "prompt", "out", "freeze", "play", "5 s", "speed", "events", "go to", "select", "mark",
-    "stop load", "curve", "ledger", "overlay", "window", "verdict", "zoom", "×2", "1 s", "60 s",
+    "help", "quit", "conc", "play", "5 s", "speed", "events", "go to", "select", "export", "copy", "ledger", "curve",
+    "freeze", "mark", "stop load", "plan", "prompt", "out", "overlay", "window", "verdict", "zoom", "×2", "1 s",
+    "60 s",
 )  # fmt: skip
+# What comes first where something else than the lanes is looked at, or has the keys.
+HINTS_OF = {
+    "ledger": ("setting", "go there", "pin", "sort", "keys back", "page"),
+    "window": ("export", "copy", "select"),
+}
 
 
 def footer_label(binding: Binding) -> str:
     return binding.group.description if binding.group else binding.description
 
 
-def in_footer_order(bindings: Iterable[Binding], first: str = "") -> list[Binding]:
-    """The bindings with the label `first` before all others, because a narrow footer keeps only the first ones."""
-    order = (first, *FOOTER)
+def in_footer_order(bindings: Iterable[Binding], first: Sequence[str] = ()) -> list[Binding]:
+    """Those with the labels `first` before all others, because a narrow footer keeps only the first ones."""
+    order = (*first, *FOOTER)
     return sorted(
         bindings, key=lambda key: order.index(footer_label(key)) if footer_label(key) in order else len(order)
     )

@@ -28,7 +28,7 @@ from tui.profile.config import UserConfig
 from tui.session.source import Source
 from tui.session.view import WINDOWS_S, View
 from tui.ui.comparison import OBJECTIVES, compare
-from tui.ui.keys import SESSION_KEYS, VIEW_KEYS, ZOOM, in_footer_order, remapped
+from tui.ui.keys import HINTS_OF, SESSION_KEYS, VIEW_KEYS, ZOOM, in_footer_order, remapped
 from tui.ui.link import Link
 from tui.ui.terminal import clipboard_problem, painted
 from tui.ui.widgets import numbers
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 Middle = Literal["lanes", "curve", "ledger", "window"]  # what can fill the middle
 SessionFolder = Callable[[str], Path]  # where the session of that name is recorded
 
+LEDGERS = ("ledger", "settings", "newest-settings")
 PLAIN_SIZE = (80, 24)
 TINY_SIZE = (40, 12)
 COMFORTABLE_SIZE = (110, 32)
@@ -275,9 +276,19 @@ class MainScreen(Screen[None]):
                 self.draw(self.view)
 
     def show_hints(self) -> None:
+        """Those of what has the keys or fills the middle before the others."""
         active = [key.binding for key in self.active_bindings.values() if key.binding.show]
-        first = ZOOM.description if self.has_class("-single") and len(self.lanes) > 1 else ""
+        has_keys = {"ledger": bool(self.focused and self.focused.id in LEDGERS), "window": self.middle == "window"}
+        first = [label for context, labels in HINTS_OF.items() if has_keys.get(context) for label in labels]
+        if self.has_class("-single") and len(self.lanes) > 1:
+            first.append(ZOOM.description)
         self.query_one(Hints).show(in_footer_order(active, first))
+
+    def on_descendant_focus(self) -> None:
+        self.show_hints()
+
+    def on_descendant_blur(self) -> None:
+        self.call_after_refresh(self.show_hints)
 
     def show_message(self, text: str) -> None:
         """For 4 s or until the next one; as a notification where there is no room for it on the screen."""
@@ -569,9 +580,13 @@ class MainScreen(Screen[None]):
             self.show_message(f"screenshot: {path.name}")
 
     def action_help(self) -> None:
-        from tui.ui.dialogs import HelpDialog
+        """Every key; those of the ledger first, where it is what one looks at."""
+        from tui.ui.help import HelpDialog, key_sections
+        from tui.ui.widgets.ledger import LEDGER_KEYS, LedgerPanel
 
-        self.app.push_screen(HelpDialog(remapped(self.HELP_KEYS, self.app._keymap), self.HELP_MOUSE))
+        shown = self.middle == "ledger" or isinstance(self.focused, LedgerPanel)
+        keys = [*remapped(self.HELP_KEYS, self.app._keymap), *(LEDGER_KEYS if shown else ())]
+        self.app.push_screen(HelpDialog(key_sections(keys, self.HELP_MOUSE)))
 
     def action_leave(self) -> None:
         self.leave_if(True)

@@ -27,6 +27,7 @@ LEDGER_KEYS: list[BindingType] = [
         "p", "pin", "pin", tooltip="pin this setting: its figures stay beside the present ones; again: let it go"
     ),
     Binding("s", "sort", "sort", tooltip="sort the settings by dials, by visit, by tokens/s of A or B, by the lead"),
+    Binding("escape", "release", "keys back", tooltip="give these keys back to the screen"),
 ]
 
 
@@ -128,6 +129,9 @@ class LedgerPanel(Panel, can_focus=True):
         order = ORDERS[(ORDERS.index(self.look.order) + 1) % len(ORDERS)]
         self._show(order=order)
         self.screen.show_message(f"settings sorted by {order}")  # type: ignore[attr-defined]
+
+    def action_release(self) -> None:
+        self.screen.set_focus(None)
 
     def action_choose(self) -> None:
         if (row := self._row) is not None:
