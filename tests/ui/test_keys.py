@@ -89,8 +89,8 @@ def test_a_command_begins_with_a_verb_and_the_first_one_is_not_to_quit(screen: t
     phrases = [phrase(binding) for binding in Binding.make_bindings(screen.HELP_KEYS)]
     verbs = {text.split()[0] for text in phrases}
     assert verbs <= {
-        "Begin", "Change", "Compare", "Copy", "Export", "Freeze", "Go", "Link", "Mark", "Open", "Play", "Quit", "Run,",
-        "Save", "Set", "Show", "Step", "Stop", "Suspend", "Turn", "Undo", "Write", "Zoom",
+        "Begin", "Change", "Compare", "Copy", "Export", "Freeze", "Go", "Link", "Mark", "Open", "Play", "Quit",
+        "Run,", "Save", "Set", "Show", "Step", "Stop", "Suspend", "Turn", "Undo", "Write", "Zoom",
     }  # fmt: skip
     assert not min(phrases).startswith("Quit")
 

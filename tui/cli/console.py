@@ -162,6 +162,11 @@ def screen_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
 
 
+def bell_flag(parser: argparse.ArgumentParser) -> None:
+    help_text = "no bell and no title when a lane goes down, a verdict falls or a plan ends"
+    parser.add_argument("--no-bell", action="store_true", help=help_text)
+
+
 def is_dumb() -> bool:
     """Whether the terminal can only print lines: it cannot place the cursor."""
     return os.environ.get("TERM") == "dumb"

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from tui.cli import watch
-from tui.cli.console import screen_flags
+from tui.cli.console import bell_flag, screen_flags
 from tui.cli.options import load_flags, recording_flags
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     load_flags(parser)
     recording_flags(parser)
     screen_flags(parser)
+    bell_flag(parser)
     parser.add_argument(
         "--no-tour", action="store_true", help="leave the dials alone: no tour while no key is pressed"
     )

@@ -8,7 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tui.cli.calibrate import with_noise_floor
-from tui.cli.console import call_in_lines, is_dumb, print_notice, require_terminal, run_screen, screen_flags
+from tui.cli.console import (
+    bell_flag,
+    call_in_lines,
+    is_dumb,
+    print_notice,
+    require_terminal,
+    run_screen,
+    screen_flags,
+)
 from tui.cli.options import (
     profile_from,
     recorder_from,
@@ -34,6 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     target_flags(parser)
     recording_flags(parser)
     screen_flags(parser)
+    bell_flag(parser)
     parser.add_argument("--for", dest="duration", metavar="TIME", help="end by itself after 90s, 30m or 2h")
     parser.add_argument(
         "--on-hangup",
@@ -65,8 +74,9 @@ def call(args: argparse.Namespace, make_tour: Callable[[Source], Tour] | None = 
         from tui.ui.live_screen import LiveScreen
 
         app.ends_after_s, app.keeps_on_hangup = ends_after_s, args.on_hangup == "keep"
-        if make_tour is not None and isinstance(app.main_screen, LiveScreen):
-            app.main_screen.tour = make_tour(app.source)
+        if isinstance(app.main_screen, LiveScreen):
+            app.main_screen.alerts = None if getattr(args, "no_bell", False) else app.main_screen.alerts
+            app.main_screen.tour = make_tour(app.source) if make_tour is not None else None
 
     code = run_screen(
         session,

@@ -26,6 +26,7 @@ from textual.screen import Screen
 from tui.model.text import UserError, sanitize
 from tui.profile.config import UserConfig
 from tui.session.source import Source
+from tui.ui.alerts import RESTORE_TITLE, SAVE_TITLE
 from tui.ui.comparison import summary_lines
 from tui.ui.keys import keys_problem
 from tui.ui.link import QUESTION
@@ -39,6 +40,7 @@ from tui.ui.terminal import (
     silence_terminal,
     speaks_utf8,
     watch_terminal,
+    write_terminal,
 )
 from tui.ui.widgets.chart import GLYPHS
 from tui.ui.widgets.header import key_sign
@@ -126,6 +128,8 @@ class DragstripApp(App[int]):
             hung_up = partial(loop.call_soon_threadsafe, self._signalled, signal.SIGHUP)
             watch_terminal(hung_up, lambda: getattr(self._driver, "_writer_thread", None))
             loop.add_signal_handler(signal.SIGTSTP, self._suspend, signal.getsignal(signal.SIGTSTP))
+        if getattr(self.main_screen, "alerts", None) is not None:
+            write_terminal(self, SAVE_TITLE)
         self._watch = asyncio.create_task(self._watch_source())
         if problem := self._config_problem:
             self.call_after_refresh(self.notify, problem, markup=False, severity="warning")
@@ -218,6 +222,8 @@ class DragstripApp(App[int]):
         finally:
             if is_closed() or not self._has_terminal:
                 abandon_terminal(code)
+            elif getattr(self.main_screen, "alerts", None) is not None:
+                write_terminal(self, RESTORE_TITLE)
             self.exit(code, return_code=code)
 
     def _summarize(self) -> None:

@@ -10,10 +10,16 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from tui.model.dials import DIAL, DialName
+from tui.profile.config import UserConfig
 from tui.session.source import Lanes
+from tui.session.view import View
+from tui.ui.alerts import Alerts, title_sequence
+from tui.ui.comparison import compare
 from tui.ui.keys import DIAL_KEYS, DIAL_MOUSE, LOAD_KEYS, SESSION_KEYS, VIEW_KEYS
 from tui.ui.main_screen import MainScreen
+from tui.ui.terminal import write_terminal
 from tui.ui.widgets.dials import Dial, DialStrip
+from tui.ui.widgets.theme import to_ascii
 
 if TYPE_CHECKING:
     from tui.judge.ledger import LedgerRow
@@ -27,6 +33,7 @@ class LiveScreen(MainScreen):
 
     _stopped_by_suspend = False
     tour: Tour | None = None  # given before it is shown
+    alerts: Alerts | None = None
 
     def compose_timeline(self) -> Iterable[Widget]:
         """The caption of a tour."""
@@ -44,6 +51,22 @@ class LiveScreen(MainScreen):
         super().update_view()
         if self.tour is not None and self.view is not None:
             self.tour.second(self.view)
+
+    def notice(self, view: View) -> None:
+        """What the operator is called back for, unless that is turned off."""
+        if self.alerts is not None and view.second:
+            self.alerts.second(view, compare(view, self.objective, dials_differ=False))
+
+    def use_config(self, user_config: UserConfig) -> None:
+        super().use_config(user_config)
+        self.alerts = Alerts(self.call_operator) if user_config.config.bell else None
+
+    def call_operator(self, text: str) -> None:
+        """Ring, and say it in the title of the terminal's window; an empty text is no news, and does not ring."""
+        if text:
+            self.app.bell()
+        text = to_ascii(text) if getattr(self.app, "ascii_only", False) else text
+        write_terminal(self.app, title_sequence(text))
 
     def taken_over(self) -> None:
         if self.tour is not None and self.tour.runs:

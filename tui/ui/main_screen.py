@@ -232,7 +232,9 @@ class MainScreen(Screen[None]):
         if self.behind_s is None or self.view is None:
             self.update_view()
             return
-        self.behind_s = self.source.view(self.window_s).second - self.view.second
+        newest = self.source.view(self.window_s)
+        self.notice(newest)
+        self.behind_s = newest.second - self.view.second
         if self.behind_s <= 10 or self.behind_s % 10 == 0:  # a frozen screen is all but silent
             self.draw(self.view)
 
@@ -251,7 +253,11 @@ class MainScreen(Screen[None]):
 
     def update_view(self) -> None:
         self.view = self.new_view()
+        self.notice(self.view)
         self.draw(self.view)
+
+    def notice(self, view: View) -> None:
+        """A second is complete, shown or not."""
 
     def draw(self, view: View) -> None:
         self.query_one(DialStrip).show()

@@ -1,5 +1,7 @@
 """The terminal around Textual: what must be set before Textual is imported, and what happens when it is closed."""
 
+from __future__ import annotations
+
 import errno
 import gc
 import os
@@ -13,9 +15,12 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)  # that end the program in order
+if TYPE_CHECKING:
+    from textual.app import App
+
 EXIT_S = 0.5
 TMUX_S = 2.0
 DRAIN_S = 0.05
@@ -89,6 +94,12 @@ def abandon_terminal(code: int) -> None:
     forced = threading.Timer(EXIT_S, os._exit, [code])
     forced.daemon = True
     forced.start()
+
+
+def write_terminal(app: App[Any], sequence: str) -> None:
+    """A control sequence, between two frames; nothing where there is no terminal."""
+    if not app.is_headless and app._driver is not None:
+        app._driver.write(sequence)
 
 
 APPLE_TERMINAL, LINUX_CONSOLE = "Apple_Terminal", "linux"

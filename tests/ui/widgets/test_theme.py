@@ -1,5 +1,7 @@
 """Colours can be read, and every theme has colours for each lane."""
 
+import math
+
 import pytest
 from rich.color import Color
 
@@ -45,3 +47,49 @@ async def test_another_theme_recolours_every_row() -> None:
             drawn = {s.style for strip in app.screen._compositor.render_strips() for s in strip if s.text == "A"}
             colour = style_of(palette.name, "a").color
             assert [style.color for style in drawn if style is not None] == [colour]
+
+
+# Colours as they are seen without one kind of cone (Machado, Oliveira and Fernandes 2009, severity 1), in linear RGB.
+SEEN = {
+    "all cones": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "protanopia": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
+    "deuteranopia": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.01182, 0.04294, 0.968881)),
+    "tritanopia": ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.3039)),
+}
+SIXTEEN = {
+    "bright_cyan": "#00ffff", "yellow": "#808000", "bright_magenta": "#ff00ff", "white": "#c0c0c0",
+    "bright_white": "#ffffff",
+}  # fmt: skip
+
+
+def lab(colour: str, seen: str) -> tuple[float, float, float]:
+    """CIE L*a*b* under D65 of a colour as seen."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    r, g, b = (min(max(sum(m * p for m, p in zip(row, linear, strict=True)), 0.0), 1.0) for row in SEEN[seen])
+    x, y, z = (
+        (0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.95047,
+        0.2126 * r + 0.7152 * g + 0.0722 * b,
+        (0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.08883,
+    )
+    fx, fy, fz = (t ** (1 / 3) if t > 0.008856 else 7.787 * t + 16 / 116 for t in (x, y, z))
+    return 116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)
+
+
+def distance(palette: Palette, one: str, other: str, seen: str) -> float:
+    """CIE 1976, between two roles."""
+    ends = (lab(SIXTEEN.get(colour, colour), seen) for colour in (palette.roles[one], palette.roles[other]))
+    return math.dist(*ends)
+
+
+@pytest.mark.parametrize("seen", SEEN)
+@pytest.mark.parametrize("palette", PALETTES, ids=lambda p: p.label)
+def test_errors_and_warnings_never_look_like_a_lane(palette: Palette, seen: str) -> None:
+    assert distance(palette, "a", "b", seen) >= 70
+    assert distance(palette, "error", "b", seen) >= 25
+    assert distance(palette, "error", "a", seen) >= 23
+    assert distance(palette, "warn", "b", seen) >= 35
+    assert style_of(palette.name, "error").reverse
+    warn = style_of(palette.name, "warn")
+    assert warn.bold
+    assert warn.color is None or warn.color.name == palette.text  # the text's own: a sign says the rest

@@ -130,6 +130,7 @@ class Panel(Rows):
 
 
 EVENT_ROLE = {"down": "error", "fault": "warn", "bound": "warn"}
+EVENT_SIGN = {"error": "✖ ", "warn": "! "}
 
 
 def event_rows(state: ScreenState, width: int, height: int) -> list[Row]:
@@ -141,8 +142,10 @@ def _event_row(event: EventRow, t0_ns: int, width: int) -> Row:
     """` 00:02:44  A  concurrency 16 → 32 streams`."""
     at_s = max((event.t_ns - t0_ns) / NS_PER_S, 0.0) if t0_ns else 0.0
     lane: Span = (f" {event.lane.upper() or ' '} ", f"{event.lane} strong" if event.lane else "")
-    role = EVENT_ROLE.get(event.kind, "")
-    return fit([(f" {numbers.clock(at_s)}", "muted"), lane, (event_text(event), role)], width)
+    is_over = event.kind in {"fault", "bound"} and (event.new == "off" or not event.text)
+    role = "" if is_over else EVENT_ROLE.get(event.kind, "")
+    text: Span = (f"{EVENT_SIGN.get(role, '')}{event_text(event)}", role)
+    return fit([(f" {numbers.clock(at_s)}", "muted"), lane, text], width)
 
 
 def event_text(event: EventRow) -> str:
