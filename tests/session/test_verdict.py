@@ -6,6 +6,7 @@ import pytest
 
 from tests.session.made_seconds import Run
 from tui.model.profile import Limits
+from tui.model.rows import Batch, EventRow
 
 
 def test_after_enough_settled_seconds_the_faster_lane_is_ahead() -> None:
@@ -112,3 +113,23 @@ def changes(words: Iterable[str]) -> int:
     """How often the word became another."""
     said = list(words)
     return sum(said[i] != said[i - 1] for i in range(1, len(said)))
+
+
+def test_limits_set_while_it_runs_count_from_their_event_on() -> None:
+    run = Run(ttft_ms={"a": 100, "b": 200})
+    run.seconds(30)
+    before = run.view()
+    assert (before.limits, before.lanes["a"].goodput, before.lanes["a"].inside_share) == ({}, None, None)
+    run.state.apply(Batch(run.state.t_ns, events=[EventRow("", run.state.t_ns, "limits", new="ttft:150")]))
+    after = run.view()
+    assert after.limits == {"ttft": 150.0}
+    shares = {lane: shown.inside_share for lane, shown in after.lanes.items()}
+    assert shares["a"] is not None
+    assert shares["b"] is not None
+    assert shares["a"] > 0.9
+    assert shares["b"] < 0.1
+    assert "goodput" not in after.verdicts
+    run.seconds(2)
+    assert "goodput" in run.view().verdicts
+    run.state.apply(Batch(run.state.t_ns, events=[EventRow("", run.state.t_ns, "limits", old="ttft:150")]))
+    assert run.view().lanes["a"].goodput is None

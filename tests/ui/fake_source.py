@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tests.session.virtual_clock import VirtualClock
 from tui.model.dials import Dials
-from tui.model.profile import LaneProfile, Profile
+from tui.model.profile import LaneProfile, Limits, Profile
 from tui.model.rows import LANES, EventRow, Lane
 from tui.model.session import LaneInfo
 from tui.session.clock import Clock
@@ -84,6 +84,10 @@ class FakeSource:
 
     def toggle_plan(self) -> str:
         return "the profile has no [[plan]]"
+
+    def set_limits(self, limits: Limits) -> str:
+        self.limits = limits
+        return ""
 
     def mark(self, text: str) -> None:
         self.marks.append(text)

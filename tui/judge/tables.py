@@ -17,7 +17,7 @@ from tui.judge.comparable import work_values
 from tui.judge.obstacles import Circumstances
 from tui.judge.plausible import Answers, doubts_of
 from tui.model.metrics import NS_PER_S, REQUEST_LATENCIES
-from tui.model.profile import Limits
+from tui.model.profile import Limits, limits_from_text
 from tui.model.rows import LANES, EventRow, RequestRow, SecondRow
 from tui.model.session import SessionInfo
 from tui.stats.latency import within_limits
@@ -193,8 +193,9 @@ class Tables:
 
     @property
     def limits(self) -> Limits:
-        """Those of goodput that the session was run with."""
-        return Limits.recorded(self.session.profile)
+        """Those of goodput that the session was run with, at its end."""
+        last = next((event for event in reversed(self.events) if event.kind == "limits"), None)
+        return Limits.recorded(self.session.profile) if last is None else limits_from_text(last.new)
 
 
 SLACK: Final = 0.1  # of the requests in flight: two clocks disagree by as much

@@ -188,6 +188,19 @@ def parse_limits(text: str, limits: Limits = NO_LIMITS) -> Limits:
     return limits
 
 
+def limits_text(limits: Limits) -> str:
+    """As `parse_limits` reads it; empty: none."""
+    return " ".join(f"{metric}:{limit:g}" for metric, limit in limits.by_metric.items())
+
+
+def limits_from_text(text: str) -> Limits:
+    """Those of an event; none where it has none, or none that can be read."""
+    try:
+        return parse_limits(text) if text.strip() else NO_LIMITS
+    except UserError:
+        return NO_LIMITS
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One step of a plan: some dials, held for a time or for a number of finished requests a lane."""
 

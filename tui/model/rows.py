@@ -140,6 +140,7 @@ EventKind = Literal[
     "down",  # text: why
     "up",
     "bound",  # new: "on" or "off"; text: why
+    "limits",  # old, new: latency limits as `ttft:500 tpot:30`; empty: none
     "incomparable",  # text: what makes the lanes incomparable; empty: nothing any longer
     "fault",  # something other than the load failed: a scrape, a GPU reading, the recorder
     "mark",  # text

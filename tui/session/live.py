@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from tui import __version__
 from tui.model.dials import TrafficKind
 from tui.model.metrics import NS_PER_S
-from tui.model.profile import Profile, Step
+from tui.model.profile import Limits, Profile, Step, limits_text
 from tui.model.rows import Batch, EventRow, Lane, mark_event
 from tui.model.session import LaneInfo, SessionInfo
 from tui.profile.reading import lane_dials
@@ -230,6 +230,13 @@ class LiveSession:
             durable_age_s=None if durable_ns is None else max(0.0, (self.clock.now_ns() - durable_ns) / NS_PER_S),
             recorded_bytes=self.recorder.written_bytes,
         )
+
+    def set_limits(self, limits: Limits) -> str:
+        """Count goodput by these limits from now on; the recording says so."""
+        known = self._state.limits if self._state is not None else None
+        old = limits_text(self.profile.slo if known is None else known)
+        self._add_event(EventRow("", self.clock.now_ns(), "limits", old=old, new=limits_text(limits)))
+        return ""
 
     def mark(self, text: str) -> None:
         self._add_event(mark_event(self.clock.now_ns(), text))

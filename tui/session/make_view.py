@@ -138,6 +138,7 @@ def lane_view(lane: Lane, state: LaneState, context: ViewContext, now_ns: int, w
         prompt_tokens_seen=_mean([d.prompt_tokens for d in details]),
         output_tokens_seen=_mean([d.output_tokens for d in details]),
         goodput=_goodput(details, context.profile.slo, len(live)),
+        inside_share=_inside_share(details, context.profile.slo),
         server=_server(state, info, live, now_ns, window_s),
         gpus=_gpus(state, now_ns),
         gpu_note=state.fault.get("gpu", ""),
@@ -231,6 +232,12 @@ def _goodput(details: list[SecondDetail], limits: Limits, seconds: int) -> float
     if not seconds or not limits.by_metric:
         return None
     return sum(detail.good(limits) for detail in details) / seconds
+
+
+def _inside_share(details: list[SecondDetail], limits: Limits) -> float | None:
+    """Of the requests, those within every limit; None where there is no limit, or no request."""
+    total = sum(int(detail.in_segment.sum()) for detail in details) if limits.by_metric else 0
+    return sum(detail.good(limits) for detail in details) / total if total else None
 
 
 def _curves(state: LaneState, limits: Limits, unknown: Mapping[str, str]) -> dict[str, Curve]:
@@ -380,6 +387,8 @@ def unknown_judgement(state: SessionState, context: ViewContext, why: str) -> Ju
 
 def make_view(state: SessionState, context: ViewContext, window_s: int, judged: Judgement | None = None) -> View:
     """What a screen shows of `state`, over the last `window_s` seconds. `judged`: where the state judges no lanes."""
+    if state.limits is not None:
+        context = replace(context, profile=replace(context.profile, slo=state.limits))
     now_ns, dials = state.t_ns, context.dials
     judged = judged or judgement(state, context)
     lanes = {lane: lane_view(lane, state.lanes[lane], context, now_ns, window_s) for lane in dials}
@@ -390,6 +399,7 @@ def make_view(state: SessionState, context: ViewContext, window_s: int, judged: 
         second=max(0, (now_ns - state.t0_ns) // NS_PER_S),
         window_s=window_s,
         title=context.profile.name,
+        limits=context.profile.slo.by_metric,
         mode=context.profile.mode,
         simulated=any(info.simulated for info in context.infos.values()),
         lanes=lanes,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from tui.model.dials import SYNTHETIC, DialName, Dials, DialValue, TrafficKind
 from tui.model.metrics import NS_PER_S
-from tui.model.profile import Profile
+from tui.model.profile import Limits, Profile
 from tui.model.rows import EventRow, Lane
 from tui.model.text import UserError
 from tui.session.source import SPEEDS, Lanes, Moment, WindowView
@@ -155,6 +155,9 @@ class ReplaySource:
 
     def toggle_plan(self) -> str:
         return "a replay runs no plan"
+
+    def set_limits(self, limits: Limits) -> str:
+        return "the limits are as recorded: `dragstrip report --goodput` counts by others"
 
     def mark(self, text: str) -> None:
         """Keep a mark at this moment, next to the recording."""

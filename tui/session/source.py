@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from tui.model.dials import DialName, Dials, DialValue, TrafficKind
-from tui.model.profile import Profile
+from tui.model.profile import Limits, Profile
 from tui.model.rows import Lane
 from tui.session.view import View
 from tui.stats.verdict import Verdict
@@ -121,6 +121,10 @@ class Source(Protocol):
 
     def toggle_plan(self) -> str:
         """Start the profile's plan, pause it or go on; returns one sentence where that cannot be."""
+        ...
+
+    def set_limits(self, limits: Limits) -> str:
+        """Count goodput by these limits from now on; returns one sentence where that cannot be."""
         ...
 
     def mark(self, text: str) -> None:

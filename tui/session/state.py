@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from tui.judge.itl import ChunkGaps
 from tui.judge.plausible import Answers, Ints, doubts_of
 from tui.model.metrics import NS_PER_S, REQUEST_LATENCIES
-from tui.model.profile import Limits
+from tui.model.profile import Limits, limits_from_text
 from tui.model.rows import LANES, Batch, Chunks, EventRow, GaugeRow, Lane, RequestRow, SecondRow
 from tui.session.seconds import Bools, ChunkArrays, Floats
 from tui.session.verdicts import LiveVerdicts
@@ -238,6 +238,7 @@ class SessionState:
     events: deque[EventRow] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
     dial_events: list[EventRow] = field(default_factory=list)
     incomparable: str = ""
+    limits: Limits | None = None  # as set from the screen; None: those of the profile
     segment: int = 0
     t_ns: int = 0
     live_verdicts: LiveVerdicts | None = None  # None in a replay, which knows from elsewhere what was said
@@ -289,6 +290,10 @@ class SessionState:
                 self.live_verdicts.turn(event)
         elif event.kind == "incomparable":
             self.incomparable = event.text
+        elif event.kind == "limits":
+            self.limits = limits_from_text(event.new)
+            if self.live_verdicts is not None:
+                self.live_verdicts.limit(self.limits)
         for lane in LANES:
             if event.lane in ("", lane):
                 self.lanes[lane].take_event(event)

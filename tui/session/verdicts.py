@@ -102,6 +102,12 @@ class LiveVerdicts:
         self.ledger.turn(event, self.segment)
         self.restart(event.t_ns)
 
+    def limit(self, limits: Limits) -> None:
+        """Goodput counts by these limits from now on: its verdict begins anew."""
+        self.limits = limits
+        self.verdicts.pop("goodput", None)
+        self._words.pop("goodput", None)
+
     def restart(self, start_ns: int) -> None:
         """A segment begins."""
         self.segment = Segment(start_ns, lanes={lane: LaneSegment() for lane in self.lanes})

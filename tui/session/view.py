@@ -110,6 +110,7 @@ class LaneView(msgspec.Struct, frozen=True):
     bound: bool
     stamp: str
     merged_share: float = 0.0  # of the reads: they joined several tokens, and only the last one's stamp is known
+    inside_share: float | None = None  # of the window's requests, those within every limit; None: no limits
     limits_met: str = ""  # by 99 % of the segment's requests: met, not met, undecided; empty: there are no limits
     turn: Turn = ""  # of lanes that take turns
     tokens_per_joule: float | None = None  # output tokens over its GPUs' energy; None: not read, or not its own alone
@@ -154,6 +155,7 @@ class View(msgspec.Struct, frozen=True):
         default_factory=dict
     )  # by figure: output_tps, ttft_p95, …, goodput
     delta: float = 0.03  # closer than this is level
+    limits: Mapping[str, float] = msgspec.field(default_factory=dict)  # of goodput, in ms, by latency
     ledger: Sequence[LedgerRow] = ()  # every setting visited, in order of the first visit
     ledger_now: int = -1  # which of them is in force
     crossover: str = ""  # where the lead changes hands as one dial is turned

@@ -25,7 +25,7 @@ from tui.judge.segments import (
 )
 from tui.judge.tables import LATENCY, Requests, for_lane
 from tui.model.metrics import NS_PER_S
-from tui.model.profile import Profile
+from tui.model.profile import Profile, limits_from_text
 from tui.model.rows import LANES, Lane, SecondRow
 from tui.recording.tape import Tape
 from tui.session.make_view import of_histogram, of_values
@@ -120,8 +120,9 @@ def _gaps(window: _Window) -> dict[Lane, LatencyHistogram]:
 
 def _verdicts(window: _Window) -> tuple[dict[str, Verdict], str]:
     """By figure, and what must be known of them."""
-    limits = window.profile.slo
     before = [event for event in window.tape.events if event.t_ns < window.end_ns]
+    set_limits = [limits_from_text(event.new) for event in before if event.kind == "limits"]
+    limits = set_limits[-1] if set_limits else window.profile.slo
     dials = dials_after(first_dials(window.profile), before)
     segment = _segment(window)
     setting = VisitedSetting({lane: dial_texts(lane_dials) for lane, lane_dials in dials.items()}, [segment])

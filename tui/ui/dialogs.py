@@ -69,15 +69,16 @@ class TextDialog(Dialog[str]):
     TextDialog Input, TextDialog Input:focus { border: none; height: 1; padding: 0; background: $background; }
     """
 
-    def __init__(self, title: str, hint: str, problem: Callable[[str], str] = lambda _: "") -> None:
+    def __init__(self, title: str, hint: str, problem: Callable[[str], str] = lambda _: "", known: str = "") -> None:
+        """`known`: the text to begin with."""
         super().__init__()
-        self._title, self._hint, self._problem = title, hint, problem
+        self._title, self._hint, self._problem, self._known = title, hint, problem, known
         self._problem_line = Static("", markup=False, classes="problem")
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = self._title
-            yield Input(placeholder=self._hint, max_length=200)
+            yield Input(self._known, placeholder=self._hint, max_length=200)
             yield self._problem_line
 
     def on_mount(self) -> None:

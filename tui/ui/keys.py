@@ -42,6 +42,7 @@ LOAD_KEYS: list[BindingType] = [
     Binding("space", "freeze", "freeze", tooltip="freeze the screen; load and recording go on"),
     Binding("x", "toggle_load", "stop load", tooltip="stop all load at once; again: resume it"),
     Binding("P", "plan", "plan", tooltip="start, pause or resume the profile's plan"),
+    Binding("L", "limits", "limits", show=False, tooltip="set the latency limits that goodput counts by"),
     Binding("n", "note", "note", show=False, tooltip="a note, recorded with the session"),
 ]
 VIEW_KEYS: list[BindingType] = [

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec.structs import replace
 from textual.app import App
 from textual.binding import BindingType
 from textual.widget import Widget
 
 from tui.model.dials import DIAL, DialName
+from tui.model.profile import Limits, limits_text, parse_limits
+from tui.model.text import UserError
 from tui.profile.config import UserConfig
 from tui.session.source import Lanes
 from tui.session.view import View
@@ -138,6 +141,32 @@ class LiveScreen(MainScreen):
     def action_toggle_load(self) -> None:
         self.load_on = self.source.board.toggle_load()
         self.redraw()
+
+    def action_limits(self) -> None:
+        """Ask for limits in ms; an empty text sets none. They are kept for sessions whose profile has none."""
+        known = " ".join(f"{name}:{limit:g}" for name, limit in self.view.limits.items()) if self.view else ""
+
+        def problem(text: str) -> str:
+            try:
+                parse_limits(text)
+            except UserError as error:
+                return str(error).removeprefix("--goodput ") if text else ""
+            return ""
+
+        self.ask(
+            "Limits in ms", "ttft:500 tpot:30 e2e:2000, or a preset; empty: none", self._set_limits, problem, known
+        )
+
+    def _set_limits(self, text: str) -> None:
+        limits = parse_limits(text) if text else Limits()
+        if refused := self.source.set_limits(limits):
+            self.show_message(refused)
+            return
+        kept = self.user_config.config.limits
+        self.keep(
+            limits=replace(kept, preset="", ttft_ms=limits.ttft_ms, tpot_ms=limits.tpot_ms, e2e_ms=limits.e2e_ms)
+        )
+        self.show_message(f"goodput counts by {limits_text(limits)} ms" if text else "no limits: there is no goodput")
 
     def before_suspend(self) -> None:
         """Stop the load: nobody would see it, and nobody measures while the program is suspended."""

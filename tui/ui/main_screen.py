@@ -495,12 +495,19 @@ class MainScreen(Screen[None]):
             self.mark(f"{NOTE}{text}")
 
     def ask(
-        self, title: str, hint: str, use: Callable[[str], None], problem: Callable[[str], str] = lambda _: ""
+        self,
+        title: str,
+        hint: str,
+        use: Callable[[str], None],
+        problem: Callable[[str], str] = lambda _: "",
+        known: str = "",
     ) -> None:
         """Ask for a text and use it, unless `problem` says what is wrong with it."""
         from tui.ui.dialogs import TextDialog
 
-        self.app.push_screen(TextDialog(title, hint, problem), lambda text: use(text) if text is not None else None)
+        self.app.push_screen(
+            TextDialog(title, hint, problem, known), lambda text: use(text) if text is not None else None
+        )
 
     def action_mark(self) -> None:
         self.ask("Mark", "a text, or enter for a plain mark", self.mark)

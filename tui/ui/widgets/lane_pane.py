@@ -104,7 +104,7 @@ def lane_rows(state: ScreenState, lane: Lane, width: int, height: int) -> list[R
     above = [_throughput_row(state, view, width), _counts_row(view, width)]
     if state.pinned is not None:
         above.append(_pinned_row(state.pinned, view, width))
-    if view.goodput is not None and tall:
+    if state.view.limits and tall:
         above.append(_goodput_row(view, width))
     bars = Bars(state.view.second, state.power_top, state.glyphs.spark)
     gpus = gpu_rows(view, width, bars, tall=tall)
@@ -163,8 +163,7 @@ def _counts_row(view: LaneView, width: int) -> Row:
         (" req/s ", "muted"),
         (f"{numbers.whole(view.in_flight):>{5 if wide else 4}}", ink(view)),
         (" in flight ", "muted"),
-        (f"{numbers.whole(view.done):>{8 if wide else 6}}", ink(view)),
-        (" done", "muted"),
+        *_done(view, 8 if wide else 6, instead=not wide),
     ]
     if wide:
         failed = numbers.whole(view.failed)
@@ -176,9 +175,18 @@ def _counts_row(view: LaneView, width: int) -> Row:
     return fit(spans, width)
 
 
+def _done(view: LaneView, cells: int, *, instead: bool) -> list[Span]:
+    """How many requests ended; with limits and little room the share within them."""
+    if instead and view.inside_share is not None:
+        return [(f"{view.inside_share:>{cells - 2}.0%}", ink(view)), (" inside", "muted")]
+    return [(f"{numbers.whole(view.done):>{cells}}", ink(view)), (" done", "muted")]
+
+
 def _goodput_row(view: LaneView, width: int) -> Row:
     """How many requests met the limits."""
-    met: list[Span] = [(f"  limits {view.limits_met}", "muted")] if view.limits_met else []
+    share = "" if view.inside_share is None else f"{numbers.percent(view.inside_share):>8}"
+    met: list[Span] = [(share, ""), (" inside the limits", "muted")] if share else []
+    met += [(f", {view.limits_met}", "muted")] if view.limits_met else []
     return fit([(f"{numbers.figure(view.goodput):>8}", ""), (" good/s", "muted"), *met], width)
 
 
@@ -248,6 +256,8 @@ def _latency_row(state: ScreenState, view: LaneView, metric: Metric, columns: Co
         missing = PERCENTILES[name].samples - latency.n
         if value is None and latency.n and missing > 0:
             spans.append((f"{missing} more".rjust(cells), "muted"))
+        elif value is not None and value > state.view.limits.get(metric.name, value):
+            spans.append((f"!{write(value)}".rjust(cells), "warn"))
         else:
             spans.append((write(value).rjust(cells), ink(view)))
     n = numbers.whole(latency.n)

@@ -154,6 +154,8 @@ def event_text(event: EventRow) -> str:
         unit = DIAL[event.name].unit if event.name in DIAL else ""
         name = sanitize(event.name, 20).replace("_", " ")
         return f"{name} {sanitize(event.old, 20)} → {sanitize(event.new, 20)} {unit}".rstrip()
+    if event.kind == "limits":
+        return f"limits {sanitize(event.old, 40) or 'none'} → {sanitize(event.new, 40) or 'none'} ms"
     if event.kind == "plan":
         return f"plan: {sanitize(event.text)}"
     if event.kind == "fault" and not event.text:
