@@ -310,8 +310,8 @@ async def test_footer_help_and_palette_name_the_keys_of_a_replay() -> None:
         assert "on the bar: go there" in text
         assert "notch" not in text
         await pilot.press("escape", "ctrl+p")
-        await pilot.press(*"a minute forward")
-        await shows(pilot, "a minute forward  (↑)")
+        await pilot.press(*"a minute on")
+        await shows(pilot, "Go a minute on  (↑)")
         await pilot.press("enter", "enter")
         await rested(pilot)
         assert source.position_s == 210
