@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Reversible, Sequence
 from dataclasses import replace as replace_fields
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -38,7 +38,8 @@ from tui.session.view import Curve, GpuView, Judgement, LaneView, Percentiles, S
 from tui.stats.distributions import percentile
 from tui.stats.verdict import DELTA, SETTLING, Verdict, not_comparable
 
-Readings = Mapping[tuple[str, str], Sequence[tuple[int, float]]]
+Reading = tuple[int, float]  # when, in ns, and the value
+Readings = Mapping[tuple[str, str], Sequence[Reading]]
 
 
 def tokens_per_joule(seconds: Sequence[SecondRow], readings: Readings) -> float | None:
@@ -49,7 +50,8 @@ def tokens_per_joule(seconds: Sequence[SecondRow], readings: Readings) -> float 
     Volta, or an exporter that does not show it) has its power integrated by the trapezoid rule instead.
     """
     gpus = {source for source, _ in readings if source.startswith("gpu")}
-    curves = [curve for gpu in gpus if (curve := _energy(readings, gpu)) is not None]
+    since_ns = seconds[0].t_ns if seconds else 0
+    curves = [curve for gpu in gpus if (curve := _energy(readings, gpu, since_ns)) is not None]
     if not curves or len(curves) < len(gpus) or not seconds:
         return None
     starts = np.array([row.t_ns for row in seconds], dtype=np.int64)
@@ -62,9 +64,12 @@ def tokens_per_joule(seconds: Sequence[SecondRow], readings: Readings) -> float 
     return float(tokens[read].sum()) / joules if joules > 0 else None
 
 
-def _energy(readings: Readings, gpu: str) -> tuple[Floats, Floats] | None:
-    """When a GPU was read, in ns, and the joules it had drawn until then; None before it was read twice."""
-    counted, power = readings.get((gpu, g.GPU_ENERGY), ()), readings.get((gpu, g.GPU_POWER), ())
+def _energy(readings: Readings, gpu: str, since_ns: int) -> tuple[Floats, Floats] | None:
+    """When a GPU was read, in ns, and the joules it had drawn from the first of these on.
+
+    From the last reading before `since_ns` on; None before it was read twice.
+    """
+    counted, power = (_read_since(readings.get((gpu, name), ()), since_ns) for name in (g.GPU_ENERGY, g.GPU_POWER))
     if len(counted) < 2 and len(power) < 2:
         return None
     t_ns, values = np.array(counted if len(counted) >= 2 else power, dtype=float).T
@@ -114,7 +119,7 @@ def lane_view(lane: Lane, state: LaneState, context: ViewContext, now_ns: int, w
     last = state.seconds[-1] if state.seconds else None
     live = counted_seconds(state, now_ns, window_s, in_turns=context.profile.mode == "alternate")
     counted = {r.t_ns for r in live}
-    details = [d for d in state.details if d.t_ns in counted]
+    details = [d for d in _since(state.details, live[0].t_ns if live else now_ns) if d.t_ns in counted]
     unknown = unknown_figures(
         doubts_of_most(np.concatenate([d.doubts[d.in_segment] for d in details] or [np.empty(0, int)]))
     )
@@ -186,8 +191,22 @@ def _state(state: LaneState, info: LaneInfo | None, dials: Dials) -> LaneStatus:
     return "stopped" if stopped else "up"
 
 
-def _since(rows: Iterable[Row], t_ns: int) -> list[Row]:
-    return [r for r in rows if r.t_ns >= t_ns]
+def _since(rows: Reversible[Row], t_ns: int) -> list[Row]:
+    """The rows, which are in order of time, from a moment on; of ten minutes only those are looked at."""
+    newest = list(takewhile(lambda row: row.t_ns >= t_ns, reversed(rows)))
+    newest.reverse()
+    return newest
+
+
+def _read_since(readings: Reversible[Reading], t_ns: int) -> list[Reading]:
+    """The readings from a moment on, and the one before it."""
+    newest: list[Reading] = []
+    for reading in reversed(readings):
+        newest.append(reading)
+        if reading[0] < t_ns:
+            break
+    newest.reverse()
+    return newest
 
 
 def counted_seconds(state: LaneState, now_ns: int, window_s: int, *, in_turns: bool) -> list[SecondRow]:
@@ -287,7 +306,8 @@ def _unscheduled(state: LaneState, live: list[SecondRow]) -> float | None:
     if not rows:
         return None
     starts_ns, in_flight = np.array([(row.t_ns, row.in_flight) for row in rows], dtype=np.int64).T
-    queue = queueing(starts_ns, in_flight, *(state.gauges.get((g.SERVER, n), ()) for n in (g.RUNNING, g.WAITING)))
+    readings = (_read_since(state.gauges.get((g.SERVER, n), ()), rows[0].t_ns) for n in (g.RUNNING, g.WAITING))
+    queue = queueing(starts_ns, in_flight, *readings)
     if queue is None or queue.seconds < MIN_READINGS or queue.in_flight < MIN_IN_FLIGHT:
         return None
     return None if queue.unscheduled is None else queue.unscheduled / queue.in_flight
@@ -310,7 +330,7 @@ def _hit_rate(state: LaneState, since_ns: int) -> float | None:
 
 def _risen(readings: deque[tuple[int, float]] | None, since_ns: int) -> float | None:
     """How far a counter rose since; None when it was not read twice, or fell, because the server restarted."""
-    window = [value for t_ns, value in readings or () if t_ns >= since_ns]
+    window = [value for t_ns, value in _read_since(readings or (), since_ns) if t_ns >= since_ns]
     return window[-1] - window[0] if len(window) > 1 and window[-1] >= window[0] else None
 
 
