@@ -61,7 +61,7 @@ class Part:
     level: int  # how often its rows have been merged
     rows: int
     size: int  # bytes
-    frame: pl.DataFrame | None  # what is in it, while that is little
+    frame: pl.DataFrame | None  # what is in it: a few megabytes, where reading it again takes the pages of a reader
 
     @property
     def name(self) -> str:
@@ -156,9 +156,8 @@ class GrowingTable:
 
     def _merged(self, due: list[Part]) -> Part:
         """The folder with one part in place of these, in one step. Raises OSError."""
-        frames = [pl.read_parquet(self._folder / part.name) if part.frame is None else part.frame for part in due]
-        frame = pl.concat(frames, rechunk=True)
-        part = Part(due[0].first, due[-1].last, due[0].level + 1, frame.height, 0, None)
+        frame = pl.concat([part.frame for part in due if part.frame is not None], rechunk=True)
+        part = Part(due[0].first, due[-1].last, due[0].level + 1, frame.height, 0, frame)
         new = prepare_replacement(self._folder)
         try:
             replaced = {each.name for each in due}

@@ -7,7 +7,6 @@ The whole view: both lanes, the dials' marks on the charts, the segment that a v
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Reversible, Sequence
 from dataclasses import replace as replace_fields
 from itertools import pairwise, takewhile
@@ -328,7 +327,7 @@ def _hit_rate(state: LaneState, since_ns: int) -> float | None:
     return hits / queries if hits is not None and queries else None
 
 
-def _risen(readings: deque[tuple[int, float]] | None, since_ns: int) -> float | None:
+def _risen(readings: Sequence[Reading] | None, since_ns: int) -> float | None:
     """How far a counter rose since; None when it was not read twice, or fell, because the server restarted."""
     window = [value for t_ns, value in _read_since(readings or (), since_ns) if t_ns >= since_ns]
     return window[-1] - window[0] if len(window) > 1 and window[-1] >= window[0] else None
