@@ -3,6 +3,7 @@
 A running session and a recorded one build it in the same way: from settings, each a list of segments.
 """
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -196,12 +197,14 @@ class VisitedSetting:
             for one, other in BALANCES
         ]
 
-    def _by_second(self, visits: Sequence[Sequence[float]]) -> list[float]:
+    def _by_second(self, visits: Sequence[Sequence[float]]) -> Sequence[float]:
         """A value of every second that counts; of several visits each is cut so that no batch holds two."""
-        if len(visits) == 1 or self.pairs is not None:
-            return [value for visit in visits for value in visit]
-        whole = [segment.settled_s // BATCH_S * BATCH_S for segment in self.segments]
-        return [value for visit, end in zip(visits, whole, strict=True) for value in visit[:end]]
+        if len(visits) == 1:
+            return visits[0]
+        joined, all_count = array("d"), self.pairs is not None
+        for segment, visit in zip(self.segments, visits, strict=True):
+            joined.extend(visit if all_count else visit[: segment.settled_s // BATCH_S * BATCH_S])
+        return joined
 
 
 def visited(tables: Tables) -> list[VisitedSetting]:

@@ -126,8 +126,25 @@ def log_ratio(
     """ln(A/B) from the tokens of each second (runs, seconds), paired in time, at the last look.
 
     `balances` (of the same seconds) explain part of the noise; they are used from the first look of the sequence on,
-    where they narrow the interval.
+    where they narrow the interval. What one run was worth at its last look is remembered until the next.
     """
+    seconds = looked_at(a.shape[1])
+    if a.shape[0] > 1 or not seconds:
+        return _log_ratio(a, b, alpha, frozen, balances)
+    cut = [balance.until(seconds) for balance in balances]
+    rows = [a[:, :seconds], b[:, :seconds], *(count for each in cut for count in (*each.a, *each.b))]
+    return _of_one_run(tuple(row.astype(np.float64).tobytes() for row in rows), alpha, frozen)
+
+
+@lru_cache(maxsize=16)
+def _of_one_run(rows: tuple[bytes, ...], alpha: float, frozen: bool) -> LogRatio:
+    """`rows`: the tokens of both lanes, then four counts for each balance."""
+    a, b, *counts = (np.frombuffer(row)[None] for row in rows)
+    fours = zip(*(counts[at::4] for at in range(4)), strict=True)
+    return _log_ratio(a, b, alpha, frozen, [Balance((one, two), (three, four)) for one, two, three, four in fours])
+
+
+def _log_ratio(a: Floats, b: Floats, alpha: float, frozen: bool, balances: Sequence[Balance]) -> LogRatio:
     runs, seconds = a.shape[0], looked_at(a.shape[1])
     if not seconds:
         nothing = np.full(runs, np.nan)
