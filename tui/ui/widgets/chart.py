@@ -46,7 +46,7 @@ class Glyphs(msgspec.Struct, frozen=True):
 
 
 _HALVES = {"a": ("▔", "▁", "│"), "b": ("▀", "▄", "█")}
-_MARKERS = {"a": "braille", "b": "hd"}
+_MARKERS = {"a": "braille", "b": "braille"}
 _BLOCKS = Glyphs("block", "10 s mean, in blocks", SPARK_BLOCKS, SPARK_BLOCKS, "░", "┄", _HALVES, _MARKERS)
 _BRAILLE = replace(_BLOCKS, kind="braille", label="10 s mean, in braille", fill="⣀⣤⣶⣿", dots=True)
 _ASCII = Glyphs(

@@ -225,6 +225,6 @@ def _end_label(now: Verdict | None, y: int, equal: int, scale: tuple[float, floa
     low, high, height = scale
     if now is not None and now.ratio is not None:
         ratio = 1 / now.ratio
-        if y == height - 1 - _place(ratio, low, high, height):
+        if y == height - 1 - _place(ratio, low, high, 2 * height) // 2:
             return f" {numbers.ratio(ratio)}×", f"{ROLE_OF.get(now.word, 'muted')} strong"
     return (" equal", "muted") if y == equal else ("", "")
