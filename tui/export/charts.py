@@ -254,7 +254,7 @@ def png_of(svg: str) -> bytes:
         from resvg_py import svg_to_bytes
     except ImportError as error:
         raise UserError(
-            "PNG needs the library resvg: install it with `pip install 'dragstrip[png]'`, or export --format svg"
+            "PNG needs the library resvg-py, which is not here: install dragstrip again, or export --format svg"
         ) from error
     if not _has_font():
         raise UserError("PNG needs a font and no common one is here: install DejaVu, or export --format svg")

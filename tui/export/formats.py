@@ -44,7 +44,7 @@ FORMATS: dict[str, Callable[[Job], list[ExportedFile]]] = {
     "markdown": _markdown,
     "html": _html,
     "svg": charts.write_svg,
-    "png": charts.write_png,  # needs `dragstrip[png]`
+    "png": charts.write_png,
 }
 
 
