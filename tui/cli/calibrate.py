@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tui.cli.console import print_notice, print_result, until_one_ends
-from tui.cli.options import profile_from, target_flags
+from tui.cli.options import ask_before_load, profile_from, target_flags, yes_flag
 from tui.cli.progress import StatusLine, rates_text, time_text
 from tui.model.dials import DIALS, dial_text
 from tui.model.profile import Profile
@@ -48,6 +48,7 @@ class NoiseFloor(msgspec.Struct, frozen=True, kw_only=True):
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     target_flags(parser)
+    yes_flag(parser)
     parser.add_argument(
         "--for",
         dest="duration",
@@ -67,6 +68,7 @@ def call(args: argparse.Namespace) -> int:
     for_s = duration_s(args.duration)
     if for_s < MIN_S:
         raise UserError(f"{for_s:g} s are too short for a noise floor: run at least {MIN_S} s")
+    ask_before_load(msgspec.structs.replace(profile, b=None), yes=args.yes)
     print_notice(f"measuring one server against itself: {time_text(for_s)} and the time to settle")
     tps = asyncio.run(settled_tps(profile, for_s))
     noise = noise_floor(tps["a"], tps["b"])

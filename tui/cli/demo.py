@@ -25,7 +25,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--no-tour", action="store_true", help="leave the dials alone: no tour while no key is pressed"
     )
     parser.set_defaults(
-        profile="demo", a=None, b=None, model=None, api_key_env=None, waive=None, duration=None, on_hangup="end"
+        profile="demo",
+        a=None,
+        b=None,
+        model=None,
+        api_key_env=None,
+        waive=None,
+        duration=None,
+        on_hangup="end",
+        yes=False,
     )
 
 

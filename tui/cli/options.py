@@ -9,18 +9,22 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
+from tui.cli.console import confirmed
 from tui.model.dials import ARRIVALS, AS_IN_FILE, SYNTHETIC, TrafficKind, check
 from tui.model.profile import PATHS, LaneProfile, LoadProfile, Profile, parse_limits
 from tui.model.session import SessionInfo
-from tui.model.text import UserError
+from tui.model.text import UserError, sanitize
 from tui.net.http import base_url
-from tui.profile.reading import expand, read_profile
+from tui.profile.config import UserConfig
+from tui.profile.reading import expand, read_profile, user_folder
 
 if TYPE_CHECKING:
     from tui.recording.recorder import Recorder
+    from tui.session.load_limits import LoadLimits
 
 # flag → (the dial, its type, help); spelled as other load generators do
 DIAL_FLAGS = {
@@ -189,6 +193,52 @@ def _traffic_kind(profile: Profile) -> TrafficKind:
     from tui.traffic.index import index_of
 
     return TrafficKind(file=True, times=index_of(profile.data).has_times)
+
+
+def limits_of_load() -> LoadLimits:
+    """Those of the user's config."""
+    from tui.session.load_limits import LoadLimits
+
+    limits = UserConfig.open().config.limits
+    return LoadLimits(limits.max_streams, limits.failing_share)
+
+
+def ask_before_load(profile: Profile, *, yes: bool) -> None:
+    """Before the first load on a host that is not this one: others may use it. What was allowed is remembered.
+
+    UserError where nobody can be asked, or the answer is no: a script says --yes.
+    """
+    from tui.telemetry.processes import is_this_host
+
+    urls = [server.url for server in profile.lanes.values() if server.url and not server.simulate]
+    hosts = dict.fromkeys(urlsplit(base_url(url)).hostname or "" for url in urls)
+    known = set(_allowed_hosts())
+    new = [host for host in hosts if host not in known and not is_this_host(host)]
+    if not new:
+        return
+    named = " and ".join(sanitize(host, 60) for host in new)
+    question = f"load {named}? Others may use {'it' if len(new) == 1 else 'them'} too."
+    if not yes and not confirmed(question, "--yes allows it, and is asked for once"):
+        raise UserError("nothing was sent")
+    with suppress(OSError, UserError):  # without a home folder it is asked again
+        path = _hosts_path()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{host}\n" for host in sorted({*known, *new})), encoding="utf-8")
+
+
+def _allowed_hosts() -> list[str]:
+    try:
+        return _hosts_path().read_text(encoding="utf-8").split()
+    except (OSError, ValueError, UserError):
+        return []
+
+
+def _hosts_path() -> Path:
+    return user_folder("data") / "hosts"
+
+
+def yes_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask before the first load on another host")
 
 
 def recorder_from(args: argparse.Namespace, profile: Profile) -> Callable[[SessionInfo], Recorder] | None:

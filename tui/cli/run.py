@@ -20,7 +20,16 @@ import msgspec
 
 from tui.cli.calibrate import with_noise_floor
 from tui.cli.console import Interruption, print_blocks, print_notice, print_result, until_one_ends
-from tui.cli.options import profile_from, recorder_from, recording_flags, session_argument, target_flags
+from tui.cli.options import (
+    ask_before_load,
+    limits_of_load,
+    profile_from,
+    recorder_from,
+    recording_flags,
+    session_argument,
+    target_flags,
+    yes_flag,
+)
 from tui.cli.progress import RunProgress, time_text
 from tui.judge.itl import ChunkGaps
 from tui.model.profile import Profile, Step
@@ -70,6 +79,7 @@ async def measure(
 
     session = LiveSession(profile, record=record)
     session.listen(listener)
+    session.limit(limits_of_load())
     session.watched = work.step_end == "verdict"  # it ends when it shows what one waits for
     progress = RunProgress(work.for_s, until_decided=work.step_end == "verdict")
     try:
@@ -177,6 +187,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     target_flags(parser)
+    yes_flag(parser)
     recording_flags(parser)
     time_help = f"duration: 30s, 10m, 1h (default {DEFAULT_TIME}; each step of a sweep {SWEEP_STEP_TIME})"
     parser.add_argument("--for", dest="duration", metavar="TIME", help=time_help)
@@ -211,6 +222,8 @@ def call(args: argparse.Namespace) -> int:
     if args.until_decided and len(profile.lanes) < 2:
         raise UserError("--until-decided needs two servers: one alone has no verdict")
     work = _work(args, profile)
+    limits_of_load().check(msgspec.structs.replace(profile, plan=list(work.steps)))
+    ask_before_load(profile, yes=args.yes)
     return asyncio.run(_run(args, profile, replace(work, announced=announcement(work, profile))))
 
 

@@ -18,12 +18,15 @@ from tui.cli.console import (
     screen_flags,
 )
 from tui.cli.options import (
+    ask_before_load,
+    limits_of_load,
     profile_from,
     recorder_from,
     recording_flags,
     session_argument,
     session_folder,
     target_flags,
+    yes_flag,
 )
 from tui.model.profile import Profile
 from tui.model.text import UserError
@@ -40,6 +43,7 @@ HELP = "watch two servers side by side, live"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     target_flags(parser)
+    yes_flag(parser)
     recording_flags(parser)
     screen_flags(parser)
     bell_flag(parser)
@@ -60,6 +64,9 @@ def call(args: argparse.Namespace, make_tour: Callable[[Source], Tour] | None = 
     profile = profile_from(args)
     ends_after_s = _ends_after_s(args)
     require_terminal("`dragstrip run` measures the same without one")
+    ask_before_load(profile, yes=args.yes)
+    limits = limits_of_load()
+    limits.check(profile)
     profile = with_noise_floor(profile)
     record = recorder_from(args, profile)
 
@@ -68,6 +75,7 @@ def call(args: argparse.Namespace, make_tour: Callable[[Source], Tour] | None = 
 
         live = LiveSession(profile, record=record)
         live.watched = True
+        live.limit(limits)
         return live
 
     def prepare(app: DragstripApp) -> None:

@@ -142,6 +142,7 @@ EventKind = Literal[
     "bound",  # new: "on" or "off"; text: why
     "limits",  # old, new: latency limits as `ttft:500 tpot:30`; empty: none
     "incomparable",  # text: what makes the lanes incomparable; empty: nothing any longer
+    "slowed",  # too many requests of a lane failed: text
     "fault",  # something other than the load failed: a scrape, a GPU reading, the recorder
     "mark",  # text
     "note",  # text

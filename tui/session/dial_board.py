@@ -46,6 +46,7 @@ class DialBoard:
         self._first_turn_s: float | None = None
         self.linked = len(set(dials.values())) == 1
         self.load_on = True
+        self.max_streams: int | None = None  # above it the concurrency is not turned
         self.first_rate: float | None = None
 
     def shown(self, lane: Lane) -> Dials:
@@ -153,6 +154,8 @@ class DialBoard:
                 continue
             old: DialValue = getattr(self._shown[lane], name)
             new = turned(old)
+            if name == "concurrency" and self.max_streams is not None:
+                new = min(int(new), self.max_streams)
             if new != old:
                 self._shown[lane] = self._with(self._shown[lane], name, new)
                 moved = True

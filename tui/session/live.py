@@ -28,6 +28,7 @@ from tui.model.session import LaneInfo, SessionInfo
 from tui.profile.reading import lane_dials
 from tui.session.clock import Clock
 from tui.session.dial_board import DialBoard, stopped
+from tui.session.load_limits import LoadLimits
 from tui.session.messages import (
     DialsSet,
     DriverEnded,
@@ -148,6 +149,11 @@ class LiveSession:
     def plan(self) -> PlanRun | None:
         """The plan that was started last."""
         return self.schedule.plan
+
+    def limit(self, limits: LoadLimits) -> None:
+        """Keep the load within these, from now on."""
+        self.schedule.limits = limits
+        self.board.max_streams = limits.max_streams
 
     def listen(self, listener: Callable[[Batch], None]) -> None:
         """Hand every batch of rows to `listener` as it becomes known, several times a second."""
@@ -302,6 +308,9 @@ class LiveSession:
         chunks = frame.chunks if self._cutter is None else self._cutter.lanes[lane].add(frame)
         self._frame_came.set()
         self._hand_on(Batch(frame.t_ns, requests=frame.requests, chunks=[(lane, chunks)]))
+        if frame.requests and (why := self.schedule.limits.take(lane, frame.requests)):
+            self._add_event(EventRow(lane, self.clock.now_ns(), "slowed", text=why))
+            self._give_settings()
 
     def _add_event(self, row: EventRow) -> None:
         """It counts with its second; at once where that is over already, or before the load runs."""
@@ -466,7 +475,7 @@ class LiveSession:
     def _conditions(self) -> Mapping[Lane, LaneCondition]:
         from tui.session.seconds import LaneCondition
 
-        dials = self.schedule.dials
+        dials = {lane: self.schedule.limits.allowed(lane, each) for lane, each in self.schedule.dials.items()}
         sample_over = any(run.through for run in self._lanes.values())
         return {
             lane: LaneCondition(dials[lane].streams, up=run.up, resting=self.schedule.rests(lane) or sample_over)

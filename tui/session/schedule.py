@@ -17,6 +17,7 @@ from tui.model.metrics import NS_PER_S
 from tui.model.profile import Profile, Step
 from tui.model.rows import LANES, Batch, EventRow, Lane
 from tui.session.dial_board import dial_events, stopped
+from tui.session.load_limits import LoadLimits
 from tui.session.messages import PlanMoved, TurnGiven
 from tui.session.plan import FurtherSteps, PlanRun, StepEnd, checked
 from tui.stats.verdict import State
@@ -115,6 +116,7 @@ class LoadSchedule:
         self.dials = dict(dials)  # what each lane is asked for, whoever has the turn
         self.plan: PlanRun | None = None
         self.turns = Turns() if profile.mode == "alternate" and profile.b is not None else None
+        self.limits = LoadLimits()
         self._repeat = profile.repeat
         self._sweeps = False
         self._turn_is_fresh = False  # no request of an older setting runs: the turn began with the dials in force
@@ -127,7 +129,7 @@ class LoadSchedule:
         waits = self.turns is not None and self.turns.active != lane
         return Setting(
             self.segment,
-            stopped(dials) if waits else dials,
+            stopped(dials) if waits else self.limits.allowed(lane, dials),
             cancel=not load_on,  # at once: a server is not to go on while the screen says that it stopped
             requests=None if self.plan is None else self.plan.max_requests(lane, dials),
             plan_step_id=0 if self.plan is None else self.plan.begun,
@@ -142,6 +144,7 @@ class LoadSchedule:
     def set_dials(self, dials: Mapping[Lane, Dials], now_ns: int) -> list[EventRow]:
         """A segment begins under these dials."""
         self.segment += 1
+        self.limits.restart()
         self._turn_is_fresh = False
         if self.turns is not None:
             self.turns.restart(now_ns / NS_PER_S)

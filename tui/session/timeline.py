@@ -96,6 +96,7 @@ KINDS: Final[dict[str, MomentKind]] = {
     "fault": "fault",
     "bound": "fault",
     "incomparable": "fault",
+    "slowed": "fault",
     "mark": "mark",
     "note": "note",
     "down": "down",
