@@ -78,6 +78,7 @@ class Setup:
     visits: int = 1
     among: int = 1  # rows that were judged at once
     among_what: str = "settings"
+    over: bool = False  # no more will be measured
     holds: bool = True  # the word, among all of them
 
 
@@ -168,11 +169,12 @@ def _settling(verdict: Verdict) -> Sentence:
 
 def _measuring(verdict: Verdict, setup: Setup) -> Sentence:
     """`measuring: B SGLang 1.7× so far, sure in about 63 s`."""
-    head = Part("measuring" if verdict.watched else "undecided so far", "strong")
+    goes_on = verdict.watched and not setup.over
+    head = Part("measuring" if goes_on else "undecided so far", "strong")
     if name := _named(verdict.metric):
         head = replace(head, text=f"{head.text} {name.rstrip()}")
     parts, brief = [head], [head]
-    so_far = " so far" if verdict.watched else ""
+    so_far = " so far" if goes_on else ""
     ratio = setup.ratio_so_far if verdict.ratio is None else verdict.ratio
     if ratio is not None and ratio > 0:
         lane = _leader(verdict.metric, ratio)
@@ -191,7 +193,7 @@ def _measuring(verdict: Verdict, setup: Setup) -> Sentence:
             parts.append(Part(f"{',' if len(parts) > 1 else ':'} {verdict.reason}", "muted", 1))
         return Sentence("measuring", [*parts, *_warned(setup, verdict), *_scope(setup)], brief=brief)
     more = _need(need_s, setup.turn_s)
-    parts.append(Part(f", sure in {more}" if verdict.watched else f", {more} more needed", "muted", 1))
+    parts.append(Part(f", sure in {more}" if goes_on else f", {more} more needed", "muted", 1))
     progress = verdict.measured_s / (verdict.measured_s + need_s) if need_s > 0 else 1.0
     parts += [*_warned(setup, verdict), *_scope(setup)]
     return Sentence("measuring", parts, brief=brief, progress=progress)
@@ -225,7 +227,7 @@ def _interval(verdict: Verdict, ahead: Lane | Literal[""]) -> str:
         return ""
     lane = ahead or _leader(verdict.metric, verdict.ratio)
     low, high = (verdict.low, verdict.high) if lane == "a" else (1 / verdict.high, 1 / verdict.low)
-    level = f"{verdict.level * 100:.3g} %{'' if verdict.watched or not verdict.measured_s else ' at the end'}"
+    level = f"{verdict.level * 100:.4g} %{'' if verdict.watched or not verdict.measured_s else ' at the end'}"
     if better_of(verdict.metric) == "higher" or not ahead:
         endless = high > ENDLESS >= low
         return f" ({level}: {factor(low)[:-1]} to {f'over {ENDLESS}' if endless else factor(high)[:-1]})"
@@ -324,11 +326,11 @@ def _need(need_s: float, turn_s: float) -> str:
     return f"about {max(need_s, 1):.0f} s" if need_s < 100 else f"about {need_s / 60:.0f} min"
 
 
-def cell(verdict: Verdict, *, holds: bool = True) -> str:
+def cell(verdict: Verdict, *, holds: bool = True, over: bool = True) -> str:
     """The word in a cell of a table; `alone` where it does not hold among all rows that are judged with it."""
     if verdict.word == "undecided":
-        watched = "measuring" if verdict.watched else "undecided so far"
-        return {"settling": "settling", "measuring": watched}.get(verdict.state, "undecided")
+        so_far = "undecided so far" if over else "measuring"
+        return {"settling": "settling", "measuring": so_far}.get(verdict.state, "undecided")
     return verdict.word if holds or verdict.word == "not comparable" else f"{verdict.word} alone"
 
 
@@ -356,7 +358,15 @@ def settings_named(rows: Sequence[LedgerRow], names: Mapping[Lane, str], delta: 
     judged = sum(row.verdict.ratio is not None for row in rows)
     named = []
     for row, holds in zip(rows, holm([row.verdict for row in rows]), strict=True):
-        setup = Setup(names=names, delta=delta, ratio_so_far=row.ratio, visits=row.visits, among=judged, holds=holds)
+        setup = Setup(
+            names=names,
+            delta=delta,
+            ratio_so_far=row.ratio,
+            visits=row.visits,
+            among=judged,
+            holds=holds,
+            over=True,
+        )
         named.append((lanes_setting(row.dials, among), verdict_sentence(row.verdict, setup)))
     return named
 

@@ -104,6 +104,7 @@ def _sentence(sessions: Sequence[SessionInfo], setting: Compared, significant: s
         delta=widest_margin([session.profile for session in sessions]).delta,
         among=judged,
         among_what="verdicts",
+        over=True,
         holds=id(verdict) in significant,
     )
     text = verdict_sentence(verdict, setup).text

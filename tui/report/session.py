@@ -453,7 +453,7 @@ def _goodput_verdict(tables: Tables, limits: Limits) -> list[Block]:
     else:
         frozen = not tables.session.watched
         verdict = visit.verdict("goodput", delta=tables.margin.delta, frozen=frozen, limits=limits)
-    setup = Setup(names=lane_names(_infos(tables)), delta=tables.margin.delta)
+    setup = Setup(names=lane_names(_infos(tables)), delta=tables.margin.delta, over=True)
     text = verdict_sentence(verdict, setup).text
     return [Paragraph(f"{text[0].upper()}{text[1:]}.")]
 

@@ -34,6 +34,7 @@ ALPHA: Final = 0.05
 # seconds, latencies judged from ten spans of the time.
 METHOD: Final = 2
 MIN_SETTLED_S: Final = 20  # of lanes measured together: before it no verdict is given
+USUAL_MARGIN: Final = "the usual one"
 SETTLING: Final = "settling"
 LONG_ENOUGH_S: Final = 720  # by then a lead of 5 % is named, also of seconds that hang together (correlation 0.8)
 
@@ -124,7 +125,7 @@ def margin_of(profile: Mapping[str, Any]) -> Margin:
     """The margin of a session, from the profile in its `session.toml`."""
     delta = profile.get("delta")
     if not isinstance(delta, float | int) or not 0 < delta < 1:
-        return Margin(DELTA, "the usual one")
+        return Margin(DELTA, USUAL_MARGIN)
     return Margin(float(delta), str(profile.get("delta_from") or "set in the profile"))
 
 

@@ -17,7 +17,7 @@ from tui.model.text import sanitize
 from tui.session.schedule import BLOCK_S
 from tui.session.source import WindowView
 from tui.session.view import LaneView, Percentiles, View
-from tui.stats.verdict import Verdict, holm
+from tui.stats.verdict import DELTA, LONG_ENOUGH_S, USUAL_MARGIN, Margin, Verdict, holm
 from tui.ui.widgets import numbers
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ def compare_window(window: WindowView, objective: Objective, view: View) -> Comp
         turn_s=BLOCK_S if view.mode == "alternate" else 0.0,
         others=window.verdicts,
         scope=f"this window of {window.end_s - window.start_s:.0f} s",
+        over=True,
     )
     return Comparison(verdict, verdict_sentence(verdict, setup), objective.label)
 
@@ -138,6 +139,15 @@ def compare(view: View, objective: Objective, *, dials_differ: bool) -> Comparis
         holds=judged_alone or significant[view.ledger_now],
     )
     return Comparison(verdict, verdict_sentence(verdict, setup), objective.label)
+
+
+def verdict_help(delta: float | None, source: str) -> str:
+    """What the words of the verdict mean, and the margin with its source."""
+    margin = Margin(delta or DELTA, source or USUAL_MARGIN)
+    return (
+        f"Level means within {margin.text}. The interval holds however often one looks; an early look has its own "
+        f"level. Undecided: {LONG_ENOUGH_S // 60} settled minutes have not told."
+    )
 
 
 def names_in(view: View) -> dict[Lane, str]:

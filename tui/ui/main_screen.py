@@ -27,7 +27,7 @@ from tui.model.text import sanitize
 from tui.profile.config import UserConfig
 from tui.session.source import Source
 from tui.session.view import WINDOWS_S, View
-from tui.ui.comparison import OBJECTIVES, compare
+from tui.ui.comparison import OBJECTIVES, compare, verdict_help
 from tui.ui.keys import HINTS_OF, SESSION_KEYS, VIEW_KEYS, ZOOM, in_footer_order, remapped
 from tui.ui.link import Link
 from tui.ui.terminal import clipboard_problem, painted
@@ -177,7 +177,7 @@ class MainScreen(Screen[None]):
         yield status_line()
         yield from self.compose_timeline()
         yield DialStrip(self.source.board, list(self.lanes))
-        yield Panel(lambda state, width, _: [verdict_row(state.comparison.sentence, width)], id="verdict")
+        yield self._verdict_panel()
         with Horizontal(id="middle"):
             with Horizontal(id="lanes"):
                 for lane, url in self.lanes.items():
@@ -192,6 +192,11 @@ class MainScreen(Screen[None]):
         yield Hints(id="hints")
         if self.has_class("-tiny"):
             yield Panel(tiny_rows, id="tiny")
+
+    def _verdict_panel(self) -> Panel:
+        panel = Panel(lambda state, width, _: [verdict_row(state.comparison.sentence, width)], id="verdict")
+        panel.tooltip = verdict_help(self.source.profile.delta, self.source.profile.delta_from)
+        return panel
 
     def compose_timeline(self) -> Iterable[Widget]:
         """A replay's; a live session has none."""

@@ -57,7 +57,8 @@ def settings_rows(view: View, width: int, height: int, look: LedgerLook | None =
     rows = [fit([_head(room)], width)]
     newest = max(height - 1 - bool(view.crossover), 1)
     for place, row in ordered(view, look.order)[-newest:]:
-        cells = [*_setting_row(row, names, room, look, now=place == view.ledger_now), _word(row, significant[place])]
+        now = place == view.ledger_now
+        cells = [*_setting_row(row, names, room, look, now=now), _word(row, significant[place], now=now)]
         rows.append(fit(_under_cursor(cells, at_cursor=place == look.cursor), width))
     if view.crossover:
         rows.append(fit([(f" {view.crossover}", "strong")], width))
@@ -79,7 +80,7 @@ def ledger_rows(view: View, width: int, height: int, look: LedgerLook = AS_IT_IS
         more: list[Span] = [(f"{cell_interval(row.verdict):^15}", "muted")]
         more += [_ttft(row, lane) for lane in LANES] if with_ttft else []
         setting = _setting_row(row, names, room, look, now=place == view.ledger_now)
-        cells = [*setting, *more, _word(row, significant[place])]
+        cells = [*setting, *more, _word(row, significant[place], now=place == view.ledger_now)]
         rows.append(fit(_under_cursor(cells, at_cursor=place == look.cursor), width))
     rows += [fit((), width)] * (page - len(shown))
     return [*rows, _below(view, first, len(shown), width)]
@@ -113,13 +114,11 @@ def _setting_row(row: LedgerRow, names: Sequence[str], room: int, look: LedgerLo
     ]
 
 
-def _word(row: LedgerRow, holds: bool) -> Span:
-    """The word of this setting, among all that are judged."""
+def _word(row: LedgerRow, holds: bool, *, now: bool) -> Span:
+    """The word of this setting, among all that are judged. `now`: it is in force."""
     lane = LANE_AHEAD.get(row.verdict.word, "")
-    return (
-        f"  {cell(row.verdict, holds=holds) if row.settled_s else 'settling':<16}",
-        f"{lane} strong" if lane else "muted",
-    )
+    word = cell(row.verdict, holds=holds, over=not now) if row.settled_s else "settling"
+    return f"  {word:<16}", f"{lane} strong" if lane else "muted"
 
 
 def _cut(text: str, cells: int) -> str:
