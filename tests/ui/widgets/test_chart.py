@@ -163,3 +163,11 @@ def test_a_second_more_changes_only_what_moved() -> None:
     level = [400.0] * 140
     before, after = (lane_rows(shown(with_tokens(level[:second])), "a", 56, 26)[2:14] for second in (131, 132))
     assert before == after
+
+
+def test_a_chart_that_must_stay_empty_says_why() -> None:
+    view = FakeSource(second=150).view(30)
+    assert "no latency limits: L sets them" in plain(lane_rows(shown(view, "goodput"), "a", 56, 26))
+    doubted = replace(view.lanes["a"], curves={}, unknown={"tpot": "TPOT unknown: tokens came at once"})
+    text = plain(lane_rows(shown(replace(view, lanes={"a": doubted}), "tpot_p95"), "a", 56, 26))
+    assert "│ TPOT unknown: tokens came at once" in text

@@ -199,7 +199,17 @@ def _chart(state: ScreenState, view: LaneView, width: int, height: int) -> list[
         cells = line_rows(dots, height - 1, pen)
     else:
         cells = area_rows(shown.area(on), on, height - 1, pen, _rule(state, view))
+    if why := _why_empty(state, view):
+        cells[len(cells) // 2] = [(ch, "muted") for ch in f" {why}"[: on.cells].ljust(on.cells)]
     return chart_rows(cells, on, state.top, unit_of(state.figure))
+
+
+def _why_empty(state: ScreenState, view: LaneView) -> str:
+    """What the figure of the chart is missing for good."""
+    name = state.figure.partition("_")[0]
+    if name == "goodput" and not state.view.limits:
+        return "no latency limits: L sets them"
+    return view.unknown.get(name, "")
 
 
 def _rule(state: ScreenState, view: LaneView) -> Rule | None:
