@@ -23,9 +23,7 @@ SERVERS = [*ENDINGS, *LAST_EVENTS, *TRANSPORT, *FIGURES, *WORDS, *WAITING, *LATE
 
 @pytest.mark.parametrize("odd", [pytest.param(odd, id=odd.name) for odd in SERVERS])
 async def test_a_server(odd: OddServer) -> None:
-    """All of one server in one test: doctor asks it and the load loads it once, at the same time."""
-    waits = [loaded(odd), examined(odd)] if odd.examined else [loaded(odd)]
-    await asyncio.gather(*waits)
+    """All of one server in one test: doctor asks it and the load loads it once."""
     await the_load_counts_as_good_what_is_good(odd)
     if odd.examined:
         await doctor_lets_through_what_can_be_measured_and_names_what_cannot(odd)
