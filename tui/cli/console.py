@@ -27,6 +27,23 @@ _REMOVED: Final = dict.fromkeys(
 )
 
 
+MARK_STYLES: Final = {"!": "bold red", "~": "yellow", "?": "cyan"}
+
+
+def print_marked(text: str) -> None:
+    """A report of `doctor` on stdout: its first line in bold, lines that begin with a sign in that sign's colour."""
+    if not sys.stdout.isatty():
+        print_result(text)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
+    for number, line in enumerate(text.splitlines()):
+        style = "bold" if number == 0 else MARK_STYLES.get(line[:1], "")
+        console.print(Text(printable(line), style=style))
+
+
 def printable(text: str) -> str:
     """The text without what would steer a terminal."""
     return text.translate(_REMOVED)

@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 
-from tui.cli.console import print_result
+from tui.cli.console import print_marked, print_result
 from tui.cli.options import profile_from, target_flags
 from tui.cli.progress import Working
 from tui.model.profile import Profile
@@ -31,7 +31,7 @@ async def _examine(profile: Profile, *, reset_cache: bool) -> int:
         with Working("asking both servers" if profile.b is not None else "asking the server"):
             profile = await simulated.start(profile)
             report = await examine(profile)
-        print_result(text(report))
+        print_marked(text(report))
         for line in await empty_caches(profile) if reset_cache else ():
             print_result(line)
     finally:

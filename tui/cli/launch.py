@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 
-from tui.cli.console import Interruption, print_notice, print_result, until_one_ends
+from tui.cli.console import Interruption, print_marked, print_notice, print_result, until_one_ends
 from tui.cli.progress import Working
 from tui.model.profile import Profile
 from tui.profile.reading import read_profile
@@ -46,7 +46,7 @@ async def _launch(profile: Profile, *, together: bool) -> int:
             if not interrupted.is_set():
                 with Working("asking both engines for their settings"):
                     report = await examine(profile)
-                print_result(text(report))
+                print_marked(text(report))
                 print_notice("both engines are running; stop them with ctrl+c")
                 await until_one_ends(launcher.ended(), interrupted.wait())
     except EngineDiedError as error:

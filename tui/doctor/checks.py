@@ -148,16 +148,34 @@ def _verdict(rows: Sequence[Row], differing: Sequence[Difference], *, both: bool
     return sentence + (f"; not reported by both: {unknown}" if unknown else "")
 
 
+SECTIONS: Mapping[Mark, str] = {
+    "wrong": "must be mended, or accepted",
+    "note": "may matter",
+    "unknown": "not reported by both",
+    "same": "the same, or as it should be",
+}
+HEAD_ROWS = ("lane", "url", "engine")
+
+
 def text(report: DoctorReport) -> str:
-    """The report as a plain table; nothing in it depends on colour."""
+    """The verdict, and then a table by what it means; nothing in it depends on colour."""
     label = max(len(row.label) for row in report.rows)
     width = max([12, *(len(value) for row in report.rows for value in row.values[:1])])
-    lines = []
-    for row in report.rows:
+
+    def lines(row: Row) -> list[str]:
         values = "  ".join(value.ljust(width) for value in row.values)
-        lines.append(f"{MARKS[row.mark]} {row.label.ljust(label)}  {values}".rstrip())
-        lines += [f"    {line}" for line in row.lines]
-    return "\n".join([*lines, "", report.sentence])
+        return [
+            f"{MARKS[row.mark]} {row.label.ljust(label)}  {values}".rstrip(),
+            *(f"    {line}" for line in row.lines),
+        ]
+
+    head = [row for row in report.rows if row.label in HEAD_ROWS and row.mark == "same"]
+    parts = [[report.sentence], [line for row in head for line in lines(row)]]
+    for mark, title in SECTIONS.items():
+        rows = [row for row in report.rows if row.mark == mark and row not in head]
+        if rows:
+            parts.append([f"{MARKS[mark]} {title}:".strip(), *(line for row in rows for line in lines(row))])
+    return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def _server_rows(checks: Sequence[LaneCheck]) -> list[Row]:
