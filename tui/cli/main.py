@@ -14,10 +14,33 @@ from tui.cli.console import has_terminal, is_dumb, print_notice
 from tui.model.text import UserError, sanitize
 
 # In the order of help; a module each. Only the one that is called is imported: the first paint waits for it.
-COMMANDS = (
-    *("demo", "watch", "run", "doctor", "calibrate", "launch", "selftest", "sessions", "replay", "plan", "report"),
-    *("compare", "export", "data", "profiles", "config", "simulate"),
-)
+GROUPS = {
+    "watch": ("demo", "watch"),
+    "measure": ("run", "doctor", "calibrate", "selftest"),
+    "look back": ("sessions", "replay", "report", "compare", "export", "plan"),
+    "tools": ("launch", "profiles", "config", "data", "simulate", "completion"),
+}
+COMMANDS = tuple(name for names in GROUPS.values() for name in names)
+EXAMPLES = {
+    "demo": "dragstrip demo",
+    "watch": "dragstrip watch --a http://127.0.0.1:8000 --b http://127.0.0.1:30000",
+    "run": "dragstrip run vllm-vs-sglang --sweep concurrency=1,8,64 --until-decided --at-most 5m --json",
+    "doctor": "dragstrip doctor vllm-vs-sglang",
+    "calibrate": "dragstrip calibrate vllm-vs-sglang --for 5m",
+    "selftest": "dragstrip selftest",
+    "sessions": "dragstrip sessions note 2026-11-28 'clocks were low'",
+    "replay": "dragstrip replay h100-sweep --at 50% --speed 4",
+    "report": "dragstrip report h100-sweep --format html --to report.html",
+    "compare": "dragstrip compare S1 S2 S3 --fail-if 'b.ttft_p95 > a.ttft_p95 * 1.05'",
+    "export": "dragstrip export h100-sweep --table requests --to - | head",
+    "plan": "dragstrip plan SESSION --to again.toml",
+    "launch": "dragstrip launch llama-8b --print",
+    "profiles": "dragstrip profiles",
+    "config": "dragstrip config",
+    "data": "dragstrip data --help",
+    "simulate": "dragstrip simulate --engine vllm --port 8000",
+    "completion": 'eval "$(dragstrip completion bash)"',
+}
 ALIASES = {"ruler": "selftest"}  # former names
 REMOVED = {
     (
@@ -34,6 +57,18 @@ MIN_TYPED = 4  # characters of a flag, dashes included, for a guess from its beg
 
 class Parser(argparse.ArgumentParser):
     """Reports an error in one sentence, where argparse prints all flags before it."""
+
+    def format_help(self) -> str:
+        """The commands by what they are for; of one command as argparse writes it."""
+        commands = next((each for each in self._actions if isinstance(each, argparse._SubParsersAction)), None)
+        if commands is None or self.prog != "dragstrip" or len(commands.choices) < len(COMMANDS):
+            return super().format_help()
+        helps = {each.dest: each.help or "" for each in commands._choices_actions}
+        lines = [f"usage: {self.prog} COMMAND …", "", self.description or ""]
+        for group, names in GROUPS.items():
+            lines += ["", f"{group}:", *(f"  {name:<11} {helps[name]}" for name in names)]
+        options = ("  -h, --help  show this help; `dragstrip COMMAND --help` explains a command", "  --version")
+        return "\n".join([*lines, "", "options:", *options, "", self.epilog or ""]) + "\n"
 
     def error(self, message: str) -> NoReturn:
         kinds = {"int": "a whole number", "float": "a number"}
@@ -55,7 +90,10 @@ def parser(only: str = "") -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for name in [only] if only else COMMANDS:
         command = import_module(f"tui.cli.{name}")
-        sub = commands.add_parser(name, help=command.HELP, description=command.HELP, allow_abbrev=False)
+        sub = commands.add_parser(
+            name, help=command.HELP, description=command.HELP, epilog=f"example: {EXAMPLES[name]}",
+            allow_abbrev=False,
+        )  # fmt: skip
         command.arguments(sub)
         sub.set_defaults(call=command.call, parser=sub)
     return top
@@ -105,6 +143,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _call(typed: Sequence[str]) -> int:
+    if "_ARGCOMPLETE" in os.environ:
+        from tui.cli.completion import complete
+
+        complete(parser())
     if not typed and has_terminal() and not is_dumb():
         from tui.cli.start import choose
 

@@ -41,11 +41,12 @@ DIAL_FLAGS = {
 
 def target_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("profile", nargs="?", help="a profile's name or TOML file; `dragstrip profiles` lists them")
-    parser.add_argument("--a", metavar="URL", help="lane A's server, instead of a profile")
-    parser.add_argument("--b", metavar="URL", help="lane B's server; without it there is one lane")
-    parser.add_argument("--model", type=_sent_text, help="model to request from both servers")
-    parser.add_argument("--api-key-env", metavar="VARIABLE", help="environment variable that holds the API key")
-    parser.add_argument("--waive", action="append", metavar="KEY", help="accept this difference between the servers")
+    servers = parser.add_argument_group("servers")
+    servers.add_argument("--a", metavar="URL", help="lane A's server, instead of a profile")
+    servers.add_argument("--b", metavar="URL", help="lane B's server; without it there is one lane")
+    servers.add_argument("--model", type=_sent_text, help="model to request from both servers")
+    servers.add_argument("--api-key-env", metavar="VARIABLE", help="environment variable that holds the API key")
+    servers.add_argument("--waive", action="append", metavar="KEY", help="accept this difference between the servers")
     load_flags(parser)
 
 
@@ -55,27 +56,31 @@ def _sent_text(argument: str) -> str:
 
 
 def load_flags(parser: argparse.ArgumentParser) -> None:
+    load = parser.add_argument_group("load")
     for flag, (_, kind, text) in DIAL_FLAGS.items():
-        parser.add_argument(flag, type=kind, metavar="N", help=text)
-    parser.add_argument("--endpoint", choices=PATHS, help="API endpoint of both servers; generate: the engine's own")
-    parser.add_argument(
+        load.add_argument(flag, type=kind, metavar="N", help=text)
+    load.add_argument("--endpoint", choices=PATHS, help="API endpoint of both servers; generate: the engine's own")
+    load.add_argument(
         "--usage",
         choices=("each", "end"),
         help="token usage reporting: per chunk or at the end (default: end, unless chunks hold several tokens)",
     )
-    parser.add_argument("--data", metavar="FILE", help="play this file of prompts, a trace or conversations")
-    parser.add_argument("--data-form", metavar="FORM", help="its form, where its first record does not tell")
-    parser.add_argument("--arrival", choices=ARRIVALS, help="arrival process (default with --request-rate: poisson)")
-    parser.add_argument("--seed", type=int, metavar="N", help="seed of the request list")
+    load.add_argument("--data", metavar="FILE", help="play this file of prompts, a trace or conversations")
+    load.add_argument("--data-form", metavar="FORM", help="its form, where its first record does not tell")
+    load.add_argument("--arrival", choices=ARRIVALS, help="arrival process (default with --request-rate: poisson)")
+    load.add_argument("--seed", type=int, metavar="N", help="seed of the request list")
     read_help = "seconds without a byte after which a request fails (default 60)"
-    parser.add_argument("--read-timeout", type=float, metavar="S", help=read_help)
-    parser.add_argument("--alternate", action="store_true", help="the lanes take turns: for engines that share a GPU")
+    load.add_argument("--read-timeout", type=float, metavar="S", help=read_help)
+    load.add_argument("--alternate", action="store_true", help="the lanes take turns: for engines that share a GPU")
 
 
 def recording_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--goodput", nargs="+", metavar="LIMIT", help="limits in ms: ttft:500 tpot:30, or a preset")
-    parser.add_argument("--no-record", action="store_true", help="write nothing to disk")
-    parser.add_argument("--out", metavar="DIR", help="folder for recordings (default: the user's data directory)")
+    recording = parser.add_argument_group("recording")
+    recording.add_argument(
+        "--goodput", nargs="+", metavar="LIMIT", help="limits in ms: ttft:500 tpot:30, or a preset"
+    )
+    recording.add_argument("--no-record", action="store_true", help="write nothing to disk")
+    recording.add_argument("--out", metavar="DIR", help="folder for recordings (default: the user's data directory)")
 
 
 def session_flag(parser: argparse.ArgumentParser) -> None:

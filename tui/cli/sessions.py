@@ -142,6 +142,11 @@ def session_named(name: str) -> Path:
         raise
 
 
+def session_names() -> list[str]:
+    """Those recorded and those that come with dragstrip."""
+    return sorted({*_names(sessions_root), *_names(shipped_sessions)})
+
+
 def _names(folder: Callable[[], Path]) -> list[str]:
     """The names in that folder; none where the user has no such folder."""
     try:
