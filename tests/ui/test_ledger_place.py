@@ -1,6 +1,9 @@
 """The ledger is a place: its keys while it has the focus, going back to a setting, pinning one; and clicks."""
 
+from dataclasses import replace
+
 import pytest
+from msgspec import structs
 
 from tests.ui.fake_replay import FakeReplay
 from tests.ui.fake_source import FakeSource
@@ -8,6 +11,7 @@ from tests.ui.made_ledger import long_ledger, swept
 from tests.ui.pilots import SIZE, live, opened, rested, settled
 from tui.model.dials import Dials
 from tui.session.timeline import dials_of
+from tui.session.view import View
 from tui.ui.app import DragstripApp
 from tui.ui.widgets.header import Hints
 from tui.ui.widgets.ledger import LedgerPanel
@@ -164,3 +168,14 @@ def test_a_setting_becomes_dials_again() -> None:
     assert (dials.concurrency, dials.arrival, dials.request_rate) == (16, "poisson", 6.2)
     assert (dials.shared_prefix, dials.temperature) == (0.5, 0.5)
     assert dials_of({"concurrency": "many"}, base) == base
+
+
+async def test_what_is_not_measured_cannot_be_pinned() -> None:
+    def unmeasured(view: View) -> View:
+        rows = [replace(row, settled_s=0) for row in swept()(view).ledger]
+        return structs.replace(view, ledger=rows, ledger_now=0)
+
+    app = DragstripApp(FakeSource(second=150, change=unmeasured))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("t", "p")
+        assert "nothing is measured at this setting yet" in await settled(pilot)

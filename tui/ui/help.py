@@ -169,8 +169,7 @@ class HelpDialog(Dialog[None]):
         self._rows.set_rows(rows or [fit([("nothing has these words", "muted")], width)])
         box = self.query_one(VerticalScroll)
         box.styles.width = width + 5
-        box.border_title = " │ ".join(f"[{name}]" if at == self._page else name for at, name in enumerate(PAGES))
-        box.border_title = box.border_title.replace("[", r"\[")
+        box.border_title = " │ ".join(f"▸ {name}" if at == self._page else name for at, name in enumerate(PAGES))
         box.border_subtitle = "tab next page  / filter  esc back" if self._filter is None else f"/ {self._filter}_"
 
     def action_page(self, by: int) -> None:

@@ -433,6 +433,9 @@ class MainScreen(Screen[None]):
 
     def on_ledger_panel_pinned(self, message: LedgerPanel.Pinned) -> None:
         """Keep its figures as they are now, next to the present ones."""
+        if not message.row.settled_s:
+            self.show_message("nothing is measured at this setting yet")
+            return
         pinned = self.pinned is not None and self.pinned.dials == message.row.dials
         self.pinned = None if pinned else message.row
         self.redraw()
