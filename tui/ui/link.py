@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from statistics import median
 from typing import Final
 
 QUESTION: Final = "\x1b[?2026$p"  # whether the terminal knows synchronized output; Textual asks it at the start
@@ -47,7 +46,7 @@ class Link:
     @property
     def bytes_per_s(self) -> float:
         """Infinite where it is too much to tell, or not known."""
-        per_byte = median(self._s_per_byte) if self._s_per_byte else 0.0
+        per_byte = sorted(self._s_per_byte)[len(self._s_per_byte) // 2] if self._s_per_byte else 0.0
         return 1 / per_byte if per_byte > 0 else float("inf")
 
     def sent(self, size: int) -> None:
