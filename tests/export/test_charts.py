@@ -101,7 +101,7 @@ def test_the_same_as_png(make: Make, tmp_path: Path) -> None:
 
 def test_png_without_its_library_is_one_sentence(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "resvg_py", None)
-    with pytest.raises(UserError, match=r"install it with `pip install 'dragstrip\[png\]'`, or export --format svg"):
+    with pytest.raises(UserError, match="install dragstrip again, or export --format svg"):
         export(make(seconds=1), "png", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
