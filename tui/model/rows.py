@@ -141,6 +141,7 @@ EventKind = Literal[
     "up",
     "bound",  # new: "on" or "off"; text: why
     "limits",  # old, new: latency limits as `ttft:500 tpot:30`; empty: none
+    "verdict",  # on the throughput. name: of its method; old, new: word, empty where nothing is sure; text: in full
     "incomparable",  # text: what makes the lanes incomparable; empty: nothing any longer
     "slowed",  # too many requests of a lane failed: text
     "fault",  # something other than the load failed: a scrape, a GPU reading, the recorder

@@ -44,7 +44,7 @@ from tui.session.plan import FurtherSteps, PlanRun, StepEnd
 from tui.session.schedule import TICKS_PER_S, LoadSchedule
 from tui.session.timeline import dials_after
 from tui.session.view import HISTORY_S, Judgement, View, blank_view
-from tui.stats.verdict import METHOD, Verdict
+from tui.stats.verdict import DELTA, METHOD, Verdict
 
 if TYPE_CHECKING:
     from tui.recording.recorder import Recorder
@@ -126,6 +126,7 @@ class LiveSession:
         self.traffic = _index_of(profile)
         self.board = DialBoard(self._first_dials, self._messages, self.clock, traffic_kind(profile, self.traffic))
         self.schedule = LoadSchedule(profile, self._first_dials)
+        self._word = ""  # of the throughput, as last decided
         self.watched = False  # by an operator, who may stop it when he likes what he sees
         self._record = record
         self._first_lane_waits_s, self._retry_s = first_lane_waits_s, retry_s
@@ -453,6 +454,21 @@ class LiveSession:
         assert self._state is not None
         self._judged = judgement(self._state, self._context())
         self._history.append(self._judged.verdicts)
+        self._say_verdict(self._judged.verdicts["output_tps"])
+
+    def _say_verdict(self, verdict: Verdict) -> None:
+        """A word on the throughput that falls or is taken back goes into the recording, with its method's number."""
+        from tui.judge.sentence import AHEAD, Setup, lane_names, verdict_sentence
+
+        assert self._state is not None
+        words = {*AHEAD, "level"}
+        word = verdict.word if verdict.word in words else ""
+        if word != self._word and (word or verdict.state == "measuring"):
+            setup = Setup(names=lane_names(self._lane_infos()), delta=self.profile.delta or DELTA)
+            text = verdict_sentence(verdict, setup).text if word else "no longer sure"
+            event = EventRow("", self._state.t_ns, "verdict", f"method {verdict.method}", self._word, word, text)
+            self._add_event(event)
+        self._word = word
 
     def _context(self) -> ViewContext:
         from tui.session.seconds import ViewContext

@@ -158,6 +158,8 @@ def event_text(event: EventRow) -> str:
         return f"limits {sanitize(event.old, 40) or 'none'} → {sanitize(event.new, 40) or 'none'} ms"
     if event.kind == "plan":
         return f"plan: {sanitize(event.text)}"
+    if event.kind == "verdict":
+        return f"verdict: {sanitize(event.text)}"
     if event.kind == "fault" and not event.text:
         return f"{sanitize(event.name, 20)} readings are back"
     words = [event.kind, sanitize(event.name, 20), sanitize(event.new, 20), sanitize(event.text)]
