@@ -5,20 +5,22 @@ import threading
 
 import pytest
 
+from tui.model.profile import LaneProfile
 from tui.model.rows import GaugeRow
 from tui.telemetry.gpus import DcgmReader, LocalGpus, NvmlReader, gpu_reader
 from tui.telemetry.server import NothingToReadError
 
 
 def test_an_exporter_goes_before_the_gpus_of_this_host() -> None:
-    assert isinstance(gpu_reader("a", url="http://127.0.0.1:1", dcgm_url="http://h:9400"), DcgmReader)
-    assert isinstance(gpu_reader("a", url="http://127.0.0.1:1"), NvmlReader)
+    assert isinstance(gpu_reader("a", url="http://127.0.0.1:1", server=LaneProfile(dcgm="http://h:9400")), DcgmReader)
+    assert isinstance(gpu_reader("a", url="http://127.0.0.1:1", server=LaneProfile()), NvmlReader)
 
 
 async def test_a_server_elsewhere_is_one_line_and_the_end() -> None:
     faults: list[str] = []
-    await gpu_reader("a", url="http://203.0.113.7:8000").run(lambda _: None, faults.append)
-    assert faults == ["the server runs on 203.0.113.7, not here: give the URL of a DCGM exporter there as dcgm"]
+    await gpu_reader("a", url="http://203.0.113.7:8000", server=LaneProfile()).run(lambda _: None, faults.append)
+    added = 'gpu_command = "ssh 203.0.113.7 nvidia-smi" or dcgm = "http://203.0.113.7:9400/metrics"'
+    assert faults == [f"the server runs on 203.0.113.7, not here: add {added} to the lane"]
 
 
 async def test_no_driver_is_one_line_and_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +29,7 @@ async def test_no_driver_is_one_line_and_the_end(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("tui.telemetry.gpus.LocalGpus.read", read)
     faults: list[str] = []
-    await gpu_reader("a", url="http://127.0.0.1:8000").run(lambda _: None, faults.append)
+    await gpu_reader("a", url="http://127.0.0.1:8000", server=LaneProfile()).run(lambda _: None, faults.append)
     assert faults == ["no NVIDIA driver on this host"]
 
 

@@ -176,7 +176,7 @@ async def _tokenized(server: DetectedServer) -> int | None:
 async def _read_gpus(check: LaneCheck, profile: LaneProfile) -> None:
     check.dcgm = profile.dcgm
     try:
-        reader = gpu_reader(check.lane, url=check.url, dcgm_url=profile.dcgm, gpus=profile.gpus)
+        reader = gpu_reader(check.lane, url=check.url, server=profile)
         check.gpus = await reader.names()
         check.gpu_note = reader.note
     except ReadingError as error:

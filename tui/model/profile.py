@@ -79,6 +79,7 @@ class LaneProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     # chunks hold several tokens.
     usage: Literal["", "each", "end"] = ""
     dcgm: str = ""  # metrics URL of a DCGM exporter, for the GPUs of a server on another host
+    gpu_command: str = ""  # command that takes nvidia-smi's flags, for the GPUs of a server on another host
     gpus: list[int] = []  # NVML indices of the GPUs to show; empty: those that the server's processes use
     headers: dict[str, str] = {}  # more HTTP headers for each request
     # More fields for the JSON body of each request; a text that is a JSON object can also hold null.

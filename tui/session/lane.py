@@ -267,7 +267,7 @@ class LaneRun:
 
     def _watchers(self, server: DetectedServer) -> list[Coroutine[None, None, None]]:
         scraper = ServerScraper(self.lane, server)
-        reader = gpu_reader(self.lane, url=server.info.url, dcgm_url=self.server.dcgm, gpus=self.server.gpus)
+        reader = gpu_reader(self.lane, url=server.info.url, server=self.server)
         return [
             scraper.run(self._post_gauges, lambda text: self._event("fault", "server", text)),
             reader.run(self._post_gauges, lambda text: self._event("fault", "gpu", text)),

@@ -15,11 +15,13 @@ from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from tui.model import gauges
+from tui.model.profile import LaneProfile
 from tui.model.rows import GaugeRow, Lane
 from tui.model.text import sanitize
 from tui.net.http import base_url, request_headers
 from tui.net.page import PageReader
 from tui.net.prometheus import parse
+from tui.telemetry.gpu_command import CommandReader
 from tui.telemetry.nvml import THROTTLE_REASONS, Nvml
 from tui.telemetry.processes import is_this_host, serving_pids
 from tui.telemetry.server import (
@@ -198,13 +200,17 @@ class GpuReader(Protocol):
         ...
 
 
-def gpu_reader(lane: Lane, *, url: str, dcgm_url: str = "", gpus: Sequence[int] = ()) -> GpuReader:
-    """The reader for the server at `url`: of its DCGM exporter when one is named, else of NVML here.
+def gpu_reader(lane: Lane, *, url: str, server: LaneProfile) -> GpuReader:
+    """The reader for the server at `url`: of its DCGM exporter or the command when one is named, else of NVML here.
 
     `gpus` are indices as NVML or the exporter counts. Empty: those that the server's processes use, or all that the
     exporter has.
     """
-    return DcgmReader(lane, dcgm_url, gpus) if dcgm_url else NvmlReader(lane, url, gpus)
+    if server.dcgm:
+        return DcgmReader(lane, server.dcgm, server.gpus)
+    if server.gpu_command:
+        return CommandReader(lane, server.gpu_command, server.gpus)
+    return NvmlReader(lane, url, server.gpus)
 
 
 class NvmlReader:
@@ -245,9 +251,10 @@ class NvmlReader:
         except TimeoutError:
             is_here = False
         host = sanitize(self._host, 60)
-        return (
-            "" if is_here else f"the server runs on {host}, not here: give the URL of a DCGM exporter there as dcgm"
-        )
+        if is_here:
+            return ""
+        lines = f'gpu_command = "ssh {host} nvidia-smi" or dcgm = "http://{host}:9400/metrics"'
+        return f"the server runs on {host}, not here: add {lines} to the lane"
 
     async def _read(self, fault: Fault) -> list[GaugeRow]:
         if self._busy.locked():
