@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,3 +141,17 @@ def test_alone_it_lists_the_commands_and_where_to_begin(capsys: pytest.CaptureFi
     assert out == ""
     assert "Try `dragstrip demo`" in err
     assert "replay" in err
+
+
+def test_nothing_heavy_is_imported_before_the_first_paint(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from tui.cli import main, watch\n"
+        "watch.is_dumb = lambda: False\n"
+        "watch.require_terminal = lambda _: None\n"
+        "watch.run_screen = lambda *_, **__: print({'numpy', 'polars', 'httpx', 'openai'} & set(sys.modules)) or 0\n"
+        "main.main(['demo', '--no-record'])\n"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "set()\n"

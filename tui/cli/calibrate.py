@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tui.cli.console import print_notice, print_result, until_one_ends
-from tui.cli.options import ask_before_load, profile_from, target_flags, yes_flag
+from tui.cli.options import ask_before_load, duration_s, profile_from, target_flags, yes_flag
 from tui.cli.progress import StatusLine, rates_text, time_text
 from tui.model.dials import DIALS, dial_text
 from tui.model.profile import Profile
@@ -60,7 +60,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Run A against A; print and store δ."""
-    from tui.cli.run import duration_s
     from tui.stats.verdict import noise_floor
 
     profile = profile_from(args)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,6 +38,10 @@ DIAL_FLAGS = {
     "--trace-speed": ("speed", float, "times the clock of a traffic file with --arrival trace, 0.1 to 16"),
     "--think": ("think", float, "times the pauses of conversations, 0 to 4"),
 }
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
+_SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 
 
 def target_flags(parser: argparse.ArgumentParser) -> None:
@@ -244,6 +249,13 @@ def _hosts_path() -> Path:
 
 def yes_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask before the first load on another host")
+
+
+def duration_s(text: str) -> float:
+    """A duration in seconds. UserError when it is none."""
+    if not (match := _DURATION.fullmatch(text.strip())) or float(match[1]) <= 0:
+        raise UserError(f"{text} is not a duration: write it like 30s, 10m or 1h")
+    return float(match[1]) * _SECONDS[match[2]]
 
 
 def recorder_from(args: argparse.Namespace, profile: Profile) -> Callable[[SessionInfo], Recorder] | None:

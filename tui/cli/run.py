@@ -10,7 +10,6 @@ import asyncio
 import dataclasses
 import json
 import math
-import re
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from tui.cli.calibrate import with_noise_floor
 from tui.cli.console import Interruption, print_blocks, print_notice, print_result, until_one_ends
 from tui.cli.options import (
     ask_before_load,
+    duration_s,
     limits_of_load,
     profile_from,
     recorder_from,
@@ -181,8 +181,6 @@ MIN_TURNS = 4  # of each lane, before lanes that take turns have a verdict
 WARM_S = 60.0
 WARM_STEP_S = 10.0  # of each of several settings: what a server compiles or caches for one is there after an answer
 FAILURES_SHOWN = 3  # of a lane, on stderr
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
-_SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -297,13 +295,6 @@ def _total_text(work: Work, repeat: int, turns: int) -> str:
     parts += [f"{requests} requests a lane"] if requests else []
     settling = "" if work.step_end == "time" else " and the time to settle"
     return f"{steps}: {' and '.join(parts)}{settling}"
-
-
-def duration_s(text: str) -> float:
-    """A duration in seconds. UserError when it is none."""
-    if not (match := _DURATION.fullmatch(text.strip())) or float(match[1]) <= 0:
-        raise UserError(f"{text} is not a duration: write it like 30s, 10m or 1h")
-    return float(match[1]) * _SECONDS[match[2]]
 
 
 async def _run(args: argparse.Namespace, profile: Profile, work: Work) -> int:

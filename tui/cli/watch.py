@@ -19,6 +19,7 @@ from tui.cli.console import (
 )
 from tui.cli.options import (
     ask_before_load,
+    duration_s,
     limits_of_load,
     profile_from,
     recorder_from,
@@ -105,11 +106,7 @@ def _ends_after_s(args: argparse.Namespace) -> float | None:
             raise UserError("--on-hangup keep needs --for, as --for 30m: without a screen nobody could end the load")
         if args.no_record:
             raise UserError("--on-hangup keep records what goes on without a screen: leave --no-record out")
-    if not args.duration:
-        return None
-    from tui.cli.run import duration_s  # with Polars: the first paint is not to wait for it
-
-    return duration_s(args.duration)
+    return duration_s(args.duration) if args.duration else None
 
 
 def _remember(profile: Profile, name: str) -> str:
