@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -26,6 +26,10 @@ class FakeSession:
         more = ["it has no list of models"] if FakeSession.made > 1 else []
         self.lanes = {"a": LaneInfo(url="http://a", engine="openai", title="A", adapted=[REFUSED, *more])}
         self.info = type("Info", (), {"lanes": self.lanes})
+
+    data: ClassVar[dict[str, object]] = {}
+
+    def limit(self, limits: object) -> None: ...
 
     def listen(self, listener: object) -> None: ...
 

@@ -84,7 +84,7 @@ def test_a_file_of_requests_counts_them(make: Make, tmp_path: Path, name: str) -
 @pytest.mark.parametrize(
     ("name", "target", "says"),
     [
-        ("xls", "out", "there is no export format 'xls': choose one of csv, parquet"),
+        ("xls", "out", "there is no export format 'xls': choose one of bundle, csv, parquet"),
         ("csv", "sessions/made-up/requests", "is inside the session that is exported"),
         ("csv", "file/out", "cannot write .*: name another place"),
     ],

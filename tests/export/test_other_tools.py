@@ -26,7 +26,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> RecordedSession:
 def rows(recorded: RecordedSession, lane: str = "a") -> list[dict[str, Any]]:
     """The requests of a lane that were not cancelled, each with its chunk times."""
     chunks: dict[int, list[int]] = {}
-    for chunk_lane, request, t_ns, _ in recorded.scan("chunks").collect().iter_rows():
+    for chunk_lane, request, t_ns in recorded.scan("chunks").select("lane", "request", "t_ns").collect().iter_rows():
         if chunk_lane == lane:
             chunks.setdefault(request, []).append(t_ns)
     requests = recorded.scan("requests").collect().sort("t_sched_ns").to_dicts()

@@ -26,7 +26,7 @@ async def process() -> AsyncIterator[ExportProcess]:
 async def test_it_tells_sizes_and_writes_under_free_names(process: ExportProcess, tmp_path: Path) -> None:
     sizes = await process.sizes([Part(), Part(20.0, 40.0), Part(segment_at_s=30.0)])
     whole, window, setting = sizes.by_part
-    assert sizes.segments == [None, None, 0]
+    assert sizes.segments == [None, None, 1]
     assert set(whole) == set(FORMATS)
     assert 0 < window["csv"] < setting["csv"] <= whole["csv"]
     progress: list[Progressed] = []

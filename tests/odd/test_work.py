@@ -100,7 +100,9 @@ async def test_the_json_says_that_the_work_was_not_the_same(pair: OddPair) -> No
 async def test_the_report_names_no_winner_of_whole_requests(pair: OddPair) -> None:
     reports = [session_report(await tables_of(each), limits=parse_limits("e2e:800")) for each in (pair, PAIRS[0])]
     lines, usual_lines = (markdown(report).splitlines() for report in reports)
-    of_requests = [line for line in lines if line.startswith(("| E2E p", "Goodput over", "vllm (", "sglang ("))]
+    of_requests = [
+        line for line in lines if line.startswith(("| E2E p", "A vllm is", "B sglang is", "vllm (", "sglang ("))
+    ]
     winners = [line for line in of_requests if "ahead" in line or " suits " in line]
     if pair.says:
         assert not winners

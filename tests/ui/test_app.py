@@ -112,7 +112,7 @@ def run(outcome: Path, *arguments: str) -> tuple["subprocess.Popen[bytes]", int]
 def test_a_signal(number: signal.Signals, code: int, tmp_path: Path) -> None:
     outcome, seen = tmp_path / "outcome", bytearray()
     process, fd = run(outcome)
-    read_until(fd, b"window", seen)
+    read_until(fd, b"help", seen)
     process.send_signal(number)
     read_until(fd, SHOW_CURSOR, seen)
     assert process.wait(20) == code
@@ -123,7 +123,7 @@ def test_a_signal(number: signal.Signals, code: int, tmp_path: Path) -> None:
 def test_suspended_it_stops_the_load_and_paints_again_when_it_comes_back(tmp_path: Path) -> None:
     outcome, seen = tmp_path / "outcome", bytearray()
     process, fd = run(outcome)
-    read_until(fd, b"window", seen)
+    read_until(fd, b"help", seen)
     process.send_signal(signal.SIGTSTP)
     read_until(fd, SHOW_CURSOR, seen)
     os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
@@ -140,7 +140,7 @@ def test_suspended_it_stops_the_load_and_paints_again_when_it_comes_back(tmp_pat
 def test_a_closed_terminal(tmp_path: Path) -> None:
     outcome, seen = tmp_path / "outcome", bytearray()
     process, fd = run(outcome)
-    read_until(fd, b"window", seen)
+    read_until(fd, b"help", seen)
     os.close(fd)
     process.send_signal(signal.SIGHUP)  # what the kernel sends to the session that a terminal controls
     assert process.wait(20) == 129
@@ -170,7 +170,7 @@ def test_a_terminal_that_closes_without_a_word(tmp_path: Path, arguments: tuple[
     """No signal comes, and the event loop may stand still because nobody takes what it draws."""
     outcome, seen = tmp_path / "outcome", bytearray()
     process, fd = run(outcome, *arguments)
-    read_until(fd, b"window", seen)
+    read_until(fd, b"help", seen)
     os.close(fd)
     try:
         assert process.wait(20) == 129
@@ -184,7 +184,7 @@ def test_a_bug_is_in_a_log_and_not_on_the_screen(tmp_path: Path) -> None:
     process, fd = run(outcome, "fail")
     read_until(fd, SHOW_CURSOR, seen)
     assert process.wait(20) == 1
-    code, *_, log = outcome.read_text().split()
+    code, *_, log, _ = outcome.read_text().split()
     assert code == "1"
     assert "internal error" in outcome.read_text()
     assert "broken view" in Path(log).read_text(encoding="utf-8")
@@ -199,13 +199,13 @@ def test_a_bug_is_in_a_log_and_not_on_the_screen(tmp_path: Path) -> None:
 def test_what_fails_at_the_end_is_logged_and_the_source_is_stopped(tmp_path: Path, argument: str, why: str) -> None:
     outcome, seen = tmp_path / "outcome", bytearray()
     process, fd = run(outcome, argument)
-    read_until(fd, b"window", seen)
+    read_until(fd, b"help", seen)
     os.write(fd, b"q")
     read_until(fd, b"Quit?", seen)
     os.write(fd, b"q")
     read_until(fd, SHOW_CURSOR, seen)
     assert process.wait(20) == 1
-    log = Path(outcome.read_text().split()[-1])
+    log = Path(outcome.read_text().split()[-2])
     assert "['quit']" in outcome.read_text()
     assert why in log.read_text(encoding="utf-8")
     log.unlink()

@@ -112,7 +112,7 @@ async def test_every_second_second_is_drawn_in_slices_and_the_screen_says_so() -
         assert SLOW_LINK.strip() in screen_text(app)
 
         sizes: list[int] = []
-        screen._compositor._room = lambda: 500.0
+        screen._compositor._room = lambda: 200.0
         screen._compositor._paint_later = lambda: None
         source.advance(2)
         source.advance(2)

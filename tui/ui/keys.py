@@ -108,8 +108,8 @@ START_KEYS: list[BindingType] = [
     Binding("up", "move(-1)", "the field above", group=CHOOSE, priority=True),
     Binding("down", "move(1)", "the field below, then the list", group=CHOOSE, priority=True),
     Binding("escape", "fields", "back to the URLs"),
-    Binding("c", "colours", "colours"),
     Binding("ctrl+q", "leave", "quit", priority=True),
+    Binding("c", "colours", "colours"),
     Binding("q,ctrl+c", "leave", "quit", show=False),
 ]
 
