@@ -65,9 +65,9 @@ def test_the_size_told_is_right_to_within_a_half(with_chunks: bool, tmp_path: Pa
     session = open_session(SHIPPED)
     tables: tuple[TableName, ...] = TABLES if with_chunks else ("requests", "seconds", "gauges", "events")
     rows = {table: session.scan(table).collect().height for table in tables}
-    told = estimated_bytes(rows)
-    assert set(told) == set(FORMATS) == set(BYTES_PER_ROW)
+    estimated = estimated_bytes(rows)
+    assert set(estimated) == set(FORMATS) == set(BYTES_PER_ROW)
     for form in ("csv", "parquet", "json", "ndjson", *(("vllm", "svg") if with_chunks else ())):
         files = export(session, form, tmp_path / form, Selection(tables))
         size = sum(file.size_bytes for file in files)
-        assert told[form] / 1.5 < size < told[form] * 1.5, form
+        assert estimated[form] / 1.5 < size < estimated[form] * 1.5, form

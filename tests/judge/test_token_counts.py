@@ -44,9 +44,9 @@ def test_counts_at_the_end_are_laid_where_the_tokens_came(joined: Joined, a_chun
     shares = off(counted, true, slice(2, int(SECONDS) - 6))  # in the last ones many answers have not ended
     assert np.mean(shares <= 0.02) >= 0.95, shares.round(3)
     real = itl(given.request[known], given.t_ns[known], given.tokens[known])
-    found = itl(chunks.request[mine], chunks.t_ns[mine], spread[mine])
-    assert found.percentile(0.5) == pytest.approx(real.percentile(0.5), rel=0.05)
-    assert found.percentile(0.99) == pytest.approx(real.percentile(0.99), rel=0.10)
+    measured = itl(chunks.request[mine], chunks.t_ns[mine], spread[mine])
+    assert measured.percentile(0.5) == pytest.approx(real.percentile(0.5), rel=0.05)
+    assert measured.percentile(0.99) == pytest.approx(real.percentile(0.99), rel=0.10)
 
 
 @pytest.mark.parametrize(("joined", "a_chunk", "streams"), CASES[1::2])
@@ -61,9 +61,11 @@ def test_estimates_are_close_while_the_tokens_come(joined: Joined, a_chunk: floa
     )
     assert np.mean(shares <= 0.03) >= 0.95, shares.round(3)
     assert np.median(shares) <= 0.015, shares.round(3)
-    real, found = (itl(*(column[made_.t_ns > learnt * 10**9] for column in made_.times)) for made_ in (given, shown))
-    assert found.percentile(0.5) == pytest.approx(real.percentile(0.5), rel=0.10)
-    assert found.percentile(0.99) == pytest.approx(real.percentile(0.99), rel=0.25)
+    real, measured = (
+        itl(*(column[made_.t_ns > learnt * 10**9] for column in made_.times)) for made_ in (given, shown)
+    )
+    assert measured.percentile(0.5) == pytest.approx(real.percentile(0.5), rel=0.10)
+    assert measured.percentile(0.99) == pytest.approx(real.percentile(0.99), rel=0.25)
 
 
 def test_a_turned_dial_is_followed_before_any_answer_under_it_has_ended() -> None:

@@ -80,9 +80,9 @@ def test_a_report_lays_each_count_over_its_answer(
     assert np.abs(live / true - 1)[middle].max() > 0.05  # nothing had been learnt
     ended = given.ended
     real = TokenGaps.of(ChunkGaps().feed_columns(given.request[ended], given.t_ns[ended], given.tokens[ended]))
-    found = token_gaps(recorded)["a"]
+    measured = token_gaps(recorded)["a"]
     for share in (0.5, 0.9):
-        assert found.percentile(share) == pytest.approx(real.percentile(share), rel=0.1)
+        assert measured.percentile(share) == pytest.approx(real.percentile(share), rel=0.1)
 
 
 def test_a_part_is_spread_as_the_whole_is(session: tuple[RecordedSession, list[SecondRow]]) -> None:

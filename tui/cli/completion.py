@@ -33,11 +33,11 @@ def complete(parser: argparse.ArgumentParser) -> None:
 
 
 def _parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
-    found = [parser]
+    parsers = [parser]
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            found += [each for sub in action.choices.values() for each in _parsers(sub)]
-    return found
+            parsers += [each for sub in action.choices.values() for each in _parsers(sub)]
+    return parsers
 
 
 def _sessions() -> list[str]:

@@ -71,9 +71,9 @@ def _listed(root: Path, *, must_exist: bool) -> list[SessionEntry]:
     return list_sessions(root)
 
 
-def table_of(own: Sequence[SessionEntry], shipped: Sequence[SessionEntry]) -> list[str]:
+def table_of(recorded: Sequence[SessionEntry], shipped: Sequence[SessionEntry]) -> list[str]:
     """A header and a line for each session."""
-    rows = [_cells(entry) for entry in own]
+    rows = [_cells(entry) for entry in recorded]
     rows += [[*_cells(entry)[:-1], SHIPPED] for entry in shipped]
     header = ["session", "recorded, UTC", "length", "size", "servers", ""]
     widths = [max(len(row[place]) for row in [header, *rows]) for place in range(len(header))]

@@ -95,16 +95,16 @@ def find_offers(user_config: UserConfig) -> Iterator[Offers]:
     from tui.recording.catalog import list_sessions, sessions_root
     from tui.ui.start_screen import Offer, Offers
 
-    own: list[SessionEntry] = []
+    recorded: list[SessionEntry] = []
     with suppress(UserError):  # a user without a home folder has recorded none
-        own = list_sessions(sessions_root())
-    running = [entry for entry in own if entry.state == "recording"]
+        recorded = list_sessions(sessions_root())
+    running = [entry for entry in recorded if entry.state == "recording"]
     yield Offers("Being recorded now", [_session(entry, "--follow") for entry in running])
     yield Offers("Recent pairs", [offer for pair in user_config.config.pairs if (offer := _pair(pair)) is not None])
     yield Offers("Without a server", [Offer(DEMO, "two simulated engines; needs nothing else", (DEMO,))])
     profiles = [(name, path) for name, path in list_profiles().items() if name != DEMO]
     yield Offers("Profiles", [offer for name, path in profiles if (offer := _profile(name, path)) is not None])
-    ended = [entry for entry in own if entry not in running][:MAX_SESSIONS]
+    ended = [entry for entry in recorded if entry not in running][:MAX_SESSIONS]
     yield Offers("Your sessions, to replay", [_session(entry) for entry in ended])
     yield Offers(
         "Sessions that come with dragstrip", [_session(entry) for entry in list_sessions(shipped_sessions())]

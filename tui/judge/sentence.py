@@ -263,10 +263,10 @@ def _others(verdict: Verdict, ahead: Lane | Literal[""], setup: Setup) -> Iterat
     judged = [one for name in BESIDE if name != verdict.metric and (one := setup.others.get(name)) is not None]
     for place, (one, holds) in enumerate(zip(judged, holm(judged), strict=True)):
         if holds and one.state == "decided" and one.ratio is not None:
-            yield Part(f" · {_beside(one, ahead)}", "plain", min(7 + place, MANY))
+            yield Part(f" · {_further_figure(one, ahead)}", "plain", min(7 + place, MANY))
 
 
-def _beside(verdict: Verdict, subject: Lane | Literal[""]) -> str:
+def _further_figure(verdict: Verdict, subject: Lane | Literal[""]) -> str:
     """`TTFT p50 21 % shorter`, of the lane that the sentence is about, else with its letter."""
     assert verdict.ratio is not None
     noun, lane = _noun(verdict.metric), AHEAD.get(verdict.word)

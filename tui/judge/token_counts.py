@@ -101,7 +101,7 @@ def _spread(arrival: Ints, answer: Ints, seen: Ints, ends: EndCounts) -> Ints:
     chunks = _Chunks.of(answer[keep], tokens, text_bytes)
     shown, hidden = (column[answer[keep]][chunks.starts] for column in (ends.tokens - ends.hidden, ends.hidden))
     chunks = chunks.expecting(shown)
-    gaps = np.stack([chunks.gaps(t_ns), chunks.gaps(clock, own=text_bytes)], axis=1)
+    gaps = np.stack([chunks.gaps(t_ns), chunks.gaps(clock, less=text_bytes)], axis=1)
     likely = chunks.likely(gaps, np.argsort(np.argsort(arrival[keep])))
     counts = np.zeros(answer.size, dtype=np.int64)
     counts[keep] = chunks.whole_numbers(likely, shown)
@@ -144,9 +144,9 @@ class _Chunks:
         self.excess = text / self.mean - 1
         return self
 
-    def gaps(self, clock: Ints | Floats, own: Ints | None = None) -> Floats:
+    def gaps(self, clock: Ints | Floats, less: Ints | None = None) -> Floats:
         """Each gap on a clock over what it would be at an even pace, less 1; 0 for an answer's first chunk."""
-        gap = np.diff(clock, prepend=clock[0]).astype(float) - (0 if own is None else own)
+        gap = np.diff(clock, prepend=clock[0]).astype(float) - (0 if less is None else less)
         gap[self.starts] = 0
         gap = np.maximum(gap, 0)
         pace = self.sums(np.where(self.first, 0, self.events)) / np.maximum(self.sums(gap), 1e-9)

@@ -306,18 +306,18 @@ def token_gaps(session: RecordedSession, selection: Selection | None = None) -> 
     selection = selection or Selection()
     select = partial(select_rows, session)
     joined = [lane for lane in selection.lanes if joins_tokens(select, selection, lane)]
-    found = _gaps_by_piece(session, selection, [lane for lane in selection.lanes if lane not in joined])
+    by_lane = _gaps_by_piece(session, selection, [lane for lane in selection.lanes if lane not in joined])
     for lane in joined:
         chunks = spread_chunks(select, selection, lane)
-        found[lane] = TokenGaps.of(ChunkGaps().feed_columns(chunks.request, chunks.t_ns, chunks.tokens))
-    return {lane: gaps for lane, gaps in found.items() if gaps.n}
+        by_lane[lane] = TokenGaps.of(ChunkGaps().feed_columns(chunks.request, chunks.t_ns, chunks.tokens))
+    return {lane: gaps for lane, gaps in by_lane.items() if gaps.n}
 
 
 def _gaps_by_piece(session: RecordedSession, selection: Selection, lanes: Sequence[Lane]) -> dict[Lane, TokenGaps]:
     ends = session.scan("requests").select("lane", "request", "t_end_ns").collect()
     open_until = {lane: OpenRequests.of_lane(ends, lane) for lane in lanes}
     streams = {lane: ChunkGaps() for lane in lanes}
-    found = {lane: TokenGaps() for lane in lanes}
+    by_lane = {lane: TokenGaps() for lane in lanes}
     # Which lane as a flag: a text a chunk takes as long to read as the rest of its row.
     flags = [(pl.col("lane") == lane).alias(f"is_{lane}") for lane in lanes]
     rows = select_rows(session, "chunks", selection).select(*flags, *CHUNK_NAMES)
@@ -326,8 +326,8 @@ def _gaps_by_piece(session: RecordedSession, selection: Selection, lanes: Sequen
             chunks = LaneChunks.from_frame(part.filter(pl.col(f"is_{lane}")))
             if chunks.t_ns.size:
                 streams[lane].forget(open_until[lane].ended_before(int(chunks.t_ns[0])))
-                found[lane].add(streams[lane].feed_columns(chunks.request, chunks.t_ns, chunks.tokens))
-    return found
+                by_lane[lane].add(streams[lane].feed_columns(chunks.request, chunks.t_ns, chunks.tokens))
+    return by_lane
 
 
 @dataclass(slots=True)

@@ -85,7 +85,8 @@ def key_sections(bindings: Iterable[BindingType], mouse: Sequence[Line] = ()) ->
         keys.append(key_sign(binding.key))
     lines = [*((section, " ".join(keys), text) for section, keys, text in actions.values())]
     lines += [("Mouse", *line) for line in mouse]
-    return {name: found for name in ORDER if (found := [(keys, text) for of, keys, text in lines if of == name])}
+    by_section = {name: [(keys, text) for section, keys, text in lines if section == name] for name in ORDER}
+    return {name: rows for name, rows in by_section.items() if rows}
 
 
 @cache

@@ -146,10 +146,10 @@ LIVE_KEYS = (*DIAL_KEYS, *LOAD_KEYS, *VIEW_KEYS, *SESSION_KEYS)
 
 def remapped(bindings: Iterable[BindingType], keys: Mapping[str, str]) -> list[Binding]:
     """The bindings with the user's keys in place of the usual ones, as `App.set_keymap` has them."""
-    own = {name: [_long(key) for key in typed.split(",")] for name, typed in keys.items()}
+    typed_keys = {name: [_long(key) for key in typed.split(",")] for name, typed in keys.items()}
     made: dict[tuple[str, str], Binding] = {}
     for binding in Binding.make_bindings(bindings):
-        for key in own.get(binding.id or "", [binding.key]):
+        for key in typed_keys.get(binding.id or "", [binding.key]):
             made.setdefault((binding.action, key), replace(binding, key=key))
     return list(made.values())
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
@@ -29,6 +29,7 @@ from tui.session.source import Source
 from tui.session.view import WINDOWS_S, View
 from tui.ui.comparison import OBJECTIVES, compare, verdict_help
 from tui.ui.keys import HINTS_OF, SESSION_KEYS, VIEW_KEYS, ZOOM, in_footer_order, remapped
+from tui.ui.layout import Middle, framed, middle_box, overlay_box, ratio_row, third_column
 from tui.ui.link import Link
 from tui.ui.terminal import clipboard_problem, painted
 from tui.ui.widgets import numbers
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from tui.ui.export_dialog import Exporter, ExportPart
     from tui.ui.widgets.ledger import LedgerPanel
 
-Middle = Literal["lanes", "curve", "ledger", "window"]  # what can fill the middle
 SessionFolder = Callable[[str], Path]  # where the session of that name is recorded
 
 LEDGERS = ("ledger", "settings", "newest-settings")
@@ -64,55 +64,6 @@ Choice = TypeVar("Choice")
 def after(choices: Sequence[Choice], current: Choice) -> Choice:
     """The next choice, the first one after the last."""
     return choices[(choices.index(current) + 1) % len(choices)]
-
-
-def framed(panel: Panel, title: str = "") -> Vertical:
-    frame = Vertical(panel, id=f"{panel.id}-box")
-    frame.border_title = title
-    return frame
-
-
-def third_column() -> Vertical:
-    """Every setting and every event, where the screen is wide."""
-    from tui.ui.widgets.ledger import LedgerPanel
-
-    settings = LedgerPanel("settings")
-    events = Panel(event_rows, id="third-events")
-    return Vertical(framed(settings, "Settings so far"), framed(events, "Events"), id="third")
-
-
-def overlay_box() -> Vertical:
-    """Both curves in one chart."""
-    from tui.ui.widgets.overlay import OverlayPanel
-
-    return framed(OverlayPanel())
-
-
-def ratio_row() -> Horizontal:
-    """How sure the verdict has become, and the settings so far."""
-    from tui.ui.widgets.overlay import RATIO_MIN_SIZE, ratio_panel_rows
-    from tui.ui.widgets.tables import settings_rows
-
-    ratio = Panel(ratio_panel_rows, id="ratio", min_size=RATIO_MIN_SIZE)
-    settings = Panel(lambda state, width, height: settings_rows(state.view, width, height), id="newest-settings")
-    return Horizontal(
-        framed(ratio, "B against A, 95 % interval"), framed(settings, "Settings so far"), id="ratio-row"
-    )
-
-
-def middle_box(middle: Middle) -> Vertical:
-    """What fills the middle in place of the lanes."""
-    if middle == "curve":
-        from tui.ui.widgets.plots import SweepPanel
-
-        return framed(SweepPanel())
-    if middle == "ledger":
-        from tui.ui.widgets.ledger import LedgerPanel
-
-        return framed(LedgerPanel(), "Every setting visited")
-    from tui.ui.widgets.tables import window_rows
-
-    return framed(Panel(lambda state, width, height: window_rows(state.window, width, height), id="window"))
 
 
 class MainScreen(Screen[None]):

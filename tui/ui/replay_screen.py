@@ -23,7 +23,8 @@ from tui.session.view import View
 from tui.ui.comparison import compare_window
 from tui.ui.dialogs import TIME_EXAMPLES, RecordingTimes, moment_from, moments_at, moments_text, parse_time, shown_at
 from tui.ui.keys import REPLAY_KEYS, REPLAY_MOUSE, SESSION_KEYS, VIEW_KEYS
-from tui.ui.main_screen import MainScreen, Middle, SessionFolder
+from tui.ui.layout import Middle
+from tui.ui.main_screen import MainScreen, SessionFolder
 from tui.ui.widgets import numbers
 from tui.ui.widgets.dials import Dial
 from tui.ui.widgets.panel import Panel, ScreenState

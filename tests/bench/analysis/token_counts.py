@@ -70,8 +70,8 @@ def _within(true: Iterable[Ints], way: Iterable[Ints], span: tuple[int, int]) ->
         inside = (t_ns >= span[0]) & (t_ns < span[1])
         counts.append(np.bincount((t_ns[inside] - span[0]) // 10**9, weights=tokens[inside], minlength=1))
     whole = (span[1] - span[0]) // 10**9
-    expected, found = (np.pad(count, (0, max(whole - count.size, 0)))[:whole] for count in counts)
-    return float(np.mean(np.abs(found - expected) <= 0.02 * expected))
+    expected, shown = (np.pad(count, (0, max(whole - count.size, 0)))[:whole] for count in counts)
+    return float(np.mean(np.abs(shown - expected) <= 0.02 * expected))
 
 
 def _itl(request: Ints, t_ns: Ints, tokens: Ints, span: tuple[int, int]) -> TokenGaps:

@@ -231,14 +231,14 @@ def results(runs: int, seeds: Sequence[int], jobs: int, records: dict[str, Float
 
 def recorded_seconds(sessions: Sequence[str]) -> dict[str, Floats]:
     """The settled seconds (2, n) of both lanes at each step of recordings of at least 80 s."""
-    found = {}
+    by_step = {}
     for session, steps in _steps(sessions):
         for step in steps:
             if len(step.dials) == 2 and step.settled_s >= 80:
                 name = f"recorded: {Path(session).name}, {step.dials['a'].get('concurrency', '?')} streams"
                 lanes = [np.array(step.tps(lane), dtype=float) for lane in ("a", "b")]
-                found[name] = np.array([lane[: step.settled_s] for lane in lanes])
-    return found
+                by_step[name] = np.array([lane[: step.settled_s] for lane in lanes])
+    return by_step
 
 
 def _steps(sessions: Sequence[str]) -> list[tuple[str, list[Any]]]:
@@ -273,15 +273,15 @@ def narrower(sessions: Sequence[str]) -> None:
             )
 
 
-def table(own: list[Any], other: list[Any]) -> str:
+def table(these: list[Any], other: list[Any]) -> str:
     """Both as one table in Markdown, a number for each seed."""
     head = ("noise", "rules", "false winners", "early", "interval holds", "one look", "70, 25 %", "10 %", "5 %")
     lines = [f"| {' | '.join(head)} |", "|:--|:--|" + "--:|" * (len(head) - 2)]
-    for kind in dict.fromkeys(name for name, _, _ in own):
-        for rules, rows in (("these", own), ("before", other)):
+    for kind in dict.fromkeys(name for name, _, _ in these):
+        for rules, rows in (("these", these), ("before", other)):
             of_kind = [values for name, _, values in rows if name == kind]
             if of_kind:
-                lines.append(f"| {kind if rows is own else ''} | {rules} | {' | '.join(_cells(of_kind))} |")
+                lines.append(f"| {kind if rows is these else ''} | {rules} | {' | '.join(_cells(of_kind))} |")
     return "\n".join(lines)
 
 
@@ -319,11 +319,11 @@ def main() -> None:
         if asked.seconds:
             np.savez_compressed(asked.seconds, **records)  # type: ignore[arg-type]
     seeds = [int(seed) for seed in asked.seeds.split(",")]
-    own = results(asked.runs, seeds, asked.jobs, records)
+    these = results(asked.runs, seeds, asked.jobs, records)
     if asked.json:
-        print(json.dumps(own))
+        print(json.dumps(these))
         return
-    print(table(own, _by_other(asked, records) if asked.against else []))
+    print(table(these, _by_other(asked, records) if asked.against else []))
 
 
 def _by_other(asked: argparse.Namespace, records: dict[str, Floats]) -> list[Any]:

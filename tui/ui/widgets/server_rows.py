@@ -147,7 +147,7 @@ def gpu_rows(view: LaneView, width: int, bars: Bars, *, tall: bool) -> list[Row]
     role = "muted" if age else ""
     if not tall:
         figures = [(f"{name} ", "muted"), (memory.value, role), (f" {utilization.value:>5} {power.value:>6}", role)]
-        return [fit([*figures, (age, "muted")], width), _beside(memory, kv, width, style)]
+        return [fit([*figures, (age, "muted")], width), _memory_and_kv(memory, kv, width, style)]
     heat = "" if gpu.temperature_c is None else f" {gpu.temperature_c:.0f} °C"
     cells = max(14, len(memory.value), len(kv.value))
     return [
@@ -202,7 +202,7 @@ def _two_gauges(first: Gauge, second: Gauge, width: int, style: Style) -> Row:
     return fit(spans, width)
 
 
-def _beside(memory: Gauge, kv: Gauge, width: int, style: Style) -> Row:
+def _memory_and_kv(memory: Gauge, kv: Gauge, width: int, style: Style) -> Row:
     """`mem ▅▅▅▅▅▅▅▅ KV 38 % ▁▃▆▇▇▇▇▇`."""
     bars, lane = style
     head, middle = f"{memory.label} ", f" {kv.label} {kv.value:<5} "
