@@ -27,12 +27,12 @@ def _write_report(job: Job, suffix: str, render: Callable[[Document], str]) -> l
 
 _html = partial(_write_report, suffix=".html", render=page)
 _markdown = partial(_write_report, suffix=".md", render=markdown)
-_BESIDE_SESSION: dict[str, Callable[[Job], list[ExportedFile]]] = {
+_BUNDLED: dict[str, Callable[[Job], list[ExportedFile]]] = {
     "report.html": _html, "report.md": _markdown, "charts.svg": charts.write_svg, "charts.png": charts.write_png,
 }  # fmt: skip
 
 FORMATS: dict[str, Callable[[Job], list[ExportedFile]]] = {
-    "bundle": partial(bundle.write_bundle, extras=_BESIDE_SESSION),
+    "bundle": partial(bundle.write_bundle, extras=_BUNDLED),
     "csv": tables.write_csv,
     "parquet": tables.write_parquet,
     "json": tables.write_json,

@@ -29,8 +29,8 @@ ENDLESS: Final = 11  # an interval's end above it is not written where the ratio
 NAME_CELLS: Final = 24
 MANY: Final = 9  # rank of what is left out first
 LETTERS: Final[Mapping[Lane, str]] = {lane: lane.upper() for lane in LANES}
-# The figures said beside the one that is compared, in this order.
-BESIDE: Final = ("output_tps", "ttft_p50", "ttft_p95", "tpot_p50", "tpot_p95", "e2e_p95", "goodput")
+# The figures that follow the one that is compared, in this order.
+FURTHER_FIGURES: Final = ("output_tps", "ttft_p50", "ttft_p95", "tpot_p50", "tpot_p95", "e2e_p95", "goodput")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What a sentence needs beside the verdict."""
+    """What a sentence needs next to the verdict."""
 
     names: Mapping[Lane, str] = field(default_factory=lambda: LETTERS)  # see `lane_names`
     delta: float = 0.03
@@ -260,7 +260,9 @@ def _warned(setup: Setup, verdict: Verdict) -> Iterator[Part]:
 
 def _others(verdict: Verdict, ahead: Lane | Literal[""], setup: Setup) -> Iterator[Part]:
     """Further figures that are decided, and hold among all that are said: those of the lane ahead."""
-    judged = [one for name in BESIDE if name != verdict.metric and (one := setup.others.get(name)) is not None]
+    judged = [
+        one for name in FURTHER_FIGURES if name != verdict.metric and (one := setup.others.get(name)) is not None
+    ]
     for place, (one, holds) in enumerate(zip(judged, holm(judged), strict=True)):
         if holds and one.state == "decided" and one.ratio is not None:
             yield Part(f" · {_further_figure(one, ahead)}", "plain", min(7 + place, MANY))
